@@ -1,0 +1,38 @@
+"""Names and orders of the CT4Harmonization benchmark (DOI 10.7937/M0PB-BH69) that every module shares."""
+
+SCANNERS = ("A1", "A2", "B1", "B2", "G1", "G2", "C1", "H2", "D1", "E2", "F1", "E1", "H1")
+"""The paper's order of the scanners in its tables."""
+
+ROIS = ("cyst1", "cyst2", "hemangioma", "metastasis", "normal1", "normal2")
+"""Segment names, in the order of their label values 1 to 6."""
+
+TISSUES = ("cyst", "hemangioma", "metastasis", "normal")
+"""The classes of the tissue classifier; a ROI's tissue is its name less the number."""
+
+DOSES_MGY = (1, 3, 6, 10, 14)
+RECONSTRUCTIONS = ("FBP", "IR", "DL")
+EXTRACTORS = ("radiomics", "shallow_cnn", "swin_unetr")
+MAKERS = ("Siemens", "Philips", "GE", "Toshiba")
+
+PATCH_SHAPE = (16, 32, 32)
+"""Voxels of a patch as (slices, rows, columns); the paper writes it 32 x 32 x 16."""
+
+SERIES_KEY = ["scan_id", "series_uid", "scanner", "maker", "dose_mgy", "recon", "repetition"]
+ROW_KEY = ["series_uid", "roi", "patch"]
+FEATURE_KEY = ["series_uid", "scan_id", "scanner", "maker", "dose_mgy", "recon", "repetition", "roi", "tissue", "patch"]
+"""The columns that precede the features in `features/<extractor>.parquet`."""
+
+
+def tissue_of(roi: str) -> str:
+    """Tissue class of a ROI name: `cyst2` is `cyst`."""
+    return roi.rstrip("0123456789")
+
+
+def scanner_rank(scanner: str) -> tuple[int, str]:
+    """Sort key: the paper's scanners in the paper's order, others after them by name."""
+    return (SCANNERS.index(scanner) if scanner in SCANNERS else len(SCANNERS), scanner)
+
+
+def scan_id(scanner: str, dose_mgy: float, repetition: int) -> str:
+    """Name of one acquisition, shared by all its reconstructions: `A1_10mGy_03`."""
+    return f"{scanner}_{dose_mgy:g}mGy_{repetition:02d}"
