@@ -1,0 +1,233 @@
+"""Which pairs of series are compared for Tables 3-6 and for the decomposition by contrast.
+
+Lists are ordered by (reconstruction, repetition), the reconstructions as FBP, IR, DL. The authors sorted by file names
+that the public collection lacks: drawn pairs are like theirs, not theirs.
+"""
+
+from itertools import combinations, combinations_with_replacement, product
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.benchmark import RECONSTRUCTIONS, SERIES_KEY, scanner_rank
+from ct4bench.errors import UserError
+from ct4bench.modes import Mode
+
+PLAN_COLUMNS = [
+    "task", "table", "variant", "pair_index", "series_uid_a", "series_uid_b", "scanner_a", "scanner_b", "is_self_pair",
+    "region", "shrink",
+]  # fmt: skip
+
+TABLES_3_TO_5, TABLE_6, CONTRAST = "tables3to5", "table6", "contrast"
+
+VARIANTS = {
+    "published_draw": "the seeded draw of the published code; a diagonal cell holds its self-pairs, flagged",
+    "all_unordered": "all unordered pairs, for a cell whose draw leaves fewer than five pairs that are not self-pairs",
+    "all_pairs": "all unordered pairs of each cell (mode corrected)",
+    "same_recon": "as the cell's own selection, of series of equal reconstruction only",
+    "other_recon": "contrast: another reconstruction of the same scan",
+    "other_repetition": "contrast: another scan of the same scanner, dose and reconstruction",
+    "other_dose": "contrast: another dose, same scanner, reconstruction and repetition",
+    "other_scanner": "contrast: another scanner of the same maker, same dose, reconstruction and repetition",
+    "other_maker": "contrast: a scanner of another maker, same dose, reconstruction and repetition",
+}
+"""What each value of the column `variant` says."""
+
+CONTRASTS = ("other_recon", "other_repetition", "other_dose", "other_scanner", "other_maker")
+"""The contrasts, from the smallest step to the largest."""
+
+MAIN_DOSE_MGY = 10
+REFERENCE_DOSE_MGY = 14
+TABLE_6_DOSES_MGY = (1, 3, 6, 10)
+N_PAIRS_OF_A_DOSE = 5
+FEWEST_PAIRS = 5
+CONTRAST_SHRINK = 4
+N_CONTRAST_REPETITIONS = 2
+FULL_TASK_PAIRS = 400
+"""A task of Tables 3-5 with all pairs holds the cells of one scanner where they have no more pairs than this."""
+
+
+def _recon_rank(recon: str) -> tuple[int, str]:
+    return (RECONSTRUCTIONS.index(recon) if recon in RECONSTRUCTIONS else len(RECONSTRUCTIONS), recon)
+
+
+def ordered(series: pd.DataFrame) -> list[str]:
+    """Series UIDs in the order of the lists: reconstruction (FBP, IR, DL), repetition, UID."""
+    rows = zip(series["recon"], series["repetition"], series["series_uid"], strict=True)
+    return [uid for *_, uid in sorted((_recon_rank(recon), repetition, uid) for recon, repetition, uid in rows)]
+
+
+def seeded_pairs(uids_a: list[str], uids_b: list[str]) -> list[tuple[str, str]]:
+    """The draw of Tables 3-5: one list shuffled with seed 42, the other with 84, paired up to the shorter one's end.
+
+    The published code seeds numpy's legacy generator anew for each cell, so equal lists (the diagonal) meet themselves.
+    """
+    first, second = list(uids_a), list(uids_b)
+    np.random.RandomState(42).shuffle(first)  # noqa: NPY002  the legacy stream is what was published
+    np.random.RandomState(84).shuffle(second)  # noqa: NPY002
+    return list(zip(first, second, strict=False))
+
+
+def seeded_dose_pairs(lists: dict[float, list[str]]) -> dict[float, list[tuple[str, str]]]:
+    """The draw of Table 6 for one scanner, by dose: the first five of each dose with the first five of 14 mGy.
+
+    `lists` gives the ordered UIDs by dose in mGy; one generator shuffles the doses in ascending order.
+    """
+    generator = np.random.RandomState(42)  # noqa: NPY002  the legacy stream is what was published
+    shuffled = {}
+    for dose in sorted(lists):
+        shuffled[dose] = list(lists[dose])
+        generator.shuffle(shuffled[dose])
+    highest = shuffled.get(REFERENCE_DOSE_MGY, [])[:N_PAIRS_OF_A_DOSE]
+    return {
+        dose: list(zip(shuffled[dose][:N_PAIRS_OF_A_DOSE], highest, strict=False))
+        for dose in TABLE_6_DOSES_MGY
+        if dose in shuffled
+    }
+
+
+def unordered_pairs(uids_a: list[str], uids_b: list[str]) -> list[tuple[str, str]]:
+    """All pairs of two lists, or of one with itself where both are equal; no self-pairs."""
+    return list(combinations(uids_a, 2)) if uids_a == uids_b else list(product(uids_a, uids_b))
+
+
+def too_few(pairs: list[tuple[str, str]]) -> bool:
+    """Whether fewer than five of the pairs are of two different series."""
+    return sum(a != b for a, b in pairs) < FEWEST_PAIRS
+
+
+def _scanners(series: pd.DataFrame) -> list[str]:
+    return sorted(series["scanner"].unique(), key=scanner_rank)
+
+
+def _cell_selections(uids_a, uids_b, by_recon, mode: Mode) -> list[tuple[str, list[tuple[str, str]]]]:
+    """(variant, pairs) of one cell of Tables 3-5; `by_recon` holds (list a, list b) of each common reconstruction."""
+    everything = unordered_pairs(uids_a, uids_b)
+    if mode.all_pairs:
+        same = [pair for lists in by_recon for pair in unordered_pairs(*lists)]
+        return [("all_pairs", everything), ("same_recon", same)]
+    drawn = seeded_pairs(uids_a, uids_b)
+    selections = [("published_draw", drawn)]
+    if too_few(drawn):
+        selections.append(("all_unordered", everything))
+    same = [pair for lists in by_recon for pair in seeded_pairs(*lists)]
+    if too_few(same):
+        same = [pair for lists in by_recon for pair in unordered_pairs(*lists)]
+    return [*selections, ("same_recon", same)]
+
+
+def _row(task, table, variant, index, pair, scanners, region, shrink) -> tuple:
+    return (task, table, variant, index, *pair, *scanners, pair[0] == pair[1], region, shrink)
+
+
+def _recon_lists(a: pd.DataFrame, b: pd.DataFrame) -> list[tuple[list[str], list[str]]]:
+    common = sorted(set(a["recon"]) & set(b["recon"]), key=_recon_rank)
+    return [(ordered(a[a["recon"] == recon]), ordered(b[b["recon"] == recon])) for recon in common]
+
+
+def tables3to5_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
+    """Plan rows of every cell of the lower triangle; `scanner_a` is the column (seed 42), `scanner_b` the row."""
+    series = series[series["dose_mgy"] == MAIN_DOSE_MGY]
+    of_scanner = dict(iter(series.groupby("scanner", sort=False)))
+    cells = {}
+    for a, b in combinations_with_replacement(_scanners(series), 2):
+        one, other = of_scanner[a], of_scanner[b]
+        cells[a, b] = _cell_selections(ordered(one), ordered(other), _recon_lists(one, other), mode)
+    n_of_scanner = {a: 0 for a, _ in cells}
+    for (a, _), selections in cells.items():
+        n_of_scanner[a] += len(selections[0][1])
+    rows = []
+    for (a, b), selections in cells.items():
+        task = TABLES_3_TO_5
+        if mode.all_pairs:
+            task += f"_{a}" if n_of_scanner[a] <= FULL_TASK_PAIRS else f"_{a}_{b}"
+        for variant, pairs in selections:
+            rows += [
+                _row(task, TABLES_3_TO_5, variant, index, pair, (a, b), mode.pair_region, mode.pair_shrink)
+                for index, pair in enumerate(pairs)
+            ]
+    return rows
+
+
+def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
+    """Plan rows of Table 6: `series_uid_a` at the dose of the row, `series_uid_b` at 14 mGy, always unshrunk."""
+    region = "box_table6" if mode.pair_region == "box" else mode.pair_region
+    rows = []
+    for scanner in _scanners(series):
+        own = series[series["scanner"] == scanner]
+        of_dose = {float(dose): part for dose, part in own.groupby("dose_mgy")}
+        highest = of_dose.get(REFERENCE_DOSE_MGY)
+        if highest is None:
+            continue
+        lists = {dose: ordered(part) for dose, part in of_dose.items()}
+        drawn = seeded_dose_pairs(lists)
+        drawn_of_recon = {
+            recon: seeded_dose_pairs(
+                {dose: uids for dose, part in of_dose.items() if (uids := ordered(part[part["recon"] == recon]))}
+            )
+            for recon in sorted(set(highest["recon"]), key=_recon_rank)
+        }
+        selected = {}
+        for dose in (dose for dose in TABLE_6_DOSES_MGY if dose in lists):
+            everything = unordered_pairs(lists[dose], lists[REFERENCE_DOSE_MGY])
+            all_same = [p for pair in _recon_lists(of_dose[dose], highest) for p in unordered_pairs(*pair)]
+            if mode.all_pairs:
+                selections = [("all_pairs", everything), ("same_recon", all_same)]
+            else:
+                same = [pair for by_dose in drawn_of_recon.values() for pair in by_dose.get(dose, [])]
+                selections = [("published_draw", drawn[dose])]
+                if too_few(drawn[dose]):
+                    selections.append(("all_unordered", everything))
+                selections.append(("same_recon", all_same if too_few(same) else same))
+            for variant, pairs in selections:
+                selected.setdefault(variant, []).extend(pairs)
+        for variant, pairs in selected.items():
+            rows += [
+                _row(f"{TABLE_6}_{scanner}", TABLE_6, variant, index, pair, (scanner, scanner), region, 1)
+                for index, pair in enumerate(pairs)
+            ]
+    return rows
+
+
+def contrast_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
+    """Plan rows of pairs that differ in one thing only, among the first two repetitions of each kind, shrunk by 4."""
+    kinds = ["scanner", "dose_mgy", "recon"]
+    first = series.sort_values([*kinds, "repetition", "series_uid"]).groupby(kinds).head(N_CONTRAST_REPETITIONS)
+    first = first.sort_values("repetition", kind="stable")
+    entries = sorted(first.itertuples(), key=lambda s: (scanner_rank(s.scanner), s.dose_mgy, _recon_rank(s.recon)))
+    rows = {contrast: [] for contrast in CONTRASTS}
+    for a, b in combinations(entries, 2):
+        at_main_dose = a.dose_mgy == b.dose_mgy == MAIN_DOSE_MGY
+        same_recon, same_repetition = a.recon == b.recon, a.repetition == b.repetition
+        contrast = None
+        if a.scanner == b.scanner:
+            if at_main_dose and a.scan_id == b.scan_id and not same_recon:
+                contrast = "other_recon"
+            elif at_main_dose and a.scan_id != b.scan_id and same_recon:
+                contrast = "other_repetition"
+            elif a.dose_mgy != b.dose_mgy and same_recon and same_repetition:
+                contrast = "other_dose" if MAIN_DOSE_MGY in (a.dose_mgy, b.dose_mgy) else None
+        elif at_main_dose and same_recon and same_repetition:
+            contrast = "other_scanner" if a.maker == b.maker else "other_maker"
+        if contrast:
+            rows[contrast].append((a, b))
+    return [
+        _row(CONTRAST, CONTRAST, contrast, i, (a.series_uid, b.series_uid), (a.scanner, b.scanner), mode.pair_region,
+             CONTRAST_SHRINK)
+        for contrast, pairs in rows.items()
+        for i, (a, b) in enumerate(pairs)
+    ]  # fmt: skip
+
+
+def plan_pairs(series: pd.DataFrame, mode: Mode) -> pd.DataFrame:
+    """All pairs to compute: one row each, the columns `PLAN_COLUMNS`.
+
+    `series` has a row for each registered series with the columns of `benchmark.SERIES_KEY`. A pair that serves several
+    variants stands in the plan once for each.
+    """
+    if series["series_uid"].duplicated().any():
+        twice = series.loc[series["series_uid"].duplicated(), "series_uid"].iloc[0]
+        raise UserError(f"series {twice} stands twice in the table of series; give each series one row")
+    series = series[SERIES_KEY]
+    rows = [*tables3to5_rows(series, mode), *table6_rows(series, mode), *contrast_rows(series, mode)]
+    return pd.DataFrame(rows, columns=PLAN_COLUMNS)

@@ -1,0 +1,235 @@
+"""Computing a plan of pairs on registered volumes within a bound of memory.
+
+Volumes are worked through in slabs of slices: a slab of every volume of the batch is read once, with its local
+moments, then every pair adds its sums of that slab. So each volume is read once however many pairs it has, and memory
+depends on the slab, not on the volume.
+"""
+
+import json
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.errors import UserError
+from ct4bench.geometry import Grid
+from ct4bench.similarity import (
+    HU_RANGE,
+    REACH,
+    Similarity,
+    combine,
+    dissimilarity_sums,
+    intensity_sums,
+    local_moments,
+    shrink,
+    shrink_mask,
+    squared_error_sums,
+    windows_inside,
+)
+from ct4bench.volumes import SUFFIX, open_volume
+
+PAIR_COLUMNS = [
+    "series_uid_a", "series_uid_b", "scanner_a", "scanner_b", "table", "variant", "pair_index", "is_self_pair",
+    "n_voxels", "rmse_hu", "psnr_db", "ssim", "psnr_max_db", "ssim_global", "region", "shrink",
+]  # fmt: skip
+
+BOXES = {"box": ((40, 280), (120, 395), (64, 445)), "box_table6": ((13, 323), (120, 395), (64, 445))}
+"""The published boxes of Tables 3-5 and of Table 6: half-open (slice, row, column) voxels of A1's full grid."""
+BOX_SPACING_MM = (1.0, 0.68359375, 0.68359375)
+
+SLAB_BYTES = 700e6
+"""What the slabs of all volumes of a batch may take."""
+FEWEST_SLICES = 12
+BATCH_SIDE = 20
+"""Where a task's volumes do not fit in slabs of `FEWEST_SLICES`, pairs are computed in tiles of this many volumes."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Where pairs are compared: `box` in voxels of the reference grid, then bins of `shrink`^3 voxels.
+
+    `inside` and `windows` (uint8, of the shrunk box; each axis 10 shorter) tell which voxels and which SSIM windows
+    count.
+    """
+
+    box: tuple[slice, slice, slice]
+    shrink: int
+    inside: np.ndarray
+    windows: np.ndarray
+
+    @classmethod
+    def of_mask(cls, box: tuple[slice, slice, slice], shrink: int, mask: np.ndarray) -> "Region":
+        """Region of a mask (uint8, of the shape of the unshrunk box)."""
+        inside = shrink_mask(mask, shrink)
+        return cls(box, shrink, inside, windows_inside(inside))
+
+
+def box_in_grid(name: str, grid: Grid, origin_mm=None) -> tuple[slice, slice, slice]:
+    """A published box as voxels of `grid`, cut to its extent.
+
+    `origin_mm` (x, y, z) is where voxel 0 of the box's own grid lies; by default at voxel 0 of `grid`. A voxel belongs
+    to the box where its centre does.
+    """
+    offset = grid.to_index(grid.origin_mm if origin_mm is None else origin_mm)
+    box = []
+    for axis, (low, high) in enumerate(BOXES[name]):
+        place = (np.arange(grid.shape[axis]) - offset[axis]) * grid.spacing_mm[axis] / BOX_SPACING_MM[axis]
+        # A grid that was written with rounded numbers must not lose a voxel at an edge that falls between two.
+        chosen = np.flatnonzero((place >= low - 0.5 + 1e-3) & (place < high - 0.5 + 1e-3))
+        if not len(chosen):
+            edges = f"{place[0]:.0f} to {place[-1]:.0f}"
+            raise UserError(
+                f"the {name} of the paper (voxels {low} to {high} along {('slices', 'rows', 'columns')[axis]}) lies "
+                f"outside the reference volume ({edges}); give --box_origin_mm, the position x,y,z of voxel 0 of the "
+                "full grid, or use --mode corrected, which takes the block instead"
+            )
+        box.append(slice(int(chosen[0]), int(chosen[-1]) + 1))
+    return tuple(box)
+
+
+def make_region(name: str, factor: int, reference: Path, origin_mm=None) -> Region:
+    """Region `name` (a key of `BOXES`, or `mask`: the filled block) shrunk by `factor`, from the folder `reference`."""
+    if name in BOXES:
+        try:
+            grid = Grid.from_dict(json.loads((reference / "reference.json").read_text())["grid"])
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(
+                f"{reference}/reference.json cannot be read ({error}); prepare the reference again"
+            ) from error
+        box = box_in_grid(name, grid, origin_mm)
+        return Region.of_mask(box, factor, np.ones([s.stop - s.start for s in box], np.uint8))
+    if name != "mask":
+        raise UserError(f"the plan names the region {name!r}; known are mask, {', '.join(BOXES)}: plan the pairs again")
+    block = open_volume(reference / f"block{SUFFIX}").read()
+    box = []
+    for axis in range(3):
+        chosen = np.flatnonzero(block.any(axis=tuple(i for i in range(3) if i != axis)))
+        if not len(chosen):
+            raise UserError(f"{reference}/block{SUFFIX} is empty; prepare the reference again")
+        box.append(slice(int(chosen[0]), int(chosen[-1]) + 1))
+    return Region.of_mask(tuple(box), factor, (block[tuple(box)] > 0).astype(np.uint8))
+
+
+def _n_threads() -> int:
+    return max(1, int(os.environ.get("NUMBA_NUM_THREADS", "1")))
+
+
+def slab_slices(n_volumes: int, region: Region) -> int:
+    """Slices of a slab such that `n_volumes` of them fit in `SLAB_BYTES`."""
+    plane = region.inside.shape[1] * region.inside.shape[2]
+    voxel = 2 if region.shrink == 1 else 4
+    return int((SLAB_BYTES / (n_volumes * plane) - 2 * REACH * voxel) / (voxel + 8))
+
+
+def batches(pairs: list[tuple[str, str]], region: Region) -> list[list[tuple[str, str]]]:
+    """The pairs in groups of volumes that fit in memory together."""
+    n_volumes = len({uid for pair in pairs for uid in pair})
+    depth = min(FEWEST_SLICES, region.inside.shape[0])
+    if slab_slices(n_volumes, region) >= depth:
+        return [pairs]
+    places = [{uid: i for i, uid in enumerate(dict.fromkeys(p[side] for p in pairs))} for side in (0, 1)]
+    groups: dict[tuple[int, int], list[tuple[str, str]]] = {}
+    for pair in pairs:
+        tile = tuple(places[side][pair[side]] // BATCH_SIDE for side in (0, 1))
+        groups.setdefault(tile, []).append(pair)
+    return [groups[tile] for tile in sorted(groups)]
+
+
+def compare_batch(
+    pairs: list[tuple[str, str]], read: Callable[[str, tuple], np.ndarray], region: Region
+) -> dict[tuple[str, str], Similarity]:
+    """Metrics of pairs of different series. `read(uid, box)` gives int16 voxels (HU) of a box of the reference grid."""
+    n_slices = region.inside.shape[0]
+    uids = sorted({uid for pair in pairs for uid in pair})
+    depth = max(1, slab_slices(len(uids), region))
+    squared = {pair: np.zeros(n_slices) for pair in pairs}
+    unlike = {pair: np.zeros(region.windows.shape[0]) for pair in pairs}
+    intensities = {uid: np.zeros((n_slices, 3)) for uid in uids}
+    rows, columns = region.box[1:]
+    with ThreadPoolExecutor(_n_threads()) as pool:
+        for start in range(0, n_slices, depth):
+            stop = min(start + depth, n_slices)
+            # The slab has a margin for the windows that are centred in it.
+            low, high = max(0, start - REACH), min(n_slices, stop + REACH)
+            inner, windows = slice(start - low, stop - low), slice(low, max(low, high - 2 * REACH))
+            inside, fitting = region.inside[start:stop], region.windows[windows]
+            first = region.box[0].start + low * region.shrink
+            raw_box = (slice(first, first + (high - low) * region.shrink), rows, columns)
+
+            def load(uid, raw_box=raw_box, inner=inner, inside=inside, start=start, stop=stop):
+                voxels = np.clip(read(uid, raw_box), *HU_RANGE)
+                voxels = shrink(voxels, region.shrink) if region.shrink > 1 else voxels
+                intensities[uid][start:stop] = intensity_sums(voxels[inner], inside)
+                return voxels, local_moments(voxels)
+
+            slabs = dict(zip(uids, pool.map(load, uids), strict=True))
+
+            def add(pair, slabs=slabs, inner=inner, inside=inside, windows=windows, fitting=fitting, at=(start, stop)):
+                (a, moments_a), (b, moments_b) = slabs[pair[0]], slabs[pair[1]]
+                squared[pair][slice(*at)] = squared_error_sums(a[inner], b[inner], inside)
+                unlike[pair][windows] = dissimilarity_sums(a, b, moments_a, moments_b, fitting)
+
+            list(pool.map(add, pairs))
+            del slabs
+    n_voxels, n_windows = int(region.inside.sum()), int(region.windows.sum())
+    return {
+        (a, b): combine(squared[a, b], unlike[a, b], intensities[a], intensities[b], n_voxels, n_windows)
+        for a, b in pairs
+    }
+
+
+def compare_plan(
+    plan: pd.DataFrame, read: Callable[[str, tuple], np.ndarray], region_of: Callable[[str, int], Region]
+) -> pd.DataFrame:
+    """Metrics of every row of `plan`, in its order, as the columns `PAIR_COLUMNS`.
+
+    Each pair is computed once, however many rows name it and in whichever order. A series with itself has RMSE 0, SSIM
+    1 and infinite PSNR by definition.
+    """
+    found: dict[tuple, Similarity] = {}
+    for (name, factor), rows in plan.groupby(["region", "shrink"], sort=True):
+        region = region_of(name, int(factor))
+        pairs = {tuple(sorted(p)): p for p in zip(rows["series_uid_a"], rows["series_uid_b"], strict=True)}
+        different = [pair for key, pair in pairs.items() if key[0] != key[1]]
+        inside = int(region.inside.sum())
+        for key in (key for key in pairs if key[0] == key[1]):
+            found[name, factor, *key] = Similarity(inside, 0.0, float("inf"), 1.0, float("inf"), 1.0)
+        for batch in batches(different, region) if different else []:
+            for pair, values in compare_batch(batch, read, region).items():
+                found[name, factor, *sorted(pair)] = values
+    keys = zip(plan["region"], plan["shrink"], plan["series_uid_a"], plan["series_uid_b"], strict=True)
+    values = pd.DataFrame(
+        [vars(found[name, factor, *sorted(pair)]) for name, factor, *pair in keys],
+        columns=list(Similarity.__dataclass_fields__),
+    )
+    return pd.concat([plan.reset_index(drop=True), values], axis=1)[PAIR_COLUMNS]
+
+
+def compare_task(plan: pd.DataFrame, task: str, volumes: Path, reference: Path, origin_mm=None) -> pd.DataFrame:
+    """Rows of `plan` that `task` names, computed on `volumes`/<series_uid>.b2nd and the folder `reference`."""
+    rows = plan[plan["task"] == task]
+    if rows.empty:
+        known = ", ".join(sorted(plan["task"].unique())) or "none"
+        raise UserError(f"the plan has no task {task!r}; it has: {known}")
+    uids = sorted({*rows["series_uid_a"], *rows["series_uid_b"]})
+    missing = [uid for uid in uids if not (volumes / f"{uid}{SUFFIX}").is_file()]
+    if missing:
+        raise UserError(
+            f"{volumes} lacks the volumes of {len(missing)} series of the plan, first {missing[0]}{SUFFIX}; plan the "
+            "pairs from the registered series only"
+        )
+    opened = {uid: open_volume(volumes / f"{uid}{SUFFIX}") for uid in uids}
+    # Every volume lies on the reference grid: one on another would be compared shifted, without an error.
+    grid = Grid.from_dict(json.loads((reference / "reference.json").read_text())["grid"])
+    for uid, volume in opened.items():
+        if not volume.grid.same_as(grid):
+            raise UserError(f"{volumes}/{uid}{SUFFIX} is not on the grid of {reference}; register the series again")
+    return compare_plan(
+        rows,
+        lambda uid, box: opened[uid].read(box),
+        lambda name, factor: make_region(name, factor, reference, origin_mm),
+    )

@@ -1,0 +1,263 @@
+"""Tables 3-6 and the decomposition by contrast, from the metrics of pairs. Frames in, frames out."""
+
+import zlib
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.benchmark import scanner_rank
+from ct4bench.modes import Mode
+from ct4bench.pair_plans import (
+    CONTRAST,
+    CONTRASTS,
+    MAIN_DOSE_MGY,
+    REFERENCE_DOSE_MGY,
+    TABLE_6,
+    TABLE_6_DOSES_MGY,
+    TABLES_3_TO_5,
+)
+
+METRICS = ("rmse_hu", "psnr_db", "ssim")
+TABLE_OF_METRIC = {"rmse_hu": "table3_rmse_hu", "psnr_db": "table4_psnr_db", "ssim": "table5_ssim"}
+COMPLETE_VARIANTS = ("all_pairs", "all_unordered")
+"""Variants that hold every pair of a cell, the only ones for which resampling scans means something."""
+MAIN_VARIANTS = (*COMPLETE_VARIANTS, "published_draw")
+"""A cell's value is taken from the first of these that it has."""
+
+N_DRAWS = 2000
+SEED = 42
+LEVEL = 0.95
+SCAN_COLUMNS = ["scan_id_a", "scan_id_b", "dose_mgy_a", "dose_mgy_b"]
+
+
+def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
+    """`pairs` with scan_id and dose of both series; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
+    known = series.set_index("series_uid")[["scan_id", "dose_mgy"]]
+    for side in "ab":
+        pairs = pairs.join(known.add_suffix(f"_{side}"), on=f"series_uid_{side}")
+    return pairs
+
+
+def _mean_and_sd(values: pd.Series) -> tuple[float, float]:
+    """Mean and population SD; the SD of a single value is blank."""
+    values = values.to_numpy(float)
+    return (values.mean() if len(values) else np.nan, values.std() if len(values) > 1 else np.nan)
+
+
+def _multiplicities(scans: list[str], stratum: str, n_draws: int, seed: int) -> np.ndarray:
+    """How often each scan is drawn, (n_draws, scans); the same for a stratum wherever it occurs."""
+    generator = np.random.default_rng([seed, zlib.crc32(stratum.encode())])
+    return generator.multinomial(len(scans), np.full(len(scans), 1 / len(scans)), size=n_draws).astype(float)
+
+
+def bootstrap_means(
+    rows: pd.DataFrame, metric: str, scans: dict[str, list[str]], n_draws: int = N_DRAWS, seed: int = SEED
+) -> np.ndarray | None:
+    """Means of `metric` over `rows` when scans are drawn with replacement within their scanner and dose.
+
+    `rows` come from `with_scans`; `scans` gives the scans of each stratum (`<scanner>_<dose>mGy`). A pair weighs the
+    product of its scans' multiplicities. Draws that leave no pair are dropped. None with one scan on either side.
+    """
+    if rows.empty:
+        return None
+    first, drawn, place = rows.iloc[0], [], []
+    for side in "ab":
+        stratum = f"{first[f'scanner_{side}']}_{first[f'dose_mgy_{side}']:g}mGy"
+        if len(scans[stratum]) < 2:
+            return None
+        drawn.append(_multiplicities(scans[stratum], stratum, n_draws, seed))
+        place.append(pd.Index(scans[stratum]).get_indexer(rows[f"scan_id_{side}"]))
+    shape = (drawn[0].shape[1], drawn[1].shape[1])
+    total, count = np.zeros(shape), np.zeros(shape)
+    np.add.at(total, tuple(place), rows[metric].to_numpy(float))
+    np.add.at(count, tuple(place), 1.0)
+    weight = np.einsum("di,ij,dj->d", drawn[0], count, drawn[1], optimize=True)
+    value = np.einsum("di,ij,dj->d", drawn[0], total, drawn[1], optimize=True)
+    return np.where(weight > 0, value / np.where(weight > 0, weight, 1), np.nan)
+
+
+def _interval(draws: np.ndarray | None) -> tuple[float, float]:
+    if draws is None or not np.isfinite(draws).any():
+        return np.nan, np.nan
+    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _scans_of_strata(series: pd.DataFrame) -> dict[str, list[str]]:
+    strata = series["scanner"] + "_" + series["dose_mgy"].map("{:g}mGy".format)
+    return {stratum: sorted(set(part)) for stratum, part in series["scan_id"].groupby(strata)}
+
+
+def _chosen(rows: pd.DataFrame, variants: tuple[str, ...]) -> tuple[pd.DataFrame, str]:
+    """Rows of the first of `variants` that has any, and its name."""
+    for variant in variants:
+        part = rows[rows["variant"] == variant]
+        if len(part):
+            return part, variant
+    return rows.iloc[:0], ""
+
+
+def scanner_table(
+    pairs: pd.DataFrame, series: pd.DataFrame, metric: str, same_recon: bool = False, n_draws: int = N_DRAWS
+) -> pd.DataFrame:
+    """Table 3, 4 or 5 in long form: a row for each cell of the lower triangle, in the paper's order of scanners.
+
+    `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is `rmse_hu`, `psnr_db` or
+    `ssim`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_std (population; blank for one pair), n_pairs,
+    variant (of `pair_plans.VARIANTS`), ci_low, ci_high (95 %, where the cell holds all its pairs and more than one
+    scan of each scanner), reason (why a cell is blank). For RMSE and SSIM also <metric>_mean_with_self,
+    <metric>_std_with_self and n_pairs_with_self: the published draw with its self-pairs (blank in mode corrected).
+    `same_recon` takes the pairs of equal reconstruction.
+    """
+    pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
+    cells = dict(iter(pairs.groupby(["scanner_a", "scanner_b"], sort=False)))
+    scans = _scans_of_strata(series)
+    at_main_dose = set(series.loc[series["dose_mgy"] == MAIN_DOSE_MGY, "scanner"])
+    scanners = sorted(set(series["scanner"]), key=scanner_rank)
+    table = []
+    for column, row in combinations_with_replacement(scanners, 2):
+        drawn = cells.get((column, row), pairs.iloc[:0])
+        own, variant = _chosen(drawn, ("same_recon",) if same_recon else MAIN_VARIANTS)
+        own = own[~own["is_self_pair"].astype(bool)]
+        mean, sd = _mean_and_sd(own[metric])
+        complete = variant in COMPLETE_VARIANTS
+        low, high = _interval(bootstrap_means(own, metric, scans, n_draws)) if complete else (np.nan, np.nan)
+        reason = ""
+        if own.empty:
+            absent = [scanner for scanner in dict.fromkeys((column, row)) if scanner not in at_main_dose]
+            reason = (
+                f"no series of {' and '.join(absent)} at {MAIN_DOSE_MGY} mGy" if absent else "no pair of two series"
+            )
+        cell = {
+            "scanner_row": row, "scanner_col": column, f"{metric}_mean": mean, f"{metric}_std": sd, "n_pairs": len(own),
+            "variant": variant,
+        }  # fmt: skip
+        if metric != "psnr_db":
+            published = drawn[drawn["variant"] == "published_draw"]
+            mean, sd = _mean_and_sd(published[metric])
+            cell |= {
+                f"{metric}_mean_with_self": mean, f"{metric}_std_with_self": sd, "n_pairs_with_self": len(published),
+            }  # fmt: skip
+        table.append(cell | {"ci_low": low, "ci_high": high, "reason": reason})
+    frame = pd.DataFrame(table)
+    ranks = [
+        (scanner_rank(r), scanner_rank(c)) for r, c in zip(frame["scanner_row"], frame["scanner_col"], strict=True)
+    ]
+    return frame.iloc[sorted(range(len(frame)), key=ranks.__getitem__)].reset_index(drop=True)
+
+
+def tables3to5(pairs: pd.DataFrame, series: pd.DataFrame, same_recon: bool = False) -> dict[str, pd.DataFrame]:
+    """Tables 3, 4 and 5 by the names of their files (`table3_rmse_hu`, …); see `scanner_table`."""
+    return {name: scanner_table(pairs, series, metric, same_recon) for metric, name in TABLE_OF_METRIC.items()}
+
+
+def table6(
+    pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, same_recon: bool = False, n_draws: int = N_DRAWS
+) -> pd.DataFrame:
+    """Table 6 in long form: for each scanner a row for each of 1, 3, 6 and 10 mGy against 14 mGy, then `average`.
+
+    Columns: scanner, dose_mgy (text), <metric>_mean, <metric>_std (population) of RMSE (HU), PSNR (dB) and SSIM,
+    <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is blank, or what an average lacks).
+    An average is the mean and population SD of the per-dose medians (`mode.dose_average` is `median`) or means; its
+    n_pairs is the sum.
+    """
+    pairs = with_scans(pairs[pairs["table"] == TABLE_6], series)
+    pairs = pairs[~pairs["is_self_pair"].astype(bool)]
+    cells = dict(iter(pairs.groupby(["scanner_a", "dose_mgy_a"], sort=False)))
+    scans = _scans_of_strata(series)
+    doses = {scanner: set(part) for scanner, part in series["dose_mgy"].groupby(series["scanner"])}
+    table = []
+    for scanner in sorted(doses, key=scanner_rank):
+        centres: dict[str, list[float]] = {metric: [] for metric in METRICS}
+        draws: dict[str, list] = {metric: [] for metric in METRICS}
+        n_pairs, absent, variants = 0, [], []
+        for dose in TABLE_6_DOSES_MGY:
+            own, variant = _chosen(
+                cells.get((scanner, dose), pairs.iloc[:0]), ("same_recon",) if same_recon else MAIN_VARIANTS
+            )
+            row = {"scanner": scanner, "dose_mgy": f"{dose:g}"}
+            for metric in METRICS:
+                row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(own[metric])
+                drawn = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
+                row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(drawn)
+                if len(own):
+                    centres[metric].append(float(getattr(own[metric], mode.dose_average)()))
+                    draws[metric].append(drawn)
+            row |= {"n_pairs": len(own), "variant": variant, "reason": ""}
+            if own.empty:
+                lacking = [d for d in (dose, REFERENCE_DOSE_MGY) if d not in doses[scanner]]
+                named = " and ".join(f"{d:g} mGy" for d in lacking)
+                row["reason"] = f"no series at {named}" if lacking else "no pair of equal reconstruction"
+                absent.append(f"{dose:g} mGy")
+            n_pairs += len(own)
+            variants.append(variant)
+            table.append(row)
+        row = {"scanner": scanner, "dose_mgy": "average"}
+        for metric in METRICS:
+            row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(pd.Series(centres[metric], dtype=float))
+            usable = mode.dose_average == "mean" and draws[metric] and all(d is not None for d in draws[metric])
+            row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(
+                np.mean(draws[metric], axis=0) if usable else None
+            )
+        lacks = f"without {', '.join(absent)}" if absent and n_pairs else "no pair" if absent else ""
+        kinds = sorted({variant for variant in variants if variant})
+        table.append(row | {"n_pairs": n_pairs, "variant": "+".join(kinds), "reason": lacks})
+    return pd.DataFrame(table)
+
+
+def paper_layout(table: pd.DataFrame, metric: str, decimals: int = 3) -> pd.DataFrame:
+    """Tables 3-5 as the paper prints them: text `mean±sd`, rows and columns by scanner, the upper triangle blank.
+
+    `table` comes from `scanner_table`; a cell without an SD has its mean alone.
+    """
+    order = sorted(set(table["scanner_row"]), key=scanner_rank)
+    text = [_mean_sd_text(m, s, decimals) for m, s in zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)]
+    wide = table.assign(text=text).pivot(index="scanner_row", columns="scanner_col", values="text")
+    wide = wide.reindex(index=order, columns=order).fillna("")
+    return wide.rename_axis(index="scanner", columns=None).reset_index()
+
+
+def table6_layout(table: pd.DataFrame, decimals: int = 3) -> pd.DataFrame:
+    """Table 6 as the paper prints it: scanner, dose, and text `mean±sd` of each metric. `table` is that of `table6`."""
+    wide = table[["scanner", "dose_mgy"]].copy()
+    for metric in METRICS:
+        columns = zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)
+        wide[metric] = [_mean_sd_text(mean, sd, decimals) for mean, sd in columns]
+    return wide
+
+
+def _mean_sd_text(mean: float, sd: float, decimals: int) -> str:
+    if np.isnan(mean):
+        return ""
+    return f"{mean:.{decimals}f}" if np.isnan(sd) else f"{mean:.{decimals}f}±{sd:.{decimals}f}"
+
+
+def decomposition(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What each step away from a series adds: median of MSE (HU^2) over the pairs of each contrast, and the increment.
+
+    Columns: contrast (of `pair_plans.CONTRASTS`, from the smallest step to the largest), n_pairs, mse_hu2_median,
+    mse_hu2_q1, mse_hu2_q3, increment_hu2 (over the nearest contrast before it that has pairs; blank for the first),
+    increment_over (that contrast), shrink, region.
+    """
+    pairs = pairs[pairs["table"] == CONTRAST]
+    table, before = [], None
+    for contrast in CONTRASTS:
+        rows = pairs[pairs["variant"] == contrast]
+        mse = rows["rmse_hu"].to_numpy(float) ** 2
+        q1, median, q3 = np.quantile(mse, [0.25, 0.5, 0.75]) if len(mse) else (np.nan,) * 3
+        table.append(
+            {
+                "contrast": contrast,
+                "n_pairs": len(mse),
+                "mse_hu2_median": median,
+                "mse_hu2_q1": q1,
+                "mse_hu2_q3": q3,
+                "increment_hu2": median - before["mse_hu2_median"] if before and len(mse) else np.nan,
+                "increment_over": before["contrast"] if before and len(mse) else "",
+                "region": rows["region"].iloc[0] if len(rows) else "",
+                "shrink": int(rows["shrink"].iloc[0]) if len(rows) else 0,
+            }
+        )
+        before = table[-1] if len(mse) else before
+    return pd.DataFrame(table)
