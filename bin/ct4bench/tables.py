@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 from ct4bench.errors import UserError
 
 TEXT_COLUMNS = {
-    "series_uid", "seg_series_uid", "series_uid_a", "series_uid_b", "scan_id", "scanner", "scanner_a", "scanner_b", "maker",
-    "manufacturer_header", "model", "recon", "kernel", "scan_options", "path", "reason", "detail", "roi", "tissue", "status",
-    "role", "scheme", "fold", "extractor", "feature", "feature_class", "variant", "table", "mode",
+    "series_uid", "seg_series_uid", "series_uid_a", "series_uid_b", "scan_id", "scanner", "scanner_a", "scanner_b",
+    "maker", "manufacturer_header", "model", "recon", "kernel", "scan_options", "path", "folder", "name", "reason",
+    "detail", "roi", "tissue", "status", "role", "scheme", "fold", "extractor", "feature", "feature_class", "variant",
+    "table", "mode", "origin", "task", "classifier", "stratum", "form", "domain", "target", "predicted",
 }  # fmt: skip
 """Columns that stay text even where all their values look like numbers."""
 

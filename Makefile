@@ -1,0 +1,33 @@
+# Two commands matter: make demo, make test. Both do all of their own set-up, and nothing twice.
+PYTHON ?= python3
+export PYTHON
+NEXTFLOW = .engine/nextflow
+
+.PHONY: help demo test lint bench setup lock clean
+
+help:            ## what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+setup:           ## .venv from the locked requirements, and the engine
+	@tools/setup.sh
+
+demo: setup      ## simulate the demo data set, run the whole benchmark on it, say where the report is
+	@tools/demo.sh
+
+test: setup lint ## every test
+	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+
+lint: setup      ## ruff and nextflow lint
+	@.venv/bin/ruff check -q bin tests tools && .venv/bin/ruff format -q --check bin tests tools
+	@$(NEXTFLOW) lint main.nf nextflow.config conf modules subworkflows workflows
+
+bench: setup     ## ratios of time and differences of value to the reference libraries, into results/bench.json
+	@.venv/bin/python -m pytest tests/benchmarks -q -s -o python_files='bench_*.py' -o python_functions='bench_*'
+
+lock: setup      ## resolve the requirements anew, with hashes and without index addresses
+	@for name in uv engine compiler test; do .venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 \
+	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.lock; done
+
+clean:           ## take away all that make made (results included)
+	rm -rf .venv .engine results .nextflow .nextflow.log* work .pytest_cache .ruff_cache .numba .mpl
+	find bin tests -name __pycache__ -type d -prune -exec rm -rf {} +

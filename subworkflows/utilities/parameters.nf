@@ -1,0 +1,90 @@
+// Parameters against nextflow_schema.json, before any task: unknown names, types, limits, choices, files that must exist.
+
+def schemaParameters(schemaFile) {
+    def groups = new groovy.json.JsonSlurper().parse(schemaFile.toFile())['$defs']
+    return groups.values().inject([:]) { all, group -> all + group.properties }
+}
+
+def parameterErrors(Map given, schemaFile) {
+    def known = schemaParameters(schemaFile)
+    return given.findAll { _name, value -> value != null }
+        .collect { name, value -> parameterError(name.toString(), value, known) }
+        .findAll { message -> message }
+}
+
+def parameterError(String name, value, Map known) {
+    def rule = known[name]
+    if (!rule) {
+        // Nextflow also passes --chunk-size as chunkSize; the name as typed is the one to speak of
+        def near = known.keySet().toList().closest(name.replaceAll(/([a-z])([A-Z])/, '$1_$2').toLowerCase())
+        return "--${name} is not a parameter" + (near ? "; nearest: --${near.join(', --')}" : '; --help lists all')
+    }
+    return typeError(name, value, rule) ?: limitError(name, value, rule) ?: fileError(name, value, rule)
+}
+
+def typeError(String name, value, Map rule) {
+    def wanted = [rule.type].flatten()
+    def kind = value instanceof Boolean ? 'boolean' : value instanceof Integer || value instanceof Long ? 'integer' : value instanceof Number ? 'number' : 'string'
+    def fits = kind in wanted || (kind == 'integer' && 'number' in wanted) || (kind in ['integer', 'number'] && 'string' in wanted)
+    if (fits) {
+        return null
+    }
+    if (kind == 'boolean') {
+        return "--${name} needs a value (${wanted.join(' or ')})${hint(rule)}"
+    }
+    return "--${name} must be of type ${wanted.join(' or ')}, not '${value}'${hint(rule)}"
+}
+
+def limitError(String name, value, Map rule) {
+    if (rule['enum'] && !(value in rule['enum'])) {
+        def near = rule['enum'].collect { choice -> choice.toString() }.closest(value.toString())
+        return "--${name} must be one of ${rule['enum'].join(', ')}, not '${value}'" + (near ? "; nearest: ${near.join(', ')}" : '')
+    }
+    if (rule.minimum != null && value < rule.minimum || rule.maximum != null && value > rule.maximum) {
+        return "--${name} must be ${range(rule)}, not ${value}"
+    }
+    if (rule.pattern && !(value.toString() ==~ rule.pattern)) {
+        return "--${name} '${value}' has not the right form: ${rule.description}"
+    }
+    return null
+}
+
+def fileError(String name, value, Map rule) {
+    if (!(rule.format in ['file-path', 'directory-path']) || !rule.exists) {
+        return null
+    }
+    def bad = value.toString().tokenize(',').find { item -> !file(item, glob: false).exists() }
+    if (bad) {
+        return "--${name} ${bad} does not exist"
+    }
+    def wrong = rule.format == 'directory-path' && !file(value).isDirectory()
+    return wrong ? "--${name} ${value} is not a folder" : null
+}
+
+def range(Map rule) {
+    if (rule.minimum != null && rule.maximum != null) {
+        return "${rule.minimum} to ${rule.maximum}"
+    }
+    return rule.minimum != null ? "at least ${rule.minimum}" : "at most ${rule.maximum}"
+}
+
+def hint(Map rule) {
+    def limits = rule['enum'] ? "one of ${rule['enum'].join(', ')}" : rule.minimum != null || rule.maximum != null ? range(rule) : rule.description
+    return limits ? ": ${limits}" : ''
+}
+
+def helpText(schemaFile) {
+    def groups = new groovy.json.JsonSlurper().parse(schemaFile.toFile())['$defs']
+    def body = groups.values().collect { group ->
+        def lines = group.properties.collect { name, rule ->
+            def limits = rule['enum'] ? " [${rule['enum'].join('|')}]" : rule.minimum != null || rule.maximum != null ? " [${range(rule)}]" : ''
+            def standard = rule['default'] != null && rule['default'] != '' ? " (default: ${rule['default']})" : ''
+            "  --${name.padRight(30)} ${rule.description}${limits}${standard}"
+        }
+        "${group.title}\n${lines.join('\n')}"
+    }
+    return "ct4bench: the CT4Harmonization benchmark, from DICOM to its tables and figures\n\n" +
+        "  nextflow run . --input DIR --outdir DIR        on DICOM of the collection or of a phantom of your own\n" +
+        "  nextflow run . --outdir DIR                    on the embedded digital twin\n" +
+        "  nextflow run . -profile demo                   on the demo data set\n\n" + body.join('\n\n')
+}

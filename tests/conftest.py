@@ -1,0 +1,41 @@
+"""Fixtures that many tests share: the data beside the checkout, and the real series unpacked once."""
+
+import os
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED_DATA = Path(os.environ.get("CT4BENCH_SHARED_DATA", ROOT.parent / "shared" / "data"))
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20261125)
+
+
+def shared_file(name: str) -> Path:
+    """A file of the shared data, else a skip that says how to have it."""
+    path = SHARED_DATA / name
+    if not path.exists():
+        pytest.skip(f"{name} is not at {SHARED_DATA}; name its folder in CT4BENCH_SHARED_DATA")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shared_data():
+    """Function from a file's name to its path in the shared data; skips where it is absent."""
+    return shared_file
+
+
+@pytest.fixture(scope="session")
+def real_series(tmp_path_factory) -> Path:
+    """Folder with the 343 files of the real series, unpacked once a session."""
+    folder = tmp_path_factory.mktemp("real_series")
+    with tarfile.open(shared_file("real_phantom_series.tar.xz")) as archive:
+        archive.extractall(folder, filter="data")
+    return folder
