@@ -1,17 +1,58 @@
-"""The one error that a user is meant to read, and the entry point that prints it."""
+"""The one error that a user is meant to read, and the entry point that prints it and notes what a task cost."""
 
+import json
 import logging
 import os
+import resource
 import sys
+import time
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+PACKAGES = {
+    "SimpleITK": "SimpleITK", "blosc2": "blosc2", "highdicom": "highdicom", "matplotlib": "matplotlib",
+    "monai": "monai", "numba": "numba", "numpy": "numpy", "pandas": "pandas", "pyarrow": "pyarrow",
+    "pydicom": "pydicom", "radiomics": "pyradiomics", "scipy": "scipy", "sklearn": "scikit-learn", "torch": "torch",
+    "umap": "umap-learn",
+}  # fmt: skip
+"""Importable name and distribution of the packages whose versions a result may depend on."""
 
 
 class UserError(Exception):
     """Wrong input. The message says what is wrong, in which file, and what to do about it."""
 
 
+def _versions() -> dict[str, str]:
+    """Versions of Python and of the packages that this process has loaded."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name, distribution in PACKAGES.items():
+        if name in sys.modules:
+            try:
+                found[distribution] = version(distribution)
+            except PackageNotFoundError:
+                found[distribution] = "unknown"
+    return found
+
+
+def usage(wall_start_s: float) -> dict:
+    """What this process cost (CPU and wall seconds, peak RSS in MB, its children's included) and the versions it used."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return {
+        "script": Path(sys.argv[0]).name,
+        "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 2),
+        "wall_s": round(time.time() - wall_start_s, 2),
+        "peak_rss_mb": round(max(own.ru_maxrss, children.ru_maxrss) / 1024, 1),
+        "versions": _versions(),
+    }
+
+
 def run(main: Callable[[list[str] | None], None], argv: list[str] | None = None) -> None:
-    """Run a script's `main`; a `UserError` becomes one line on stderr and exit status 2."""
+    """Run a script's `main`; a `UserError` becomes one line on stderr and exit status 2.
+
+    Where CT4BENCH_USAGE names a file, what the process cost is written there.
+    """
+    start = time.time()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     try:
         main(argv)
@@ -21,3 +62,5 @@ def run(main: Callable[[list[str] | None], None], argv: list[str] | None = None)
         sys.exit(2)
     except BrokenPipeError:
         os._exit(1)
+    if os.environ.get("CT4BENCH_USAGE"):
+        Path(os.environ["CT4BENCH_USAGE"]).write_text(json.dumps(usage(start)) + "\n", encoding="utf-8")
