@@ -6,6 +6,7 @@ the scanner's filling is a value like any other, and nothing downstream reads it
 """
 
 import os
+import struct
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ SHEAR_MM = 0.1
 """How far the slices' origins may drift in plane from first to last."""
 PARALLEL = 1e-4
 """Largest difference of direction cosines between slices."""
+_ITEM, _DELIMITER = 0xE000FFFE, 0xE0DDFFFE
+INT16 = np.iinfo(np.int16)
 HU_TYPES = ("", "HU", "US")
 """RescaleType: Hounsfield units, or not said (US, unspecified, in older headers)."""
 
@@ -74,12 +77,17 @@ class Frame(NamedTuple):
 class Slice(NamedTuple):
     """One file of a CT series; `pixels_at` is the byte of its pixel data, -1 where pydicom has to read it."""
 
-    path: Path
+    path: str
     sop_uid: str
     position_mm: tuple[float, float, float]
     frame: Frame
     pixels_at: int
     pixels_size: int
+
+    @property
+    def name(self) -> str:
+        """Name of the file without its folder."""
+        return os.path.basename(self.path)
 
 
 @dataclass(frozen=True)
@@ -164,11 +172,27 @@ def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
         if size < due or at + due > header.file_size:
             there = max(0, min(size, header.file_size - at))
             raise DicomError(
-                "unreadable", f"{Path(path).name}: cut off, {there} of {due} bytes of pixel data are there"
+                "unreadable", f"{os.path.basename(path)}: cut off, {there} of {due} bytes of pixel data are there"
             )
+    elif frame.transfer_syntax in LOSSLESS_SYNTAXES and at >= 0:
+        _check_fragments(path, at, header)
     elif frame.transfer_syntax not in WHOLE_FILE_SYNTAXES and at < 0:
-        raise DicomError("unreadable", f"{Path(path).name}: no pixel data")
-    return Slice(Path(path), header.text("SOPInstanceUID"), position, frame, at, size)
+        raise DicomError("unreadable", f"{os.path.basename(path)}: no pixel data")
+    return Slice(os.fspath(path), header.text("SOPInstanceUID"), position, frame, at, size)
+
+
+def _check_fragments(path: Path | str, at: int, header: Header) -> None:
+    """Refuse encapsulated pixel data that do not reach their end (PS3.5, A.4): decoders may accept a part."""
+    name = os.path.basename(path)
+    with open(path, "rb") as file:
+        while True:
+            file.seek(at)
+            tag, size = struct.unpack("<II", file.read(8).ljust(8, b"\0"))
+            if tag == _DELIMITER:
+                return
+            if tag != _ITEM or at + 8 + size > header.file_size:
+                raise DicomError("unreadable", f"{name}: cut off within its pixel data at byte {header.file_size}")
+            at += 8 + size
 
 
 def _check_same_frame(slices: Sequence[Slice]) -> None:
@@ -204,7 +228,7 @@ def _check_places(places: np.ndarray, slices: Sequence[Slice]) -> None:
     gaps = np.diff(places)
     if gaps.min() < SAME_PLACE_MM:
         k = int(gaps.argmin())
-        names = f"{slices[k].path.name} and {slices[k + 1].path.name}"
+        names = f"{slices[k].name} and {slices[k + 1].name}"
         raise DicomError("duplicate_slices", f"{names} lie at the same place, {places[k]:.2f} mm along the normal")
     step = float(np.median(gaps))
     steps = gaps / step
@@ -236,13 +260,13 @@ def stack_slices(slices: Iterable[Slice]) -> Stack:
     `DicomError` where they are not: two sizes, orientations, spacings, rescalings or transfer syntaxes; a slice twice
     or missing; uneven increments; slices sheared against their normal.
     """
-    slices = sorted(slices, key=lambda s: (s.sop_uid, str(s.path)))
+    slices = sorted(slices, key=lambda s: (s.sop_uid, s.path))
     if len(slices) < 2:
         raise DicomError("too_few_slices", f"{len(slices)} slices")
     _check_same_frame(slices)
     for one, other in zip(slices, slices[1:], strict=False):
         if one.sop_uid == other.sop_uid:
-            raise DicomError("duplicate_slices", f"{one.path.name} and {other.path.name} are the same object")
+            raise DicomError("duplicate_slices", f"{one.name} and {other.name} are the same object")
     frame = slices[0].frame
     normal = _normal(frame)
     positions = np.array([s.position_mm for s in slices])
@@ -260,27 +284,27 @@ def stack_slices(slices: Iterable[Slice]) -> Stack:
 
 
 @njit(cache=True, nogil=True)
-def _to_hu_whole(pixels, left, right, signed, slope, intercept):
-    # Shifting up and down again leaves the stored bits only, with their sign.
-    lowest, highest = np.int32(2**30), np.int32(-(2**30))
+def _add(pixels, low, mask, sign, intercept):
     for i in range(pixels.size):
-        word = np.uint16(pixels[i]) << np.uint16(left)
-        if signed:
-            stored = np.int32(np.int16(np.uint16(word)) >> np.int16(right))
-        else:
-            stored = np.int32(np.uint16(word) >> np.uint16(right))
-        value = stored * slope + intercept
+        pixels[i] = np.int16((((np.uint16(pixels[i]) >> low) & mask) ^ sign) - sign + intercept)
+
+
+@njit(cache=True, nogil=True)
+def _scale(pixels, low, mask, sign, slope, intercept):
+    lowest, highest = np.int32(2**31 - 1), np.int32(-(2**31))
+    for i in range(pixels.size):
+        stored = np.int32((((np.int32(np.uint16(pixels[i])) >> low) & mask) ^ sign) - sign)
+        value = np.int32(stored * slope + intercept)
         lowest, highest = min(lowest, value), max(highest, value)
         pixels[i] = np.int16(value)
     return lowest, highest
 
 
 @njit(cache=True, nogil=True)
-def _to_hu_rounded(pixels, left, right, signed, slope, intercept):
+def _scale_and_round(pixels, low, mask, sign, slope, intercept):
     lowest, highest = np.inf, -np.inf
     for i in range(pixels.size):
-        word = np.uint16(np.uint16(pixels[i]) << np.uint16(left))
-        stored = np.int32(np.int16(word) >> np.int16(right)) if signed else np.int32(word >> np.uint16(right))
+        stored = np.int32((((np.int32(np.uint16(pixels[i])) >> low) & mask) ^ sign) - sign)
         value = np.rint(stored * slope + intercept)
         lowest, highest = min(lowest, value), max(highest, value)
         pixels[i] = np.int16(min(max(value, -32768.0), 32767.0))
@@ -290,19 +314,24 @@ def _to_hu_rounded(pixels, left, right, signed, slope, intercept):
 def to_hu(pixels: np.ndarray, frame: Frame) -> None:
     """Turn stored pixels (int16, the 16 bits as they are in the file) into HU in place.
 
-    Bits above the high bit and below the stored ones are ignored. Values that are no integers are rounded half to even.
+    Bits above the high bit and below the stored ones are ignored. Values that are no integers are rounded half to even;
+    those that do not fit int16 are a `DicomError`.
     """
-    left = 15 - frame.high_bit
-    right = 16 - frame.bits_stored
-    if (left, right, frame.is_signed, frame.slope, frame.intercept) == (0, 0, True, 1, 0):
+    slope, intercept = frame.slope, frame.intercept
+    sign = 1 << (frame.bits_stored - 1) if frame.is_signed else 0
+    mask = (1 << frame.bits_stored) - 1
+    bits = [np.int32(v) for v in (frame.high_bit + 1 - frame.bits_stored, mask, sign)]
+    ends = [float(np.rint(stored * slope + intercept)) for stored in (-sign, mask - sign)]
+    whole = slope == int(slope) and intercept == int(intercept) and max(map(abs, ends)) < 2**31
+    flat = pixels.reshape(-1)
+    if whole and slope == 1 and INT16.min <= min(ends) and max(ends) <= INT16.max:
+        _add(flat, *bits, np.int32(intercept))
         return
-    whole = frame.slope == int(frame.slope) and frame.intercept == int(frame.intercept)
-    if whole and abs(frame.slope) < 2**13 and abs(frame.intercept) < 2**29:
-        slope, intercept, function = np.int32(frame.slope), np.int32(frame.intercept), _to_hu_whole
+    if whole:
+        lowest, highest = _scale(flat, *bits, np.int32(slope), np.int32(intercept))
     else:
-        slope, intercept, function = frame.slope, frame.intercept, _to_hu_rounded
-    lowest, highest = function(pixels.reshape(-1), left, right, frame.is_signed, slope, intercept)
-    if lowest < -32768 or highest > 32767:
+        lowest, highest = _scale_and_round(flat, *bits, slope, intercept)
+    if lowest < INT16.min or highest > INT16.max:
         raise DicomError("bad_rescale", f"values from {lowest:g} to {highest:g} HU do not fit 16 bits")
 
 
@@ -313,7 +342,7 @@ def _read_native(slice_: Slice, out: np.ndarray) -> None:
     finally:
         os.close(descriptor)
     if n_bytes != out.nbytes:
-        raise DicomError("unreadable", f"{slice_.path.name}: cut off, {n_bytes} of {out.nbytes} bytes of pixel data")
+        raise DicomError("unreadable", f"{slice_.name}: cut off, {n_bytes} of {out.nbytes} bytes of pixel data")
 
 
 def _decode(slice_: Slice) -> np.ndarray:
@@ -325,7 +354,7 @@ def _decode(slice_: Slice) -> np.ndarray:
 
 
 def _read_pixels(slice_: Slice, out: np.ndarray) -> None:
-    name = slice_.path.name
+    name = slice_.name
     try:
         if slice_.frame.transfer_syntax in NATIVE_SYNTAXES and slice_.pixels_at >= 0:
             _read_native(slice_, out)

@@ -34,6 +34,7 @@ _FIELDS = {
     "StudyDescription": (0x00081030, "text"),
     "SeriesDescription": (0x0008103E, "text"),
     "ManufacturerModelName": (0x00081090, "text"),
+    "IrradiationEventUID": (0x00083010, "text"),
     "ScanOptions": (0x00180022, "text"),
     "SliceThickness": (0x00180050, "text"),
     "KVP": (0x00180060, "text"),
@@ -84,6 +85,10 @@ class DicomError(Exception):
     def __init__(self, reason: str, detail: str):
         super().__init__(detail)
         self.reason = reason
+
+
+class NotDicom(DicomError):
+    """A file that does not begin as DICOM does."""
 
 
 class Header:
@@ -271,7 +276,7 @@ def read_header(path: Path | str) -> Header:
         while True:
             data = os.pread(descriptor, n_bytes, 0)
             if _start(data) < 0:
-                raise DicomError("unreadable", f"{name}: not a DICOM file")
+                raise NotDicom("unreadable", f"{name}: not a DICOM file")
             try:
                 return _parse(data, file_size)
             except _NeedMore as need:

@@ -1,0 +1,43 @@
+#!/usr/bin/env python3
+"""Index a tree of DICOM files: which CT series with segmentation it holds, and why everything else is left out."""
+
+import argparse
+import logging
+from pathlib import Path
+
+from ct4bench.errors import run
+from ct4bench.index import build_index, index_of_idc_table, refuse_any
+from ct4bench.tables import read_table, write_table
+
+
+def main(argv=None):
+    """Write series.csv, quarantine.csv, files.parquet and inputs.csv."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--roots", nargs="+", help="folders to search")
+    source.add_argument("--idc_table", help="the collection's list of series instead of files, for a stub run")
+    parser.add_argument("--series_pattern", help="regular expression with the named groups dose, recon, ...")
+    parser.add_argument("--strict", action="store_true", help="refuse the input if anything in it is not accepted")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", required=True, help="folder of the tables")
+    args = parser.parse_args(argv)
+    if args.idc_table:
+        index = index_of_idc_table(read_table(args.idc_table, ["series_description", "series_instance_uid"]))
+    else:
+        index = build_index(args.roots, args.series_pattern or None, args.threads)
+    if args.strict:
+        refuse_any(index.quarantine)
+    output = Path(args.output)
+    write_table(index.series, output / "series.csv")
+    write_table(index.quarantine, output / "quarantine.csv")
+    write_table(index.files, output / "files.parquet")
+    write_table(index.inputs, output / "inputs.csv")
+    logging.info(
+        "%d files: %d series accepted, %d quarantined", index.n_files, len(index.series), len(index.quarantine)
+    )
+    for kind, count in index.ignored.items():
+        logging.info("%d files are no DICOM and were passed over: %s", count, kind)
+
+
+if __name__ == "__main__":
+    run(main)
