@@ -1,0 +1,227 @@
+"""What is learned beside the paper's Table 7: tasks, and variants of the paper's own task, by name with their plans.
+
+A task says which column is predicted and how the rows are divided. A variant changes one choice of the paper's task
+and leaves the rest, seeds included. All but the paper's own (`tissue`, `default`) are planned for the cells of Table 7
+only: one value of the domain and all but one (LOSO), all folds but one (k-fold).
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.errors import UserError
+from ct4bench.modes import Mode
+from ct4bench.splits import N_FOLDS, SCHEMES, as_table, domain_values, kfold_lines, lines, loso_lines, units_of
+
+
+class NotAnswerable(Exception):
+    """The features lack what a task needs; the message says what."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a mode or a variant settles of a training."""
+
+    fold_unit: str
+    early_stopping: bool
+    balanced: bool = True
+    scaler_rows: str = "training"
+    """Rows that the scaler is fitted on: `training`, or `all` (the published leak)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a planner reads."""
+
+    keys: pd.DataFrame
+    """As `splits.sorted_keys` gives them."""
+    mode: Mode
+    domain: str = "scanner"
+    seed: int = 0
+    n_folds: int = N_FOLDS
+    schemes: tuple[str, ...] = SCHEMES
+    patches: pd.DataFrame | None = None
+    """patches.csv, for `tissue_inside`."""
+    share_inside: float = 1.0
+    """Least share of a patch's voxels inside its ROI, for `tissue_inside`."""
+
+
+def both_schemes(plan: Plan, task: str, variant: str = "default", all_cells: bool = False) -> list[tuple]:
+    """Lines of Algorithms 1 and 2, for all n_train or for the cells of Table 7."""
+    chosen = choices(plan.mode, variant)
+    out = []
+    if "loso" in plan.schemes:
+        sizes = None if all_cells else sorted({1, len(domain_values(plan.keys, plan.domain)) - 1} - {0}) or None
+        out += loso_lines(plan.keys, plan.domain, plan.seed, chosen.early_stopping, sizes, (task, variant))
+    if "kfold" in plan.schemes:
+        sizes = None if all_cells else [plan.n_folds - 1]
+        out += kfold_lines(
+            plan.keys, plan.domain, plan.seed, chosen.early_stopping, chosen.fold_unit, plan.n_folds, sizes,
+            (task, variant),
+        )  # fmt: skip
+    return out
+
+
+def inside_patches(plan: Plan, task: str) -> list[tuple]:
+    """Both schemes without the patches that reach out of their ROI."""
+    if plan.patches is None:
+        raise NotAnswerable("it needs --patches with the column share_inside")
+    outside = plan.patches[plan.patches["share_inside"] < plan.share_inside]
+    of_row = units_of(plan.keys, "patch")
+    units = [unit for unit in sorted(units_of(outside, "patch")) if unit in set(of_row)]
+    if plan.keys.loc[~np.isin(of_row, units), "tissue"].nunique() < 2:
+        raise NotAnswerable(
+            f"patches with {plan.share_inside:.0%} of their voxels inside are of fewer than two tissues"
+        )
+    excluded = [
+        line for scheme in plan.schemes for line in lines((task, "default", scheme, 0, ""), "patch", units, "exclude")
+    ]
+    return both_schemes(plan, task) + excluded
+
+
+def other_roi(plan: Plan, task: str) -> list[tuple]:
+    """Train on one ROI of each tissue that has two, test on the other, and the reverse."""
+    rois = plan.keys[["tissue", "roi"]].drop_duplicates().sort_values("roi").groupby("tissue")["roi"].agg(list)
+    pairs = [names for names in rois if len(names) == 2]
+    if len(pairs) < 2:
+        raise NotAnswerable("fewer than two tissues have two ROIs")
+    out = []
+    for i in range(2):
+        training = (task, "default", "leave_one_out", len(pairs), "+".join(names[1 - i] for names in pairs))
+        out += lines(training, "roi", [names[i] for names in pairs], "train")
+        out += lines(training, "roi", [names[1 - i] for names in pairs], "test")
+    return out
+
+
+def leave_one_out(column: str) -> Callable[[Plan, str], list[tuple]]:
+    """Planner: test on each value of the column, train on all others."""
+
+    def planner(plan: Plan, task: str) -> list[tuple]:
+        values = several_values(plan, column)
+        out = []
+        for test in values:
+            training = (task, "default", "leave_one_out", len(values) - 1, test)
+            out += lines(training, column, [test], "test")
+            out += lines(training, column, [value for value in values if value != test], "train")
+        return out
+
+    return planner
+
+
+def one_to_others(column: str) -> Callable[[Plan, str], list[tuple]]:
+    """Planner: train on each value of the column, which names the fold, and test on all others."""
+
+    def planner(plan: Plan, task: str) -> list[tuple]:
+        values = several_values(plan, column)
+        out = []
+        for value in values:
+            training = (task, "default", "one_to_others", 1, value)
+            out += lines(training, column, [value], "train")
+            out += lines(training, column, [other for other in values if other != value], "test")
+        return out
+
+    return planner
+
+
+def several_values(plan: Plan, column: str) -> list[str]:
+    """The column's values, at least two."""
+    values = domain_values(plan.keys, column)
+    if len(values) < 2:
+        raise NotAnswerable(f"all rows have the {column} {values[0]}")
+    return values
+
+
+def origin(plan: Plan, task: str) -> list[tuple]:
+    """Folds of whole scans, balanced over the column that is predicted (the task's name)."""
+    counts = plan.keys.drop_duplicates("scan_id")[task].value_counts()
+    several_values(plan, task)
+    if counts.min() < 2:
+        raise NotAnswerable(f"{task} {counts.idxmin()} has one scan only, which cannot both train and test")
+    sizes = [plan.n_folds - 1]
+    return kfold_lines(plan.keys, task, plan.seed, False, "scan", plan.n_folds, sizes, (task, "default"))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question: the column that is predicted, what is asked, and its planner."""
+
+    target: str
+    description: str
+    planner: Callable[[Plan, str], list[tuple]]
+
+
+TASKS = {
+    "tissue": Task("tissue", "four tissues, Algorithms 1 and 2 (Table 7)", both_schemes),
+    "tissue_other_roi": Task("tissue", "cyst or normal: trained on one ROI of each, tested on the other", other_roi),
+    "tissue_inside": Task("tissue", "tissues of the patches that lie inside their ROI", inside_patches),
+    "tissue_other_maker": Task("tissue", "four tissues, tested on a maker not trained on", leave_one_out("maker")),
+    "tissue_other_dose": Task(
+        "tissue", "four tissues, trained at one dose, tested at others", one_to_others("dose_mgy")
+    ),
+    "tissue_other_recon": Task(
+        "tissue", "four tissues, trained on one reconstruction, tested on others", one_to_others("recon")
+    ),
+    "roi": Task("roi", "the six ROIs", both_schemes),
+    "scanner": Task("scanner", "the scanner, in folds of scans: what harmonization should prevent", origin),
+    "maker": Task("maker", "the maker, in folds of scans: what harmonization should prevent", origin),
+}
+
+VARIANTS = {
+    "default": {},
+    "row_folds": {"fold_unit": "row"},
+    "scan_folds": {"fold_unit": "scan"},
+    "early_stopping": {"early_stopping": True},
+    "all_epochs": {"early_stopping": False},
+    "leaking_scaler": {"scaler_rows": "all"},
+    "unbalanced": {"balanced": False},
+}
+"""The variants of the paper's task, and what each changes of the mode's choices."""
+
+
+def choices(mode: Mode, variant: str) -> Choices:
+    """The choices of a variant in a mode."""
+    if variant not in VARIANTS:
+        raise UserError(f"variant {variant} is not one of {', '.join(VARIANTS)}")
+    return Choices(**{"fold_unit": mode.kfold_unit, "early_stopping": mode.early_stopping} | VARIANTS[variant])
+
+
+def task_named(name: str) -> Task:
+    """The task of that name."""
+    if name not in TASKS:
+        raise UserError(f"task {name} is not one of {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def plan_splits(
+    plan: Plan, tasks: Iterable[str] = ("tissue",), variants: Iterable[str] = ("default",), all_cells: bool = True
+) -> pd.DataFrame:
+    """Splits (columns of `splits.SPLIT_COLUMNS`) of the tasks and, for the task `tissue`, of the variants.
+
+    `tasks` and `variants` may be `all`: then a task that the features cannot answer is left out and the log says why,
+    and so is a variant that is what the mode does anyway; one that is named is an error.
+    """
+    tasks, variants = list(tasks), list(variants)
+    if plan.keys["tissue"].nunique() < 2:
+        raise UserError("the features are of one tissue; a classifier needs at least two")
+    names = list(TASKS) if tasks == ["all"] else tasks
+    rows = []
+    for name in names:
+        planner = task_named(name).planner
+        try:
+            rows += [] if name == "tissue" else planner(plan, name)
+        except NotAnswerable as reason:
+            if tasks != ["all"]:
+                raise UserError(
+                    f"task {name} cannot be planned: {reason}; leave it out, or add what it lacks"
+                ) from reason
+            logging.info("task %s is left out: %s", name, reason)
+    if "tissue" in names:
+        for variant in VARIANTS if variants == ["all"] else variants:
+            same = variant != "default" and choices(plan.mode, variant) == choices(plan.mode, "default")
+            if same and variants == ["all"]:
+                continue
+            rows += both_schemes(plan, "tissue", variant, all_cells and variant == "default")
+    return as_table(rows)

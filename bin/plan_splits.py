@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+"""Divide the rows of features into training, validation and test: Algorithms 1 and 2, and further tasks by name."""
+
+import argparse
+import logging
+
+from ct4bench.errors import run
+from ct4bench.modes import MODES
+from ct4bench.questions import TASKS, VARIANTS, Plan, plan_splits
+from ct4bench.splits import DOMAINS, N_FOLDS, SCHEMES, TRAINING_KEY, sorted_keys
+from ct4bench.tables import read_table, write_table
+
+
+def names(text):
+    """Parse a list of names with commas."""
+    return tuple(part for part in text.split(",") if part)
+
+
+def main(argv=None):
+    """Read the keys of the features, write the splits."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--features", required=True, help="features of any extractor: all have the same rows")
+    parser.add_argument("--domain", choices=DOMAINS, default="scanner", help="what Algorithm 1 leaves out")
+    parser.add_argument("--mode", choices=sorted(MODES), default="paper")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folds", type=int, default=N_FOLDS, help="folds of Algorithm 2")
+    parser.add_argument("--schemes", type=names, default=SCHEMES, help=f"of {','.join(SCHEMES)}")
+    parser.add_argument("--cells", choices=("all", "table7"), default="all", help="all values of N and n, or Table 7's")
+    parser.add_argument("--tasks", type=names, default=("tissue",), help=f"all, or of {','.join(TASKS)}")
+    parser.add_argument("--variants", type=names, default=("default",), help=f"all, or of {','.join(VARIANTS)}")
+    parser.add_argument("--patches", help="patches.csv, for the task tissue_inside")
+    parser.add_argument("--share_inside", type=float, default=1.0, help="least share of a patch inside its ROI")
+    parser.add_argument("--output", required=True, help="the splits, CSV")
+    args = parser.parse_args(argv)
+    patches = read_table(args.patches, ["roi", "patch", "share_inside"]) if args.patches else None
+    plan = Plan(
+        sorted_keys(read_table(args.features)),
+        MODES[args.mode],
+        args.domain,
+        args.seed,
+        args.folds,
+        args.schemes,
+        patches,
+        args.share_inside,
+    )
+    splits = plan_splits(plan, args.tasks, args.variants, args.cells == "all")
+    write_table(splits, args.output)
+    trainings = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY)
+    for name, rows in trainings.groupby(TRAINING_KEY[:3]):
+        logging.info("%s: %d trainings", ", ".join(name), len(rows))
+
+
+if __name__ == "__main__":
+    run(main)
