@@ -23,6 +23,7 @@ from ct4bench.dicom_headers import (
     IMPLICIT_LITTLE,
     DicomError,
     Header,
+    quiet_pydicom,
     read_header,
 )
 from ct4bench.dicom_segmentation import read_segmentation
@@ -43,6 +44,8 @@ LOSSLESS_SYNTAXES = {
     "1.2.840.10008.1.2.4.57": "JPEG Lossless",
     "1.2.840.10008.1.2.4.70": "JPEG Lossless SV1",
 }
+JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
+"""Decoded by SimpleITK's GDCM: the decoders of pydicom that the licence of this project goes with lack them."""
 
 SAME_PLACE_MM = 0.01
 """Slices nearer than this along the normal lie at the same place."""
@@ -109,10 +112,14 @@ _FRAME_FIELDS = (
 def check_is_ct_image(header: Header) -> None:
     """Refuse what is no single-frame slice of an ordinary CT image."""
     modality, sop_class = header.text("Modality"), header.text("SOPClassUID")
+    if sop_class == CT_IMAGE and not (header.has_pixels and header.numbers("Rows")):
+        raise DicomError("unreadable", f"cut off: no pixel data in the {header.file_size} bytes of the file")
+    if not modality:
+        raise DicomError("unreadable", "no modality: cut off, or no image")
     if not header.numbers("Rows"):
-        raise DicomError("not_an_image_series", f"objects of modality {modality or 'unknown'} hold no image")
+        raise DicomError("not_an_image_series", f"objects of modality {modality} hold no image")
     if modality != "CT":
-        raise DicomError("not_ct", f"modality is {modality or 'missing'}")
+        raise DicomError("not_ct", f"modality is {modality}")
     if sop_class != CT_IMAGE:
         raise DicomError("not_an_image_series", f"SOP class {sop_class or 'missing'} is not CT Image Storage")
     if "LOCALIZER" in header.text("ImageType").upper().split("\\"):
@@ -167,32 +174,27 @@ def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
     if len(position) != 3:
         _numbers(header, "ImagePositionPatient", 3, "not_an_image_series")
     at, size = header.pixels_at, header.pixels_size
-    if frame.transfer_syntax in NATIVE_SYNTAXES and at >= 0:
+    if at >= 0 and frame.transfer_syntax in NATIVE_SYNTAXES:
         due = 2 * frame.rows * frame.columns
-        if size < due or at + due > header.file_size:
-            there = max(0, min(size, header.file_size - at))
-            raise DicomError(
-                "unreadable", f"{os.path.basename(path)}: cut off, {there} of {due} bytes of pixel data are there"
-            )
-    elif frame.transfer_syntax in LOSSLESS_SYNTAXES and at >= 0:
+        there = max(0, min(size, header.file_size - at))
+        if there < due:
+            raise DicomError("unreadable", f"cut off: {there} of {due} bytes of pixel data are there")
+    elif at >= 0:
         _check_fragments(path, at, header)
-    elif frame.transfer_syntax not in WHOLE_FILE_SYNTAXES and at < 0:
-        raise DicomError("unreadable", f"{os.path.basename(path)}: no pixel data")
     return Slice(os.fspath(path), header.text("SOPInstanceUID"), position, frame, at, size)
 
 
 def _check_fragments(path: Path | str, at: int, header: Header) -> None:
     """Refuse encapsulated pixel data that do not reach their end (PS3.5, A.4): decoders may accept a part."""
-    name = os.path.basename(path)
     with open(path, "rb") as file:
         while True:
             file.seek(at)
             tag, size = struct.unpack("<II", file.read(8).ljust(8, b"\0"))
+            at += 8 + (size if tag == _ITEM else 0)
+            if tag not in (_ITEM, _DELIMITER) or at > header.file_size:
+                raise DicomError("unreadable", f"cut off within its pixel data at byte {header.file_size}")
             if tag == _DELIMITER:
                 return
-            if tag != _ITEM or at + 8 + size > header.file_size:
-                raise DicomError("unreadable", f"{name}: cut off within its pixel data at byte {header.file_size}")
-            at += 8 + size
 
 
 def _check_same_frame(slices: Sequence[Slice]) -> None:
@@ -342,34 +344,39 @@ def _read_native(slice_: Slice, out: np.ndarray) -> None:
     finally:
         os.close(descriptor)
     if n_bytes != out.nbytes:
-        raise DicomError("unreadable", f"{slice_.name}: cut off, {n_bytes} of {out.nbytes} bytes of pixel data")
+        raise DicomError("unreadable", f"cut off: {n_bytes} of {out.nbytes} bytes of pixel data are there")
 
 
 def _decode(slice_: Slice) -> np.ndarray:
-    """Stored pixels (rows, columns) by pydicom and its decoders."""
-    import pydicom
+    """Stored pixels (rows, columns) by pydicom and its decoders, or by SimpleITK."""
+    if slice_.frame.transfer_syntax in JPEG_LOSSLESS:
+        import SimpleITK as sitk  # noqa: N813
 
-    dataset = pydicom.dcmread(slice_.path)
-    return dataset.pixel_array
+        reader = sitk.ImageFileReader()
+        reader.SetImageIO("GDCMImageIO")
+        reader.SetFileName(slice_.path)
+        reader.SetOutputPixelType(sitk.sitkFloat64)
+        scaled = sitk.GetArrayFromImage(reader.Execute())[0]
+        return np.rint((scaled - slice_.frame.intercept) / slice_.frame.slope).astype(np.int32)
+    return quiet_pydicom().dcmread(slice_.path).pixel_array
 
 
 def _read_pixels(slice_: Slice, out: np.ndarray) -> None:
-    name = slice_.name
+    """Fill `out` (rows, columns), int16, with the slice in HU."""
     try:
         if slice_.frame.transfer_syntax in NATIVE_SYNTAXES and slice_.pixels_at >= 0:
             _read_native(slice_, out)
         else:
             pixels = _decode(slice_)
             if pixels.shape != out.shape:
-                raise DicomError("unreadable", f"{name}: decodes to {pixels.shape} pixels, not {out.shape}")
-            out[...] = pixels.astype(np.int16 if slice_.frame.is_signed else np.uint16, copy=False).view(np.int16)
-    except DicomError:
-        raise
-    except OSError as error:
-        raise DicomError("unreadable", f"{name}: {error.strerror}") from error
+                raise DicomError("unreadable", f"decodes to {pixels.shape} pixels, not {out.shape}")
+            out[...] = pixels.astype(np.uint16).view(np.int16)
+        to_hu(out, slice_.frame)
+    except DicomError as error:
+        raise DicomError(error.reason, f"{slice_.name}: {error}") from error
     except Exception as error:  # noqa: BLE001  decoders raise many kinds on broken data, all of which mean the same
-        raise DicomError("unreadable", f"{name}: {' '.join(str(error).split())[:200]}") from error
-    to_hu(out, slice_.frame)
+        message = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise DicomError("unreadable", f"{slice_.name}: {message}") from error
 
 
 def read_stack(paths: Iterable[Path | str], threads: int = 1) -> Stack:
@@ -377,7 +384,10 @@ def read_stack(paths: Iterable[Path | str], threads: int = 1) -> Stack:
     frames = {}
 
     def one(path):
-        return make_slice(path, read_header(path), frames)
+        try:
+            return make_slice(path, read_header(path), frames)
+        except DicomError as error:
+            raise DicomError(error.reason, f"{os.path.basename(path)}: {error}") from error
 
     paths = list(paths)
     if threads > 1:

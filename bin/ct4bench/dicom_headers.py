@@ -5,8 +5,10 @@ keeps those that this pipeline uses. What it cannot walk (big endian, deflated, 
 Nothing in a header is trusted: lengths are checked against the file's size before anything is read or allocated.
 """
 
+import logging
 import os
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -94,14 +96,17 @@ class NotDicom(DicomError):
 class Header:
     """What `read_header` keeps of one file.
 
-    `transfer_syntax`: UID; `pixels_at`: byte at which the value of PixelData begins, -1 without pixel data or where
-    pydicom read the header; `pixels_size`: its length, `UNDEFINED` for encapsulated frames; `file_size` in bytes.
+    `transfer_syntax`: UID; `has_pixels`: whether there is PixelData; `pixels_at`: byte at which its value begins, -1
+    where pydicom has to read it; `pixels_size`: its length, `UNDEFINED` for encapsulated frames; `file_size` in bytes.
     """
 
-    __slots__ = ("_values", "file_size", "pixels_at", "pixels_size", "transfer_syntax")
+    __slots__ = ("_values", "file_size", "has_pixels", "pixels_at", "pixels_size", "transfer_syntax")
 
-    def __init__(self, values, transfer_syntax: str, pixels_at: int, pixels_size: int, file_size: int):
+    def __init__(
+        self, values, transfer_syntax: str, has_pixels: bool, pixels_at: int, pixels_size: int, file_size: int
+    ):
         self._values = values
+        self.has_pixels = has_pixels
         self.transfer_syntax = transfer_syntax
         self.pixels_at = pixels_at
         self.pixels_size = pixels_size
@@ -260,49 +265,57 @@ def _parse(data: bytes, file_size: int) -> Header:
     if syntax in (EXPLICIT_BIG, DEFLATED):
         raise _ForeignForm
     values, pixels_at, _, size = _walk_bytes(data, at, syntax != IMPLICIT_LITTLE, _END_TAG, _TAGS)
-    return Header(values, syntax, pixels_at, size if pixels_at >= 0 else 0, file_size)
+    if pixels_at > file_size:
+        raise _NeedMore(pixels_at)
+    return Header(values, syntax, pixels_at >= 0, pixels_at, size if pixels_at >= 0 else 0, file_size)
 
 
 def read_header(path: Path | str) -> Header:
     """Header of one file; `DicomError` with reason `unreadable` where the file is not DICOM, or ends in its header."""
-    name = Path(path).name
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise DicomError("unreadable", f"{name}: {error.strerror}") from error
+        raise DicomError("unreadable", error.strerror) from error
     try:
         file_size = os.fstat(descriptor).st_size
         n_bytes = FIRST_READ_BYTES
         while True:
             data = os.pread(descriptor, n_bytes, 0)
             if _start(data) < 0:
-                raise NotDicom("unreadable", f"{name}: not a DICOM file")
+                raise NotDicom("unreadable", "not a DICOM file")
             try:
                 return _parse(data, file_size)
             except _NeedMore as need:
                 if len(data) < n_bytes or need.args[0] > file_size:
-                    raise DicomError("unreadable", f"{name}: cut off within its header at byte {file_size}") from None
+                    raise DicomError("unreadable", f"cut off within its header at byte {file_size}") from None
                 n_bytes = max(2 * n_bytes, need.args[0] + FIRST_READ_BYTES)
     except _ForeignForm:
         return _by_pydicom(path, file_size)
     except OSError as error:
-        raise DicomError("unreadable", f"{name}: {error.strerror}") from error
+        raise DicomError("unreadable", error.strerror) from error
     finally:
         os.close(descriptor)
 
 
-def _by_pydicom(path: Path | str, file_size: int) -> Header:
+def quiet_pydicom():
+    """The module pydicom, without its warnings about values that break rules which do not matter here."""
     import pydicom
 
+    warnings.filterwarnings("ignore", module="pydicom")
+    logging.getLogger("pydicom").setLevel(logging.ERROR)
+    return pydicom
+
+
+def _by_pydicom(path: Path | str, file_size: int) -> Header:
+    pydicom = quiet_pydicom()
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=True)
+        dataset = pydicom.dcmread(path)
         syntax = str(dataset.file_meta.TransferSyntaxUID)
         values = [_as_bytes(dataset.get(name), kind) for name, (_, kind) in _FIELDS.items()]
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on a broken file, all of which mean the same
-        message = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise DicomError("unreadable", f"{Path(path).name}: {message}") from error
+        raise DicomError("unreadable", " ".join(f"{type(error).__name__}: {error}".split())[:200]) from error
     values[_PLACE_OF["SpecificCharacterSet"]] = b"ISO_IR 192"
-    return Header(values, syntax, -1, 0, file_size)
+    return Header(values, syntax, "PixelData" in dataset, -1, 0, file_size)
 
 
 def _as_bytes(value, kind: str) -> bytes | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ct4bench.benchmark import ROIS
-from ct4bench.dicom_headers import DicomError
+from ct4bench.dicom_headers import DicomError, quiet_pydicom
 from ct4bench.geometry import Grid
 
 LOG = logging.getLogger(__name__)
@@ -112,8 +112,7 @@ def read_segmentation(path: Path | str, grid: Grid, slice_of_sop: dict[str, int]
     frames that carry no position. A voxel of two segments goes to the smaller one. `DicomError` (`unreadable`,
     `unknown_label`, `missing_label`, `ambiguous_segmentation`, `segmentation_mismatch`) where that cannot be done.
     """
-    import pydicom
-
+    pydicom = quiet_pydicom()
     name = Path(path).name
     try:
         dataset = pydicom.dcmread(path)

@@ -5,11 +5,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
 from ct4bench.dicom import Slice, make_slice
-from ct4bench.dicom_headers import DicomError, Header, NotDicom, read_header
+from ct4bench.dicom_headers import DicomError, Header, NotDicom, quiet_pydicom, read_header
 from ct4bench.dicom_segmentation import LABEL_MAP, SEGMENTATION, segment_numbers
 from ct4bench.errors import UserError
 
@@ -50,7 +51,7 @@ class Refused(NamedTuple):
 
 @dataclass
 class CtSeries:
-    """Slices of one series with their files, the header of the first, and counts of raw values that may vary.
+    """Slices and files of one series in the same order, the header of the first, counts of raw values that may vary.
 
     `first_time` is the earliest acquisition time of a slice (YYYYMMDDHHMMSS.F, "" where no slice has one).
     """
@@ -102,11 +103,12 @@ class Contents:
         self.n_files += other.n_files
 
 
-def list_files(root: Path) -> list[tuple[File, Path]]:
+def list_files(root: Path) -> list[File]:
     """All files below `root`, sorted by folder and name. Links are followed, each folder once."""
-    found, seen, folders = [], set(), [("", Path(root))]
+    found, seen, folders, root_name = [], set(), [""], root.name
     while folders:
-        folder, path = folders.pop()
+        folder = folders.pop()
+        path = root / folder
         try:
             status = path.stat()
             entries = sorted(os.scandir(path), key=lambda entry: entry.name)
@@ -117,14 +119,14 @@ def list_files(root: Path) -> list[tuple[File, Path]]:
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
             if entry.is_dir():
-                folders.append((f"{folder}/{entry.name}".lstrip("/"), path / entry.name))
+                folders.append(f"{folder}/{entry.name}".lstrip("/"))
                 continue
             try:
                 status = entry.stat()
                 size, time = status.st_size, status.st_mtime_ns
             except OSError:
                 size, time = -1, 0
-            found.append((File(root.name, folder, entry.name, size, time), path / entry.name))
+            found.append(File(root_name, folder, entry.name, size, time))
     return sorted(found)
 
 
@@ -134,7 +136,7 @@ def _looks_like_dicom(name: str) -> bool:
     return suffix in DICOM_SUFFIXES or suffix in ("", ".") or suffix[1:].isdigit()
 
 
-def _is_text(path: Path) -> bool:
+def _is_text(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             start = file.read(512)
@@ -147,16 +149,16 @@ def _earlier(one: str, other: str) -> str:
     return min(time for time in (one, other) if time) if one or other else ""
 
 
-def _read_chunk(files: Sequence[tuple[File, Path]]) -> Contents:
+def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
     contents, frames = Contents(n_files=len(files)), {}
-    for file, path in files:
+    for file in files:
         if file.name.startswith(".") or file.name.upper() == "DICOMDIR":
             contents.ignored[file.name if file.name.upper() == "DICOMDIR" else "hidden"] += 1
             continue
-        header = None
+        header, path = None, os.path.join(root_paths[file.root], file.folder, file.name)
         try:
             if file.size_bytes < 0:
-                raise NotDicom("unreadable", f"{file.name}: a link that leads nowhere")
+                raise NotDicom("unreadable", "a link that leads nowhere")
             header = read_header(path)
             if header.text("SOPClassUID") in (SEGMENTATION, LABEL_MAP):
                 contents.segmentations.append(_read_references(file, path))
@@ -177,17 +179,16 @@ def _read_chunk(files: Sequence[tuple[File, Path]]) -> Contents:
         if series is None:
             series = contents.series[slice_.frame.series_uid] = CtSeries(header)
         series.files.append(file)
-        series.slices.append(slice_)
+        series.slices.append(slice_._replace(path=file.name))
         series.varying[header.raw(*VARYING)] += 1
         time = header.text("AcquisitionDateTime") or header.text("AcquisitionDate") + header.text("AcquisitionTime")
         series.first_time = _earlier(series.first_time, time)
     return contents
 
 
-def _read_references(file: File, path: Path) -> SegmentationFile:
+def _read_references(file: File, path: str) -> SegmentationFile:
     """Read a segmentation up to its frames; their references only where nothing before them refers to a series."""
-    import pydicom
-
+    pydicom = quiet_pydicom()
     sop_uid = series_uid = frame_of_reference = reason = detail = ""
     series, sops = set(), set()
     try:
@@ -230,12 +231,13 @@ def read_tree(roots: Iterable[Path | str], threads: int = 1) -> Contents:
             raise UserError(f"input folder {root} does not exist or is no folder; name a folder of DICOM files")
     files = [entry for root in sorted(roots, key=lambda root: root.name) for entry in list_files(root)]
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    root_paths = {root.name: str(root) for root in roots}
     contents = Contents()
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            for part in pool.map(_read_chunk, chunks):
+            for part in pool.map(_read_chunk, chunks, repeat(root_paths)):
                 contents.add(part)
     else:
         for chunk in chunks:
-            contents.add(_read_chunk(chunk))
+            contents.add(_read_chunk(chunk, root_paths))
     return contents

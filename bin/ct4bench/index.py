@@ -166,7 +166,7 @@ def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, s
         first = refused[0]
         whole = len(found.files) + len(refused)
         reason = "mixed_geometry" if first.reason in ("not_an_image_series", "not_ct") else first.reason
-        raise DicomError(reason, f"{len(refused)} of its {whole} files: {first.detail}")
+        raise DicomError(reason, f"{len(refused)} of its {whole} files, {first.file.name}: {first.detail}")
     header = found.header
     name = parse_name(pattern, header.text("StudyDescription"), header.text("SeriesDescription"))
     if isinstance(name, str):
@@ -315,9 +315,9 @@ def _series_row(item: _Accepted, origin: str) -> tuple:
 def _file_table(accepted: list[_Accepted]) -> pd.DataFrame:
     rows = []
     for item in accepted:
-        place_of = dict(zip((s.path for s in item.stack.slices), item.stack.place_mm.tolist(), strict=True))
+        place_of = dict(zip((s.sop_uid for s in item.stack.slices), item.stack.place_mm.tolist(), strict=True))
         for file, slice_ in zip(item.found.files, item.found.slices, strict=True):
-            place = place_of[slice_.path]
+            place = place_of[slice_.sop_uid]
             rows.append((item.uid, "ct", file.root, file.folder, file.name, file.size_bytes, place))
         file = item.segmentation.file
         rows.append((item.uid, "seg", file.root, file.folder, file.name, file.size_bytes, float("nan")))
