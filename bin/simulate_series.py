@@ -1,0 +1,48 @@
+#!/usr/bin/env python3
+"""Scan the phantom with one scanner model: DICOM CT and SEG of its series, and the truth about them."""
+
+import argparse
+
+from ct4bench.benchmark import DOSES_MGY, RECONSTRUCTIONS
+from ct4bench.errors import UserError, run
+from ct4bench.scanner_models import SCANNERS
+
+
+def chosen(text: str, known, what: str) -> list:
+    """The values of a comma-separated list, each of which must be known."""
+    names = {str(value): value for value in known}
+    unknown = [part for part in text.split(",") if part not in names]
+    if unknown:
+        raise UserError(f"{what} '{unknown[0]}' is not known; choose from {', '.join(names)}")
+    return [names[part] for part in text.split(",")]
+
+
+def main(argv=None):
+    """Write the scanner's folder and its part of the truth."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--phantom", required=True, help="folder of draw_phantom.py")
+    parser.add_argument("--scanner", required=True, choices=sorted(SCANNERS))
+    parser.add_argument("--doses", default="1,3,6,10,14", help="mGy, comma-separated")
+    parser.add_argument("--main_dose", type=int, default=10)
+    parser.add_argument("--reconstructions", default="FBP,IR,DL", help="at the main dose, where the scanner has them")
+    parser.add_argument("--repetitions", type=int, default=1, help="at the main dose")
+    parser.add_argument("--other_reconstructions", default="IR", help="at the other doses")
+    parser.add_argument("--other_repetitions", type=int, default=1, help="at the other doses")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", required=True, help="folder for the DICOM files")
+    parser.add_argument("--truth", required=True, help="table of the truth, CSV")
+    args = parser.parse_args(argv)
+    doses = chosen(args.doses, DOSES_MGY, "dose")
+    recons = chosen(args.reconstructions, RECONSTRUCTIONS, "reconstruction")
+    others = chosen(args.other_reconstructions, RECONSTRUCTIONS, "reconstruction")
+    from ct4bench.simulation import plan_scans, simulate_series
+
+    scans = plan_scans(
+        args.scanner, doses, recons, args.repetitions, others, args.other_repetitions, args.main_dose
+    )  # fmt: skip
+    simulate_series(args.phantom, args.scanner, scans, args.seed, args.output, args.truth, args.threads)
+
+
+if __name__ == "__main__":
+    run(main)
