@@ -23,6 +23,7 @@ from ct4bench.dicom_headers import (
     IMPLICIT_LITTLE,
     DicomError,
     Header,
+    one_line,
     quiet_pydicom,
     read_header,
 )
@@ -375,8 +376,7 @@ def _read_pixels(slice_: Slice, out: np.ndarray) -> None:
     except DicomError as error:
         raise DicomError(error.reason, f"{slice_.name}: {error}") from error
     except Exception as error:  # noqa: BLE001  decoders raise many kinds on broken data, all of which mean the same
-        message = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-        raise DicomError("unreadable", f"{slice_.name}: {message}") from error
+        raise DicomError("unreadable", f"{slice_.name}: {one_line(error)}") from error
 
 
 def read_stack(paths: Iterable[Path | str], threads: int = 1) -> Stack:

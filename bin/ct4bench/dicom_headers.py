@@ -297,6 +297,11 @@ def read_header(path: Path | str) -> Header:
         os.close(descriptor)
 
 
+def one_line(error: Exception) -> str:
+    """What a library's error says, short enough for a table."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:200]
+
+
 def quiet_pydicom():
     """The module pydicom, without its warnings about values that break rules which do not matter here."""
     import pydicom
@@ -313,7 +318,7 @@ def _by_pydicom(path: Path | str, file_size: int) -> Header:
         syntax = str(dataset.file_meta.TransferSyntaxUID)
         values = [_as_bytes(dataset.get(name), kind) for name, (_, kind) in _FIELDS.items()]
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on a broken file, all of which mean the same
-        raise DicomError("unreadable", " ".join(f"{type(error).__name__}: {error}".split())[:200]) from error
+        raise DicomError("unreadable", one_line(error)) from error
     values[_PLACE_OF["SpecificCharacterSet"]] = b"ISO_IR 192"
     return Header(values, syntax, "PixelData" in dataset, -1, 0, file_size)
 

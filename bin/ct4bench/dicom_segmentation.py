@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 
 from ct4bench.benchmark import ROIS
-from ct4bench.dicom_headers import DicomError, quiet_pydicom
+from ct4bench.dicom_headers import DicomError, one_line, quiet_pydicom
 from ct4bench.geometry import Grid
 
 LOG = logging.getLogger(__name__)
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 MISSPELT = {"metastatsis": "metastasis"}
 """Names of segments as the collection has them."""
-ON_GRID = 0.05
-"""Share of a voxel by which a frame may be off the grid."""
+ON_GRID = 0.15
+"""Share of a voxel by which a frame may be off the grid: slices at rounded positions are, by up to 0.1."""
 MOST_SHARED = 0.01
 """Share of a segment's voxels that another may claim too."""
 
@@ -120,14 +120,14 @@ def read_segmentation(path: Path | str, grid: Grid, slice_of_sop: dict[str, int]
     except DicomError as error:
         raise DicomError(error.reason, f"{name}: {error}") from error
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
-        raise DicomError(
-            "unreadable", f"{name}: {' '.join(f'{type(error).__name__}: {error}'.split())[:200]}"
-        ) from error
+        raise DicomError("unreadable", f"{name}: {one_line(error)}") from error
 
 
 def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.ndarray:
     kind = str(dataset.get("SegmentationType") or "")
-    if dataset.get("SOPClassUID") not in (SEGMENTATION, LABEL_MAP):
+    if "SOPClassUID" not in dataset:
+        raise DicomError("unreadable", "cut off, or no data set: there is no SOP class")
+    if dataset.SOPClassUID not in (SEGMENTATION, LABEL_MAP):
         raise DicomError("segmentation_mismatch", "is no DICOM segmentation")
     if kind not in ("BINARY", "LABELMAP"):
         raise DicomError("segmentation_mismatch", f"type {kind or 'missing'}; BINARY or LABELMAP is needed")
@@ -136,7 +136,7 @@ def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.nda
     if len(per_frame) != int(dataset.NumberOfFrames):
         raise DicomError("unreadable", f"{dataset.NumberOfFrames} frames, but places of {len(per_frame)}")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
-    masks = {roi: np.zeros(grid.shape, bool) for roi in ROIS}
+    voxels = {roi: [] for roi in ROIS}
     for own, pixels in zip(per_frame, _frame_pixels(dataset, len(per_frame)), strict=True):
         if not pixels.any():
             continue
@@ -144,14 +144,13 @@ def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.nda
         if kind == "LABELMAP":
             parts = {int(number): pixels == number for number in np.unique(pixels[pixels > 0])}
         else:
-            parts = {
-                int(_from_groups((own, shared), "SegmentIdentificationSequence", "ReferencedSegmentNumber")): pixels
-            }
+            number = _from_groups((own, shared), "SegmentIdentificationSequence", "ReferencedSegmentNumber")
+            parts = {int(number): pixels}
         for number, part in parts.items():
             if number not in names:
                 raise DicomError("unknown_label", f"a frame of segment {number}, which has no name")
-            _put(masks[names[number]], part, place)
-    return _merge(masks)
+            voxels[names[number]].append(_voxels(part, place, grid.shape))
+    return _merge({roi: np.unique(np.concatenate(parts)) for roi, parts in voxels.items() if parts}, grid.shape)
 
 
 def _frame_place(groups, shape, grid: Grid, slice_of_sop: dict[str, int]):
@@ -170,33 +169,30 @@ def _frame_place(groups, shape, grid: Grid, slice_of_sop: dict[str, int]):
     return place
 
 
-def _put(mask: np.ndarray, pixels: np.ndarray, place) -> None:
+def _voxels(pixels: np.ndarray, place: tuple, shape: tuple[int, int, int]) -> np.ndarray:
+    """Flat indices (n,) in an array of `shape` of a frame's pixels that are set."""
     slice_, rows, columns = place
     down, across = np.nonzero(pixels)
-    inside = (
-        (rows[down] >= 0) & (rows[down] < mask.shape[1]) & (columns[across] >= 0) & (columns[across] < mask.shape[2])
-    )
-    if not 0 <= slice_ < mask.shape[0] or not inside.all():
-        raise DicomError("segmentation_mismatch", "segmented voxels lie outside the series")
-    mask[slice_, rows[down], columns[across]] = True
+    index = np.full_like(down, slice_), rows[down], columns[across]
+    try:
+        return np.ravel_multi_index(index, shape)
+    except ValueError as error:
+        raise DicomError("segmentation_mismatch", "segmented voxels lie outside the series") from error
 
 
-def _merge(masks: dict[str, np.ndarray]) -> np.ndarray:
-    """Labels (uint8) of masks by ROI name; what two claim goes to the one with fewer voxels."""
-    sizes = {roi: int(mask.sum()) for roi, mask in masks.items()}
-    empty = [roi for roi in ROIS if not sizes[roi]]
+def _merge(voxels: dict[str, np.ndarray], shape: tuple[int, int, int]) -> np.ndarray:
+    """Labels (uint8) of `shape` from flat indices by ROI name; what two claim goes to the one with fewer voxels."""
+    empty = [roi for roi in ROIS if roi not in voxels]
     if empty:
         raise DicomError("missing_label", f"segment {', '.join(empty)} has no voxel")
-    labels = np.zeros(masks[ROIS[0]].shape, np.uint8)
-    for roi in sorted(ROIS, key=lambda roi: (-sizes[roi], ROIS.index(roi))):
-        taken = int(np.count_nonzero(labels[masks[roi]]))
-        if taken > MOST_SHARED * sizes[roi]:
-            raise DicomError(
-                "segmentation_mismatch", f"{taken} of {sizes[roi]} voxels of {roi} are of another segment too"
-            )
-        if taken:
-            LOG.warning(
-                "%d of %d voxels of segment %s are of another one too; they stay with it", taken, sizes[roi], roi
-            )
-        labels[masks[roi]] = ROIS.index(roi) + 1
+    labels = np.zeros(shape, np.uint8)
+    flat = labels.reshape(-1)
+    for roi in sorted(ROIS, key=lambda roi: (-len(voxels[roi]), ROIS.index(roi))):
+        own = voxels[roi]
+        shared = f"{np.count_nonzero(flat[own])} of {len(own)} voxels of segment {roi}"
+        if np.count_nonzero(flat[own]) > MOST_SHARED * len(own):
+            raise DicomError("segmentation_mismatch", f"{shared} are of another one too")
+        if flat[own].any():
+            LOG.warning("%s are of a larger one too; they are taken from that", shared)
+        flat[own] = ROIS.index(roi) + 1
     return labels

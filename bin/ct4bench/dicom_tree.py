@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ct4bench.dicom import Slice, make_slice
-from ct4bench.dicom_headers import DicomError, Header, NotDicom, quiet_pydicom, read_header
+from ct4bench.dicom_headers import DicomError, Header, NotDicom, one_line, quiet_pydicom, read_header
 from ct4bench.dicom_segmentation import LABEL_MAP, SEGMENTATION, segment_numbers
 from ct4bench.errors import UserError
 
@@ -212,7 +212,7 @@ def _read_references(file: File, path: str) -> SegmentationFile:
     except DicomError as error:
         reason, detail = error.reason, str(error)
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
-        reason, detail = "unreadable", " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        reason, detail = "unreadable", one_line(error)
     return SegmentationFile(
         file, sop_uid, series_uid, frozenset(series), frozenset(sops), frame_of_reference, reason, detail
     )
