@@ -39,3 +39,13 @@ def real_series(tmp_path_factory) -> Path:
     with tarfile.open(shared_file("real_phantom_series.tar.xz")) as archive:
         archive.extractall(folder, filter="data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def nextflow():
+    """Function that runs the pipeline in a folder (see pipeline_run.launch); skips where the engine is not set up."""
+    from pipeline_run import ENGINE, launch
+
+    if not ENGINE.exists():
+        pytest.skip("no .engine/nextflow; run 'make setup'")
+    return launch

@@ -36,7 +36,7 @@ def _versions() -> dict[str, str]:
 
 
 def usage(wall_start_s: float) -> dict:
-    """What this process cost (CPU and wall seconds, peak RSS in MB, its children's included) and the versions it used."""
+    """Cost of this process and its children (CPU and wall seconds, peak RSS in MB), and the versions it used."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "script": Path(sys.argv[0]).name,

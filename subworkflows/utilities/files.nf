@@ -14,3 +14,8 @@ def isWritable(String path) {
     def place = nearestFolder(file(path).toAbsolutePath())
     return place.isDirectory() && java.nio.file.Files.isWritable(place)
 }
+
+// A text as one word of a shell command.
+def shellQuote(text) {
+    return "'" + text.toString().replace("'", "'\\''") + "'"
+}

@@ -1,0 +1,27 @@
+#!/usr/bin/env nextflow
+// ct4bench: the CT4Harmonization benchmark, from DICOM to its tables, figures and report.
+
+include { BENCHMARK         } from './workflows/benchmark'
+include { helpText          } from './subworkflows/utilities/parameters'
+include { parameterErrors   } from './subworkflows/utilities/parameters'
+include { outdirError       } from './subworkflows/utilities/places'
+include { softwareError     } from './subworkflows/utilities/places'
+
+workflow {
+    main:
+    def schema = file("${projectDir}/nextflow_schema.json")
+    if (params.help) {
+        println(helpText(schema))
+    }
+    else {
+        def wrong = parameterErrors(params, schema)
+        if (wrong) {
+            error("Wrong parameters:\n  ${wrong.join('\n  ')}\nnextflow run . --help lists all")
+        }
+        def obstacle = outdirError(params.outdir, workflow.resume) ?: softwareError(workflow)
+        if (obstacle) {
+            error(obstacle)
+        }
+        BENCHMARK(params)
+    }
+}

@@ -1,0 +1,31 @@
+process COMPARE_PAIRS {
+    tag "${meta.task}"
+    label 'comparison'
+
+    input:
+    tuple val(meta), path(volumes, stageAs: 'volumes/*')
+    path plan
+    path reference
+    val _code
+
+    output:
+    tuple val(meta), path('pairs.parquet'), emit: pairs
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    compare_pairs.py \\
+        --plan ${plan} \\
+        --task ${meta.task} \\
+        --volumes volumes \\
+        --reference ${reference} \\
+        --threads ${task.cpus} \\
+        --output pairs.parquet
+    """
+
+    stub:
+    """
+    touch pairs.parquet
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,30 @@
+process DRAW_PATCHES {
+    label 'small'
+
+    input:
+    path reference
+    path centres, stageAs: 'centres/*'      // the user's own, or []
+    val patches_per_roi
+    val seed
+    val _code
+
+    output:
+    path 'patches.csv', emit: patches
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    draw_patches.py \\
+        --reference ${reference} \\
+        ${centres ? "--centres ${centres}" : ''} \\
+        --patches_per_roi ${patches_per_roi} \\
+        --seed ${seed} \\
+        --output patches.csv
+    """
+
+    stub:
+    """
+    touch patches.csv
+    echo '{}' > usage.json
+    """
+}

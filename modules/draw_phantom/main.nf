@@ -1,0 +1,31 @@
+process DRAW_PHANTOM {
+    tag "${slab}"
+    label 'simulation'
+
+    input:
+    val slab
+    path like, stageAs: 'like'      // folder with one real series, or []
+    val seed
+    val _fingerprint
+    val _code
+
+    output:
+    path 'phantom', emit: phantom
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    draw_phantom.py \\
+        --slab ${slab} \\
+        ${like ? '--like like' : ''} \\
+        --seed ${seed} \\
+        --output phantom
+    """
+
+    stub:
+    """
+    mkdir phantom
+    touch phantom/phantom.json
+    echo '{}' > usage.json
+    """
+}

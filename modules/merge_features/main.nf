@@ -1,0 +1,31 @@
+process MERGE_FEATURES {
+    tag "${meta.method} ${meta.extractor}"
+    label 'small'
+
+    input:
+    tuple val(meta), path(tables, stageAs: 'parts*/*'), path(settings, stageAs: 'parts*/*')
+    path registered     // with patches: every row must be there; [] where the user gave the tables
+    path patches
+    val _code
+
+    output:
+    tuple val(meta), path("${meta.extractor}.parquet"), path("${meta.extractor}.json"), emit: features
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    merge_features.py \\
+        --extractor ${meta.extractor} \\
+        --tables ${tables} \\
+        ${settings ? "--settings ${settings}" : ''} \\
+        ${registered ? "--registered ${registered} --patches ${patches}" : ''} \\
+        --output ${meta.extractor}.parquet \\
+        --merged_settings ${meta.extractor}.json
+    """
+
+    stub:
+    """
+    touch ${meta.extractor}.parquet ${meta.extractor}.json
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,30 @@
+process MERGE_PREDICTIONS {
+    tag "${method}"
+    label 'small'
+
+    input:
+    tuple val(method), path(predictions, stageAs: 'parts*/*'), path(trainings, stageAs: 'parts*/*'), path(losses, stageAs: 'parts*/*'), path(splits)
+    val _code
+
+    output:
+    tuple val(method), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), emit: predictions
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    merge_predictions.py \\
+        --predictions ${predictions} \\
+        --trainings ${trainings} \\
+        --losses ${losses} \\
+        --splits ${splits} \\
+        --output predictions.parquet \\
+        --merged_trainings trainings.csv \\
+        --merged_losses losses.parquet
+    """
+
+    stub:
+    """
+    touch predictions.parquet trainings.csv losses.parquet
+    echo '{}' > usage.json
+    """
+}

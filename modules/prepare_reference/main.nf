@@ -1,0 +1,34 @@
+process PREPARE_REFERENCE {
+    tag "${uid}"
+    label 'imaging'
+
+    input:
+    tuple val(uid), path(folders, stageAs: 'dicom*/*'), val(_fingerprint)
+    path index
+    val spacing             // row,column,slice in mm, or ''
+    val box_origin_mm       // x,y,z, or ''
+    val _code
+
+    output:
+    path 'reference', emit: reference
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    prepare_reference.py \\
+        --series ${index}/series.csv \\
+        --files ${index}/files.parquet \\
+        --folders ${folders} \\
+        --reference ${uid} \\
+        ${spacing ? "--spacing ${spacing}" : ''} \\
+        ${box_origin_mm ? "--box_origin_mm=${box_origin_mm}" : ''} \\
+        --output reference
+    """
+
+    stub:
+    """
+    mkdir reference
+    touch reference/reference.json reference/volume.b2nd reference/labels.b2nd reference/block.b2nd
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,27 @@
+process SELECT_REFERENCE {
+    label 'small'
+
+    input:
+    path index
+    val reference      // text quoted for the shell
+    val _code
+
+    output:
+    path 'reference.csv', emit: choice      // series_uid, root, folder: one row a folder
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    select_reference.py \\
+        --series ${index}/series.csv \\
+        --files ${index}/files.parquet \\
+        --reference ${reference} \\
+        --output reference.csv
+    """
+
+    stub:
+    """
+    head -n 2 ${index}/inputs.csv | awk -F, 'NR == 1 {print "series_uid,root,folder"} NR == 2 {split(\$7, f, ";"); p = f[1]; sub("^[^/]*/?", "", p); print \$1 "," \$6 "," p}' > reference.csv
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,39 @@
+process TRAIN_CLASSIFIERS {
+    tag "${meta.method} ${meta.extractor} ${part}"
+    label 'training'
+
+    input:
+    tuple val(meta), path(features), path(splits), val(part)    // part: i/n of this extractor's trainings
+    val domain
+    val mode
+    val verify      // share of trainings whose first steps torch repeats
+    val seed
+    val _code
+
+    output:
+    tuple val(meta), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), emit: predictions
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    train_classifiers.py \\
+        --features ${features} \\
+        --extractor ${meta.extractor} \\
+        --splits ${splits} \\
+        --domain ${domain} \\
+        --mode ${mode} \\
+        --part ${part} \\
+        --verify ${verify} \\
+        --seed ${seed} \\
+        --threads ${task.cpus} \\
+        --output predictions.parquet \\
+        --trainings trainings.csv \\
+        --losses losses.parquet
+    """
+
+    stub:
+    """
+    touch predictions.parquet trainings.csv losses.parquet
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,97 @@
+// What the benchmark measures: image similarity of pairs of series; stability, classification and embedding of features.
+
+include { PLAN_PAIRS        } from '../../modules/plan_pairs/main'
+include { COMPARE_PAIRS     } from '../../modules/compare_pairs/main'
+include { MERGE_TABLES      } from '../../modules/merge_tables/main'
+include { MEASURE_STABILITY } from '../../modules/measure_stability/main'
+include { PLAN_SPLITS       } from '../../modules/plan_splits/main'
+include { TRAIN_CLASSIFIERS } from '../../modules/train_classifiers/main'
+include { MERGE_PREDICTIONS } from '../../modules/merge_predictions/main'
+include { EMBED_FEATURES    } from '../../modules/embed_features/main'
+include { codeDigest        } from '../utilities/code'
+
+workflow EVALUATE_IMAGES {
+    take:
+    settings    // map of parameters
+    volumes     // [meta(id, method, uids), [<series_uid>.b2nd, ...]]
+    registered  // value channel: registered.csv
+    reference   // value channel: folder
+
+    main:
+    PLAN_PAIRS(registered, settings.mode, codeDigest('plan_pairs.py'))
+    def plan = PLAN_PAIRS.out.plan.first()
+    def tasks = plan.flatMap { table ->
+        table.splitCsv(header: true)
+            .groupBy { row -> row.task }
+            .collect { task, rows -> [task, rows.collectMany { row -> [row.series_uid_a, row.series_uid_b] }.toUnique().toSorted()] }
+    }
+    def byMethod = volumes
+        .map { meta, paths -> [meta.method, [paths].flatten()] }
+        .groupTuple()
+        .map { method, lists -> [method, lists.flatten().collectEntries { path -> [path.baseName, path] }] }
+    COMPARE_PAIRS(
+        byMethod.combine(tasks).map { method, paths, task, uids -> [[method: method, task: task], uids.collect { uid -> paths[uid] }] },
+        plan, reference, codeDigest('compare_pairs.py'),
+    )
+    def parts = COMPARE_PAIRS.out.pairs
+        .map { meta, part -> [meta.method, [meta.task, part]] }
+        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
+        .map { method, items ->
+            def name = [method: method, name: 'pairs.parquet', sort_by: 'table,variant,scanner_a,scanner_b,pair_index,series_uid_a,series_uid_b']
+            [name, items.collect { item -> item[1] }]
+        }
+    MERGE_TABLES(parts, codeDigest('merge_tables.py'))
+
+    emit:
+    pairs = MERGE_TABLES.out.table.map { meta, table -> [meta.method, table] }      // [method, pairs.parquet]
+}
+
+workflow EVALUATE_FEATURES {
+    take:
+    settings    // map of parameters
+    features    // [meta(method, extractor), table, settings]
+
+    main:
+    def tables = features.map { meta, table, _notes -> [meta, table] }
+    MEASURE_STABILITY(tables, settings.domain, settings.seed, codeDigest('measure_stability.py'))
+    EMBED_FEATURES(tables, settings.seed, codeDigest('embed_features.py'))
+
+    // the rows of all extractors are the same, so one of them decides the splits
+    def first = tables
+        .map { meta, table -> [meta.method, [meta.extractor, table]] }
+        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
+        .map { method, items -> [method, items[0][1]] }
+    PLAN_SPLITS(first, settings.domain, settings.mode, settings.seed, codeDigest('plan_splits.py'))
+    def parts = (1..settings.training_parts).collect { number -> "${number}/${settings.training_parts}".toString() }
+    TRAIN_CLASSIFIERS(
+        tables
+            .map { meta, table -> [meta.method, meta, table] }
+            .combine(PLAN_SPLITS.out.splits, by: 0)
+            .combine(channel.fromList(parts))
+            .map { _method, meta, table, splits, part -> [meta, table, splits, part] },
+        settings.domain, settings.mode, settings.verify, settings.seed, codeDigest('train_classifiers.py'),
+    )
+    def trained = TRAIN_CLASSIFIERS.out.predictions
+        .map { meta, predictions, trainings, losses -> [meta.method, [predictions, trainings, losses]] }
+        .groupTuple(sort: { a, b -> a[0].toString() <=> b[0].toString() })
+        .map { method, items -> [method, items.collect { item -> item[0] }, items.collect { item -> item[1] }, items.collect { item -> item[2] }] }
+        .combine(PLAN_SPLITS.out.splits, by: 0)
+    MERGE_PREDICTIONS(trained, codeDigest('merge_predictions.py'))
+
+    def embeddingOrder = 'figure,extractor,series_uid,roi,patch'
+    def merged = MEASURE_STABILITY.out.stability
+        .flatMap { meta, icc, repeatability -> [[meta, icc, 'extractor,form,stratum,feature'], [meta, repeatability, 'extractor,feature']] }
+        .mix(EMBED_FEATURES.out.embedding.flatMap { meta, places, quality -> [[meta, places, embeddingOrder], [meta, quality, 'extractor,figure']] })
+        .map { meta, part, order -> [[method: meta.method, name: part.name, sort_by: order], [meta.extractor, part]] }
+        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
+        .map { meta, items -> [meta, items.collect { item -> item[1] }] }
+    MERGE_TABLES(merged, codeDigest('merge_tables.py'))
+
+    emit:
+    tables = MERGE_TABLES.out.table
+        .map { meta, table -> [meta.method, table] }
+        .mix(PLAN_SPLITS.out.splits)
+        .mix(MERGE_PREDICTIONS.out.predictions.flatMap { method, predictions, trainings, losses -> [[method, predictions], [method, trainings], [method, losses]] })
+        // [method, table]: icc.csv, repeatability.csv, embedding.parquet, embedding_quality.csv, splits.csv,
+        // predictions.parquet, trainings.csv, losses.parquet
+}

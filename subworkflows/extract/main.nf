@@ -1,0 +1,66 @@
+// Features of the patches of every registered series at the chosen doses, by each extractor.
+
+include { EXTRACT_RADIOMICS } from '../../modules/extract_radiomics/main'
+include { EXTRACT_DEEP      } from '../../modules/extract_deep/main'
+include { MERGE_FEATURES    } from '../../modules/merge_features/main'
+include { codeDigest        } from '../utilities/code'
+
+workflow EXTRACT {
+    take:
+    settings    // map of parameters
+    volumes     // [meta(id, method, uids), [<series_uid>.b2nd, ...]]
+    registered  // value channel: registered.csv
+    patches     // value channel: patches.csv
+
+    main:
+    def doses = settings.feature_doses.toString().tokenize(',').collect { dose -> dose as BigDecimal }
+    def wanted = registered.map { table ->
+        def rows = table.splitCsv(header: true).findAll { row -> doses.any { dose -> (row.dose_mgy as BigDecimal).compareTo(dose) == 0 } }
+        [rows.collect { row -> row.series_uid } as Set]
+    }
+    def chosen = volumes
+        .combine(wanted)
+        .map { meta, paths, uids ->
+            def kept = [paths].flatten().findAll { path -> path.baseName in uids }.toSorted { a, b -> a.name <=> b.name }
+            [meta + [uids: kept.collect { path -> path.baseName }], kept]
+        }
+        .filter { _meta, kept -> kept }
+
+    def radiomics = file(settings.radiomics_params ?: "${projectDir}/assets/radiomics.yaml")
+    EXTRACT_RADIOMICS(
+        chosen.map { meta, kept -> [meta + [extractor: 'radiomics'], kept] },
+        registered, patches, radiomics, settings.verify, settings.seed, codeDigest('extract_radiomics.py'),
+    )
+
+    def encoders = channel.of(
+        ['swin_unetr', settings.swinunetr_weights ? file(settings.swinunetr_weights) : []],
+        ['shallow_cnn', settings.shallow_cnn_weights ? file(settings.shallow_cnn_weights) : []],
+    )
+    EXTRACT_DEEP(
+        chosen.combine(encoders).map { meta, kept, extractor, weights -> [meta + [extractor: extractor], kept, weights] },
+        registered, patches, settings.intensity, settings.verify, settings.seed, codeDigest('extract_deep.py'),
+    )
+
+    def parts = EXTRACT_RADIOMICS.out.features
+        .mix(EXTRACT_DEEP.out.features)
+        .map { meta, table, notes -> [meta.subMap('method', 'extractor'), [meta.id, table, notes]] }
+        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
+        .map { meta, items -> [meta, items.collect { item -> item[1] }, items.collect { item -> item[2] }] }
+    MERGE_FEATURES(parts, registered, patches, codeDigest('merge_features.py'))
+
+    emit:
+    features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
+}
+
+workflow GIVEN_FEATURES {
+    take:
+    settings    // map of parameters
+
+    main:
+    def tables = settings.features.toString().tokenize(',').collect { place -> file(place) }
+    def given = channel.fromList(tables).map { table -> [[method: 'none', extractor: table.baseName], [table], []] }
+    MERGE_FEATURES(given, [], [], codeDigest('merge_features.py'))
+
+    emit:
+    features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
+}

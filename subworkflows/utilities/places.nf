@@ -1,0 +1,29 @@
+// Where results go and what tasks need, looked at before any task.
+
+include { isWritable } from './files'
+
+// What is wrong with --outdir, or null. An earlier run's results are only updated by -resume, a user's files never touched.
+def outdirError(outdir, resumed) {
+    if (!isWritable(outdir.toString())) {
+        return "--outdir ${outdir} cannot be written; name a folder that can"
+    }
+    def folder = file(outdir)
+    def there = folder.exists() ? folder.list().findAll { name -> name != 'pipeline_info' } : []
+    if (!there) {
+        return null
+    }
+    if (!folder.resolve('pipeline_info/complete.json').exists()) {
+        return "--outdir ${outdir} holds files that are not of this pipeline (${there.toSorted()[0]}, …); name a new or empty folder"
+    }
+    return resumed ? null : "--outdir ${outdir} holds the results of an earlier run; add -resume to update them, or name another folder"
+}
+
+// Without a container engine, tasks use the packages of .venv or of the python3 on PATH.
+def softwareError(workflow) {
+    if (workflow.containerEngine || file("${projectDir}/.venv/bin/python3").exists() || workflow.stubRun) {
+        return null
+    }
+    def names = ['numpy', 'pandas', 'SimpleITK', 'pydicom', 'radiomics', 'torch', 'numba', 'umap']
+    def lacking = names.findAll { name -> ['python3', '-c', "import importlib.util, sys; sys.exit(importlib.util.find_spec('${name}') is None)"].execute().waitFor() != 0 }
+    return lacking ? "the python3 on PATH lacks ${lacking.join(', ')}; run 'make setup', or choose a container profile (docs/running.md)" : null
+}

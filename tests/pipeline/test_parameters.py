@@ -1,0 +1,88 @@
+"""Parameters are refused by name before any task, and the schema is what the configuration has."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from pipeline_run import ENGINE, ROOT
+
+pytestmark = pytest.mark.pipeline
+
+
+def schema():
+    groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"]
+    return {name: rule for group in groups.values() for name, rule in group["properties"].items()}
+
+
+def test_schema_and_configuration_agree(nextflow, tmp_path):
+    text = subprocess.run(
+        [ENGINE, "config", ROOT, "-flat"], cwd=tmp_path, text=True, capture_output=True, check=True
+    ).stdout
+    configured = dict(re.findall(r"^params\.(\w+) = (.*)$", text, re.MULTILINE))
+    rules = schema()
+    assert set(configured) == set(rules)
+    for name, rule in rules.items():
+        expected = rule.get("default")
+        value = configured[name].strip("'")
+        assert value == (
+            "null" if expected is None else str(expected).lower() if expected in (True, False) else str(expected)
+        ), name
+
+
+WRONG = {
+    ("--moed", "paper"): ("--moed is not a parameter", "nearest: --mode"),
+    ("--chunk-size", "3"): ("is not a parameter", "--chunk_size"),
+    ("--domain", "scaner"): ("--domain must be one of", "'scaner'", "nearest: scanner"),
+    ("--chunk_size", "0"): ("--chunk_size must be 1 to 1000, not 0",),
+    ("--training_parts", "many"): ("--training_parts must be of type integer", "'many'", "1 to 246"),
+    ("--input", "nowhere"): ("--input nowhere does not exist",),
+    ("--spacing", "1,1"): ("--spacing '1,1' has not the right form",),
+    ("--verify", "2"): ("--verify must be 0 to 1",),
+    ("--series_pattern",): ("--series_pattern needs a value",),
+}
+
+
+def test_wrong_parameters_are_named_all_at_once(nextflow, tmp_path):
+    run = nextflow(tmp_path, *(word for arguments in WRONG for word in arguments))
+    assert run.status != 0
+    for words in WRONG.values():
+        assert all(word in run.text for word in words), (words, run.text)
+    assert "Submitted process" not in run.text
+    assert run.published() == []
+
+
+def test_wrong_parameter_in_a_file(nextflow, tmp_path):
+    (tmp_path / "params.json").write_text('{"mode": "paper", "seeed": 3}')
+    run = nextflow(tmp_path, "-params-file", "params.json")
+    assert run.status != 0
+    assert "--seeed is not a parameter" in run.text
+    assert "--seed" in run.text
+    assert "Submitted process" not in run.text
+
+
+def test_help_tells_every_parameter(nextflow, tmp_path):
+    run = nextflow(tmp_path, "--help")
+    assert run.status == 0
+    for name, rule in schema().items():
+        assert f"--{name} " in run.text
+        assert rule["description"] in run.text
+
+
+def test_outdir_that_cannot_be_written(nextflow, tmp_path):
+    (tmp_path / "file").write_text("kept")
+    run = nextflow(tmp_path, "--outdir", str(tmp_path / "file" / "results"))
+    assert run.status != 0
+    assert "cannot be written" in run.text
+    assert "Submitted process" not in run.text
+
+
+def test_outdir_with_files_of_the_user(nextflow, tmp_path):
+    outdir = tmp_path / "results"
+    outdir.mkdir()
+    (outdir / "thesis.txt").write_text("precious")
+    run = nextflow(tmp_path)
+    assert run.status != 0
+    assert "not of this pipeline" in run.text
+    assert (outdir / "thesis.txt").read_text() == "precious"
+    assert "Submitted process" not in run.text

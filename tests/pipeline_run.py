@@ -1,0 +1,50 @@
+"""Running the pipeline as a user would: the engine as a whole process, in a launch folder of its own."""
+
+import os
+import subprocess
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+ENGINE = ROOT / ".engine" / "nextflow"
+
+
+@dataclass
+class Run:
+    """Outcome of one `nextflow run`."""
+
+    status: int
+    text: str
+    outdir: Path
+    launch: Path
+
+    def tasks(self) -> Counter:
+        """How many tasks each process had, cached ones included."""
+        trace = self.trace()
+        return Counter(name.split(" (")[0].split(":")[-1] for name in trace["name"])
+
+    def trace(self) -> pd.DataFrame:
+        """The trace as a table."""
+        return pd.read_csv(self.outdir / "pipeline_info" / "trace.txt", sep="\t")
+
+    def published(self) -> list[str]:
+        """Files of the results, without those about the run."""
+        names = (path.relative_to(self.outdir).as_posix() for path in self.outdir.rglob("*") if path.is_file())
+        return sorted(name for name in names if not name.startswith("pipeline_info/"))
+
+
+def launch(folder: Path, *arguments: str, project: Path = ROOT, outdir: Path | None = None, **environment: str) -> Run:
+    """`nextflow run PROJECT ARGUMENTS` with `folder` as launch folder; work and results lie in it."""
+    outdir = folder / "results" if outdir is None else outdir
+    folder.mkdir(parents=True, exist_ok=True)
+    command = [str(ENGINE), "-log", "nextflow.log", "run", str(project), "-ansi-log", "false", "-work-dir", "work"]
+    command += [str(argument) for argument in arguments]
+    if "--outdir" not in arguments:
+        command += ["--outdir", str(outdir)]
+    done = subprocess.run(
+        command, cwd=folder, env={**os.environ, "NXF_ANSI_LOG": "false", **environment}, text=True, capture_output=True
+    )
+    return Run(done.returncode, done.stdout + done.stderr, outdir, folder)

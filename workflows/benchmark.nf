@@ -1,0 +1,55 @@
+// The whole benchmark: DICOM -> index -> registered volumes -> pairs and features -> evaluation -> tables, figures, report.
+
+include { SIMULATE          } from '../subworkflows/input/main'
+include { INDEX             } from '../subworkflows/input/main'
+include { PREPROCESS        } from '../subworkflows/preprocess/main'
+include { EXTRACT           } from '../subworkflows/extract/main'
+include { GIVEN_FEATURES    } from '../subworkflows/extract/main'
+include { EVALUATE_IMAGES   } from '../subworkflows/evaluate/main'
+include { EVALUATE_FEATURES } from '../subworkflows/evaluate/main'
+include { REPORT            } from '../subworkflows/report/main'
+
+workflow BENCHMARK {
+    take:
+    settings    // map of parameters
+
+    main:
+    def none = channel.value([])
+    def images = [
+        index: none, registered: none, quarantine: none, transforms: none, patches: none, reference: none, truth: none,
+        volumes: channel.empty(), pairs: channel.empty(),
+    ]
+    def features
+    if (settings.features) {
+        GIVEN_FEATURES(settings)
+        features = GIVEN_FEATURES.out.features
+    }
+    else {
+        def roots
+        if (settings.input) {
+            roots = channel.value([file(settings.input).toAbsolutePath()])
+        }
+        else {
+            SIMULATE(settings)
+            roots = SIMULATE.out.roots
+            images.truth = SIMULATE.out.truth.first()
+        }
+        INDEX(settings, roots)
+        PREPROCESS(settings, roots, INDEX.out.index)
+        // every evaluation has a method; `none` leaves the volumes as they are
+        def volumes = PREPROCESS.out.volumes.map { meta, paths -> [meta + [method: 'none'], paths] }
+        EXTRACT(settings, volumes, PREPROCESS.out.registered, PREPROCESS.out.patches)
+        EVALUATE_IMAGES(settings, volumes, PREPROCESS.out.registered, PREPROCESS.out.reference)
+        features = EXTRACT.out.features
+        images.putAll([
+            index: INDEX.out.index, registered: PREPROCESS.out.registered, quarantine: PREPROCESS.out.quarantine,
+            transforms: PREPROCESS.out.transforms, patches: PREPROCESS.out.patches, reference: PREPROCESS.out.reference,
+            volumes: volumes, pairs: EVALUATE_IMAGES.out.pairs,
+        ])
+    }
+    EVALUATE_FEATURES(settings, features)
+    REPORT(settings, images, features, EVALUATE_FEATURES.out)
+
+    emit:
+    report = REPORT.out.report
+}
