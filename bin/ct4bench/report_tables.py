@@ -1,0 +1,220 @@
+"""Frames as the cells of the report: plain strings and numbers, that the template escapes and lays out.
+
+A cell is a dict with `main` (text), and where there is one `sub` (the published value), `delta` (computed - published),
+`mark` (why the published value is no target), `tint` (0..1, how dark the cell's ground is), `title` (why it is blank),
+`left` (words), and `soft` (less weight).
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.benchmark import scanner_rank
+
+BLANK = "\N{EN DASH}"
+PLUS_MINUS = "\N{NO-BREAK SPACE}\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}"
+MATRIX_DECIMALS = {"rmse_hu": 2, "psnr_db": 2, "ssim": 3}
+PUBLISHED_DECIMALS = 3
+PAPER_TABLES = (
+    "table1_acquisition", "table2_series_counts", "table3_rmse_hu", "table4_psnr_db", "table5_ssim", "table6_dose",
+    "table7_stability_classification",
+)  # fmt: skip
+HEADS = {
+    "scanner": "Scanner", "manufacturer_model": "Maker and model", "tube_voltage_kv": "Tube voltage (kV)",
+    "tube_current_time_product_mas": "Tube current time product (mAs)", "pitch": "Pitch",
+    "rotation_time_s": "Rotation time (s)", "collimation_mm": "Collimation (mm)",
+    "slice_thickness_mm": "Slice thickness (mm)", "slice_increment_mm": "Slice increment (mm)",
+    "reconstructions": "Reconstructions", "n_series": "Series", "features": "Features",
+}  # fmt: skip
+"""Column heads of the paper's tables."""
+
+
+def is_number(value) -> bool:
+    """Whether a value is a number and not NaN."""
+    return isinstance(value, int | float | np.integer | np.floating) and not (
+        isinstance(value, float | np.floating) and math.isnan(value)
+    )
+
+
+def number(value, decimals: int | None = None) -> str:
+    """A number with a true minus sign; four significant digits where `decimals` is not given; a dash for none."""
+    if not is_number(value):
+        return BLANK
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if math.isinf(value):
+        text = "inf" if value > 0 else "-inf"
+    elif decimals is not None:
+        text = f"{value:.{decimals}f}"
+    elif float(value).is_integer() and abs(value) < 1e7:
+        text = f"{value:.0f}"
+    else:
+        text = f"{value:.4g}"
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def mean_sd(mean, sd, decimals: int, tight: bool = False) -> str:
+    """`mean ± sd`, the mean alone where there is no SD, a dash where there is none; `tight` has no spaces."""
+    if not is_number(mean):
+        return BLANK
+    sign = PLUS_MINUS.strip() if tight else PLUS_MINUS
+    return number(mean, decimals) + (sign + number(sd, decimals) if is_number(sd) else "")
+
+
+def delta(value, decimals: int) -> str:
+    """A signed difference, blank where there is none."""
+    if not is_number(value):
+        return ""
+    return ("+" if value > 0 else "") + number(value, decimals)
+
+
+def text_of(value) -> str:
+    """Any value of a frame as text."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return number(value) if is_number(value) else str(value)
+
+
+def head(column: str) -> str:
+    """Words of a column's name, with its unit."""
+    if column in HEADS:
+        return HEADS[column]
+    if column.startswith("n_") and column.endswith("mgy"):
+        return f"{column[2:-3]} mGy"
+    if column in ("n_fbp", "n_ir", "n_dl"):
+        return column[2:].upper()
+    return column.replace("_", " ")
+
+
+def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
+    """Cell of <stem>_mean and <stem>_std of a row (a mapping), with the published ones and their difference."""
+    cell = {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_std"), decimals, tight)}
+    if is_number(row.get(f"{stem}_mean_published")):
+        published = row[f"{stem}_mean_published"], row.get(f"{stem}_std_published")
+        cell["sub"] = mean_sd(*published, PUBLISHED_DECIMALS, tight)
+    difference = delta(row.get(f"{stem}_mean_difference"), decimals)
+    if difference:
+        cell["delta"] = difference
+    return cell
+
+
+def matrix(frame: pd.DataFrame, metric: str) -> dict:
+    """Table 3, 4 or 5 as the paper's lower triangle; the ground's tint grows with RMSE or falls with likeness."""
+    decimals = MATRIX_DECIMALS[metric]
+    order = sorted({*frame["scanner_row"], *frame["scanner_col"]}, key=scanner_rank)
+    cells = {(row["scanner_row"], row["scanner_col"]): row for row in frame.to_dict("records")}
+    values = frame[f"{metric}_mean"].to_numpy(float)
+    finite = values[np.isfinite(values)]
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    rows = []
+    for i, scanner in enumerate(order):
+        line = []
+        for other in order[: i + 1]:
+            row = cells.get((scanner, other))
+            if row is None:
+                line.append({"main": ""})
+                continue
+            cell = pair_cell(row, metric, decimals, tight=True)
+            value = row[f"{metric}_mean"]
+            if is_number(value) and math.isfinite(value) and high > low:
+                share = (value - low) / (high - low)
+                cell["tint"] = round(float(share if metric == "rmse_hu" else 1 - share), 3)
+            if row.get("not_a_target"):
+                cell["mark"] = row["not_a_target"]
+            if cell["main"] == BLANK and row.get("reason"):
+                cell["title"] = row["reason"]
+            line.append(cell)
+        line += [{"main": "", "empty": True} for _ in order[i + 1 :]]
+        rows.append({"head": scanner, "cells": line})
+    return {"columns": ["", *order], "rows": rows, "kind": "matrix"}
+
+
+def value_grid(frame: pd.DataFrame, key: str) -> dict:
+    """Tables 1 and 2: a row for each scanner, each value with the published one below where it differs."""
+    columns = [
+        c.removesuffix("_published") for c in frame.columns if c.endswith("_published") and c != "n_pairs_published"
+    ]
+    rows = []
+    for row in frame.to_dict("records"):
+        line = []
+        for column in columns:
+            own, published = text_of(row.get(column)), text_of(row.get(f"{column}_published"))
+            cell = {"main": own or BLANK, "left": not is_number(row.get(column))}
+            if published and published != own:
+                cell["sub"] = published
+            difference = row.get(f"{column}_difference")
+            if is_number(difference) and difference:
+                cell["delta"] = delta(difference, 0 if float(difference).is_integer() else 3)
+            line.append(cell)
+        if row.get("not_a_target"):
+            line[-1]["mark"] = row["not_a_target"]
+        rows.append({"head": str(row[key]), "cells": line})
+    return {"columns": [head(key), *map(head, columns)], "rows": rows, "kind": "grid"}
+
+
+def dose_grid(frame: pd.DataFrame) -> dict:
+    """Table 6: a group of rows for each scanner; published values and differences in columns of their own."""
+    beside = "comparison" in frame.columns
+    compared = beside and (frame["comparison"] == "compared").any()
+    columns = ["Scanner", "Dose"]
+    for name in ("RMSE (HU)", "PSNR (dB)", "SSIM"):
+        columns += [name, *(["published"] if beside else []), *(["difference"] if compared else [])]
+    rows = []
+    for row in frame.to_dict("records"):
+        average = row["dose_mgy"] == "average"
+        line = [{"main": "average" if average else f"{row['dose_mgy']} mGy"}]
+        for metric, decimals in MATRIX_DECIMALS.items():
+            cell = pair_cell(row, metric, decimals)
+            if cell["main"] == BLANK and row.get("reason"):
+                cell["title"] = row["reason"]
+            line.append({key: value for key, value in cell.items() if key in ("main", "title")})
+            line += [{"main": cell.get("sub", BLANK), "soft": True}] if beside else []
+            line += [{"main": cell.get("delta", BLANK), "soft": True}] if compared else []
+        line.append({"main": number(row.get("n_pairs"))})
+        rows.append({"head": row["scanner"], "cells": line, "strong": average})
+    return {"columns": [*columns, "Pairs"], "rows": rows, "kind": "grid", "inline": True}
+
+
+TABLE7_HEADS = {
+    "icc": "Mean ICC",
+    "loso_1_scanner_acc": "Accuracy, LOSO, 1 training scanner",
+    "loso_12_scanners_acc": "Accuracy, LOSO, 12 training scanners",
+    "tenfold_13_scanners_acc": "Accuracy, 10-fold, 13 scanners",
+}
+
+
+def feature_grid(frame: pd.DataFrame) -> dict:
+    """Table 7: a row for each extractor."""
+    rows = []
+    for row in frame.to_dict("records"):
+        line = [pair_cell(row, stem, PUBLISHED_DECIMALS) for stem in TABLE7_HEADS]
+        if row.get("not_a_target"):
+            line[0]["mark"] = row["not_a_target"]
+        rows.append({"head": row["features"], "cells": line})
+    return {"columns": ["Features", *TABLE7_HEADS.values()], "rows": rows, "kind": "grid"}
+
+
+def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
+    """Any other frame, column by column; rows beyond `limit` are counted, not shown."""
+    columns = list(frame.columns)
+    rows = [
+        {"head": text_of(row[columns[0]]), "cells": [{"main": text_of(row[column])} for column in columns[1:]]}
+        for row in frame.head(limit).to_dict("records")
+    ]
+    rest = f"and {len(frame) - limit} more rows in the file" if len(frame) > limit else ""
+    return {"columns": [head(column) for column in columns], "rows": rows, "kind": "grid", "rest": rest}
+
+
+def cells_of(name: str, frame: pd.DataFrame) -> dict:
+    """The cells of the table `name`."""
+    base = name.removesuffix("_same_recon")
+    if base in ("table3_rmse_hu", "table4_psnr_db", "table5_ssim"):
+        return matrix(frame, base.split("_", 1)[1])
+    if base == "table6_dose":
+        return dose_grid(frame)
+    if base in ("table1_acquisition", "table2_series_counts"):
+        return value_grid(frame, "scanner")
+    if base == "table7_stability_classification":
+        return feature_grid(frame)
+    return plain_grid(frame)

@@ -1,0 +1,116 @@
+"""Figures of results beside the paper's: the RMSE matrix, what each step adds, and accuracy over training size."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from ct4bench.benchmark import scanner_rank
+from ct4bench.figures import Caption, message_panel, new_figure, save_figure, stamp, styled
+from ct4bench.labels import NOT_COMPARABLE, stamp_text
+from ct4bench.tables import read_table
+
+CONTRAST_WORDS = {
+    "other_recon": "other reconstruction\nof the same scan",
+    "other_repetition": "other scan,\nsame settings",
+    "other_dose": "other dose",
+    "other_scanner": "other scanner\nof the maker",
+    "other_maker": "other maker",
+}
+
+
+def _triangle(frame: pd.DataFrame, column: str, order: list[str]) -> np.ndarray:
+    """Values of a long table as a square matrix (rows, columns), not a number above the diagonal."""
+    place = {scanner: i for i, scanner in enumerate(order)}
+    values = np.full((len(order), len(order)), np.nan)
+    for row, col, value in zip(frame["scanner_row"], frame["scanner_col"], frame[column], strict=True):
+        values[place[row], place[col]] = value
+    return values
+
+
+def _heatmap(axes, values: np.ndarray, order: list[str], limits: tuple[float, float]):
+    picture = axes.imshow(np.ma.masked_invalid(values), cmap="cividis_r", vmin=limits[0], vmax=limits[1])
+    axes.set_xticks(range(len(order)), order)
+    axes.set_yticks(range(len(order)), order)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    middle = 0.55 * limits[1] + 0.45 * limits[0]
+    for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        colour = "white" if values[i, j] > middle else "black"
+        axes.text(j, i, f"{values[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    return picture
+
+
+@styled
+def draw_rmse_matrix(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+    """Table 3 as two triangles of colours, this run and published, on one scale."""
+    order = sorted({*table["scanner_row"], *table["scanner_col"]}, key=scanner_rank)
+    panels = [("this run", _triangle(table, "rmse_hu_mean", order))]
+    if "rmse_hu_mean_published" in table.columns:
+        panels.append(("published", _triangle(table, "rmse_hu_mean_published", order)))
+    high = max([10.0, *(float(np.nanmax(v)) for _, v in panels if np.isfinite(v).any())])
+    figure = new_figure(10.4 if len(panels) == 2 else 6.0, 4.9)
+    grid = figure.add_gridspec(1, len(panels), left=0.035, right=0.915, top=0.93, bottom=0.07, wspace=0.09)
+    for number, (title, values) in enumerate(panels):
+        axes = figure.add_subplot(grid[number])
+        axes.set_title(title)
+        if np.isfinite(values).any():
+            picture = _heatmap(axes, values, order, (0.0, high))
+        else:
+            message_panel(axes, "no pair of series in this run")
+    bar = figure.colorbar(picture, cax=figure.add_axes([0.93, 0.12, 0.012, 0.76]))
+    bar.set_label("mean RMSE (HU)")
+    bar.outline.set_visible(False)
+    stamp(figure, stamp_text(labels))
+    note = NOT_COMPARABLE.get(labels["origin"], "")
+    caption = Caption(
+        "rmse_matrix",
+        "RMSE between scanners at a glance",
+        "The means of Table 3 in HU, rows and columns in the paper's order of scanners (Siemens, Philips, GE, "
+        "Toshiba); the diagonal holds pairs of series of one scanner.",
+        "Two triangular colour maps of the RMSE between scanners, this run and published; the diagonal is much lower "
+        "than the rest.",
+        [f"{note[0].upper()}{note[1:]}."] if note and len(panels) == 2 else [],
+    )
+    return figure, caption
+
+
+@styled
+def draw_decomposition(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+    """Median and quartiles of the RMSE of pairs that differ in one thing, from the smallest step to the largest."""
+    rows = table[table["n_pairs"] > 0].iloc[::-1]
+    figure = new_figure(7.2, 0.9 + 0.52 * max(1, len(rows)))
+    axes = figure.add_axes([0.25, 0.52 / figure.get_figheight(), 0.71, 1 - 0.74 / figure.get_figheight()])
+    root = np.sqrt(rows[["mse_hu2_q1", "mse_hu2_median", "mse_hu2_q3"]].to_numpy(float))
+    places = np.arange(len(rows))
+    axes.barh(places, root[:, 1], color="#56B4E9", height=0.62)
+    spread = np.stack([root[:, 1] - root[:, 0], root[:, 2] - root[:, 1]])
+    axes.errorbar(root[:, 1], places, xerr=spread, fmt="none", ecolor="black", elinewidth=1, capsize=3)
+    axes.set_yticks(places, [CONTRAST_WORDS.get(name, name) for name in rows["contrast"]])
+    for place, (_, median, q3), n in zip(places, root, rows["n_pairs"], strict=True):
+        axes.text(q3, place, f"  {median:.1f} HU, n = {n}", va="center", fontsize=7.5)
+    axes.set_xlim(0, 1.3 * max(1.0, float(root[:, 2].max()) if len(root) else 1.0))
+    axes.set_xlabel("RMSE (HU): root of the median squared error; whiskers: quartiles")
+    stamp(figure, stamp_text(labels))
+    caption = Caption(
+        "decomposition",
+        "What each step away from a series adds",
+        "Pairs of series that differ in one thing only, from the smallest step to the largest: RMSE in HU as the root "
+        "of the median squared error, with quartiles over pairs.",
+        "Horizontal bars that grow from another reconstruction of the same scan to another maker's scanner.",
+    )
+    return figure, caption
+
+
+def draw_result_figures(tables: Path, labels: dict, folder: Path) -> None:
+    """Draw the figures that the tables of a folder allow."""
+    for name, draw in DRAWN.items():
+        path = Path(tables) / f"{name}.csv"
+        if path.is_file():
+            save_figure(*draw(read_table(path), labels), folder)
+
+
+DRAWN = {"table3_rmse_hu": draw_rmse_matrix, "decomposition": draw_decomposition}
+"""The figure that each table is drawn as."""

@@ -1,0 +1,25 @@
+#!/usr/bin/env python3
+"""Draw tables as figures: the RMSE matrix, what each step adds, and accuracy over the number of training scanners."""
+
+import argparse
+from pathlib import Path
+
+from ct4bench.errors import run
+from ct4bench.labels import read_labels
+
+
+def main(argv=None):
+    """Read the tables, write PNG, SVG and a caption for each figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--tables", required=True, type=Path, help="folder of make_tables.py")
+    parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
+    args = parser.parse_args(argv)
+    from ct4bench.result_figures import draw_result_figures
+
+    args.output.mkdir(parents=True, exist_ok=True)
+    draw_result_figures(args.tables, read_labels(args.labels), args.output)
+
+
+if __name__ == "__main__":
+    run(main)

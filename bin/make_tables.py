@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Make Tables 1-7 and their companions, beside the published values, and the labels that say what the run was."""
+
+import argparse
+from pathlib import Path
+
+from ct4bench.errors import run
+from ct4bench.labels import make_labels, read_series, read_settings
+from ct4bench.modes import MODES
+from ct4bench.published import FOLDER
+from ct4bench.tables import read_table
+
+# code-data: ../assets/scanners.csv
+SCANNERS = Path(__file__).resolve().parents[1] / "assets" / "scanners.csv"
+
+
+def main(argv=None):
+    """Read what the stages before wrote, write a CSV for each table and labels.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series", required=True, help="registered series, or a table of features without an index")
+    parser.add_argument("--index", help="index/series.csv")
+    parser.add_argument("--pairs", help="pairs.parquet")
+    parser.add_argument("--icc", help="icc.csv")
+    parser.add_argument("--repeatability", help="repeatability.csv")
+    parser.add_argument("--predictions", help="predictions.parquet")
+    parser.add_argument("--embedding_quality", help="embedding_quality.csv")
+    parser.add_argument("--settings", nargs="*", default=[], help="settings of the extractors, <extractor>.json")
+    parser.add_argument("--mode", choices=sorted(MODES), default="paper")
+    parser.add_argument("--method", default="none", help="harmonization method")
+    parser.add_argument("--published", default=FOLDER, help="folder of the published tables")
+    parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the tables")
+    args = parser.parse_args(argv)
+    from ct4bench.acquisition import read_scanner_names
+    from ct4bench.result_tables import Inputs, make_tables, write_results
+
+    series = read_series(args.series)
+    optional = ("index", "pairs", "icc", "repeatability", "predictions", "embedding_quality")
+    frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
+    labels = make_labels(series, args.mode, read_settings(args.settings), args.method)
+    names = read_scanner_names(args.scanners)
+    results = make_tables(Inputs(series, **frames), MODES[args.mode], names, args.published)
+    write_results(results, labels, args.output)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Write report.html: one file that opens offline, with what was run on what, every table and every figure."""
+
+import argparse
+from pathlib import Path
+
+from ct4bench.errors import run
+
+
+def main(argv=None):
+    """Read tables, figures and what is known of the run, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
+    parser.add_argument("--tables", required=True, help="folder of tables")
+    parser.add_argument("--figures", nargs="*", default=[], help="folders of figures")
+    parser.add_argument("--registered", help="table of the registered series")
+    parser.add_argument("--quarantine", help="all that was set aside, CSV")
+    parser.add_argument("--transforms", help="transforms.csv")
+    parser.add_argument("--patches", help="patches.csv")
+    parser.add_argument("--reference", type=Path, help="folder of the prepared reference")
+    parser.add_argument("--truth", help="truth.csv of the twin")
+    parser.add_argument("--settings", nargs="*", default=[], help="settings of the extractors, <extractor>.json")
+    parser.add_argument("--run", help="parameters, versions, command and date of the run, JSON")
+    parser.add_argument("--usage", nargs="*", default=[], help="what tasks cost, JSON")
+    parser.add_argument("--trace", help="Nextflow's trace.txt")
+    parser.add_argument("--deviations", help="points and choices, YAML; default: assets/deviations.yaml")
+    parser.add_argument("--template", help="the page, Jinja; default: assets/report.html.j2")
+    parser.add_argument("--output", required=True, type=Path, help="report.html")
+    args = parser.parse_args(argv)
+    from ct4bench.report import TEMPLATE, read_inputs, render
+
+    page = render(read_inputs(args), args.template or TEMPLATE)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    args.output.write_text(page, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)
