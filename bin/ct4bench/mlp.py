@@ -28,6 +28,8 @@ from ct4bench.mlp_kernels import (
 )
 
 DRAW_RANGE = 65536
+BLOCK = 1024
+"""Rows that are standardised at once, to keep copies small."""
 
 
 @dataclass(frozen=True)
@@ -97,18 +99,16 @@ class Training:
     """Loss of each step of the first epoch."""
 
 
-def fit_scaler(features: np.ndarray) -> Scaler:
-    """Scaler of features (rows, features), float64 and finite: mean and population SD, as scikit-learn's.
+def fit_scaler(features: np.ndarray, chosen: np.ndarray) -> Scaler:
+    """Scaler of the chosen rows of features (rows, features), float64 and finite: mean and population SD.
 
     A feature is constant where its SD is within what rounding makes of the mean, rows x 2.2e-16 x |mean|; it becomes 0
-    everywhere.
+    in all rows, also in those where it differs.
     """
-    mean = features.mean(axis=0, dtype=np.float64)
-    variance = np.zeros_like(mean)
-    for start in range(0, len(features), 1024):
-        variance += np.square(features[start : start + 1024] - mean).sum(axis=0)
-    sd = np.sqrt(variance / len(features))
-    constant = sd <= len(features) * np.finfo(np.float64).eps * np.abs(mean)
+    blocks = [chosen[start : start + BLOCK] for start in range(0, len(chosen), BLOCK)]
+    mean = sum(features[block].sum(axis=0) for block in blocks) / len(chosen)
+    sd = np.sqrt(sum(np.square(features[block] - mean).sum(axis=0) for block in blocks) / len(chosen))
+    constant = sd <= len(chosen) * np.finfo(np.float64).eps * np.abs(mean)
     return Scaler(mean, np.where(constant, 0.0, 1 / np.where(constant, 1.0, sd)))
 
 
@@ -116,8 +116,8 @@ def standardise(features: np.ndarray, chosen: np.ndarray, scaler: Scaler) -> Row
     """The chosen rows of features (rows, features), standardised."""
     n_features = features.shape[1]
     values = np.zeros((len(chosen) + 1, padded(n_features)), np.float32)
-    for start in range(0, len(chosen), 1024):
-        some = features[chosen[start : start + 1024]]
+    for start in range(0, len(chosen), BLOCK):
+        some = features[chosen[start : start + BLOCK]]
         values[start : start + len(some), :n_features] = (some - scaler.mean) * scaler.factor
     return Rows(values, n_features)
 
@@ -268,9 +268,10 @@ def torch_losses(
     linears = []
     for weight, bias in initial_layers(rows.n_features, n_classes, key):
         linear = torch.nn.Linear(*weight.shape[::-1])
-        linear.weight.data, linear.bias.data = torch.from_numpy(weight), torch.from_numpy(bias)
+        # Copies, which torch aligns: its sums depend on the alignment.
+        linear.weight.data, linear.bias.data = torch.tensor(weight), torch.tensor(bias)
         linears.append(linear)
-    weights = torch.from_numpy(class_weights(targets[training], n_classes, settings.balanced).astype(np.float32))
+    weights = torch.tensor(class_weights(targets[training], n_classes, settings.balanced), dtype=torch.float32)
     criterion = torch.nn.CrossEntropyLoss(weight=weights)
     optimizer = torch.optim.AdamW(
         [parameter for linear in linears for parameter in linear.parameters()],
@@ -286,27 +287,13 @@ def torch_losses(
     losses = []
     for start in range(0, min(n_steps * BATCH, len(order)), BATCH):
         batch = training[order[start : start + BATCH]]
-        signal = torch.from_numpy(rows.values[batch, : rows.n_features])
+        signal = torch.tensor(rows.values[batch, : rows.n_features])
         for i, linear in enumerate(linears[:-1]):
             mask = kept[start : start + len(batch), bounds[i] : bounds[i + 1]].astype(np.float32)
-            signal = torch.nn.functional.gelu(linear(signal)) * torch.from_numpy(mask) / (1 - settings.dropout)
-        loss = criterion(linears[-1](signal), torch.from_numpy(targets[batch]))
+            signal = torch.nn.functional.gelu(linear(signal)) * torch.tensor(mask) / (1 - settings.dropout)
+        loss = criterion(linears[-1](signal), torch.tensor(targets[batch]))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         losses.append(float(loss.detach()))
     return np.array(losses)
-
-
-def largest_loss_difference(
-    training: Training,
-    rows: Rows,
-    targets: np.ndarray,
-    chosen: np.ndarray,
-    settings: Settings,
-    key: tuple[int, ...],
-    n_steps: int,
-) -> float:
-    """Largest difference of a step's loss to torch's over the first steps of a training."""
-    expected = torch_losses(rows, targets, training.model.n_classes, chosen, settings, key, n_steps)
-    return float(np.abs(training.first_losses[: len(expected)] - expected).max())

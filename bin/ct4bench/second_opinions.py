@@ -1,0 +1,41 @@
+"""Other classifiers of scikit-learn, to ask whether the ranking of features depends on the perceptron."""
+
+import numpy as np
+
+CLASSIFIERS = {
+    "logistic_regression": "multinomial, L2 with C = 1, classes balanced",
+    "svm": "radial basis functions with C = 1 and gamma = 1 / features, classes balanced; gives no probabilities",
+    "gradient_boosting": "histogram-based trees, 100 rounds, learning rate 0.1, classes balanced",
+}
+"""Name and settings of each."""
+
+
+def build(classifier: str, seed: int):
+    """The estimator of that name."""
+    if classifier == "logistic_regression":
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000)
+    if classifier == "svm":
+        from sklearn.svm import SVC
+
+        return SVC(C=1.0, kernel="rbf", gamma="auto", class_weight="balanced")
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(
+        max_iter=100, learning_rate=0.1, class_weight="balanced", early_stopping=False, random_state=seed
+    )
+
+
+def fit_and_predict(
+    classifier: str, training: np.ndarray, targets: np.ndarray, test: np.ndarray, n_classes: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class numbers and probabilities (rows, classes) of the test rows; probabilities are blank for the SVM.
+
+    training, test: standardised features (rows, features); targets: class numbers of the training rows.
+    """
+    estimator = build(classifier, seed).fit(training, targets)
+    probabilities = np.full((len(test), n_classes), np.nan)
+    if hasattr(estimator, "predict_proba"):
+        probabilities[:, estimator.classes_] = estimator.predict_proba(test)
+    return estimator.predict(test), probabilities

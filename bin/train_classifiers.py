@@ -1,0 +1,57 @@
+#!/usr/bin/env python3
+"""Train and test the classifiers of one extractor, or a part of them."""
+
+import argparse
+import logging
+
+from ct4bench.errors import UserError, run
+
+
+def part(text):
+    """Parse `i/n`."""
+    try:
+        number, count = (int(value) for value in text.split("/"))
+    except ValueError as error:
+        raise UserError(f"--part {text} is not i/n; give for example 1/3") from error
+    return number, count
+
+
+def main(argv=None):
+    """Read features and splits, write predictions, trainings and curves."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--features", required=True, help="features of the extractor")
+    parser.add_argument("--extractor", required=True, help="its name in the tables")
+    parser.add_argument("--splits", required=True, help="splits.csv of plan_splits.py")
+    parser.add_argument("--domain", help="check that the splits leave this out")
+    parser.add_argument("--mode", choices=("corrected", "paper"), default="paper")
+    parser.add_argument("--classifier", default="mlp", help="mlp, logistic_regression, svm or gradient_boosting")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", default="1/1", help="i/n: part i of n of the trainings")
+    parser.add_argument("--threads", type=int, default=1, help="trainings at once")
+    parser.add_argument("--verify", type=float, default=0.01, help="share of trainings whose first steps torch repeats")
+    parser.add_argument("--output", required=True, help="predictions, Parquet")
+    parser.add_argument("--trainings", required=True, help="a row for each training, CSV")
+    parser.add_argument("--losses", required=True, help="loss of each epoch, Parquet")
+    parser.add_argument("--times", help="CPU seconds of each training, CSV")
+    args = parser.parse_args(argv)
+
+    from ct4bench.classification import prepare, train_part
+    from ct4bench.modes import MODES
+    from ct4bench.splits import SPLIT_COLUMNS
+    from ct4bench.tables import read_table, write_table
+
+    features, splits = prepare(read_table(args.features), args.features), read_table(args.splits, SPLIT_COLUMNS)
+    mode, place = MODES[args.mode], part(args.part)
+    options = (args.seed, args.classifier, place, args.verify, args.threads, args.domain)
+    results = train_part(features, args.extractor, splits, mode, *options)
+    write_table(results.predictions, args.output)
+    write_table(results.trainings, args.trainings)
+    write_table(results.losses, args.losses)
+    if args.times:
+        write_table(results.times, args.times)
+    difference = results.trainings["largest_loss_difference"].max()
+    logging.info("%d trainings; largest difference of a loss to torch's: %.2g", len(results.trainings), difference)
+
+
+if __name__ == "__main__":
+    run(main)
