@@ -28,6 +28,11 @@ def uid(*parts) -> str:
     return pydicom.uid.generate_uid(prefix="1.2.826.0.1.3680043.8.498.", entropy_srcs=[str(part) for part in parts])
 
 
+def seg_uid(series_uid: str, name: str) -> str:
+    """Series UID of the segmentation that `write_segmentation` writes for a series under a name."""
+    return uid(series_uid, name, "series")
+
+
 def stored_pixels(shape=SHAPE, seed=0, low=0, high=4096) -> np.ndarray:
     return np.random.default_rng(seed).integers(low, high, shape)
 
@@ -186,8 +191,9 @@ def write_segmentation(
     ]
     frames = order(frames) if order else frames
     dataset = _item(
-        SOPClassUID=SEGMENTATION, SOPInstanceUID=uid(path.name, "seg"), Modality="SEG",
-        SeriesInstanceUID=uid(path.name, "seg series"), FrameOfReferenceUID=first.get("FrameOfReferenceUID"),
+        SOPClassUID=SEGMENTATION, SOPInstanceUID=uid(first.SeriesInstanceUID, path.name), Modality="SEG",
+        SeriesInstanceUID=seg_uid(first.SeriesInstanceUID, path.name),
+        FrameOfReferenceUID=first.get("FrameOfReferenceUID"),
         Rows=labels.shape[1], Columns=labels.shape[2], BitsAllocated=1, BitsStored=1, HighBit=0,
         PixelRepresentation=0, SamplesPerPixel=1, NumberOfFrames=len(frames), SegmentationType="BINARY",
     )  # fmt: skip

@@ -28,6 +28,8 @@ def segment_numbers(dataset) -> dict[int, str]:
     """
     names = {}
     for segment in dataset.get("SegmentSequence") or ():
+        if int(segment.SegmentNumber) == 0:  # the background of a LABELMAP
+            continue
         label = str(segment.get("SegmentLabel") or "")
         name = "".join(c for c in label.lower() if c not in " _-\t\0")
         name = MISSPELT.get(name, name)
