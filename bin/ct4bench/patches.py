@@ -86,16 +86,16 @@ def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
         if apart.max() > PLACE_TOLERANCE_MM:
             row = int(apart.argmax())
             raise UserError(
-                f"{path}, line {row + 2}: slice, row, column and x_mm, y_mm, z_mm are {apart[row]:.2f} mm apart on this "
-                "reference; leave out one of the two"
+                f"{path}, line {row + 2}: slice, row, column and x_mm, y_mm, z_mm are {apart[row]:.2f} mm apart on "
+                "this reference; leave out one of the two"
             )
     centres = centres.astype(int)
     for row, outside in enumerate(_outside(centres, grid.shape)):
         if outside:
             raise UserError(
-                f"{path}, line {row + 2}: the patch outside the volume: roi {table['roi'].iloc[row]}, patch "
-                f"{int(values['patch'].iloc[row])}, centre voxel {tuple(int(c) for c in centres[row])}; the common grid has "
-                f"{grid.shape} voxels, and a patch reaches {tuple(int(h) for h in HALF)} from its centre"
+                f"{path}, line {row + 2}: patch outside the volume: {table['roi'].iloc[row]}, patch "
+                f"{int(values['patch'].iloc[row])}, centre voxel {tuple(map(int, centres[row]))}; the common grid "
+                f"has {grid.shape} voxels, and a patch reaches {tuple(map(int, HALF))} from its centre"
             )
     result = pd.DataFrame({"roi": table["roi"].astype(str).str.strip(), "patch": values["patch"].astype(int)})
     nameless = np.flatnonzero(result["roi"] == "")
@@ -128,7 +128,7 @@ def patch_table(centres: pd.DataFrame, labels: np.ndarray, grid: Grid) -> pd.Dat
         raise UserError(
             f"patch outside the volume: {row['roi']}, patch {row['patch']}, centre voxel "
             f"{tuple(int(v) for v in voxels[outside[0]])} of a common grid of {grid.shape} voxels; the reference must "
-            f"reach {tuple(int(h) for h in HALF)} voxels beyond the ROI: name another --reference or give --patches"
+            f"reach {tuple(map(int, HALF))} voxels beyond the ROI: name another --reference or give --patches"
         )
     table[PLACE] = grid.to_lps(voxels)
     present = set(np.unique(labels).tolist())

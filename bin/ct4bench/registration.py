@@ -1,11 +1,17 @@
 """Rigid registration of a series to the reference: inverse-compositional Gauss-Newton on the block.
 
 Both volumes are bin-averaged to three levels (about 2 x 1.4 x 1.4 mm, then twice and four times that). At the coarsest
-one the block's outline gives the start in plane and a scan of correlations the start along z; then each level
-minimises the sum of Huber losses of M(W(p)) - (1 + a) F(p) - b over the reference's voxels p in and around the block,
-with a scanner's gain a and offset b beside the six parameters of the motion. The faces that the block shares with air
-are inside the region with a margin; the one on the board is left out, since what lies under it is the scanner's.
-(Inverse composition: Baker and Matthews, IJCV 56, 2004.)
+one the block's outline gives the start in plane and a scan of correlations the start along z, for the phantom as it
+lies in the reference and, where that is not found, turned by 180 degrees about each axis; then each level minimises the
+sum of Huber losses of M(W(p)) - (1 + a) F(p) - b over places p in and around the block. (Inverse composition: Baker and
+Matthews, IJCV 56, 2004.) Four things keep the faces of the block, steps of 900 HU that decide the result, from
+drawing it to one side where the two series differ in sharpness:
+
+- the places p are spread evenly within their voxels, so that a face along the grid is met at every phase;
+- the scanner's gain a and offset b come from flat regions only: fitted with the motion they correlate with every face
+  that has no partner on the other side, and the bottom has none;
+- the bottom face is left out, for the board below it is the scanner's;
+- the other faces are inside the region with a margin on both sides.
 """
 
 from dataclasses import dataclass
@@ -13,31 +19,43 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
+from ct4bench.block import Block
+from ct4bench.block_finding import PAPER_HU, SOLID_HU, rough_box
 from ct4bench.geometry import Grid, Rigid
-from ct4bench.reference import Block, binned_grid, rough_box
+from ct4bench.pyramids import LEVELS, pyramid
 from ct4bench.resampling import index_map
 
-FINE_MM = (2.0, 1.37, 1.37)
-"""Bin of the finest level along slice, row, column: less makes steps on axis-parallel faces alias."""
-LEVELS = 3
 HUBER_HU = 150.0
 MARGIN_MM = 8.0
 BOARD_MM = 3.0
 """How far inside the block's bottom the region ends."""
 INNER_MM = 5.0
 """Similarity is taken deeper than this inside the block."""
-FINE_SHARE = 0.3
-"""Share of voxels, those of the steepest gradient, that the finest level works on; the flat rest is noise only."""
-SAMPLE_LIMIT = 600_000
+RIM_MM = (2.0, 15.0)
+"""What the field of view cuts off is looked for between these depths below the faces."""
+SAMPLE_LIMITS = (30_000, 200_000, 600_000)
+"""Samples of a level, coarse to fine, those of the steepest gradient: the flat rest is noise only."""
+INNER_LIMIT = 100_000
+"""Samples that a similarity is taken of."""
+SCAN_LIMIT = 8_000
+FLAT_SHARE = 0.3
+FLAT_SAMPLES = 40_000
+"""Gain and offset come from this many of the flattest samples."""
 STOP_MM = (0.05, 0.02, 0.004)
 ITERATIONS = (25, 12, 10)
+GOOD_SIMILARITY = 0.9
+"""A start at the coarsest level that reaches this is not searched further."""
 MIN_SIMILARITY = 0.75
 """Below this correlation inside the block a registration has failed."""
 MIN_OVERLAP = 0.4
 """Share of the reference's block that the series must cover."""
 MAX_CUT = 2e-4
-"""Share of the block's inside that may be missing in plane before it counts as cut by the field of view."""
+"""Share of the block that may be missing in plane before it counts as cut by the field of view."""
 HOLE_HU = -700.0
+TURNED = ((1, 1, 1), (-1, -1, 1), (-1, 1, -1), (1, -1, -1))
+"""Signs of x, y, z: as in the reference, then turned by 180 degrees about z, y, x."""
+MIRRORED = ((-1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, -1, -1))
+MIRROR_NAMES = ("left-right", "head-feet", "front-back", "left-right, front-back and head-feet")
 
 
 class RegistrationError(Exception):
@@ -50,28 +68,43 @@ class RegistrationError(Exception):
 
 @dataclass(frozen=True)
 class Samples:
-    """Voxels of one level of the reference: place about the centre in mm, HU, gradient in HU/mm, all float32."""
+    """Places of one level of the reference, about the centre in mm, their HU and gradients in HU/mm, all float32.
+
+    `flat` counts those at the end that serve for gain and offset only; the motion comes from those before.
+    """
 
     place: np.ndarray
     value: np.ndarray
     gradient: np.ndarray
+    flat: int = 0
+
+    def turned(self, signs) -> "Samples":
+        """The samples of the reference with the axes x, y, z multiplied by `signs` about its centre."""
+        signs = np.array(signs, np.float32)
+        return Samples(self.place * signs, self.value, self.gradient * signs, self.flat)
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """The reference made ready: samples from coarse to fine, and those inside the block for the similarity."""
+    """The reference made ready. `levels` goes from coarse to fine; the others serve for similarities and checks."""
 
     block: Block
     grid: Grid
+    centre_mm: np.ndarray
     levels: tuple[Samples, ...]
     inner: tuple[Samples, ...]
     """Samples inside the block at the coarsest and at the middle level."""
-    centre_mm: np.ndarray
+    rim: Samples
+    """Samples of the middle level in the solid block between depths of `RIM_MM` below its faces."""
 
 
 @dataclass(frozen=True)
 class Registration:
-    """Outcome for one series: the motion from reference to series, and the correlations inside the block."""
+    """Outcome for one series: the motion from reference to series, and the correlations inside the block.
+
+    `similarity_before` is nan where reference and series have too little in common without a motion; `overlap` is the
+    share of the block that the series covers.
+    """
 
     motion: Rigid
     similarity_before: float
@@ -79,109 +112,128 @@ class Registration:
     overlap: float
 
 
-@njit(cache=True, error_model="numpy")
-def _bin_int16(volume, fz, fy, fx, out):
-    scale = np.float32(1.0 / (fz * fy * fx))
-    row = np.empty(out.shape[2], np.int32)
-    for k in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            row[:] = 0
-            for dk in range(fz):
-                for dj in range(fy):
-                    line = volume[k * fz + dk, j * fy + dj]
-                    if fx == 2:
-                        for i in range(out.shape[2]):
-                            row[i] += np.int32(line[2 * i]) + np.int32(line[2 * i + 1])
-                    else:
-                        for i in range(out.shape[2]):
-                            for di in range(fx):
-                                row[i] += line[i * fx + di]
-            for i in range(out.shape[2]):
-                out[k, j, i] = row[i] * scale
+def _planes(block: Block, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
+    """Depth inside the bottom face, and inside each other face that is not cut, as planes over indices of `grid`.
 
-
-@njit(cache=True, error_model="numpy")
-def _halve(volume, out):
-    for k in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            for i in range(out.shape[2]):
-                total = np.float32(0)
-                for dk in range(2):
-                    for dj in range(2):
-                        total += volume[2 * k + dk, 2 * j + dj, 2 * i] + volume[2 * k + dk, 2 * j + dj, 2 * i + 1]
-                out[k, j, i] = total * np.float32(0.125)
-
-
-def pyramid(volume: np.ndarray, grid: Grid) -> list[tuple[np.ndarray, Grid]]:
-    """Bin means (float32) with their grids, coarse to fine, of a volume in int16 HU."""
-    factors = tuple(max(1, int(round(f / s))) for f, s in zip(FINE_MM, grid.spacing_mm, strict=True))
-    fine_grid = binned_grid(grid, factors)
-    fine = np.empty(fine_grid.shape, np.float32)
-    _bin_int16(volume, *factors, fine)
-    levels = [(fine, fine_grid)]
-    while len(levels) < LEVELS:
-        volume_above, grid_above = levels[0]
-        coarse_grid = binned_grid(grid_above, (2, 2, 2))
-        coarse = np.empty(coarse_grid.shape, np.float32)
-        _halve(volume_above, coarse)
-        levels.insert(0, (coarse, coarse_grid))
-    return levels
-
-
-def _depths(block: Block, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
-    """Depth in mm (float32, on `grid`) inside the bottom face, and inside of all other faces that are not cut."""
-    axes = [np.arange(n, dtype=np.float32) for n in grid.shape]
-    depth = [np.full(grid.shape, np.inf, np.float32), np.full(grid.shape, np.inf, np.float32)]
+    Rows (n, 4) of float64: the depth in mm is row[:3] . (slice, row, column) + row[3].
+    """
+    rows = ([], [])
     for face in block.faces:
-        if face.cut:
-            continue
-        normal = (np.array(face.normal) @ grid.affine[:3, :3]).astype(np.float32)
-        offset = np.float32(face.offset_mm - np.array(face.normal) @ grid.origin_mm)
-        plane = (
-            offset - normal[0] * axes[0][:, None, None] - normal[1] * axes[1][:, None] - normal[2] * axes[2][None, :]
-        )
-        which = 0 if (face.axis, face.side) == (1, 1) else 1
-        np.minimum(depth[which], plane, out=depth[which])
-    return depth[0], depth[1]
+        if not face.cut:
+            normal = np.array(face.normal)
+            plane = [*(-normal @ grid.affine[:3, :3]), face.offset_mm - normal @ grid.origin_mm]
+            rows[0 if (face.axis, face.side) == (1, 1) else 1].append(plane)
+    return np.array(rows[0]).reshape(-1, 4), np.array(rows[1]).reshape(-1, 4)
 
 
-def _samples(volume, grid: Grid, chosen: np.ndarray, centre_mm, share: float) -> Samples:
-    """Samples of `volume` at `chosen` voxels (bool; the rim is left out); `share` keeps the steepest."""
-    chosen = chosen.copy()
-    for axis in range(3):
-        rim = [slice(None)] * 3
-        rim[axis] = [0, -1]
-        chosen[tuple(rim)] = False
-    at = np.flatnonzero(chosen.ravel())
-    flat = volume.ravel()
-    strides = (volume.shape[1] * volume.shape[2], volume.shape[2], 1)
-    slopes = np.stack([(flat[at + s] - flat[at - s]) * np.float32(0.5) for s in strides], axis=1)
-    gradient = slopes @ np.linalg.inv(grid.affine[:3, :3]).astype(np.float32)
-    share = min(share, SAMPLE_LIMIT / max(1, len(at)))
-    if share < 1:
-        steepness = np.einsum("ij,ij->i", gradient, gradient)
-        count = max(1000, int(share * len(at)))
-        threshold = np.partition(steepness, len(at) - count)[len(at) - count]
-        keep = steepness >= threshold
-        at, gradient = at[keep], gradient[keep]
-    index = np.stack(np.unravel_index(at, volume.shape), axis=1)
-    place = (grid.to_lps(index) - centre_mm).astype(np.float32)
-    return Samples(np.ascontiguousarray(place), flat[at].astype(np.float32), np.ascontiguousarray(gradient, np.float32))
+@njit(cache=True, error_model="numpy", nogil=True)
+def _steepness(volume, bottom, others, least_bottom, least, deepest, solid, out):
+    """Squared central differences where voxels lie in a range of depths and above `solid` HU, -1 elsewhere.
+
+    Voxels within two of the volume's end are left out, for the gradients of what is read between voxels.
+    """
+    out[:] = -1.0
+    nz, ny, nx = volume.shape
+    for k in range(2, nz - 2):
+        for j in range(2, ny - 2):
+            for i in range(2, nx - 2):
+                low, side = np.inf, np.inf
+                for n in range(len(bottom)):
+                    low = min(low, bottom[n, 0] * k + bottom[n, 1] * j + bottom[n, 2] * i + bottom[n, 3])
+                for n in range(len(others)):
+                    side = min(side, others[n, 0] * k + others[n, 1] * j + others[n, 2] * i + others[n, 3])
+                if low > least_bottom and side > least and min(low, side) <= deepest and volume[k, j, i] > solid:
+                    gz = volume[k + 1, j, i] - volume[k - 1, j, i]
+                    gy = volume[k, j + 1, i] - volume[k, j - 1, i]
+                    gx = volume[k, j, i + 1] - volume[k, j, i - 1]
+                    out[k, j, i] = gz * gz + gy * gy + gx * gx
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _read_spread(volume, chosen, affine, inverse, centre, place, value, gradient):
+    """Trilinear values and central differences of `volume` at places spread evenly within the voxels `chosen` (n, 3).
+
+    `place` is about `centre` in mm, `gradient` in HU/mm.
+    """
+    half = np.float32(0.5)
+    slope = np.empty(3, np.float32)
+    for n in range(len(chosen)):
+        k, j, i = chosen[n]
+        # Additive recurrence of the plastic number: coordinates without a pattern that a grid could meet.
+        z = k + (0.5 + (n + 1) * 0.8191725133961645) % 1.0 - 0.5
+        y = j + (0.5 + (n + 1) * 0.6710436067037893) % 1.0 - 0.5
+        x = i + (0.5 + (n + 1) * 0.5497004779019703) % 1.0 - 0.5
+        kz, ky, kx = int(z), int(y), int(x)
+        wz, wy, wx = np.float32(z - kz), np.float32(y - ky), np.float32(x - kx)
+        total = np.float32(0)
+        slope[:] = 0
+        for dz in range(2):
+            for dy in range(2):
+                for dx in range(2):
+                    w = (wz if dz else 1 - wz) * (wy if dy else 1 - wy) * (wx if dx else 1 - wx)
+                    a, b, c = kz + dz, ky + dy, kx + dx
+                    total += w * volume[a, b, c]
+                    slope[0] += half * w * (volume[a + 1, b, c] - volume[a - 1, b, c])
+                    slope[1] += half * w * (volume[a, b + 1, c] - volume[a, b - 1, c])
+                    slope[2] += half * w * (volume[a, b, c + 1] - volume[a, b, c - 1])
+        value[n] = total
+        for axis in range(3):
+            place[n, axis] = affine[axis, 0] * z + affine[axis, 1] * y + affine[axis, 2] * x + affine[axis, 3]
+            place[n, axis] -= centre[axis]
+            gradient[n, axis] = slope[0] * inverse[0, axis] + slope[1] * inverse[1, axis] + slope[2] * inverse[2, axis]
+
+
+def _read_samples(level, at: np.ndarray, centre_mm, flat: int = 0) -> Samples:
+    """Samples of a level, one in each of the voxels `at` (flat indices), the last `flat` of them flat ones."""
+    volume, grid = level
+    chosen = np.stack(np.unravel_index(at, volume.shape), axis=1)
+    place, value, gradient = (np.empty(shape, np.float32) for shape in ((len(at), 3), len(at), (len(at), 3)))
+    inverse = np.linalg.inv(grid.affine[:3, :3])
+    _read_spread(volume, chosen, grid.affine, inverse, np.asarray(centre_mm), place, value, gradient)
+    return Samples(place, value, gradient, flat)
+
+
+def _motion_samples(level, block: Block, limit: int) -> Samples:
+    """The `limit` steepest places in and around the block, then some of the flattest."""
+    volume, grid = level
+    steepness = np.empty(volume.shape, np.float32)
+    margin = max(MARGIN_MM, 1.5 * max(grid.spacing_mm))
+    least_bottom = BOARD_MM + 0.5 * grid.spacing_mm[1]
+    _steepness(volume, *_planes(block, grid), least_bottom, -margin, np.inf, -np.inf, steepness)
+    steepness = steepness.ravel()
+    at = np.flatnonzero(steepness >= 0)
+    steepness = steepness[at]
+    count = len(at)
+    if not count:
+        return _read_samples(level, at, block.centre_mm)
+    first, last = max(0, count - limit), max(0, int(FLAT_SHARE * count) - 1)
+    bounds = np.partition(steepness, (last, first))
+    flat = at[steepness <= bounds[last]]
+    flat = flat[:: max(1, len(flat) // FLAT_SAMPLES)]
+    return _read_samples(level, np.concatenate([at[steepness >= bounds[first]], flat]), block.centre_mm, len(flat))
+
+
+def _inner_samples(level, block: Block, least: float, limit: int, deepest=np.inf, solid=-np.inf) -> Samples:
+    """About `limit` places, evenly chosen, whose depth in mm inside the block is above `least` and up to `deepest`."""
+    volume, grid = level
+    steepness = np.empty(volume.shape, np.float32)
+    _steepness(volume, *_planes(block, grid), least, least, deepest, solid, steepness)
+    at = np.flatnonzero(steepness.ravel() >= 0)
+    return _read_samples(level, at[:: max(1, len(at) // limit)], block.centre_mm)
 
 
 def prepare_fixed(volume: np.ndarray, grid: Grid, block: Block) -> Fixed:
     """Samples of the reference (`volume` int16 HU), made once for all series."""
-    levels, inner = [], []
-    for number, (small, small_grid) in enumerate(pyramid(volume, grid)):
-        bottom, others = _depths(block, small_grid)
-        margin = max(MARGIN_MM, 1.5 * max(small_grid.spacing_mm))
-        chosen = (bottom > BOARD_MM + 0.5 * small_grid.spacing_mm[1]) & (others > -margin)
-        share = FINE_SHARE if number == LEVELS - 1 else 1.0
-        levels.append(_samples(small, small_grid, chosen, block.centre_mm, share))
-        if number < LEVELS - 1:
-            inside = np.minimum(bottom, others) > max(INNER_MM, 1.0 * max(small_grid.spacing_mm))
-            inner.append(_samples(small, small_grid, inside, block.centre_mm, 1.0))
-    return Fixed(block, grid, tuple(levels), tuple(inner), np.array(block.centre_mm))
+    pyramid_levels = pyramid(volume, grid)
+    coarse, middle = pyramid_levels[:2]
+    inner = tuple(
+        _inner_samples(level, block, max(INNER_MM, max(level[1].spacing_mm)), INNER_LIMIT) for level in (coarse, middle)
+    )
+    rim = _inner_samples(middle, block, RIM_MM[0], 10**9, RIM_MM[1], SOLID_HU)
+    levels = tuple(
+        _motion_samples(level, block, limit) for level, limit in zip(pyramid_levels, SAMPLE_LIMITS, strict=True)
+    )
+    return Fixed(block, grid, np.array(block.centre_mm), levels, inner, rim)
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -197,67 +249,105 @@ def _sample(moving, z, y, x):
     return a + wz * (c - a)
 
 
-@njit(cache=True, error_model="numpy")
-def _normal_equations(place, value, gradient, moving, matrix, offset, gain, bias, huber, upper, right):
-    """Fill `upper` (8 x 8, upper triangle) and `right` (8); returns the number of samples inside and the loss."""
-    nz, ny, nx = moving.shape[0] - 1, moving.shape[1] - 1, moving.shape[2] - 1
-    upper[:] = 0.0
-    right[:] = 0.0
-    row = np.empty(8, np.float64)
-    count, loss = 0, 0.0
-    for n in range(len(value)):
-        px, py, pz = np.float64(place[n, 0]), np.float64(place[n, 1]), np.float64(place[n, 2])
-        z = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + offset[0]
-        y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + offset[1]
-        x = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + offset[2]
-        if not (0.0 <= z < nz and 0.0 <= y < ny and 0.0 <= x < nx):
+@njit(cache=True, error_model="numpy", nogil=True)
+def _place_in(moving, place, n, matrix, offset):
+    """Index (z, y, x) of sample n in `moving`, and whether its eight neighbours are there."""
+    px, py, pz = np.float64(place[n, 0]), np.float64(place[n, 1]), np.float64(place[n, 2])
+    z = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + offset[0]
+    y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + offset[1]
+    x = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + offset[2]
+    inside = 0.0 <= z < moving.shape[0] - 1 and 0.0 <= y < moving.shape[1] - 1 and 0.0 <= x < moving.shape[2] - 1
+    return z, y, x, inside
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _calibration(place, value, first, moving, matrix, offset, curve, solid, paper, huber):
+    """Refit `curve`, what the moving series shows where the reference shows f, on the samples from `first` on.
+
+    `curve` is (gain, bias) below and (gain, bias) above the value `paper`: M = f + gain f + bias. Above it is a line
+    through what is inside of the block (over `solid` HU), below the line from there to the mean of the air, which
+    noise and the lowest stored value lift on some scanners. One step of reweighting by Huber's loss.
+    """
+    s, sf, sff, sr, sfr = 0.0, 0.0, 0.0, 0.0, 0.0
+    air, air_f, air_r = 0.0, 0.0, 0.0
+    for n in range(first, len(value)):
+        z, y, x, inside = _place_in(moving, place, n, matrix, offset)
+        if not inside:
             continue
         f = np.float64(value[n])
-        r0 = _sample(moving, z, y, x) - f
-        r = r0 - gain * f - bias
+        r = _sample(moving, z, y, x) - f
+        part = 0 if f < paper else 2
+        size = abs(r - curve[part] * f - curve[part + 1])
+        w = 1.0 if size <= huber else huber / size
+        if f < solid:
+            air += w
+            air_f += w * f
+            air_r += w * r
+        else:
+            s += w
+            sf += w * f
+            sff += w * f * f
+            sr += w * r
+            sfr += w * f * r
+    curve[:] = 0.0
+    determinant = s * sff - sf * sf
+    if s > 100.0 and determinant > 1e-9 * s * sff:
+        gain = min(max((s * sfr - sf * sr) / determinant, -0.3), 0.3)
+        curve[0] = curve[2] = gain
+        curve[1] = curve[3] = (sr - gain * sf) / s
+    if air > 100.0:
+        at_paper = curve[2] * paper + curve[3]
+        gain = (at_paper - air_r / air) / (paper - air_f / air)
+        curve[0] = min(max(gain, -0.3), 0.3)
+        curve[1] = at_paper - curve[0] * paper
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _normal_equations(place, value, gradient, last, moving, matrix, offset, curve, paper, huber, upper, right):
+    """Fill `upper` (6 x 6, upper triangle) and `right` (6) from the samples before `last`; returns how many count."""
+    upper[:] = 0.0
+    right[:] = 0.0
+    row = np.empty(6)
+    count = 0
+    for n in range(last):
+        z, y, x, inside = _place_in(moving, place, n, matrix, offset)
+        if not inside:
+            continue
+        f = np.float64(value[n])
+        part = 0 if f < paper else 2
+        gain = curve[part]
+        r = _sample(moving, z, y, x) - f - gain * f - curve[part + 1]
         size = abs(r)
         w = 1.0 if size <= huber else huber / size
-        gx, gy, gz = np.float64(gradient[n, 0]), np.float64(gradient[n, 1]), np.float64(gradient[n, 2])
-        row[0] = py * gz - pz * gy
-        row[1] = pz * gx - px * gz
-        row[2] = px * gy - py * gx
-        row[3] = gx
-        row[4] = gy
-        row[5] = gz
-        row[6] = f
-        row[7] = 1.0
-        for i in range(8):
+        px, py, pz = np.float64(place[n, 0]), np.float64(place[n, 1]), np.float64(place[n, 2])
+        scale = 1.0 + gain
+        gx, gy, gz = scale * gradient[n, 0], scale * gradient[n, 1], scale * gradient[n, 2]
+        row[0], row[1], row[2] = py * gz - pz * gy, pz * gx - px * gz, px * gy - py * gx
+        row[3], row[4], row[5] = gx, gy, gz
+        for i in range(6):
             wi = w * row[i]
-            right[i] += wi * r0
-            for j in range(i, 8):
+            right[i] += wi * r
+            for j in range(i, 6):
                 upper[i, j] += wi * row[j]
         count += 1
-        loss += w * r * r
-    return count, loss
+    return count
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def _correlation(place, value, moving, matrix, offset, hole):
     """Correlation of the samples with `moving`, then how many lie inside, outside in plane only, and in a hole."""
-    nz, ny, nx = moving.shape[0] - 1, moving.shape[1] - 1, moving.shape[2] - 1
+    ny, nx = moving.shape[1] - 1, moving.shape[2] - 1
     count, aside, holes = 0, 0, 0
     sf, sm, sff, smm, sfm = 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(len(value)):
-        px, py, pz = np.float64(place[n, 0]), np.float64(place[n, 1]), np.float64(place[n, 2])
-        z = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + offset[0]
-        y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + offset[1]
-        x = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + offset[2]
-        if not 0.0 <= z < nz:
-            continue
-        if not (0.0 <= y < ny and 0.0 <= x < nx):
+        z, y, x, inside = _place_in(moving, place, n, matrix, offset)
+        if not inside:
             # A bin's centre is half a bin inside the rim of its data.
-            if not (-0.6 <= y < ny + 0.6 and -0.6 <= x < nx + 0.6):
-                aside += 1
+            beside = not (-0.6 <= y < ny + 0.6 and -0.6 <= x < nx + 0.6)
+            aside += 1 if beside and 0.0 <= z < moving.shape[0] - 1 else 0
             continue
-        f = np.float64(value[n])
-        m = np.float64(_sample(moving, z, y, x))
-        if m < hole:
-            holes += 1
+        f, m = np.float64(value[n]), np.float64(_sample(moving, z, y, x))
+        holes += 1 if m < hole else 0
         count += 1
         sf += f
         sm += m
@@ -291,33 +381,38 @@ def _rodrigues(w: np.ndarray) -> np.ndarray:
     return np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * (cross @ cross)
 
 
-def _refine(
-    samples: Samples, centre_mm, level, motion: Rigid, corners, number: int, huber: float
-) -> tuple[Rigid, float]:
-    """Gauss-Newton at one level; returns the motion and its last step in mm at the corners."""
+def _refine(samples: Samples, centre_mm, level, motion: Rigid, arms, number: int) -> tuple[Rigid, float]:
+    """Gauss-Newton at one level; returns the motion and its last step in mm at the corners, `arms` (8, 3) from the
+    centre; that step is infinite where too few samples lie in the series.
+    """
     volume, grid = level
     rotation, shift = motion.matrix, np.array(motion.translation_mm)
     inverse = np.linalg.inv(grid.affine[:3, :3])
-    upper, right = np.empty((8, 8)), np.empty(8)
-    gain = bias = 0.0
-    step = np.inf
-    arms = corners - centre_mm
+    upper, right = np.empty((6, 6)), np.empty(6)
+    n_motion = len(samples.value) - samples.flat
+    huber = HUBER_HU * (3 if number == 0 else 1)
+    curve, step = np.zeros(4), np.inf
     for _ in range(ITERATIONS[number]):
-        count, _loss = _normal_equations(
-            samples.place, samples.value, samples.gradient, volume, inverse @ rotation,
-            inverse @ (centre_mm + shift - grid.origin_mm), gain, bias, huber, upper, right,
+        matrix, offset = inverse @ rotation, inverse @ (centre_mm + shift - grid.origin_mm)
+        if number > 0:
+            # At the coarsest level nothing is flat yet, and the start is too far off to tell.
+            _calibration(
+                samples.place, samples.value, n_motion, volume, matrix, offset, curve, SOLID_HU, PAPER_HU, huber
+            )
+        count = _normal_equations(
+            samples.place, samples.value, samples.gradient, n_motion, volume, matrix, offset, curve, PAPER_HU, huber,
+            upper, right,
         )  # fmt: skip
         if count < 500:
             return motion, np.inf
         full = np.triu(upper) + np.triu(upper, 1).T
         scale = 1 / np.sqrt(np.diag(full) + 1e-30)
         try:
-            solved = scale * np.linalg.solve(full * scale[:, None] * scale + 1e-10 * np.eye(8), scale * right)
+            solved = scale * np.linalg.solve(full * scale[:, None] * scale + 1e-10 * np.eye(6), scale * right)
         except np.linalg.LinAlgError:
             return motion, np.inf
-        gain, bias = float(np.clip(solved[6], -0.3, 0.3)), float(solved[7])
-        turn = _rodrigues(solved[:3] / (1 + gain)).T
-        moved = turn @ (-solved[3:6] / (1 + gain))
+        turn = _rodrigues(solved[:3]).T
+        moved = turn @ -solved[3:]
         # W after the inverse of the small motion: q -> turn (q - v).
         shift = shift + rotation @ moved
         rotation = rotation @ turn
@@ -326,8 +421,7 @@ def _refine(
             break
     u, _, vt = np.linalg.svd(rotation)
     rotation = u @ vt
-    motion = Rigid.from_affine(rotation, centre_mm + shift - rotation @ centre_mm, centre_mm)
-    return motion, step
+    return Rigid.from_affine(rotation, centre_mm + shift - rotation @ centre_mm, centre_mm), step
 
 
 def _upright(level) -> tuple[np.ndarray, Grid]:
@@ -351,79 +445,115 @@ def _upright(level) -> tuple[np.ndarray, Grid]:
     return out, upright
 
 
-def _starts(fixed: Fixed, level) -> list[tuple[float, float]]:
-    """Candidate shifts (x, y) in mm: by the outlines of the block, by the middles of the images, and none."""
+@dataclass(frozen=True)
+class _Outline:
+    """The block's extent (low and high x, y in mm) in a series, None where it is not seen; the image's middle."""
+
+    low_mm: np.ndarray | None
+    high_mm: np.ndarray | None
+    middle_mm: np.ndarray
+    at_side: bool
+    """The block reaches the left, right, upper or lower end of the image."""
+
+
+def _outline(level) -> _Outline:
     volume, grid = _upright(level)
-    starts = []
+    middle = grid.corners_mm().mean(axis=0)
     box = rough_box(volume)
-    if box is not None:
-        # Left and right faces for x, the top for y: below lies the scanner's couch.
-        first = grid.to_lps([box[0][0] - 0.5, box[1][0] - 0.5, box[2][0] - 0.5])
-        last = grid.to_lps([box[0][1] - 0.5, box[1][1] - 0.5, box[2][1] - 0.5])
-        corners = fixed.block.corners_mm
-        starts.append((0.5 * (first[0] + last[0]) - corners[:, 0].mean(), first[1] - np.sort(corners[:, 1])[:4].mean()))
-    shift = grid.corners_mm().mean(axis=0) - fixed.grid.corners_mm().mean(axis=0)
-    starts.append((shift[0], shift[1]))
-    starts.append((0.0, 0.0))
-    return starts
+    if box is None:
+        return _Outline(None, None, middle, False)
+    low, high = (grid.to_lps([pair[side] - 0.5 for pair in box]) for side in (0, 1))
+    at_side = any(box[axis][0] <= 0 or box[axis][1] >= volume.shape[axis] for axis in (1, 2))
+    return _Outline(low, high, middle, at_side)
 
 
-def _scan(fixed: Fixed, level, rotation: np.ndarray, shift_xy, mirror=None) -> list[tuple[float, Rigid]]:
+def _starts(fixed: Fixed, outline: _Outline, signs) -> list[np.ndarray]:
+    """Shifts (x, y) in mm to try: by the outline's upper and lower face, by the middles of the images, and none."""
+    starts = []
+    if outline.low_mm is not None:
+        corners = np.sort((fixed.block.corners_mm - fixed.centre_mm) * np.array(signs), axis=0)
+        x = 0.5 * (outline.low_mm + outline.high_mm)[0] - fixed.centre_mm[0] - corners[:, 0].mean()
+        for edge, face in ((outline.low_mm, corners[:4]), (outline.high_mm, corners[4:])):
+            starts.append(np.array([x, edge[1] - fixed.centre_mm[1] - face[:, 1].mean()]))
+    starts.append((outline.middle_mm - fixed.grid.corners_mm().mean(axis=0))[:2])
+    starts.append(np.zeros(2))
+    different = []
+    for start in starts:
+        if all(np.linalg.norm(start - other) > 2.0 for other in different):
+            different.append(start)
+    return different
+
+
+def _scan(samples: Samples, centre_mm, level, shift_xy) -> list[tuple[float, Rigid]]:
     """Best shifts along z for a shift in plane: up to three separate maxima of the correlation, best first."""
-    samples = fixed.inner[0]
-    stride = max(1, len(samples.value) // 15_000)
-    place = np.ascontiguousarray(samples.place[::stride])
-    if mirror is not None:
-        place = np.ascontiguousarray(place * np.array(mirror, np.float32))
-    samples = Samples(place, np.ascontiguousarray(samples.value[::stride]), samples.gradient[:0])
-    volume, grid = level
-    z = grid.corners_mm()[:, 2]
+    stride = max(1, len(samples.value) // SCAN_LIMIT)
+    thinned = Samples(samples.place[::stride].copy(), samples.value[::stride].copy(), samples.gradient[:0])
+    z = level[1].corners_mm()[:, 2]
     reach = samples.place[:, 2].min(), samples.place[:, 2].max()
-    low, high = z.min() - fixed.centre_mm[2] - reach[1], z.max() - fixed.centre_mm[2] - reach[0]
+    low, high = z.min() - centre_mm[2] - reach[1], z.max() - centre_mm[2] - reach[0]
     step = 4.0
     found = []
     for shift_z in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step:
-        shift = np.array([shift_xy[0], shift_xy[1], shift_z])
-        motion = Rigid.from_affine(rotation, fixed.centre_mm + shift - rotation @ fixed.centre_mm, fixed.centre_mm)
-        value, count, _aside, _holes = _similarity(samples, fixed.centre_mm, level, motion)
-        if count >= MIN_OVERLAP * len(samples.value):
-            found.append((value, shift_z, motion))
+        motion = Rigid((0.0, 0.0, 0.0), (*(float(s) for s in shift_xy), float(shift_z)), tuple(centre_mm))
+        value, count, _aside, _holes = _similarity(thinned, centre_mm, level, motion)
+        if count >= MIN_OVERLAP * len(thinned.value):
+            found.append((value, motion))
     found.sort(key=lambda item: -item[0])
-    best: list[tuple[float, float, Rigid]] = []
-    for item in found:
-        if all(abs(item[1] - other[1]) > 3 * step for other in best):
-            best.append(item)
+    best: list[tuple[float, Rigid]] = []
+    for value, motion in found:
+        if all(abs(motion.translation_mm[2] - other.translation_mm[2]) > 3 * step for _, other in best):
+            best.append((value, motion))
         if len(best) == 3:
-            break
-    return [(value, motion) for value, _, motion in best]
-
-
-def _coarse(fixed: Fixed, level, rotation: np.ndarray, mirror=None) -> tuple[float, Rigid] | None:
-    """Best motion at the coarsest level over all starts; `mirror` (x, y, z signs) reflects the reference first."""
-    samples, inner = fixed.levels[0], fixed.inner[0]
-    if mirror is not None:
-        signs = np.array(mirror, np.float32)
-        samples = Samples(samples.place * signs, samples.value, samples.gradient * signs)
-        inner = Samples(inner.place * signs, inner.value, inner.gradient * signs)
-    best = None
-    for shift in _starts(fixed, level):
-        for value, motion in _scan(fixed, level, rotation, shift, mirror)[: 2 if best is None else 3]:
-            if best is not None and value < 0.3 * best[0]:
-                continue
-            motion, _step = _refine(samples, fixed.centre_mm, level, motion, fixed.block.corners_mm, 0, 3 * HUBER_HU)
-            value, count, _aside, _holes = _similarity(inner, fixed.centre_mm, level, motion)
-            if count >= MIN_OVERLAP * len(inner.value) and (best is None or value > best[0]):
-                best = value, motion
-        if best is not None and best[0] > 0.9:
             break
     return best
 
 
-def _touches_side(level) -> bool:
-    """Whether the block in a coarse volume reaches the left, right or upper end of the image."""
-    volume, _grid = _upright(level)
-    box = rough_box(volume)
-    return box is not None and (box[1][0] <= 0 or box[2][0] <= 0 or box[2][1] >= volume.shape[2])
+def _coarse(fixed: Fixed, level, outline: _Outline, signs) -> tuple[float, Rigid]:
+    """Best motion at the coarsest level and its correlation, from the reference with its axes times `signs`.
+
+    The correlation is -1 where nothing was found.
+    """
+    samples, inner = fixed.levels[0].turned(signs), fixed.inner[0].turned(signs)
+    arms = (fixed.block.corners_mm - fixed.centre_mm) * np.array(signs)
+    best = -1.0, Rigid((0.0,) * 3, (0.0,) * 3, tuple(fixed.centre_mm))
+    for shift in _starts(fixed, outline, signs):
+        for start, motion in _scan(inner, fixed.centre_mm, level, shift):
+            if start < 0.3 * best[0]:
+                continue
+            motion, _step = _refine(samples, fixed.centre_mm, level, motion, arms, 0)
+            value, count, _aside, _holes = _similarity(inner, fixed.centre_mm, level, motion)
+            if count >= MIN_OVERLAP * len(inner.value) and value > best[0]:
+                best = value, motion
+        if best[0] > GOOD_SIMILARITY:
+            break
+    return best
+
+
+def _find_turn(fixed: Fixed, level, outline: _Outline) -> Rigid:
+    """Best motion at the coarsest level over the ways in which the phantom can lie."""
+    best = -1.0, None
+    for signs in TURNED:
+        value, motion = _coarse(fixed, level, outline, signs)
+        if value > best[0] or best[1] is None:
+            rotation = motion.matrix @ np.diag(signs)
+            offset = motion(fixed.centre_mm) - rotation @ fixed.centre_mm
+            best = value, Rigid.from_affine(rotation, offset, fixed.centre_mm)
+        if best[0] > GOOD_SIMILARITY:
+            break
+    return best[1]
+
+
+def _explain_failure(fixed: Fixed, level, outline: _Outline, similarity: float) -> RegistrationError:
+    """Why the block was not found: mirrored, cut by the field of view, or not known."""
+    for signs, name in zip(MIRRORED, MIRROR_NAMES, strict=True):
+        value, _motion = _coarse(fixed, level, outline, signs)
+        if value > max(MIN_SIMILARITY, similarity + 0.15):
+            detail = f"correlation {value:.3f} with the reference mirrored {name}, {similarity:.3f} without"
+            return RegistrationError("mirrored", detail)
+    if outline.at_side:
+        return RegistrationError("phantom_outside_fov", "the block reaches the side of the image")
+    detail = f"correlation inside the block {similarity:.3f}, below {MIN_SIMILARITY}"
+    return RegistrationError("registration_failed", detail)
 
 
 def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
@@ -434,40 +564,22 @@ def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
     """
     if min(grid.shape) < 16:
         raise RegistrationError("registration_failed", f"a volume of {grid.shape} voxels is too small")
-    levels = pyramid(np.ascontiguousarray(volume), grid)
-    centre = fixed.centre_mm
+    levels = pyramid(volume, grid)
+    centre, inner = fixed.centre_mm, fixed.inner[1]
     still = Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), tuple(float(v) for v in centre))
-    inner = fixed.inner[1]
     before, count, _aside, _holes = _similarity(inner, centre, levels[1], still)
     before = before if count >= 0.1 * len(inner.value) else float("nan")
 
-    best = _coarse(fixed, levels[0], np.eye(3))
-    motion = None
-    after, overlap, aside, holes, step = 0.0, 0.0, 0, 0, np.inf
-    if best is not None:
-        motion = best[1]
-        for number in (1, 2):
-            motion, step = _refine(
-                fixed.levels[number], centre, levels[number], motion, fixed.block.corners_mm, number, HUBER_HU
-            )
-        after, count, aside, holes = _similarity(inner, centre, levels[1], motion)
-        overlap = count / len(inner.value)
+    outline = _outline(levels[0])
+    motion = _find_turn(fixed, levels[0], outline)
+    arms = fixed.block.corners_mm - centre
+    for number in range(1, LEVELS):
+        motion, step = _refine(fixed.levels[number], centre, levels[number], motion, arms, number)
+    after, count, _aside, _holes = _similarity(inner, centre, levels[1], motion)
+    overlap = count / max(1, len(inner.value))
     if after < MIN_SIMILARITY:
-        for signs in ((-1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, -1, -1)):
-            flipped = _coarse(fixed, levels[0], np.eye(3), signs)
-            if flipped is not None and flipped[0] > max(MIN_SIMILARITY, after + 0.15):
-                axes = " and ".join(
-                    n for n, s in zip(("left-right", "front-back", "head-feet"), signs, strict=True) if s < 0
-                )
-                raise RegistrationError(
-                    "mirrored",
-                    f"correlation {flipped[0]:.3f} with the reference mirrored {axes}, {after:.3f} without",
-                )
-        if _touches_side(levels[0]):
-            raise RegistrationError("phantom_outside_fov", "the block reaches the side of the image")
-        raise RegistrationError(
-            "registration_failed", f"correlation inside the block {after:.3f}, below {MIN_SIMILARITY}"
-        )
+        raise _explain_failure(fixed, levels[0], outline, after)
+    _value, count, aside, holes = _similarity(fixed.rim, centre, levels[1], motion)
     missing = (aside + holes) / max(1, aside + count)
     if missing > MAX_CUT:
         raise RegistrationError("phantom_outside_fov", f"{100 * missing:.2f} % of the block is outside of the image")
