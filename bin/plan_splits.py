@@ -5,6 +5,7 @@ import argparse
 import logging
 
 from ct4bench.errors import run
+from ct4bench.feature_tables import read_features
 from ct4bench.modes import MODES
 from ct4bench.questions import TASKS, VARIANTS, Plan, plan_splits
 from ct4bench.splits import DOMAINS, N_FOLDS, SCHEMES, TRAINING_KEY, sorted_keys
@@ -34,7 +35,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     patches = read_table(args.patches, ["roi", "patch", "share_inside"]) if args.patches else None
     plan = Plan(
-        sorted_keys(read_table(args.features)),
+        sorted_keys(read_features(args.features)),
         MODES[args.mode],
         args.domain,
         args.seed,

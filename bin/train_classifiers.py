@@ -36,11 +36,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     from ct4bench.classification import prepare, train_part
+    from ct4bench.feature_tables import read_features
     from ct4bench.modes import MODES
     from ct4bench.splits import SPLIT_COLUMNS
     from ct4bench.tables import read_table, write_table
 
-    features, splits = prepare(read_table(args.features), args.features), read_table(args.splits, SPLIT_COLUMNS)
+    features, splits = prepare(read_features(args.features), args.features), read_table(args.splits, SPLIT_COLUMNS)
     mode, place = MODES[args.mode], part(args.part)
     options = (args.seed, args.classifier, place, args.verify, args.threads, args.domain)
     results = train_part(features, args.extractor, splits, mode, *options)

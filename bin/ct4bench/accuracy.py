@@ -168,7 +168,7 @@ def table7_classification(
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Rows `n`, and their share of the target's, by cell, target and predicted class, all folds together; with zeros."""
+    """Rows `n`, and their share of the target's, by cell, target and predicted class; with zeros."""
     out = []
     for key, cell in predictions.groupby(CELL, sort=True):
         names = sorted(set(cell["target"]) | set(cell["predicted"]))

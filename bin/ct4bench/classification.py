@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ct4bench.benchmark import FEATURE_KEY, ROW_KEY
+from ct4bench.benchmark import ROW_KEY
 from ct4bench.errors import UserError
+from ct4bench.feature_tables import feature_columns
 from ct4bench.mlp import Settings, fit_scaler, log_proba, standardise, torch_losses, train
 from ct4bench.modes import Mode
 from ct4bench.questions import choices, task_named
@@ -71,14 +72,9 @@ class Outcome:
 
 
 def prepare(table: pd.DataFrame, name: str) -> Features:
-    """Features of a table, checked; `name` is what an error calls it."""
+    """Features of a table (as `feature_tables.read_features` gives it), sorted; `name` is what an error calls it."""
     keys = sorted_keys(table)
-    columns = [column for column in table.columns if column not in FEATURE_KEY]
-    texts = [column for column in columns if not pd.api.types.is_numeric_dtype(table[column])]
-    if texts:
-        raise UserError(f"{name}: column {texts[0]} is not numeric; leave it out, or give the feature as numbers")
-    if not columns:
-        raise UserError(f"{name} has no feature beside the key columns; extract the features again")
+    columns = feature_columns(table)
     values = table[columns].to_numpy(np.float64)
     bad = ~np.isfinite(values)
     if bad.any():
@@ -90,9 +86,7 @@ def prepare(table: pd.DataFrame, name: str) -> Features:
             f"{int(bad.any(axis=0).sum())} features are so somewhere: leave these features or these rows out"
         )
     order = table[ROW_KEY].reset_index(drop=True).sort_values(ROW_KEY, kind="stable").index.to_numpy()
-    if not (order == np.arange(len(order))).all():
-        values = values[order]
-    return Features(keys, columns, values)
+    return Features(keys, columns, values[order])
 
 
 def training_number(split: Split) -> int:

@@ -79,9 +79,6 @@ def units_of(keys: pd.DataFrame, kind: str) -> np.ndarray:
 
 def sorted_keys(features: pd.DataFrame) -> pd.DataFrame:
     """The key columns of a table of features, sorted by `ROW_KEY`, a row once."""
-    missing = [name for name in FEATURE_KEY if name not in features.columns]
-    if missing:
-        raise UserError(f"the features lack the columns {', '.join(missing)}; docs/outputs.md lists them")
     keys = features[FEATURE_KEY].sort_values(ROW_KEY, kind="stable", ignore_index=True)
     twice = keys.duplicated(ROW_KEY)
     if twice.any():
