@@ -5,7 +5,7 @@ import argparse
 import logging
 
 from ct4bench.errors import run
-from ct4bench.feature_tables import read_features
+from ct4bench.feature_merging import read_features
 from ct4bench.modes import MODES
 from ct4bench.questions import TASKS, VARIANTS, Plan, plan_splits
 from ct4bench.splits import DOMAINS, N_FOLDS, SCHEMES, TRAINING_KEY, sorted_keys

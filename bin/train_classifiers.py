@@ -36,7 +36,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     from ct4bench.classification import prepare, train_part
-    from ct4bench.feature_tables import read_features
+    from ct4bench.feature_merging import read_features
     from ct4bench.modes import MODES
     from ct4bench.splits import SPLIT_COLUMNS
     from ct4bench.tables import read_table, write_table

@@ -10,7 +10,7 @@ import pandas as pd
 
 from ct4bench.benchmark import ROW_KEY
 from ct4bench.errors import UserError
-from ct4bench.feature_tables import feature_columns
+from ct4bench.feature_merging import feature_columns
 from ct4bench.mlp import Settings, fit_scaler, log_proba, standardise, torch_losses, train
 from ct4bench.modes import Mode
 from ct4bench.questions import choices, task_named
@@ -72,7 +72,7 @@ class Outcome:
 
 
 def prepare(table: pd.DataFrame, name: str) -> Features:
-    """Features of a table (as `feature_tables.read_features` gives it), sorted; `name` is what an error calls it."""
+    """Features of a table (as `feature_merging.read_features` gives it), sorted; `name` is what an error calls it."""
     keys = sorted_keys(table)
     columns = feature_columns(table)
     values = table[columns].to_numpy(np.float64)
