@@ -1,12 +1,11 @@
 """Computing a plan of pairs on registered volumes within a bound of memory.
 
-Volumes are worked through in slabs of slices: a slab of every volume of the batch is read once, with its local
-moments, then every pair adds its sums of that slab. So each volume is read once however many pairs it has, and memory
-depends on the slab, not on the volume.
+Volumes are worked through in slabs of slices: a slab of every volume of the batch is read, with its local moments,
+then every pair adds its sums of that slab. The slices that the next slab's windows reach back to are kept, so each
+voxel is read once however many pairs its volume has, and memory depends on the slab, not on the volume.
 """
 
 import json
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,12 +21,11 @@ from ct4bench.similarity import (
     REACH,
     Similarity,
     combine,
-    dissimilarity_sums,
     intensity_sums,
     local_moments,
+    pair_sums,
     shrink,
     shrink_mask,
-    squared_error_sums,
     windows_inside,
 )
 from ct4bench.volumes import SUFFIX, open_volume
@@ -41,8 +39,9 @@ BOXES = {"box": ((40, 280), (120, 395), (64, 445)), "box_table6": ((13, 323), (1
 """The published boxes of Tables 3-5 and of Table 6: half-open (slice, row, column) voxels of A1's full grid."""
 BOX_SPACING_MM = (1.0, 0.68359375, 0.68359375)
 
-SLAB_BYTES = 700e6
-"""What the slabs of all volumes of a batch may take."""
+SLAB_BYTES = 1e9
+"""What the slabs of all volumes of a batch may take. Each slab filters ten slices of products that the one before
+filtered too, so thin slabs cost time."""
 FEWEST_SLICES = 12
 BATCH_SIDE = 20
 """Where a task's volumes do not fit in slabs of `FEWEST_SLICES`, pairs are computed in tiles of this many volumes."""
@@ -68,13 +67,12 @@ class Region:
         return cls(box, shrink, inside, windows_inside(inside))
 
 
-def box_in_grid(name: str, grid: Grid, origin_mm=None) -> tuple[slice, slice, slice]:
+def box_in_grid(name: str, grid: Grid, origin_mm) -> tuple[slice, slice, slice]:
     """A published box as voxels of `grid`, cut to its extent.
 
-    `origin_mm` (x, y, z) is where voxel 0 of the box's own grid lies; by default at voxel 0 of `grid`. A voxel belongs
-    to the box where its centre does.
+    `origin_mm` (x, y, z) is where voxel 0 of the box's own grid lies. A voxel belongs to the box where its centre does.
     """
-    offset = grid.to_index(grid.origin_mm if origin_mm is None else origin_mm)
+    offset = grid.to_index(origin_mm)
     box = []
     for axis, (low, high) in enumerate(BOXES[name]):
         place = (np.arange(grid.shape[axis]) - offset[axis]) * grid.spacing_mm[axis] / BOX_SPACING_MM[axis]
@@ -84,23 +82,30 @@ def box_in_grid(name: str, grid: Grid, origin_mm=None) -> tuple[slice, slice, sl
             edges = f"{place[0]:.0f} to {place[-1]:.0f}"
             raise UserError(
                 f"the {name} of the paper (voxels {low} to {high} along {('slices', 'rows', 'columns')[axis]}) lies "
-                f"outside the reference volume ({edges}); give --box_origin_mm, the position x,y,z of voxel 0 of the "
-                "full grid, or use --mode corrected, which takes the block instead"
+                f"outside the reference volume ({edges}); prepare the reference again with --box_origin_mm, the "
+                "position x,y,z of voxel 0 of the full grid, or use --mode corrected, which takes the block instead"
             )
         box.append(slice(int(chosen[0]), int(chosen[-1]) + 1))
     return tuple(box)
 
 
-def make_region(name: str, factor: int, reference: Path, origin_mm=None) -> Region:
+def _reference_grid(reference: Path) -> tuple[Grid, list[float]]:
+    """Grid of the folder `reference`, and where voxel 0 of the full grid lies from which the published boxes count."""
+    path = reference / "reference.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        origin_mm = [float(v) for v in values["box_origin_mm"]]
+        if len(origin_mm) != 3:
+            raise ValueError("box_origin_mm is not x, y, z")
+        return Grid.from_dict(values["grid"]), origin_mm
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} cannot be used ({error!r}); run prepare_reference.py again") from error
+
+
+def make_region(name: str, factor: int, reference: Path) -> Region:
     """Region `name` (a key of `BOXES`, or `mask`: the filled block) shrunk by `factor`, from the folder `reference`."""
     if name in BOXES:
-        try:
-            grid = Grid.from_dict(json.loads((reference / "reference.json").read_text())["grid"])
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(
-                f"{reference}/reference.json cannot be read ({error}); prepare the reference again"
-            ) from error
-        box = box_in_grid(name, grid, origin_mm)
+        box = box_in_grid(name, *_reference_grid(reference))
         return Region.of_mask(box, factor, np.ones([s.stop - s.start for s in box], np.uint8))
     if name != "mask":
         raise UserError(f"the plan names the region {name!r}; known are mask, {', '.join(BOXES)}: plan the pairs again")
@@ -112,10 +117,6 @@ def make_region(name: str, factor: int, reference: Path, origin_mm=None) -> Regi
             raise UserError(f"{reference}/block{SUFFIX} is empty; prepare the reference again")
         box.append(slice(int(chosen[0]), int(chosen[-1]) + 1))
     return Region.of_mask(tuple(box), factor, (block[tuple(box)] > 0).astype(np.uint8))
-
-
-def _n_threads() -> int:
-    return max(1, int(os.environ.get("NUMBA_NUM_THREADS", "1")))
 
 
 def slab_slices(n_volumes: int, region: Region) -> int:
@@ -139,51 +140,66 @@ def batches(pairs: list[tuple[str, str]], region: Region) -> list[list[tuple[str
     return [groups[tile] for tile in sorted(groups)]
 
 
+def _even(n_slices: int, deepest: int) -> list[tuple[int, int]]:
+    """Slabs (start, stop) of nearly equal depth, none deeper than `deepest`."""
+    n_slabs = -(-n_slices // max(1, deepest))
+    edges = [i * n_slices // n_slabs for i in range(n_slabs + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
 def compare_batch(
-    pairs: list[tuple[str, str]], read: Callable[[str, tuple], np.ndarray], region: Region
+    pairs: list[tuple[str, str]], read: Callable[[str, tuple], np.ndarray], region: Region, threads: int = 1
 ) -> dict[tuple[str, str], Similarity]:
     """Metrics of pairs of different series. `read(uid, box)` gives int16 voxels (HU) of a box of the reference grid."""
-    n_slices = region.inside.shape[0]
+    n_slices, *plane = region.inside.shape
     uids = sorted({uid for pair in pairs for uid in pair})
-    depth = max(1, slab_slices(len(uids), region))
-    squared = {pair: np.zeros(n_slices) for pair in pairs}
-    unlike = {pair: np.zeros(region.windows.shape[0]) for pair in pairs}
-    intensities = {uid: np.zeros((n_slices, 3)) for uid in uids}
-    rows, columns = region.box[1:]
-    with ThreadPoolExecutor(_n_threads()) as pool:
-        for start in range(0, n_slices, depth):
-            stop = min(start + depth, n_slices)
+    places = np.array([[uids.index(a), uids.index(b)] for a, b in pairs])
+    slabs = _even(n_slices, slab_slices(len(uids), region))
+    depth = max(stop - start for start, stop in slabs)
+    inner_plane = [max(0, n - 2 * REACH) for n in plane]
+    voxels = np.empty((len(uids), depth + 2 * REACH, *plane), np.int16 if region.shrink == 1 else np.float32)
+    means, variances = (np.empty((len(uids), depth, *inner_plane), np.float32) for _ in range(2))
+    squared = np.zeros((len(pairs), n_slices))
+    unlike = np.zeros((len(pairs), region.windows.shape[0]))
+    intensities = np.zeros((len(uids), n_slices, 3))
+    shares = [share for share in np.array_split(np.arange(len(pairs)), threads) if len(share)]
+    held = 0, 0
+    with ThreadPoolExecutor(threads) as pool:
+        for start, stop in slabs:
             # The slab has a margin for the windows that are centred in it.
             low, high = max(0, start - REACH), min(n_slices, stop + REACH)
-            inner, windows = slice(start - low, stop - low), slice(low, max(low, high - 2 * REACH))
+            first, kept = start - low, max(0, held[1] - low)
+            windows = slice(low, max(low, high - 2 * REACH))
             inside, fitting = region.inside[start:stop], region.windows[windows]
-            first = region.box[0].start + low * region.shrink
-            raw_box = (slice(first, first + (high - low) * region.shrink), rows, columns)
+            source = slice(low - held[0], held[1] - held[0])
+            at = region.box[0].start + region.shrink * (low + kept), region.box[0].start + region.shrink * high
 
-            def load(uid, raw_box=raw_box, inner=inner, inside=inside, start=start, stop=stop):
-                voxels = np.clip(read(uid, raw_box), *HU_RANGE)
-                voxels = shrink(voxels, region.shrink) if region.shrink > 1 else voxels
-                intensities[uid][start:stop] = intensity_sums(voxels[inner], inside)
-                return voxels, local_moments(voxels)
+            def load(i, source=source, kept=kept, at=at, first=first, inside=inside, n=high - low, slab=(start, stop)):
+                voxels[i, :kept] = voxels[i, source].copy()
+                new = np.clip(read(uids[i], (slice(*at), *region.box[1:])), *HU_RANGE)
+                voxels[i, kept:n] = shrink(new, region.shrink) if region.shrink > 1 else new
+                intensities[i, slice(*slab)] = intensity_sums(voxels[i, first : first + len(inside)], inside)
+                local_moments(voxels[i], (means[i], variances[i]), n)
 
-            slabs = dict(zip(uids, pool.map(load, uids), strict=True))
+            def add(share, first=first, inside=inside, fitting=fitting, windows=windows, slab=(start, stop)):
+                sums = pair_sums(voxels, means, variances, inside, fitting, places[share], first)
+                squared[share, slice(*slab)], unlike[share, windows] = sums
 
-            def add(pair, slabs=slabs, inner=inner, inside=inside, windows=windows, fitting=fitting, at=(start, stop)):
-                (a, moments_a), (b, moments_b) = slabs[pair[0]], slabs[pair[1]]
-                squared[pair][slice(*at)] = squared_error_sums(a[inner], b[inner], inside)
-                unlike[pair][windows] = dissimilarity_sums(a, b, moments_a, moments_b, fitting)
-
-            list(pool.map(add, pairs))
-            del slabs
+            list(pool.map(load, range(len(uids))))
+            list(pool.map(add, shares))
+            held = low, high
     n_voxels, n_windows = int(region.inside.sum()), int(region.windows.sum())
     return {
-        (a, b): combine(squared[a, b], unlike[a, b], intensities[a], intensities[b], n_voxels, n_windows)
-        for a, b in pairs
+        pair: combine(squared[k], unlike[k], intensities[places[k, 0]], intensities[places[k, 1]], n_voxels, n_windows)
+        for k, pair in enumerate(pairs)
     }
 
 
 def compare_plan(
-    plan: pd.DataFrame, read: Callable[[str, tuple], np.ndarray], region_of: Callable[[str, int], Region]
+    plan: pd.DataFrame,
+    read: Callable[[str, tuple], np.ndarray],
+    region_of: Callable[[str, int], Region],
+    threads: int = 1,
 ) -> pd.DataFrame:
     """Metrics of every row of `plan`, in its order, as the columns `PAIR_COLUMNS`.
 
@@ -199,7 +215,7 @@ def compare_plan(
         for key in (key for key in pairs if key[0] == key[1]):
             found[name, factor, *key] = Similarity(inside, 0.0, float("inf"), 1.0, float("inf"), 1.0)
         for batch in batches(different, region) if different else []:
-            for pair, values in compare_batch(batch, read, region).items():
+            for pair, values in compare_batch(batch, read, region, threads).items():
                 found[name, factor, *sorted(pair)] = values
     keys = zip(plan["region"], plan["shrink"], plan["series_uid_a"], plan["series_uid_b"], strict=True)
     values = pd.DataFrame(
@@ -209,7 +225,7 @@ def compare_plan(
     return pd.concat([plan.reset_index(drop=True), values], axis=1)[PAIR_COLUMNS]
 
 
-def compare_task(plan: pd.DataFrame, task: str, volumes: Path, reference: Path, origin_mm=None) -> pd.DataFrame:
+def compare_task(plan: pd.DataFrame, task: str, volumes: Path, reference: Path, threads: int = 1) -> pd.DataFrame:
     """Rows of `plan` that `task` names, computed on `volumes`/<series_uid>.b2nd and the folder `reference`."""
     rows = plan[plan["task"] == task]
     if rows.empty:
@@ -224,12 +240,13 @@ def compare_task(plan: pd.DataFrame, task: str, volumes: Path, reference: Path, 
         )
     opened = {uid: open_volume(volumes / f"{uid}{SUFFIX}") for uid in uids}
     # Every volume lies on the reference grid: one on another would be compared shifted, without an error.
-    grid = Grid.from_dict(json.loads((reference / "reference.json").read_text())["grid"])
+    grid, _ = _reference_grid(reference)
     for uid, volume in opened.items():
         if not volume.grid.same_as(grid):
             raise UserError(f"{volumes}/{uid}{SUFFIX} is not on the grid of {reference}; register the series again")
     return compare_plan(
         rows,
         lambda uid, box: opened[uid].read(box),
-        lambda name, factor: make_region(name, factor, reference, origin_mm),
+        lambda name, factor: make_region(name, factor, reference),
+        threads,
     )
