@@ -6,8 +6,6 @@ run-length matrices are computed in each of the 13 directions and averaged. Ever
 in a fixed order, so that a value depends neither on threads nor on what else is computed.
 """
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import log2, sqrt
 
@@ -68,8 +66,11 @@ FEATURE_CLASSES = {
 FEATURES = tuple(f"original_{name}_{feature}" for name, features in FEATURE_CLASSES.items() for feature in features)
 """Names of the columns in their fixed order, which is also the alphabetical one."""
 
+_MCC, _INVERSE_VARIANCE = FEATURES.index("original_glcm_MCC"), FEATURES.index("original_glcm_InverseVariance")
 _EPSILON = 2.0**-52
 """PyRadiomics' numpy.spacing(1), added inside its logarithms and denominators."""
+VANISHING = 1e-12
+"""Second eigenvalues below this are computed as PyRadiomics does, rounding included."""
 
 
 @dataclass(frozen=True)
@@ -271,8 +272,8 @@ def symmetric_eigenvalues(a):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _correlation_coefficient(p, px, py):
-    # Second largest eigenvalue of PyRadiomics' Q_ij = sum_k p_ik p_jk / (px_i py_k + eps). Q is similar to a matrix
+def _second_eigenvalue(p, px, py):
+    # That of PyRadiomics' Q_ij = sum_k p_ik p_jk / (px_i py_k + eps). Q is similar to a matrix
     # that is symmetric but for eps, and the antisymmetric part of so small a change moves no eigenvalue to first order.
     n = p.shape[0]
     a, g = np.zeros((n, n)), np.zeros((n, n))
@@ -295,7 +296,7 @@ def _correlation_coefficient(p, px, py):
             largest, second = value, largest
         elif value > second:
             second = value
-    return sqrt(second) if second >= 0 else np.nan
+    return second
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -384,7 +385,7 @@ def _glcm_of_direction(p, level, n_levels, out):
     out[16] = ux
     out[17] = energy
     out[18] = entropy
-    out[19] = _correlation_coefficient(p, px, py) if n > 1 else 1.0
+    out[19] = _second_eigenvalue(p, px, py) if n > 1 else 1.0
     out[20] = largest
     out[21] = sum_average
     out[22] = sum_entropy
@@ -404,11 +405,14 @@ def _mean_of_directions(values, used, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _glcm(counts, level, n_levels, symmetrical, out):
+def _glcm(counts, level, n_levels, symmetrical, matrices, out):
+    # `matrices` (13, n, n) gets the normalized matrices. Returns the number of directions in use, negative where an
+    # eigenvalue vanishes so far that its rounding shows in MCC.
     n = level.size
     values, used = np.full((13, 24), np.nan), np.zeros(13, np.bool_)
-    p = np.empty((n, n))
+    n_used, vanishing = 0, False
     for a in range(13):
+        p = matrices[n_used]
         total = 0.0
         for j in range(n):
             # Voxels whose neighbour has their own level are counted with the runs.
@@ -421,6 +425,7 @@ def _glcm(counts, level, n_levels, symmetrical, out):
         if total == 0:
             continue
         used[a] = True
+        n_used += 1
         if symmetrical:
             for i in range(n):
                 for j in range(i + 1):
@@ -430,7 +435,26 @@ def _glcm(counts, level, n_levels, symmetrical, out):
             for j in range(n):
                 p[i, j] /= total
         _glcm_of_direction(p, level, n_levels, values[a])
+        vanishing = vanishing or values[a, 19] < VANISHING
+        values[a, 19] = sqrt(values[a, 19])
     _mean_of_directions(values, used, out)
+    return -n_used if vanishing else n_used
+
+
+def _mcc_of_rounding(matrices: np.ndarray) -> float:
+    """MCC of matrices (directions, n, n) computed with PyRadiomics' own operations.
+
+    Where grey levels are independent along a direction, the second eigenvalue is 0 but for rounding, and its sign
+    decides whether the direction counts. Only the same operations give the same sign.
+    """
+    p = np.ascontiguousarray(matrices.transpose(1, 2, 0))
+    px, py = p.sum(1, keepdims=True), p.sum(0, keepdims=True)
+    q = sum(p[:, None, k] * p[None, :, k] / (px * py[:, k : k + 1] + _EPSILON) for k in range(len(p)))
+    values = np.linalg.eigvals(q.transpose(2, 0, 1))
+    values.sort()
+    with np.errstate(invalid="ignore"):
+        mcc = np.sqrt(values[:, -2])
+    return float(np.mean(mcc[~np.isnan(mcc)]).real) if not np.isnan(mcc).all() else np.nan
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -636,10 +660,16 @@ def region_features(
     _first_order(intensities, lowest, level_counts, voxel_mm3, options.array_shift, out[:18])
 
     counts = count_pairs_and_runs(levels, n_levels)
-    _glcm(counts, level, n_levels, options.symmetrical, out[18:42])
-    if level.size == 1 and sum(n > 1 for n in voxels.shape) > 1:
-        # PyRadiomics gives MCC of a flat region even where no direction has a pair.
-        out[37] = 1.0
+    matrices = np.empty((13, level.size, level.size))
+    n_used = _glcm(counts, level, n_levels, options.symmetrical, matrices, out[18:42])
+    if n_used < 0:
+        out[_MCC] = _mcc_of_rounding(matrices[:-n_used])
+    if n_used == 0 and n_levels == 1:
+        # A flat region in which no voxel touches another; PyRadiomics still gives one feature, in a line another.
+        if sum(n > 1 for n in voxels.shape) > 1:
+            out[_MCC] = 1.0
+        else:
+            out[_INVERSE_VARIANCE] = 0.0
     dependence, difference = count_neighbourhoods(levels, n_levels, options.gldm_alpha)
     _gldm(dependence, n_levels, out[42:56])
     _glrlm(levels, counts, level, n_levels, level_counts, out[56:72])
@@ -653,24 +683,3 @@ def _extent(voxels: np.ndarray, inside: np.ndarray) -> tuple[int, int]:
     if not inside.all():
         voxels = voxels[inside.view(bool)]
     return int(voxels.min()), int(voxels.max())
-
-
-def patch_features(
-    patches: Iterable[np.ndarray],
-    spacing_mm: tuple[float, float, float],
-    options: Options = Options(),  # noqa: B008
-    threads: int = 1,
-) -> np.ndarray:
-    """`region_features` (n, 93) of the whole of each patch, on `threads` threads."""
-
-    def compute(patch):
-        return region_features(patch, spacing_mm, None, options)
-
-    return np.array(_in_order(compute, patches, threads)).reshape(-1, len(FEATURES))
-
-
-def _in_order(compute: Callable, items: Iterable, threads: int) -> list:
-    if threads <= 1:
-        return [compute(item) for item in items]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(compute, items))

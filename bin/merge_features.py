@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""Merge the feature tables and settings that the tasks of one extractor wrote, or take the user's own tables."""
+
+import argparse
+import json
+from pathlib import Path
+
+from ct4bench.errors import run
+from ct4bench.feature_merging import merge
+from ct4bench.tables import read_table, write_table
+
+
+def main(argv=None):
+    """Read tables and settings, check that they belong together, write one of each."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--extractor", required=True, help="name of the extractor")
+    parser.add_argument("--tables", required=True, nargs="+", help="feature tables, Parquet or CSV")
+    parser.add_argument("--settings", nargs="*", default=[], help="their settings, JSON; none for tables of the user")
+    parser.add_argument("--registered", help="table of the registered series: each of the tables' doses must be there")
+    parser.add_argument("--patches", help="table of the patches: each series must have all of them")
+    parser.add_argument("--output", required=True, help="all rows, Parquet")
+    parser.add_argument("--merged_settings", required=True, help="settings of all, JSON")
+    args = parser.parse_args(argv)
+    registered = read_table(args.registered, ["series_uid", "dose_mgy"]) if args.registered else None
+    patches = read_table(args.patches, ["roi", "patch"]) if args.patches else None
+    table, settings = merge(args.extractor, args.tables, args.settings, registered, patches)
+    write_table(table, args.output)
+    Path(args.merged_settings).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run(main)
