@@ -22,6 +22,11 @@ workflow {
         if (obstacle) {
             error(obstacle)
         }
-        BENCHMARK(params)
+        def run = [
+            parameters: params.findAll { _name, value -> value != null },
+            versions: [ct4bench: workflow.manifest.version, nextflow: workflow.nextflow.version.toString()],
+            container_engine: workflow.containerEngine ?: 'none',
+        ]
+        BENCHMARK(params, run)
     }
 }

@@ -12,6 +12,7 @@ include { REPORT            } from '../subworkflows/report/main'
 workflow BENCHMARK {
     take:
     settings    // map of parameters
+    run         // map: what the report says of the run
 
     main:
     def none = channel.value([])
@@ -48,7 +49,7 @@ workflow BENCHMARK {
         ])
     }
     EVALUATE_FEATURES(settings, features)
-    REPORT(settings, images, features, EVALUATE_FEATURES.out)
+    REPORT(settings, images, features, EVALUATE_FEATURES.out.tables, run)
 
     emit:
     report = REPORT.out.report

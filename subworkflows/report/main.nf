@@ -1,13 +1,91 @@
+// Tables, figures and the report, and the one place from which results are published.
+
+include { MAKE_TABLES               } from '../../modules/make_tables/main'
+include { DRAW_IMAGE_FIGURES        } from '../../modules/draw_image_figures/main'
+include { DRAW_EMBEDDING_FIGURES    } from '../../modules/draw_embedding_figures/main'
+include { DRAW_RESULT_FIGURES       } from '../../modules/draw_result_figures/main'
+include { WRITE_REPORT              } from '../../modules/write_report/main'
+include { COLLECT_RESULTS           } from '../../modules/collect_results/main'
+include { codeDigest                } from '../utilities/code'
+include { contents                  } from '../utilities/files'
+
 workflow REPORT {
     take:
-    settings
-    images
-    features
-    evaluation
+    settings    // map of parameters
+    images      // map of value channels, [] where the run started from features; and the channels volumes, pairs
+    features    // [meta(method, extractor), table, settings]
+    evaluation  // [method, table]: the tables of EVALUATE_FEATURES
+    run         // map: what goes into run.json
 
     main:
-    def report = channel.empty()
+    def assets = file("${projectDir}/assets")
+    def digest = contents(assets)
+
+    def byMethod = features
+        .map { meta, table, notes -> [meta.method, [meta.extractor, table, notes]] }
+        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
+        .map { method, items -> [method, items.collect { item -> item[1] }, items.collect { item -> item[2] }] }
+    def evaluated = evaluation.mix(images.pairs)
+        .groupTuple(sort: { a, b -> a.name <=> b.name })
+    // the series of the run: its index, or the rows of a table of features
+    def series = settings.features
+        ? byMethod.map { method, tables, _notes -> [method, tables[0]] }
+        : byMethod.map { method, _tables, _notes -> method }.combine(images.registered)
+    def index = settings.features ? [] : images.index.map { folder -> folder.resolve('series.csv') }.first()
+
+    MAKE_TABLES(
+        series.join(evaluated).join(byMethod.map { method, _tables, notes -> [method, notes] })
+            .map { method, rows, tables, notes -> [[method: method, mode: settings.mode, domain: settings.domain], rows, tables, notes] },
+        index, assets, digest, codeDigest('make_tables.py'),
+    )
+    def tables = MAKE_TABLES.out.tables.map { meta, folder -> [meta.method, meta, folder] }
+
+    def pictured = channel.empty()
+    if (!settings.features) {
+        // figure 4 shows the first IR series of each scanner at 10 mGy
+        def shown = images.registered.map { table ->
+            def rows = table.splitCsv(header: true).findAll { row -> row.recon == 'IR' && (row.dose_mgy as BigDecimal).compareTo(10.0) == 0 }
+            [rows.groupBy { row -> row.scanner }.collect { _scanner, own -> own.min { row -> row.repetition as Integer }.series_uid } as Set]
+        }
+        def volumes = images.volumes
+            .map { meta, paths -> [meta.method, [paths].flatten()] }
+            .groupTuple()
+            .combine(shown)
+            .map { method, lists, uids -> [method, lists.flatten().findAll { path -> path.baseName in uids }.toSorted { a, b -> a.name <=> b.name }] }
+        DRAW_IMAGE_FIGURES(
+            tables.join(volumes).map { _method, meta, folder, paths -> [meta, paths, folder] },
+            images.registered, images.reference, assets, digest, codeDigest('draw_image_figures.py'),
+        )
+        pictured = DRAW_IMAGE_FIGURES.out.figures
+    }
+    def embedding = evaluation.filter { _method, table -> table.name == 'embedding.parquet' }
+    DRAW_EMBEDDING_FIGURES(
+        tables.join(embedding).join(series).map { _method, meta, folder, places, rows -> [meta, places, rows, folder] },
+        codeDigest('draw_embedding_figures.py'),
+    )
+    DRAW_RESULT_FIGURES(MAKE_TABLES.out.tables, codeDigest('draw_result_figures.py'))
+    def figures = pictured.mix(DRAW_EMBEDDING_FIGURES.out.figures, DRAW_RESULT_FIGURES.out.figures)
+        .map { meta, folder -> [meta.method, folder] }
+        .groupTuple(size: settings.features ? 2 : 3, sort: { a, b -> a.toString() <=> b.toString() })
+
+    def about = channel.of(groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(run))).collectFile(name: 'run.json', newLine: true).first()
+    def usage = channel.topic('usage').toSortedList { a, b -> a.toString() <=> b.toString() }
+    WRITE_REPORT(
+        tables.join(figures).join(byMethod.map { method, _tables, notes -> [method, notes] })
+            .map { _method, meta, folder, drawn, notes -> [meta, folder, drawn, notes] },
+        images.registered, images.quarantine, images.transforms, images.patches, images.reference, images.truth,
+        about, usage, assets, digest, codeDigest('write_report.py'),
+    )
+
+    def indexed = settings.features ? [] : index.combine(images.quarantine).combine(images.patches).map { paths -> paths }.first()
+    def top = WRITE_REPORT.out.report.map { _meta, page -> page }.combine(images.truth.toList()).map { page, truth -> [page, truth].flatten() }
+    COLLECT_RESULTS(
+        indexed, images.transforms, top, about,
+        byMethod.map { method, made, notes -> [method, made + notes] }
+            .join(evaluated).join(tables.map { method, _meta, folder -> [method, folder] }).join(figures),
+        codeDigest('collect_results.py'),
+    )
 
     emit:
-    report = report
+    report = WRITE_REPORT.out.report
 }

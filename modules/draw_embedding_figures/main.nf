@@ -1,0 +1,28 @@
+process DRAW_EMBEDDING_FIGURES {
+    tag "${meta.method}"
+    label 'figures'
+
+    input:
+    tuple val(meta), path(embedding), path(series, stageAs: 'series/*'), path(tables)
+    val _code
+
+    output:
+    tuple val(meta), path('figures'), emit: figures
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    draw_embedding_figures.py \\
+        --embedding ${embedding} \\
+        --registered ${series} \\
+        --labels ${tables}/labels.json \\
+        --output figures
+    """
+
+    stub:
+    """
+    mkdir figures
+    touch figures/figure5.png
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,27 @@
+process DRAW_RESULT_FIGURES {
+    tag "${meta.method}"
+    label 'figures'
+
+    input:
+    tuple val(meta), path(tables)
+    val _code
+
+    output:
+    tuple val(meta), path('figures'), emit: figures
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    draw_result_figures.py \\
+        --tables ${tables} \\
+        --labels ${tables}/labels.json \\
+        --output figures
+    """
+
+    stub:
+    """
+    mkdir figures
+    touch figures/accuracy_by_n.png
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,41 @@
+process MAKE_TABLES {
+    tag "${meta.method}"
+    label 'small'
+
+    input:
+    // meta: method, mode, domain; registered series, or a table of features where there is no index
+    tuple val(meta), path(series, stageAs: 'series/*'), path(evaluation, stageAs: 'evaluation/*'), path(settings, stageAs: 'settings/*')
+    path index, stageAs: 'index.csv'       // all accepted series, or []
+    path assets
+    val _assets_digest
+    val _code
+
+    output:
+    tuple val(meta), path('tables'), emit: tables
+    path 'usage.json', topic: usage
+
+    script:
+    def names = ['pairs.parquet', 'icc.csv', 'repeatability.csv', 'predictions.parquet', 'embedding_quality.csv']
+    def there = [evaluation].flatten().collect { table -> table.name.toString() }
+    def options = names.findAll { name -> name in there }.collect { name -> "--${name.tokenize('.')[0]} evaluation/${name}" }
+    """
+    make_tables.py \\
+        --series ${series} \\
+        ${index ? '--index index.csv' : ''} \\
+        ${options.join(' ')} \\
+        --settings ${settings} \\
+        --mode ${meta.mode} \\
+        --method ${meta.method} \\
+        --domain ${meta.domain} \\
+        --published ${assets}/published \\
+        --scanners ${assets}/scanners.csv \\
+        --output tables
+    """
+
+    stub:
+    """
+    mkdir tables
+    touch tables/labels.json
+    echo '{}' > usage.json
+    """
+}

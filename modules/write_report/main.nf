@@ -1,0 +1,47 @@
+process WRITE_REPORT {
+    tag "${meta.method}"
+    label 'figures'
+
+    input:
+    tuple val(meta), path(tables), path(figures, stageAs: 'figures*/*'), path(settings, stageAs: 'settings/*')
+    // of the images, each [] where the run started from features
+    path registered
+    path quarantine
+    path transforms
+    path patches
+    path reference
+    path truth
+    path run            // parameters and versions, JSON
+    path usage, stageAs: 'usage*/*'
+    path assets
+    val _assets_digest
+    val _code
+
+    output:
+    tuple val(meta), path('report.html'), emit: report
+
+    script:
+    """
+    write_report.py \\
+        --labels ${tables}/labels.json \\
+        --tables ${tables} \\
+        --figures ${figures} \\
+        ${registered ? "--registered ${registered}" : ''} \\
+        ${quarantine ? "--quarantine ${quarantine}" : ''} \\
+        ${transforms ? "--transforms ${transforms}" : ''} \\
+        ${patches ? "--patches ${patches}" : ''} \\
+        ${reference ? "--reference ${reference}" : ''} \\
+        ${truth ? "--truth ${truth}" : ''} \\
+        --settings ${settings} \\
+        --run ${run} \\
+        --usage ${usage} \\
+        --deviations ${assets}/deviations.yaml \\
+        --template ${assets}/report.html.j2 \\
+        --output report.html
+    """
+
+    stub:
+    """
+    touch report.html
+    """
+}
