@@ -48,8 +48,8 @@ def table1(series: pd.DataFrame, names: dict[str, str] | None = None, dose_mgy: 
     """Table 1: acquisition parameters of each scanner at one dose, the paper's columns and order of scanners.
 
     `series` are rows of series.csv; `names` gives display names by scanner code. Each parameter is the median over the
-    scanner's series, rounded as the paper rounds; blank where no header has it. The mAs are tube current x rotation
-    time (see `index._exposure_mas`).
+    scanner's series, rounded as the paper rounds; blank where no header has it. The mAs are the
+    exposure that the scanner states, effective or not (see `index._exposure_mas`).
     """
     rows = []
     for scanner, own in _by_scanner(series[series["dose_mgy"] == dose_mgy]):

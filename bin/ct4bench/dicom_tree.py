@@ -16,7 +16,7 @@ from ct4bench.errors import UserError
 
 CHUNK = 512
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-VARYING = ("XRayTubeCurrent", "ExposureTime", "Exposure")
+VARYING = ("Exposure", "ExposureInuAs", "XRayTubeCurrent", "ExposureTime")
 """Header fields that may change from slice to slice."""
 
 

@@ -12,8 +12,12 @@ FILE_COLUMNS = ["series_uid", "role", "root", "folder", "name", "size_bytes", "p
 
 
 def folders_of(files: pd.DataFrame) -> list[tuple[str, str]]:
-    """Sorted unique (root, folder) of rows of files.parquet: the order in which a task is given its folders."""
-    return sorted(set(zip(files["root"], files["folder"].fillna(""), strict=True)))
+    """Unique (root, folder) of rows of files.parquet in the order in which a task is given its folders.
+
+    That is the order of the texts root/folder, as inputs.csv has them.
+    """
+    pairs = set(zip(files["root"], files["folder"].fillna(""), strict=True))
+    return sorted(pairs, key=lambda pair: "/".join(pair).rstrip("/"))
 
 
 def locate(files: pd.DataFrame, folders: Sequence[Path | str]) -> pd.DataFrame:

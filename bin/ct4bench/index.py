@@ -269,19 +269,17 @@ def _number(text: bytes | None) -> float:
         return float("nan")
 
 
-def _exposure_mas(found: CtSeries, rotation_time_s: float) -> float:
-    """Tube current x rotation time, mean over slices; where one is unknown, Exposure as the header has it.
+def _exposure_mas(found: CtSeries) -> float:
+    """Exposure in mAs, mean over slices: what the scanner says of itself, as the paper's Table 1 has it.
 
-    This is the mAs of one rotation, as the paper's Table 1 has it; some makers write the effective mAs (that divided by
-    the pitch) into Exposure.
+    Exposure is an integer; ExposureInuAs tells its fraction where the two agree. Without either it is tube current x
+    exposure time. In helical mode some makers give the effective mAs (that of a rotation divided by the pitch).
     """
     counts = np.array(list(found.varying.values()), float)
-    current, _, exposure = np.array([[_number(value) for value in key] for key in found.varying]).T
-    values = current * rotation_time_s
-    if not np.isfinite(values).all():
-        values = exposure
-    if not np.isfinite(values).all():
-        return found.header.number("ExposureInuAs") / 1000
+    exposure, micro, current, time = np.array([[_number(value) for value in key] for key in found.varying]).T
+    values = np.where(np.isfinite(exposure), exposure, micro / 1000)
+    values = np.where(np.abs(micro / 1000 - exposure) <= 1, micro / 1000, values)
+    values = np.where(np.isfinite(values), values, current * time / 1000)
     return float(round((values * counts).sum() / counts.sum(), 3))
 
 
@@ -307,7 +305,7 @@ def _series_row(item: _Accepted, origin: str) -> tuple:
         maker_of(manufacturer), manufacturer, header.text("ManufacturerModelName"), name.dose_mgy, name.recon,
         name.repetition, *grid.shape, row_mm, column_mm, slice_mm, header.number("SliceThickness"),
         fov if np.isfinite(fov) else round(grid.shape[2] * column_mm, 6), header.number("KVP"),
-        _exposure_mas(item.found, rotation_time), header.number("CTDIvol"), pitch, rotation_time, collimation,
+        _exposure_mas(item.found), header.number("CTDIvol"), pitch, rotation_time, collimation,
         header.text("ConvolutionKernel"), header.text("ScanOptions"), _folders_text(item.found), source, origin,
     )  # fmt: skip
 

@@ -33,6 +33,13 @@ def test_each_file_is_found_in_the_folder_given_for_its_own(chunk):
     ]
 
 
+def test_folders_are_in_the_order_of_their_texts():
+    pairs = [("data", "z"), ("data-x", ""), ("data", ""), ("data", "a/b"), ("data", "a")]
+    files = pd.DataFrame([("1", "ct", root, folder, "x", 1, 0.0) for root, folder in pairs], columns=FILE_COLUMNS)
+    texts = ["/".join(pair).rstrip("/") for pair in folders_of(files)]
+    assert texts == ["data", "data-x", "data/a", "data/a/b", "data/z"]
+
+
 def test_a_root_is_an_empty_folder_name_also_where_a_table_has_it_blank(chunk):
     files, links = chunk
     files["folder"] = files["folder"].replace("", None)

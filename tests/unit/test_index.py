@@ -367,27 +367,24 @@ def test_a_uid_that_is_none_is_refused(tmp_path):
     assert only_reason(root)["reason"] == "unreadable"
 
 
-def test_rotation_time_and_tube_current_time_product(tmp_path):
+def test_rotation_time_and_exposure(tmp_path):
     root = tmp_path / "data"
     philips = {"ExposureTime": 508, "SpiralPitchFactor": 0.985, "XRayTubeCurrent": 270, "Exposure": 137}
-    ge = {
-        "ExposureTime": 5000,
-        "RevolutionTime": 0.5,
-        "SpiralPitchFactor": 0.984,
-        "XRayTubeCurrent": 225,
-        "Exposure": 112,
-    }
+    ge = {"RevolutionTime": 0.5, "SpiralPitchFactor": 0.984, "Exposure": 112, "ExposureInuAs": 112500}
     bare = dict.fromkeys(("ExposureTime", "SpiralPitchFactor", "XRayTubeCurrent"))
-    for name, fields in {"C1": philips, "D1": ge, "F1": bare}.items():
+    modulated = {"edit": _set("Exposure", 238), "ExposureInuAs": 1}
+    unstated = {"Exposure": None, "SpiralPitchFactor": None, "TableFeedPerRotation": 19.2}
+    for name, fields in {"C1": philips, "D1": ge, "F1": bare, "B1": modulated, "B2": unstated}.items():
         add(root, name, name, f"{name}_Harmonized_10mGy_FBP - #1", **fields)
     series = build_index([root]).series.set_index("scanner")
     assert series.loc["C1", "rotation_time_s"] == pytest.approx(0.508 * 0.985)
-    assert series.loc["C1", "exposure_mas"] == pytest.approx(270 * 0.508 * 0.985, abs=1e-3)
-    assert series.loc["D1", ["rotation_time_s", "exposure_mas"]].tolist() == [0.5, 112.5]
-    assert series.loc["D1", "rotation_time_source"] == "RevolutionTime"
+    assert series.loc["D1", "rotation_time_s"] == 0.5
     assert np.isnan(series.loc["F1", "rotation_time_s"])
-    assert series.loc["F1", "rotation_time_source"] == ""
-    assert series.loc["F1", "exposure_mas"] == 148
+    sources = series["rotation_time_source"].to_dict()
+    assert (sources["C1"], sources["D1"], sources["F1"]) == ("ExposureTime x pitch", "RevolutionTime", "")
+    exposures = series["exposure_mas"].to_dict()
+    assert exposures == {"C1": 137, "D1": 112.5, "F1": 148, "B1": 153, "B2": 148}
+    assert series.loc["B2", "pitch"] == 0.5
 
 
 def test_a_fingerprint_changes_with_its_own_files_only(tmp_path):
