@@ -34,8 +34,12 @@ def fit_and_predict(
 
     training, test: standardised features (rows, features); targets: class numbers of the training rows.
     """
-    estimator = build(classifier, seed).fit(training, targets)
+    from threadpoolctl import threadpool_limits
+
     probabilities = np.full((len(test), n_classes), np.nan)
-    if hasattr(estimator, "predict_proba"):
-        probabilities[:, estimator.classes_] = estimator.predict_proba(test)
-    return estimator.predict(test), probabilities
+    # Trainings are what runs side by side; threads inside them would wait for each other. The limit is this thread's.
+    with threadpool_limits(1):
+        estimator = build(classifier, seed).fit(training, targets)
+        if hasattr(estimator, "predict_proba"):
+            probabilities[:, estimator.classes_] = estimator.predict_proba(test)
+        return estimator.predict(test), probabilities

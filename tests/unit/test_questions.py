@@ -1,0 +1,160 @@
+import numpy as np
+import pandas as pd
+import pytest
+from learning_data import keys_table
+
+from ct4bench import questions
+from ct4bench.errors import UserError
+from ct4bench.modes import CORRECTED, PAPER
+from ct4bench.questions import TASKS, VARIANTS, Plan, choices, plan_splits
+from ct4bench.splits import TRAINING_KEY, resolve, sorted_keys
+
+
+@pytest.fixture(scope="module")
+def keys():
+    return sorted_keys(keys_table(repetitions=2, patches=3))
+
+
+def trainings(table):
+    return table[table["n_train"] > 0].drop_duplicates(TRAINING_KEY)
+
+
+def test_the_papers_plan_has_246_trainings(keys):
+    table = plan_splits(Plan(keys, PAPER))
+    counts = trainings(table).groupby("scheme").size()
+    assert counts.to_dict() == {"kfold": 90, "loso": 156}
+    assert set(table["role"]) == {"train", "test", "member"}
+    assert set(table.loc[table["role"] == "member", "unit_kind"]) == {"row"}
+
+
+def test_corrected_has_validation_and_folds_of_scans(keys):
+    table = plan_splits(Plan(keys, CORRECTED))
+    assert len(trainings(table)) == 246
+    assert "validation" in set(table["role"])
+    assert set(table.loc[table["role"] == "member", "unit_kind"]) == {"scan_id"}
+
+
+def test_the_demo_of_one_scan_a_scanner_can_be_planned_in_both_modes():
+    keys = sorted_keys(keys_table(patches=2))
+    for mode in (PAPER, CORRECTED):
+        assert len(resolve(plan_splits(Plan(keys, mode)), keys)) == 246
+
+
+def test_cells_of_table_7(keys):
+    table = trainings(plan_splits(Plan(keys, PAPER), all_cells=False))
+    assert table.groupby(["scheme", "n_train"]).size().to_dict() == {
+        ("kfold", 9): 10,
+        ("loso", 1): 13,
+        ("loso", 12): 13,
+    }
+
+
+def test_each_variant_changes_one_choice():
+    for mode in (PAPER, CORRECTED):
+        base = choices(mode, "default")
+        for name, changes in VARIANTS.items():
+            changed = choices(mode, name)
+            for field in ("fold_unit", "early_stopping", "balanced", "scaler_rows"):
+                if field not in changes:
+                    assert getattr(changed, field) == getattr(base, field)
+    with pytest.raises(UserError, match="variant nonsense is not one of"):
+        choices(PAPER, "nonsense")
+
+
+def test_variants_of_all_leave_out_what_the_mode_does_anyway(keys):
+    found = set(plan_splits(Plan(keys, PAPER), variants=["all"], all_cells=False)["variant"])
+    assert found == set(VARIANTS) - {"row_folds", "all_epochs"}
+    found = set(plan_splits(Plan(keys, CORRECTED), variants=["all"], all_cells=False)["variant"])
+    assert found == set(VARIANTS) - {"scan_folds", "early_stopping"}
+
+
+def test_variants_share_the_trainings_scanners(keys):
+    table = plan_splits(Plan(keys, PAPER), variants=["default", "leaking_scaler"], all_cells=False)
+    one, other = (table[table["variant"] == name].drop(columns="variant") for name in ("default", "leaking_scaler"))
+    pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
+
+
+def test_other_roi_never_tests_an_object_that_it_trained_on(keys):
+    one, other = resolve(plan_splits(Plan(keys, PAPER), ["tissue_other_roi"]), keys)
+    rois = keys["roi"].to_numpy()
+    assert one.fold == "cyst1+normal1"
+    assert (set(rois[one.test]), set(rois[one.training])) == ({"cyst1", "normal1"}, {"cyst2", "normal2"})
+    assert (set(rois[other.test]), set(rois[other.training])) == ({"cyst2", "normal2"}, {"cyst1", "normal1"})
+
+
+def test_other_maker_tests_all_scanners_of_a_maker(keys):
+    found = resolve(plan_splits(Plan(keys, PAPER), ["tissue_other_maker"]), keys)
+    makers = keys["maker"].to_numpy()
+    assert [split.fold for split in found] == ["GE", "Philips", "Siemens", "Toshiba"]
+    for split in found:
+        assert set(makers[split.test]) == {split.fold}
+        assert len(split.training) + len(split.test) == len(keys)
+        assert split.fold not in makers[split.training]
+
+
+def test_other_dose_and_recon_train_on_one_and_test_on_the_others():
+    keys = sorted_keys(keys_table(["A1", "E2"], doses=(1.0, 10.0), patches=1))
+    for task, column, values in (
+        ("tissue_other_dose", "dose_mgy", ["1", "10"]),
+        ("tissue_other_recon", "recon", ["DL", "FBP", "IR"]),
+    ):
+        found = resolve(plan_splits(Plan(keys, PAPER), [task]), keys)
+        assert [split.fold for split in found] == values
+        text = keys[column].map(lambda value: value if isinstance(value, str) else f"{value:g}").to_numpy()
+        for split in found:
+            assert set(text[split.training]) == {split.fold}
+            assert set(text[split.test]) == set(values) - {split.fold}
+
+
+@pytest.mark.parametrize("task", ["scanner", "maker"])
+def test_origin_is_learned_in_folds_of_whole_scans(keys, task):
+    found = resolve(plan_splits(Plan(keys, PAPER), [task]), keys)
+    assert len(found) == 10
+    scans = keys["scan_id"].to_numpy()
+    for split in found:
+        assert not set(scans[split.training]) & set(scans[split.test])
+        assert set(keys[task].to_numpy()[split.test]) <= set(keys[task].to_numpy()[split.training])
+
+
+def test_inside_leaves_out_the_patches_that_reach_out(keys):
+    patches = keys[["roi", "tissue", "patch"]].drop_duplicates()
+    patches["share_inside"] = np.where(patches["patch"] == 0, 0.7, 1.0)
+    found = resolve(plan_splits(Plan(keys, PAPER, patches=patches), ["tissue_inside"]), keys)
+    assert len(found) == 36
+    for split in found:
+        assert set(keys["patch"].to_numpy()[np.concatenate([split.training, split.test])]) == {1, 2}
+    looser = resolve(plan_splits(Plan(keys, PAPER, patches=patches, share_inside=0.6), ["tissue_inside"]), keys)
+    assert len(looser[0].training) > len(found[0].training)
+
+
+def test_what_the_features_cannot_answer_is_an_error_where_it_is_asked_for_by_name(keys):
+    for task, reason in (
+        ("tissue_inside", "needs --patches"),
+        ("tissue_other_dose", "all rows have the dose_mgy 10"),
+    ):
+        with pytest.raises(UserError, match=f"task {task} cannot be planned: .*{reason}"):
+            plan_splits(Plan(keys, PAPER), [task])
+    with pytest.raises(UserError, match="task nonsense is not one of"):
+        plan_splits(Plan(keys, PAPER), ["nonsense"])
+    one_scan = sorted_keys(keys_table(patches=1))
+    with pytest.raises(UserError, match="has one scan only"):
+        plan_splits(Plan(one_scan, PAPER), ["scanner"])
+    outside = keys[["roi", "tissue", "patch"]].drop_duplicates().assign(share_inside=0.4)
+    with pytest.raises(UserError, match="fewer than two tissues"):
+        plan_splits(Plan(keys, PAPER, patches=outside), ["tissue_inside"])
+
+
+def test_all_tasks_leave_out_what_cannot_be_answered_and_say_so(keys, caplog):
+    with caplog.at_level("INFO"):
+        found = set(plan_splits(Plan(keys, PAPER), ["all"], all_cells=False)["task"])
+    assert found == set(TASKS) - {"tissue_inside", "tissue_other_dose"}
+    assert "task tissue_other_dose is left out: all rows have the dose_mgy 10" in caplog.text
+
+
+def test_features_of_one_tissue_are_an_error(keys):
+    with pytest.raises(UserError, match="of one tissue"):
+        plan_splits(Plan(keys[keys["tissue"] == "cyst"].reset_index(drop=True), PAPER))
+
+
+def test_every_task_says_what_it_asks():
+    assert all(task.description and task.target for task in questions.TASKS.values())
