@@ -82,8 +82,11 @@ def sample(n: int, share: float, seed: int) -> np.ndarray:
     return np.sort(np.random.default_rng([seed, 4]).choice(n, wanted, replace=False))
 
 
-def verify(encoder: Encoder, patches: np.ndarray, features: np.ndarray, rows: pd.DataFrame, tolerance: float) -> float:
-    """Largest relative difference from the library's own network; beyond `tolerance` a `UserError` names the patch."""
+def verify(encoder: Encoder, patches: np.ndarray, features: np.ndarray, rows: pd.DataFrame, tolerance: float):
+    """Largest relative difference from the library's own network, and the patch that has it, in words.
+
+    Beyond `tolerance` it is a `UserError`.
+    """
     import torch
 
     reference = encoder.reference()
@@ -91,14 +94,15 @@ def verify(encoder: Encoder, patches: np.ndarray, features: np.ndarray, rows: pd
     expected = reference(x).to("cpu", torch.float64).numpy()
     differences = [relative_difference(a[None], b[None]) for a, b in zip(features, expected, strict=True)]
     worst = int(np.argmax(differences))
+    row = rows.iloc[worst]
+    place = f"series {row['series_uid']}, {row['roi']}, patch {row['patch']}"
     if not differences[worst] <= tolerance:
-        row = rows.iloc[worst]
         raise UserError(
-            f"{encoder.name}: features of series {row['series_uid']}, {row['roi']}, patch {row['patch']} differ by "
+            f"{encoder.name}: features of {place} differ by "
             f"{differences[worst]:.2e} from {encoder.settings.get('reference', 'the reference')}, more than "
             f"{tolerance:g}; check the weights {encoder.weights.file or '(random)'}, or report it with the file"
         )
-    return differences[worst]
+    return differences[worst], place
 
 
 def extract_series(
@@ -143,10 +147,10 @@ def extract_series(
         kept.append((voxels[here], features[here], key.iloc[here]))
         logging.info("%s: series %d of %d", encoder.name, number + 1, len(uids))
     table = pd.concat(tables, ignore_index=True).sort_values(ROW_KEY, kind="stable", ignore_index=True)
-    largest = None
+    largest = place = None
     if len(chosen):
         voxels, features, rows = (list(parts) for parts in zip(*kept, strict=True))
-        largest = verify(
+        largest, place = verify(
             encoder, np.concatenate(voxels), np.concatenate(features), pd.concat(rows), TOLERANCES[precision]
         )
     settings = {
@@ -164,6 +168,7 @@ def extract_series(
         "versions": {name: version(name) for name in ("torch", "monai")},
         "verified": len(chosen),
         "largest_difference": largest,
+        "largest_difference_at": place,
         "tolerance": TOLERANCES[precision],
     }
     return table, settings
