@@ -1,6 +1,7 @@
 """What a tree of files holds: CT slices, segmentations, and what is neither, by headers and never by names."""
 
 import os
+import stat
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ct4bench.dicom import Slice, make_slice
-from ct4bench.dicom_headers import DicomError, Header, NotDicom, one_line, quiet_pydicom, read_header
+from ct4bench.dicom_headers import UNDEFINED, DicomError, Header, NotDicom, one_line, quiet_pydicom, read_header
 from ct4bench.dicom_segmentation import LABEL_MAP, SEGMENTATION, segment_numbers
 from ct4bench.errors import UserError
 
@@ -123,7 +124,7 @@ def list_files(root: Path) -> list[File]:
                 continue
             try:
                 status = entry.stat()
-                size, time = status.st_size, status.st_mtime_ns
+                size, time = status.st_size if stat.S_ISREG(status.st_mode) else -1, status.st_mtime_ns
             except OSError:
                 size, time = -1, 0
             found.append(File(root_name, folder, entry.name, size, time))
@@ -140,7 +141,7 @@ def _is_text(path: str) -> bool:
     try:
         with open(path, "rb") as file:
             start = file.read(512)
-        return bool(start) and b"\0" not in start and bool(start.decode("utf-8", errors="ignore"))
+        return bool(start) and not any(byte < 9 or 13 < byte < 32 for byte in start)
     except OSError:
         return False
 
@@ -158,10 +159,10 @@ def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
         header, path = None, os.path.join(root_paths[file.root], file.folder, file.name)
         try:
             if file.size_bytes < 0:
-                raise NotDicom("unreadable", "a link that leads nowhere")
+                raise NotDicom("unreadable", "no regular file, or a link that leads nowhere")
             header = read_header(path)
             if header.text("SOPClassUID") in (SEGMENTATION, LABEL_MAP):
-                contents.segmentations.append(_read_references(file, path))
+                contents.segmentations.append(_read_references(file, path, header))
                 continue
             slice_ = make_slice(path, header, frames)
         except NotDicom as error:
@@ -186,7 +187,12 @@ def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
     return contents
 
 
-def _read_references(file: File, path: str) -> SegmentationFile:
+def _is_cut(header: Header) -> bool:
+    native = header.pixels_at >= 0 and header.pixels_size != UNDEFINED
+    return native and header.pixels_at + header.pixels_size > header.file_size
+
+
+def _read_references(file: File, path: str, header: Header) -> SegmentationFile:
     """Read a segmentation up to its frames; their references only where nothing before them refers to a series."""
     pydicom = quiet_pydicom()
     sop_uid = series_uid = frame_of_reference = reason = detail = ""
@@ -206,6 +212,8 @@ def _read_references(file: File, path: str) -> SegmentationFile:
                 for derivation in frame.get("DerivationImageSequence") or ()
                 for source in derivation.get("SourceImageSequence") or ()
             }
+        if not header.has_pixels or _is_cut(header):
+            raise DicomError("unreadable", "cut off within its pixel data")
         if dataset.get("SegmentationType") == "FRACTIONAL":
             raise DicomError("segmentation_mismatch", "a FRACTIONAL segmentation; BINARY is needed")
         segment_numbers(dataset)

@@ -180,6 +180,19 @@ def test_a_fractional_segmentation_is_refused_with_its_place(tmp_path):
     assert "data/a/seg_a.dcm" in row["detail"]
 
 
+@pytest.mark.parametrize("kept, rows", [(-10, 1), (800, 2)])
+def test_a_cut_segmentation_is_named(tmp_path, kept, rows):
+    root = tmp_path / "data"
+    add(root)
+    path = root / "a" / "seg_a.dcm"
+    path.write_bytes(path.read_bytes()[:kept])
+    add(root, "good", "good", "B1_Harmonized_10mGy_FBP - #1")
+    quarantine = build_index([root]).quarantine
+    assert len(quarantine) == rows
+    named = quarantine["path"].eq("data/a/seg_a.dcm") | quarantine["detail"].str.contains("data/a/seg_a.dcm")
+    assert quarantine.loc[named, "reason"].tolist() == ["unreadable"]
+
+
 def test_lossy_compression(tmp_path):
     root = tmp_path / "data"
     for path in add(root, seg=False):
@@ -222,13 +235,14 @@ def test_what_is_no_dicom_is_listed_where_its_name_says_dicom(tmp_path, name, co
     assert sum(index.ignored.values()) == (not listed)
 
 
-def test_a_link_that_leads_nowhere_is_unreadable(tmp_path):
+def test_what_cannot_be_opened_as_a_file_is_unreadable(tmp_path):
     root = tmp_path / "data"
     add(root)
     (root / "b.dcm").symlink_to(root / "gone.dcm")
+    os.mkfifo(root / "c.dcm")
     (root / "loop").symlink_to(root)
     index = build_index([root])
-    assert list(index.quarantine["path"]) == ["data/b.dcm"]
+    assert list(index.quarantine["path"]) == ["data/b.dcm", "data/c.dcm"]
     assert len(index.series) == 1
 
 
