@@ -27,6 +27,7 @@ def main(argv=None):
     parser.add_argument("--settings", nargs="*", default=[], help="settings of the extractors, <extractor>.json")
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
     parser.add_argument("--method", default="none", help="harmonization method")
+    parser.add_argument("--domain", default="scanner", help="the factor left out and compared")
     parser.add_argument("--published", default=FOLDER, help="folder of the published tables")
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
     parser.add_argument("--output", required=True, type=Path, help="folder for the tables")
@@ -37,9 +38,9 @@ def main(argv=None):
     series = read_series(args.series)
     optional = ("index", "pairs", "icc", "repeatability", "predictions", "embedding_quality")
     frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
-    labels = make_labels(series, args.mode, read_settings(args.settings), args.method)
+    labels = make_labels(series, args.mode, read_settings(args.settings), args.method, args.domain)
     names = read_scanner_names(args.scanners)
-    results = make_tables(Inputs(series, **frames), MODES[args.mode], names, args.published)
+    results = make_tables(Inputs(series, **frames, domain=args.domain), MODES[args.mode], names, args.published)
     write_results(results, labels, args.output)
 
 

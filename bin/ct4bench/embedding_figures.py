@@ -20,8 +20,7 @@ from ct4bench.figures import (
     stamp,
     styled,
 )
-from ct4bench.labels import stamp_text, weights_status
-from ct4bench.published import EXTRACTOR_NAMES
+from ct4bench.labels import extractor_title, stamp_text
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "8")
 """Scanners of one maker, in the paper's order."""
@@ -74,12 +73,6 @@ def _scatter(axes, rows: pd.DataFrame, size: float, filled: bool = True, **look)
     axes.scatter(rows["umap_1"], rows["umap_2"], s=size, **fill, **look)
 
 
-def _title(extractor: str, labels: dict) -> str:
-    status = weights_status(labels, extractor)
-    name = EXTRACTOR_NAMES.get(extractor, extractor)
-    return f"{name} ({status} weights)" if status else name
-
-
 def _extractors(rows: pd.DataFrame) -> list[str]:
     found = set(rows["extractor"])
     return [*EXTRACTORS, *sorted(found - set(EXTRACTORS))] if found & set(EXTRACTORS) else sorted(found)
@@ -102,7 +95,7 @@ def draw_figure5(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
     for number, extractor in enumerate(extractors):
         axes = figure.add_subplot(grid[number])
         own = rows[rows["extractor"] == extractor]
-        _panel(axes, _title(extractor, labels))
+        _panel(axes, extractor_title(extractor, labels))
         if own.empty:
             message_panel(axes, "no features of this extractor in this run")
             continue
@@ -163,7 +156,7 @@ def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         own = rows[rows["extractor"] == extractor]
         left, right = (figure.add_subplot(grid[number, column]) for column in (0, 1))
         for axes, what in ((left, "by maker"), (right, "by tissue")):
-            _panel(axes, f"{_title(extractor, labels)}, {what}")
+            _panel(axes, f"{extractor_title(extractor, labels)}, {what}")
             if own.empty:
                 message_panel(axes, "no features of this extractor in this run")
         look = {"rasterized": len(own) > RASTERISED_ROWS, "alpha": 0.8}

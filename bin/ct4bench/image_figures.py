@@ -261,13 +261,11 @@ def draw_figure3(frame: Frame, note: str) -> tuple[Figure, Caption]:
     return figure, caption
 
 
-def shown_series(registered: pd.DataFrame, scanner: str) -> tuple[str, str]:
-    """UID of the series of `scanner` that Figure 4 shows, and the reason where there is none."""
+def shown_series(registered: pd.DataFrame, scanner: str) -> tuple[str, int]:
+    """UID and repetition of the series of a scanner that Figure 4 shows: its first IR at 10 mGy; blank, 0 if none."""
     own = registered[(registered["scanner"] == scanner) & (registered["dose_mgy"] == MAIN_DOSE_MGY)]
-    own = own[(own["recon"] == SHOWN_RECON) & (own["repetition"] == 1)]
-    if own.empty:
-        return "", f"no {SHOWN_RECON} #1 at {MAIN_DOSE_MGY} mGy in this run"
-    return sorted(own["series_uid"])[0], ""
+    own = own[own["recon"] == SHOWN_RECON].sort_values(["repetition", "series_uid"])
+    return (own["series_uid"].iloc[0], int(own["repetition"].iloc[0])) if len(own) else ("", 0)
 
 
 @styled
@@ -290,11 +288,13 @@ def draw_figure4(
     missing, shown = [], []
     for number, scanner in enumerate(scanners):
         axes = figure.add_subplot(grid[divmod(number, n_columns)])
-        axes.set_title(f"{scanner}\n{names.get(scanner, '')}", fontsize=8)
-        uid, reason = shown_series(registered, scanner)
+        uid, repetition = shown_series(registered, scanner)
+        which = f", #{repetition}" if repetition > 1 else ""
+        axes.set_title(f"{scanner}{which}\n{names.get(scanner, '')}", fontsize=8)
         path = volumes / f"{uid}{SUFFIX}"
+        reason = "" if uid else f"no {SHOWN_RECON} at {MAIN_DOSE_MGY} mGy in this run"
         if uid and not path.exists():
-            reason = f"the registered volume of {SHOWN_RECON} #1 was not kept"
+            reason = "its registered volume was not kept"
         if reason:
             missing.append(scanner)
             message_panel(axes, reason)
@@ -312,8 +312,8 @@ def draw_figure4(
     caption = Caption(
         "figure4",
         "The same slice on every scanner",
-        f"Iterative reconstruction #1 at {MAIN_DOSE_MGY} mGy of {len(shown)} scanners, registered to the reference: "
-        f"the axial slice at {frame.slice_mm(k):.0f} mm from the block's first face, in the paper's order of scanners. "
+        f"The first iterative reconstruction at {MAIN_DOSE_MGY} mGy of {len(shown)} scanners, registered to the "
+        f"reference: the axial slice at {frame.slice_mm(k):.0f} mm from the block's first face, in the paper's order of scanners. "
         f"What differs is noise, its texture, and sharpness. {GRAY}",
         f"{len(shown)} gray CT pictures of the same slice through the liver, one for each scanner, of different grain.",
         notes,

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ct4bench.benchmark import RECONSTRUCTIONS, scanner_rank
 from ct4bench.errors import UserError
+from ct4bench.published import EXTRACTOR_NAMES, N_SERIES
 from ct4bench.tables import read_table
 
 SYNTHETIC, COLLECTION, OTHER, MIXED, UNKNOWN = "synthetic", "collection", "other", "mixed", "unknown"
@@ -24,7 +25,8 @@ NOT_COMPARABLE = {
     UNKNOWN: "not comparable: input of unknown origin",
 }
 """Why no difference to a published value is claimed."""
-N_COLLECTION = 1378
+DOMAIN_WORDS = {"scanner": "scanner", "maker": "maker", "dose_mgy": "dose", "recon": "reconstruction"}
+"""The factor that is left out and compared, by its column."""
 TRAINED = ("released", "user")
 """Weights' statuses that need no mark on a figure."""
 COLUMNS = ("series_uid", "scanner", "dose_mgy", "recon", "repetition")
@@ -52,7 +54,7 @@ def _counted(n: int, noun: str, plural: str = "") -> str:
 def part_text(series: pd.DataFrame, origin: str) -> str:
     """In words, how many series of which scanners, doses and reconstructions."""
     n = len(series)
-    what = {SYNTHETIC: f"{n} synthetic series", COLLECTION: f"{n} of the collection's {N_COLLECTION} series"}
+    what = {SYNTHETIC: f"{n} synthetic series", COLLECTION: f"{n} of the collection's {N_SERIES} series"}
     n_scanners = series["scanner"].nunique()
     recons = [name for name in RECONSTRUCTIONS if name in set(series["recon"])]
     recons += sorted(set(series["recon"]) - set(recons))
@@ -77,7 +79,9 @@ def weights_of(settings: dict[str, dict]) -> dict[str, dict]:
     return found
 
 
-def make_labels(series: pd.DataFrame, mode: str, settings: dict[str, dict], method: str = "none") -> dict:
+def make_labels(
+    series: pd.DataFrame, mode: str, settings: dict[str, dict], method: str = "none", domain: str = "scanner"
+) -> dict:
     """Labels of a run.
 
     `series` has a row for each series (the columns `COLUMNS`, scan_id and origin where known) or several, as feature
@@ -91,6 +95,7 @@ def make_labels(series: pd.DataFrame, mode: str, settings: dict[str, dict], meth
     return {
         "method": method,
         "mode": mode,
+        "domain": domain,
         "origin": origin,
         "origin_words": ORIGINS[origin],
         "part": part_text(series, origin),
@@ -126,6 +131,13 @@ def weights_status(labels: dict, extractor: str) -> str:
     """`random`, `stand-in`, … where an extractor's weights are not trained ones, else blank."""
     status = labels["weights"].get(extractor, {}).get("status", "")
     return "" if status in TRAINED else status
+
+
+def extractor_title(extractor: str, labels: dict) -> str:
+    """The paper's name of an extractor, with the status of its weights where they are not trained ones."""
+    status = weights_status(labels, extractor)
+    name = EXTRACTOR_NAMES.get(extractor, extractor)
+    return f"{name} ({status} weights)" if status else name
 
 
 def read_labels(path: Path | str) -> dict:

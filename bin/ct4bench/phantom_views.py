@@ -12,7 +12,8 @@ from scipy.ndimage import gaussian_filter
 from ct4bench.benchmark import ROIS, tissue_of
 from ct4bench.errors import UserError
 from ct4bench.figures import GRAY_LIMITS_HU, TISSUE_COLOURS, WINDOW_HU
-from ct4bench.reference import Reference, bin_means
+from ct4bench.pyramids import bin_means
+from ct4bench.reference import Reference
 from ct4bench.surfaces import View, box_planes, convex_span, first_inside, sample, shade, soften, trim
 
 SEGMENTS_MM = {"test patterns": (1.0, 96.5), "liver": (96.5, 172.5), "thorax": (172.5, 299.6)}

@@ -56,6 +56,8 @@ TABLE_PLACES = {
     "contrasts": ("decomposition",),
     "table7": ("table7_stability_classification",),
 }  # fmt: skip
+LONG_ROWS = 20
+"""A companion table of more rows is folded away."""
 WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "features")
 """Columns of tables that stay text where they are blank."""
 PLACES = {
@@ -185,6 +187,7 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, labels: dict) -> di
         "notes": [str(note) for note in about.get("notes", [])],
         "legend": legend,
         "file": f"{name}.csv",
+        "long": published is None and cells["kind"] == "grid" and len(cells["rows"]) > LONG_ROWS,
         **cells,
     }
 

@@ -22,7 +22,7 @@ PAPER_TABLES = (
 )  # fmt: skip
 HEADS = {
     "scanner": "Scanner", "manufacturer_model": "Maker and model", "tube_voltage_kv": "Tube voltage (kV)",
-    "tube_current_time_product_mas": "Tube current time product (mAs)", "pitch": "Pitch",
+    "tube_current_time_product_mas": "Current x time (mAs)", "pitch": "Pitch",
     "rotation_time_s": "Rotation time (s)", "collimation_mm": "Collimation (mm)",
     "slice_thickness_mm": "Slice thickness (mm)", "slice_increment_mm": "Slice increment (mm)",
     "reconstructions": "Reconstructions", "n_series": "Series", "features": "Features",
@@ -150,7 +150,10 @@ def value_grid(frame: pd.DataFrame, key: str) -> dict:
         if row.get("not_a_target"):
             line[-1]["mark"] = row["not_a_target"]
         rows.append({"head": str(row[key]), "cells": line})
-    return {"columns": [head(key), *map(head, columns)], "rows": rows, "kind": "grid"}
+    left = [i for i in range(len(columns)) if rows and all(row["cells"][i]["left"] for row in rows)]
+    return {
+        "columns": [head(key), *map(head, columns)], "rows": rows, "kind": "grid", "left": [i + 1 for i in left],
+    }  # fmt: skip
 
 
 def dose_grid(frame: pd.DataFrame) -> dict:
@@ -198,12 +201,17 @@ def feature_grid(frame: pd.DataFrame) -> dict:
 def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
     """Any other frame, column by column; rows beyond `limit` are counted, not shown."""
     columns = list(frame.columns)
+    words = [column for column in columns if not pd.api.types.is_numeric_dtype(frame[column])]
     rows = [
-        {"head": text_of(row[columns[0]]), "cells": [{"main": text_of(row[column])} for column in columns[1:]]}
+        {
+            "head": text_of(row[columns[0]]),
+            "cells": [{"main": text_of(row[column]), "left": column in words} for column in columns[1:]],
+        }
         for row in frame.head(limit).to_dict("records")
     ]
     rest = f"and {len(frame) - limit} more rows in the file" if len(frame) > limit else ""
-    return {"columns": [head(column) for column in columns], "rows": rows, "kind": "grid", "rest": rest}
+    left = [i for i, column in enumerate(columns) if column in words]
+    return {"columns": [head(column) for column in columns], "rows": rows, "kind": "grid", "rest": rest, "left": left}
 
 
 def cells_of(name: str, frame: pd.DataFrame) -> dict:

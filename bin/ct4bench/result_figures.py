@@ -5,10 +5,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from ct4bench.benchmark import scanner_rank
-from ct4bench.figures import Caption, message_panel, new_figure, save_figure, stamp, styled
-from ct4bench.labels import NOT_COMPARABLE, stamp_text
+from ct4bench.benchmark import EXTRACTORS, scanner_rank
+from ct4bench.figures import (
+    EXTRACTOR_COLOURS,
+    EXTRACTOR_MARKERS,
+    Caption,
+    colour_of,
+    message_panel,
+    new_figure,
+    save_figure,
+    stamp,
+    styled,
+)
+from ct4bench.labels import DOMAIN_WORDS, NOT_COMPARABLE, extractor_title, stamp_text
+from ct4bench.published import EXTRACTOR_NAMES
 from ct4bench.tables import read_table
 
 CONTRAST_WORDS = {
@@ -104,13 +116,92 @@ def draw_decomposition(table: pd.DataFrame, labels: dict) -> tuple[Figure, Capti
     return figure, caption
 
 
+SCHEMES = {
+    "loso": ("one {domain} left out", "training {domain}s", ((1, "loso_1_scanner_acc"), (12, "loso_12_scanners_acc"))),
+    "kfold": ("10-fold", "training folds", ((9, "tenfold_13_scanners_acc"),)),
+}
+"""Title, axis, and where the published accuracies lie, by scheme."""
+
+
+@styled
+def draw_accuracy_by_n(table: pd.DataFrame, labels: dict, table7: pd.DataFrame | None = None) -> tuple[Figure, Caption]:
+    """Accuracy over the number of training scanners and of training folds, a line for each extractor.
+
+    Where `table7` is given, its published accuracies stand beside.
+    """
+    extractors = [e for e in EXTRACTORS if e in set(table["extractor"])]
+    extractors += sorted(set(table["extractor"]) - set(extractors))
+    published = pd.DataFrame() if table7 is None else table7.set_index("features")
+    domain = DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    figure = new_figure(9.6, 4.3)
+    grid = figure.add_gridspec(1, 2, left=0.065, right=0.985, top=0.93, bottom=0.235, wspace=0.1, width_ratios=[12, 9])
+    lows = [float(table["accuracy_ci_low"].min()), float(table["accuracy_mean"].min())]
+    bottom = max(0.0, np.floor(20 * np.nanmin([*lows, 0.8]) - 0.2) / 20)
+    for number, (scheme, (title, axis, places)) in enumerate(SCHEMES.items()):
+        axes = figure.add_subplot(grid[number])
+        axes.set_title(title.format(domain=domain))
+        rows = table[table["scheme"] == scheme]
+        if rows.empty:
+            message_panel(axes, "not trained in this run")
+            continue
+        for place, extractor in enumerate(extractors):
+            own = rows[rows["extractor"] == extractor].sort_values("n_train")
+            colour = colour_of(extractor, EXTRACTOR_COLOURS, extractors)
+            x = own["n_train"] + 0.06 * (place - 1)
+            axes.fill_between(x, own["accuracy_ci_low"], own["accuracy_ci_high"], color=colour, alpha=0.15, linewidth=0)
+            marker = EXTRACTOR_MARKERS.get(extractor, "D")
+            axes.plot(x, own["accuracy_mean"], color=colour, marker=marker, markersize=4.5, linewidth=1.4)
+            name = EXTRACTOR_NAMES.get(extractor, extractor)
+            if name in published.index and domain == "scanner":
+                for n, stem in places:
+                    value = published.loc[name, f"{stem}_mean_published"]
+                    look = {"marker": marker, "color": colour, "markersize": 9, "markerfacecolor": "none"}
+                    axes.plot(n + 0.06 * (place - 1), value, linestyle="", **look)
+        axes.set_xlabel(f"number of {axis.format(domain=domain)}")
+        axes.set_xticks(sorted(set(rows["n_train"])))
+        axes.set_ylim(bottom, 1.005)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        if number == 0:
+            axes.set_ylabel("accuracy, mean over folds")
+    handles = [
+        Line2D([], [], color=colour_of(e, EXTRACTOR_COLOURS, extractors), marker=EXTRACTOR_MARKERS.get(e, "D"),
+               markersize=4.5, label=extractor_title(e, labels))
+        for e in extractors
+    ]  # fmt: skip
+    handles += [Line2D([], [], color="#555555", marker="o", markersize=9, markerfacecolor="none", linestyle="",
+                       label="published")]  # fmt: skip
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.055, 0.035), ncols=4, columnspacing=1.6)
+    stamp(figure, stamp_text(labels))
+    note = NOT_COMPARABLE.get(labels["origin"], "")
+    caption = Caption(
+        "accuracy_by_n",
+        "Accuracy over the amount of training data",
+        f"Mean over folds of the accuracy of the tissue classifier. Left: one {domain} left out, trained on N others, "
+        "those of other makers first. Right: 10-fold, trained on n of the nine other folds. Bands: 95 % intervals from "
+        "resampling scanners; hollow: the published values of Table 7.",
+        "Two panels of lines that rise with the amount of training data, one line for each feature extractor.",
+        [f"{note[0].upper()}{note[1:]}."] if note else [],
+    )
+    return figure, caption
+
+
 def draw_result_figures(tables: Path, labels: dict, folder: Path) -> None:
     """Draw the figures that the tables of a folder allow."""
-    for name, draw in DRAWN.items():
+
+    def table(name: str) -> pd.DataFrame | None:
         path = Path(tables) / f"{name}.csv"
-        if path.is_file():
-            save_figure(*draw(read_table(path), labels), folder)
+        return read_table(path) if path.is_file() else None
+
+    for name, draw in DRAWN.items():
+        frame = table(name)
+        if frame is not None:
+            more = [table("table7_stability_classification")] if draw is draw_accuracy_by_n else []
+            save_figure(*draw(frame, labels, *more), folder)
 
 
-DRAWN = {"table3_rmse_hu": draw_rmse_matrix, "decomposition": draw_decomposition}
+DRAWN = {
+    "table3_rmse_hu": draw_rmse_matrix,
+    "decomposition": draw_decomposition,
+    "accuracy_by_n": draw_accuracy_by_n,
+}
 """The figure that each table is drawn as."""
