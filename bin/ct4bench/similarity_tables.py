@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.benchmark import scanner_rank
+from ct4bench.errors import UserError
 from ct4bench.modes import Mode
 from ct4bench.pair_plans import (
     CONTRAST,
@@ -34,6 +35,12 @@ SCAN_COLUMNS = ["scan_id_a", "scan_id_b", "dose_mgy_a", "dose_mgy_b"]
 def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
     """`pairs` with scan_id and dose of both series; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
     known = series.set_index("series_uid")[["scan_id", "dose_mgy"]]
+    unknown = sorted({*pairs["series_uid_a"], *pairs["series_uid_b"]} - set(known.index))
+    if unknown:
+        raise UserError(
+            f"the pairs name {len(unknown)} series that the table of series lacks, first {unknown[0]}; give the table "
+            "that the pairs were planned from"
+        )
     for side in "ab":
         pairs = pairs.join(known.add_suffix(f"_{side}"), on=f"series_uid_{side}")
     return pairs
@@ -153,15 +160,21 @@ def tables3to5(pairs: pd.DataFrame, series: pd.DataFrame, same_recon: bool = Fal
 
 
 def table6(
-    pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, same_recon: bool = False, n_draws: int = N_DRAWS
+    pairs: pd.DataFrame,
+    series: pd.DataFrame,
+    mode: Mode,
+    same_recon: bool = False,
+    n_draws: int = N_DRAWS,
+    average: str | None = None,
 ) -> pd.DataFrame:
     """Table 6 in long form: for each scanner a row for each of 1, 3, 6 and 10 mGy against 14 mGy, then `average`.
 
     Columns: scanner, dose_mgy (text), <metric>_mean, <metric>_std (population) of RMSE (HU), PSNR (dB) and SSIM,
     <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is blank, or what an average lacks).
-    An average is the mean and population SD of the per-dose medians (`mode.dose_average` is `median`) or means; its
-    n_pairs is the sum.
+    An average is the mean and population SD of the per-dose medians or means, as `average` says (by default
+    `mode.dose_average`); its n_pairs is the sum.
     """
+    average = average or mode.dose_average
     pairs = with_scans(pairs[pairs["table"] == TABLE_6], series)
     pairs = pairs[~pairs["is_self_pair"].astype(bool)]
     cells = dict(iter(pairs.groupby(["scanner_a", "dose_mgy_a"], sort=False)))
@@ -182,7 +195,7 @@ def table6(
                 drawn = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
                 row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(drawn)
                 if len(own):
-                    centres[metric].append(float(getattr(own[metric], mode.dose_average)()))
+                    centres[metric].append(float(getattr(own[metric], average)()))
                     draws[metric].append(drawn)
             row |= {"n_pairs": len(own), "variant": variant, "reason": ""}
             if own.empty:
@@ -196,7 +209,7 @@ def table6(
         row = {"scanner": scanner, "dose_mgy": "average"}
         for metric in METRICS:
             row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(pd.Series(centres[metric], dtype=float))
-            usable = mode.dose_average == "mean" and draws[metric] and all(d is not None for d in draws[metric])
+            usable = average == "mean" and draws[metric] and all(d is not None for d in draws[metric])
             row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(
                 np.mean(draws[metric], axis=0) if usable else None
             )
