@@ -313,8 +313,8 @@ def draw_figure4(
         "figure4",
         "The same slice on every scanner",
         f"The first iterative reconstruction at {MAIN_DOSE_MGY} mGy of {len(shown)} scanners, registered to the "
-        f"reference: the axial slice at {frame.slice_mm(k):.0f} mm from the block's first face, in the paper's order of scanners. "
-        f"What differs is noise, its texture, and sharpness. {GRAY}",
+        f"reference: the axial slice at {frame.slice_mm(k):.0f} mm from the block's first face, in the order of the "
+        f"paper. What differs is noise, its texture, and sharpness. {GRAY}",
         f"{len(shown)} gray CT pictures of the same slice through the liver, one for each scanner, of different grain.",
         notes,
     )

@@ -265,9 +265,10 @@ def _mode_words(inputs: ReportInputs) -> str:
 
 
 def _parameter_rows(run: dict) -> list[tuple[str, str]]:
-    return [
-        (str(name), "" if value is None else str(value)) for name, value in sorted(run.get("parameters", {}).items())
-    ]
+    """Parameters, and whatever else a run says of itself in a word."""
+    more = {key: value for key, value in run.items() if isinstance(value, str) and key not in ("command", "date")}
+    values = {**more, **run.get("parameters", {})}
+    return [(str(name), "" if value is None else str(value)) for name, value in sorted(values.items())]
 
 
 def context(inputs: ReportInputs) -> dict:
