@@ -92,9 +92,16 @@ def check_image_types(columns: tuple[str, ...], settings: Settings) -> None:
             )
 
 
-def relative_difference(values: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """|values - reference| / max(|reference|, `FLOOR`); 0 where both are not a number, infinite where one is."""
-    difference = np.abs(values - reference) / np.maximum(np.abs(reference), FLOOR)
+def relative_difference(values: np.ndarray, reference: np.ndarray, features: tuple[str, ...]) -> np.ndarray:
+    """|values - reference| / max(|reference|, floor); 0 where both are not a number, infinite where one is.
+
+    The floor is `FLOOR`, for cluster shade, a third moment, times the 1.5th power of the second, cluster tendency.
+    """
+    floor = np.full(len(features), FLOOR)
+    shade, tendency = (f"original_glcm_Cluster{name}" for name in ("Shade", "Tendency"))
+    if shade in features and tendency in features:
+        floor[features.index(shade)] *= max(1.0, np.nan_to_num(reference[features.index(tendency)]) ** 1.5)
+    difference = np.abs(values - reference) / np.maximum(np.abs(reference), floor)
     difference[(values == reference) | (np.isnan(values) & np.isnan(reference))] = 0
     difference[np.isnan(values) != np.isnan(reference)] = np.inf
     return difference
@@ -106,7 +113,7 @@ def check(values: np.ndarray, reference: dict, features: tuple[str, ...], where:
     Beyond `TOLERANCE` a `UserError` names the region (`where`) and the feature.
     """
     expected = np.array([reference[name] for name in features])
-    difference = relative_difference(values, expected)
+    difference = relative_difference(values, expected, features)
     worst = int(np.argmax(difference)) if len(difference) else 0
     if len(difference) and not difference[worst] <= TOLERANCE:
         raise UserError(
