@@ -46,8 +46,11 @@ LOSSLESS_SYNTAXES = {
     "1.2.840.10008.1.2.4.70": "JPEG Lossless SV1",
 }
 JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
-"""Decoded by SimpleITK's GDCM: the decoders of pydicom that the licence of this project goes with lack them."""
+"""Decoded by SimpleITK: what pydicom would need for them is under the GPL, and not required here."""
 
+MOST_PIXELS = 4096
+FARTHEST_MM = 1e5
+"""More rows or columns, or a place farther away, no CT scanner has: a header says so only if it is damaged."""
 SAME_PLACE_MM = 0.01
 """Slices nearer than this along the normal lie at the same place."""
 UNEVEN_SHARE = 0.1
@@ -114,7 +117,7 @@ def check_is_ct_image(header: Header) -> None:
     """Refuse what is no single-frame slice of an ordinary CT image."""
     modality, sop_class = header.text("Modality"), header.text("SOPClassUID")
     if sop_class == CT_IMAGE and not (header.has_pixels and header.numbers("Rows")):
-        raise DicomError("unreadable", f"cut off: no pixel data in the {header.file_size} bytes of the file")
+        raise DicomError("unreadable", f"cut off: rows or pixel data are missing in {header.file_size} bytes")
     if not modality:
         raise DicomError("unreadable", "no modality: cut off, or no image")
     if not header.numbers("Rows"):
@@ -140,12 +143,13 @@ def _numbers(header: Header, name: str, count: int, reason: str) -> tuple[float,
 def read_frame(header: Header) -> Frame:
     """What a slice shares with its series, checked for itself."""
     check_is_ct_image(header)
-    rows, columns = int(header.number("Rows")), int(header.number("Columns"))
+    sizes = [_numbers(header, name, 1, "unreadable")[0] for name in ("Rows", "Columns")]
+    rows, columns = (int(size) for size in sizes)
     spacing = _numbers(header, "PixelSpacing", 2, "not_an_image_series")
     orientation = _numbers(header, "ImageOrientationPatient", 6, "not_an_image_series")
     across, down = np.array(orientation[:3]), np.array(orientation[3:])
     lengths = np.linalg.norm(across), np.linalg.norm(down)
-    if rows < 1 or columns < 1 or min(spacing) <= 0:
+    if not (1 <= rows <= MOST_PIXELS and 1 <= columns <= MOST_PIXELS) or min(spacing) <= 0:
         raise DicomError("mixed_geometry", f"{rows} x {columns} pixels of {spacing[0]:g} x {spacing[1]:g} mm")
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(across @ down)) > 1e-3:
         raise DicomError("mixed_geometry", f"image orientation {header.text('ImageOrientationPatient')} is no rotation")
@@ -154,15 +158,15 @@ def read_frame(header: Header) -> Frame:
     rescale_type = header.text("RescaleType")
     if slope == 0 or rescale_type.upper() not in HU_TYPES:
         raise DicomError("bad_rescale", f"slope {slope:g}, intercept {intercept:g}, type '{rescale_type}'; not HU")
-    bits, high_bit = int(header.number("BitsStored")), int(header.number("HighBit"))
+    fields = ("BitsStored", "HighBit", "PixelRepresentation")
+    bits, high_bit, is_signed = (int(_numbers(header, name, 1, "unreadable")[0]) for name in fields)
     if not 1 <= bits <= high_bit + 1 <= 16:
         raise DicomError("unreadable", f"{bits} bits stored with high bit {high_bit} cannot be")
     syntax = header.transfer_syntax
     if syntax not in NATIVE_SYNTAXES + WHOLE_FILE_SYNTAXES and syntax not in LOSSLESS_SYNTAXES:
         raise DicomError("unsupported_transfer_syntax", f"{syntax}; convert the files to an uncompressed one")
-    signed = header.number("PixelRepresentation") == 1
     uid = header.text("SeriesInstanceUID")
-    return Frame(uid, rows, columns, spacing, orientation, slope, intercept, bits, high_bit, signed, syntax)
+    return Frame(uid, rows, columns, spacing, orientation, slope, intercept, bits, high_bit, is_signed == 1, syntax)
 
 
 def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
@@ -172,8 +176,9 @@ def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
     if frame is None:
         frame = frames[key] = read_frame(header)
     position = header.numbers("ImagePositionPatient")
-    if len(position) != 3:
-        _numbers(header, "ImagePositionPatient", 3, "not_an_image_series")
+    if len(position) != 3 or not all(abs(p) < FARTHEST_MM for p in position):
+        text = header.text("ImagePositionPatient")
+        raise DicomError("not_an_image_series", f"ImagePositionPatient is '{text}', no place in a scanner")
     at, size = header.pixels_at, header.pixels_size
     if at >= 0 and frame.transfer_syntax in NATIVE_SYNTAXES:
         due = 2 * frame.rows * frame.columns

@@ -82,7 +82,7 @@ _STOPPED, _PIXELS, _MORE, _MALFORMED = 0, 1, 2, 3
 
 
 class DicomError(Exception):
-    """A file or series that is refused: `reason` is a quarantine code of docs/outputs.md, the message its detail."""
+    """A file or series that is refused: `reason` is a quarantine code of docs/input.md, the message its detail."""
 
     def __init__(self, reason: str, detail: str):
         super().__init__(detail)
@@ -125,8 +125,8 @@ class Header:
         if _KINDS[_PLACE_OF[name]] != "text":
             return "\\".join(f"{number:g}" for number in self.numbers(name))
         charset = self._values[0]
-        decoded = value.decode("utf-8" if charset and b"192" in charset else "latin-1", errors="replace")
-        return "".join(c if c.isprintable() else " " for c in decoded).strip()
+        decoded = value.decode("utf-8" if charset and b"192" in charset else "latin-1", errors="replace").strip(" \0")
+        return decoded if decoded.isprintable() else "".join(c if c.isprintable() else " " for c in decoded).strip()
 
     def numbers(self, name: str) -> tuple[float, ...]:
         """Value as numbers; () where absent, empty or not numeric."""

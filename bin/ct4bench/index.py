@@ -347,7 +347,7 @@ def _nothing_accepted(roots, contents: Contents, quarantine: pd.DataFrame) -> st
     if others:
         message += f"; no DICOM: {others}"
     packed = [kind for kind in contents.ignored if kind in (".zip", ".tar", ".gz", ".tgz", ".xz", ".7z")]
-    return message + ("; unpack the archives" if packed else "; docs/usage.md tells what a series needs")
+    return message + ("; unpack the archives" if packed else "; docs/input.md tells what a series needs")
 
 
 def refuse_any(quarantine: pd.DataFrame) -> None:

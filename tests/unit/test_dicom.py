@@ -7,6 +7,7 @@ from tests.dicom_factory import SHAPE, ct_dataset, save, stored_pixels, uid, wri
 
 from ct4bench import dicom
 from ct4bench.dicom_headers import DicomError
+from ct4bench.index import REASONS
 
 SYNTAXES = {
     "implicit": "1.2.840.10008.1.2",
@@ -168,7 +169,12 @@ def _set(keyword, value, which=5):
         ("not_an_image_series", {"PixelSpacing": None}),
         ("not_an_image_series", {"ImageOrientationPatient": None}),
         ("not_an_image_series", {"edit": _set("ImagePositionPatient", None)}),
+        ("not_an_image_series", {"edit": _set("ImagePositionPatient", ["0", "0", "1e300"])}),
+        ("not_an_image_series", {"edit": _set("ImagePositionPatient", ["0", "0", "nan"])}),
         ("not_an_image_series", {"NumberOfFrames": 2}),
+        ("unreadable", {"Columns": None}),
+        ("unreadable", {"HighBit": None}),
+        ("unreadable", {"PixelRepresentation": None}),
         ("unreadable", {"BitsStored": 17}),
     ],
 )
@@ -245,3 +251,20 @@ def test_grid_shape_is_slices_rows_columns(tmp_path):
     array, grid = dicom.read_series(write_series(tmp_path))
     assert array.shape == grid.shape == SHAPE
     assert grid.spacing_mm == pytest.approx((1.25, 0.75, 0.5))
+
+
+def test_random_damage_to_headers_gives_a_reason_or_a_series(tmp_path, rng):
+    paths = write_series(tmp_path, pixels=stored_pixels((3, 12, 10)))
+    data = np.frombuffer(paths[1].read_bytes(), np.uint8)
+    header_size = len(data) - 240
+    for _ in range(400):
+        damaged = data.copy()
+        damaged[rng.integers(300, header_size, 3)] = rng.choice(list(b"0123456789.-\\ xENI\0\1\xff"), 3)
+        paths[1].write_bytes(damaged.tobytes())
+        try:
+            array, grid = dicom.read_series(paths)
+        except DicomError as error:
+            assert error.reason in REASONS
+        else:
+            assert array.shape == grid.shape == (3, 12, 10)
+            assert np.isfinite(grid.affine).all()
