@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from ct4bench.errors import run
-from ct4bench.index import build_index, index_of_idc_table, refuse_any
+from ct4bench.index import IDC_COLUMNS, build_index, index_of_idc_table, refuse_any
 from ct4bench.tables import read_table, write_table
 
 
@@ -22,7 +22,7 @@ def main(argv=None):
     parser.add_argument("--output", required=True, help="folder of the tables")
     args = parser.parse_args(argv)
     if args.idc_table:
-        index = index_of_idc_table(read_table(args.idc_table, ["series_description", "series_instance_uid"]))
+        index = index_of_idc_table(read_table(args.idc_table, IDC_COLUMNS))
     else:
         index = build_index(args.roots, args.series_pattern or None, args.threads)
     if args.strict:

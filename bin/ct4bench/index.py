@@ -36,6 +36,12 @@ REASONS = (
 )  # fmt: skip
 """All codes of quarantine.csv; the last three come from the registration."""
 
+IDC_COLUMNS = [
+    "study_description", "series_description", "manufacturer", "model", "series_instance_uid", "n_instances",
+    "crdc_series_uuid", "seg_series_instance_uid",
+]  # fmt: skip
+"""What `series_from_idc_table` reads."""
+
 MIN_SLICES = 16
 """The depth of a patch: a series with fewer slices cannot hold one."""
 SYNTHETIC = "synthetic: ct4bench digital twin"
@@ -363,8 +369,7 @@ def refuse_any(quarantine: pd.DataFrame) -> None:
 def series_from_idc_table(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of series.csv from a table of the collection's series as the Imaging Data Commons lists them.
 
-    Columns used: study_description, series_description, manufacturer, model, series_instance_uid, n_instances,
-    crdc_series_uuid, seg_series_instance_uid. What only the files tell is blank; `path` is idc/<crdc_series_uuid>.
+    Columns used: `IDC_COLUMNS`. What only the files tell is blank; `path` is idc/<crdc_series_uuid>.
     """
     pattern = compile_pattern(None)
     rows = []

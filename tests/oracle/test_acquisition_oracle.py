@@ -1,5 +1,8 @@
 """Tables 1 and 2 against the published ones, from the public list of the collection's series."""
 
+import subprocess
+import sys
+
 import pandas as pd
 import pytest
 
@@ -50,3 +53,11 @@ def test_the_collections_list_is_1378_series_of_649_scans(idc_table):
     assert (series["dose_mgy"] == 10).sum() == 268
     assert index.inputs["folders"].str.fullmatch("idc/[0-9a-f-]{36}").all()
     assert index.inputs["folders"].is_unique
+
+
+def test_the_script_writes_an_index_of_the_list_for_a_stub_run(shared_data, request, tmp_path):
+    script = request.config.rootpath / "bin" / "index_series.py"
+    table = shared_data("idc_series_index.csv")
+    subprocess.run([sys.executable, script, "--idc_table", table, "--output", tmp_path], check=True)
+    assert len(pd.read_csv(tmp_path / "series.csv")) == len(pd.read_csv(tmp_path / "inputs.csv")) == 1378
+    assert len(pd.read_csv(tmp_path / "quarantine.csv")) == len(pd.read_parquet(tmp_path / "files.parquet")) == 0
