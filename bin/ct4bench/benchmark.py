@@ -17,6 +17,10 @@ MAKERS = ("Siemens", "Philips", "GE", "Toshiba")
 PATCH_SHAPE = (16, 32, 32)
 """Voxels of a patch as (slices, rows, columns); the paper writes it 32 x 32 x 16."""
 
+BOXES = {"box": ((40, 280), (120, 395), (64, 445)), "box_table6": ((13, 323), (120, 395), (64, 445))}
+"""The published boxes of Tables 3-5 and of Table 6: half-open (slice, row, column) voxels of A1's full grid."""
+BOX_SPACING_MM = (1.0, 0.68359375, 0.68359375)
+
 SERIES_KEY = ["scan_id", "series_uid", "scanner", "maker", "dose_mgy", "recon", "repetition"]
 ROW_KEY = ["series_uid", "roi", "patch"]
 FEATURE_KEY = ["series_uid", "scan_id", "scanner", "maker", "dose_mgy", "recon", "repetition", "roi", "tissue", "patch"]

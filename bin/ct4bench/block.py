@@ -76,3 +76,13 @@ def block_mask(block: Block, grid: Grid, erode_mm: float = 0.0) -> np.ndarray:
         for k in range(grid.shape[0]):
             mask[k] &= plane + normal[0] * k <= offset
     return mask
+
+
+def on_grid(block: Block, grid: Grid) -> Block:
+    """The same block with `box` as voxels of another grid."""
+    mask = block_mask(block, grid)
+    ranges = []
+    for axis in range(3):
+        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
+        ranges.append((int(hit[0]), int(hit[-1]) + 1))
+    return Block(block.faces, block.corners_mm, block.centre_mm, tuple(ranges))

@@ -5,7 +5,7 @@ import logging
 import numpy as np
 from scipy.ndimage import uniform_filter
 
-from ct4bench.block import NAMES, Block, Face, block_mask
+from ct4bench.block import NAMES, Block, Face, on_grid
 from ct4bench.errors import UserError
 from ct4bench.geometry import Grid
 from ct4bench.pyramids import bin_means, binned_grid
@@ -154,10 +154,4 @@ def find_block(volume: np.ndarray, grid: Grid) -> Block:
                 )
     last = np.array(grid.shape) - 1
     corners = grid.to_lps(np.clip(grid.to_index(np.array(corners)), 0, last))
-    block = Block(tuple(faces), corners, corners.mean(axis=0), ((0, 0),) * 3)
-    mask = block_mask(block, grid)
-    ranges = []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        ranges.append((int(hit[0]), int(hit[-1]) + 1))
-    return Block(block.faces, block.corners_mm, block.centre_mm, tuple(ranges))
+    return on_grid(Block(tuple(faces), corners, corners.mean(axis=0), ((0, 0),) * 3), grid)

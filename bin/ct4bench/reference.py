@@ -9,7 +9,6 @@ import numpy as np
 from ct4bench.block import Block, block_mask
 from ct4bench.errors import UserError
 from ct4bench.geometry import Grid
-from ct4bench.pyramids import bin_means  # noqa: F401
 from ct4bench.volumes import open_volume, save_volume
 
 
@@ -23,13 +22,18 @@ class Reference:
     series_uid: str
     values: dict
 
+    @property
+    def box_origin_mm(self) -> tuple[float, float, float]:
+        """LPS position (x, y, z) in mm that the published boxes count from: voxel 0 of the reference's full grid."""
+        return tuple(float(v) for v in self.values["box_origin_mm"])
+
     def read(self, name: str, box=None) -> np.ndarray:
         """Voxels of `volume` (int16 HU), `labels` or `block` (uint8), of all or of a box of slices."""
         return open_volume(self.folder / f"{name}.b2nd").read(box)
 
 
 def save_reference(folder: Path | str, volume, labels, grid: Grid, block: Block, attributes: dict) -> None:
-    """Write volume (int16 HU), labels (uint8), block mask and reference.json; `attributes` lead the JSON."""
+    """Write volume (int16 HU), labels (uint8), block mask and reference.json; `attributes` (JSON values) lead it."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_volume(folder / "volume.b2nd", volume, grid, attributes)

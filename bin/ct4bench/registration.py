@@ -50,7 +50,7 @@ MIN_SIMILARITY = 0.75
 MIN_OVERLAP = 0.4
 """Share of the reference's block that the series must cover."""
 MAX_CUT = 2e-4
-"""Share of the block that may be missing in plane before it counts as cut by the field of view."""
+"""Share of the block's rim that may be missing in plane before it counts as cut by the field of view."""
 HOLE_HU = -700.0
 TURNED = ((1, 1, 1), (-1, -1, 1), (-1, 1, -1), (1, -1, -1))
 """Signs of x, y, z: as in the reference, then turned by 180 degrees about z, y, x."""
@@ -334,10 +334,13 @@ def _normal_equations(place, value, gradient, last, moving, matrix, offset, curv
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _correlation(place, value, moving, matrix, offset, hole):
-    """Correlation of the samples with `moving`, then how many lie inside, outside in plane only, and in a hole."""
+def _correlation(place, value, moving, matrix, offset, hole, skip):
+    """Correlation of the samples with `moving`, then how many lie inside, outside in plane only, and in a hole.
+
+    A hole is a value below `hole` HU; with `skip` the correlation is of the other samples only.
+    """
     ny, nx = moving.shape[1] - 1, moving.shape[2] - 1
-    count, aside, holes = 0, 0, 0
+    count, used, aside, holes = 0, 0, 0, 0
     sf, sm, sff, smm, sfm = 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(len(value)):
         z, y, x, inside = _place_in(moving, place, n, matrix, offset)
@@ -347,17 +350,21 @@ def _correlation(place, value, moving, matrix, offset, hole):
             aside += 1 if beside and 0.0 <= z < moving.shape[0] - 1 else 0
             continue
         f, m = np.float64(value[n]), np.float64(_sample(moving, z, y, x))
-        holes += 1 if m < hole else 0
         count += 1
+        if m < hole:
+            holes += 1
+            if skip:
+                continue
+        used += 1
         sf += f
         sm += m
         sff += f * f
         smm += m * m
         sfm += f * m
-    if count < 2:
+    if used < 2:
         return 0.0, count, aside, holes
-    covariance = sfm - sf * sm / count
-    variance = (sff - sf * sf / count) * (smm - sm * sm / count)
+    covariance = sfm - sf * sm / used
+    variance = (sff - sf * sf / used) * (smm - sm * sm / used)
     return (covariance / np.sqrt(variance) if variance > 0 else 0.0), count, aside, holes
 
 
@@ -367,9 +374,11 @@ def _about_centre(centre_mm, grid: Grid, motion: Rigid) -> tuple[np.ndarray, np.
     return inverse @ motion.matrix, inverse @ (motion(centre_mm) - grid.origin_mm)
 
 
-def _similarity(samples: Samples, centre_mm, level, motion: Rigid) -> tuple[float, int, int, int]:
+def _similarity(samples: Samples, centre_mm, level, motion: Rigid, skip=False) -> tuple[float, int, int, int]:
+    """`_correlation` of samples with a level of the series; what is darker than any paper is a hole."""
     volume, grid = level
-    return _correlation(samples.place, samples.value, volume, *_about_centre(centre_mm, grid, motion), HOLE_HU)
+    matrix, offset = _about_centre(centre_mm, grid, motion)
+    return _correlation(samples.place, samples.value, volume, matrix, offset, HOLE_HU, skip)
 
 
 def _rodrigues(w: np.ndarray) -> np.ndarray:
@@ -543,10 +552,20 @@ def _find_turn(fixed: Fixed, level, outline: _Outline) -> Rigid:
     return best[1]
 
 
-def _explain_failure(fixed: Fixed, level, outline: _Outline, similarity: float) -> RegistrationError:
-    """Why the block was not found: mirrored, cut by the field of view, or not known."""
+def _missing(fixed: Fixed, level, motion: Rigid) -> tuple[float, float]:
+    """Share of the block's rim that lies beside the image or is empty there, and the correlation of what is left."""
+    value, count, aside, holes = _similarity(fixed.rim, fixed.centre_mm, level, motion, skip=True)
+    left = (count - holes) / max(1, len(fixed.rim.value))
+    return (aside + holes) / max(1, aside + count), value if left > MIN_OVERLAP else 0.0
+
+
+def _explain_failure(fixed: Fixed, levels, outline: _Outline, motion: Rigid, similarity: float) -> RegistrationError:
+    """Why the block was not found at `motion`, or elsewhere: mirrored, cut by the field of view, or not known."""
+    missing, left = _missing(fixed, levels[1], motion)
+    if missing > MAX_CUT and left >= MIN_SIMILARITY:
+        return RegistrationError("phantom_outside_fov", f"{100 * missing:.2f} % of the block's rim is not in the image")
     for signs, name in zip(MIRRORED, MIRROR_NAMES, strict=True):
-        value, _motion = _coarse(fixed, level, outline, signs)
+        value, _motion = _coarse(fixed, levels[0], outline, signs)
         if value > max(MIN_SIMILARITY, similarity + 0.15):
             detail = f"correlation {value:.3f} with the reference mirrored {name}, {similarity:.3f} without"
             return RegistrationError("mirrored", detail)
@@ -578,11 +597,10 @@ def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
     after, count, _aside, _holes = _similarity(inner, centre, levels[1], motion)
     overlap = count / max(1, len(inner.value))
     if after < MIN_SIMILARITY:
-        raise _explain_failure(fixed, levels[0], outline, after)
-    _value, count, aside, holes = _similarity(fixed.rim, centre, levels[1], motion)
-    missing = (aside + holes) / max(1, aside + count)
+        raise _explain_failure(fixed, levels, outline, motion, after)
+    missing, _left = _missing(fixed, levels[1], motion)
     if missing > MAX_CUT:
-        raise RegistrationError("phantom_outside_fov", f"{100 * missing:.2f} % of the block is outside of the image")
+        raise RegistrationError("phantom_outside_fov", f"{100 * missing:.2f} % of the block's rim is not in the image")
     if not step < 0.1 or overlap < MIN_OVERLAP:
         raise RegistrationError(
             "registration_failed",

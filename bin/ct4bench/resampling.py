@@ -1,5 +1,7 @@
 """Resampling of a volume to another grid through a rigid motion, once, and what interpolation costs in noise."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numba import njit
 
@@ -7,6 +9,7 @@ from ct4bench.geometry import Grid, Rigid
 
 OUTSIDE_HU = -1024
 INTERPOLATORS = ("linear", "nearest", "bspline")
+SHORTEST_RUN = 8
 
 
 def index_map(target: Grid, source: Grid, motion: Rigid) -> tuple[np.ndarray, np.ndarray]:
@@ -23,10 +26,9 @@ def index_map(target: Grid, source: Grid, motion: Rigid) -> tuple[np.ndarray, np
     return matrix, offset
 
 
-@njit(cache=True, error_model="numpy")
-def _range(start, step, count, length):
-    """First and one-past-last k in [0, count) with -0.5 <= start + k step < length - 0.5."""
-    low, high = -0.5, length - 0.5
+@njit(cache=True, error_model="numpy", nogil=True)
+def _range(start, step, count, low, high):
+    """First and one-past-last k in [0, count) with low <= start + k step < high."""
     if step == 0.0:
         return (0, count) if low <= start < high else (0, 0)
     a, b = (low - start) / step, (high - start) / step
@@ -39,41 +41,136 @@ def _range(start, step, count, length):
         first += 1
     while last > first and not low <= start + (last - 1) * step < high:
         last -= 1
-    return first, last
+    return first, max(first, last)
 
 
-@njit(cache=True, error_model="numpy")
-def _linear(source, matrix, offset, out):
+@njit(cache=True, error_model="numpy", nogil=True)
+def _ranges(z, y, x, matrix, count, low, nz, ny, nx):
+    """k in [0, count) whose place, from (z, y, x) on, lies from `low` to n - 1 - `low` on each axis."""
+    first, last = _range(z, matrix[0, 2], count, low, nz - 1.0 - low)
+    a, b = _range(y, matrix[1, 2], count, low, ny - 1.0 - low)
+    first, last = max(first, a), min(last, b)
+    a, b = _range(x, matrix[2, 2], count, low, nx - 1.0 - low)
+    first, last = max(first, a), min(last, b)
+    return first, max(first, last)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _clamped(source, z, y, x):
     nz, ny, nx = source.shape
-    for i in range(out.shape[0]):
+    z, y, x = min(max(z, 0.0), nz - 1.0), min(max(y, 0.0), ny - 1.0), min(max(x, 0.0), nx - 1.0)
+    kz, ky, kx = int(z), int(y), int(x)
+    wz, wy, wx = z - kz, y - ky, x - kx
+    lz, ly, lx = min(kz + 1, nz - 1), min(ky + 1, ny - 1), min(kx + 1, nx - 1)
+    v00 = source[kz, ky, kx] + wx * (source[kz, ky, lx] - source[kz, ky, kx])
+    v01 = source[kz, ly, kx] + wx * (source[kz, ly, lx] - source[kz, ly, kx])
+    v10 = source[lz, ky, kx] + wx * (source[lz, ky, lx] - source[lz, ky, kx])
+    v11 = source[lz, ly, kx] + wx * (source[lz, ly, lx] - source[lz, ly, kx])
+    v0 = v00 + wy * (v01 - v00)
+    v1 = v10 + wy * (v11 - v10)
+    return np.int16(np.rint(v0 + wz * (v1 - v0)))
+
+
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+def _inner(flat, plane, line, z, y, x):
+    """Value at a place all of whose eight neighbours are there."""
+    kz, ky, kx = int(z), int(y), int(x)
+    wz, wy, wx = np.float32(z - kz), np.float32(y - ky), np.float32(x - kx)
+    # Unsigned indices spare the test for negative ones.
+    one = np.uint64(1)
+    at = np.uint64(kz) * plane + np.uint64(ky) * line + np.uint64(kx)
+    a, b = np.float32(flat[at]), np.float32(flat[at + one])
+    v00 = a + wx * (b - a)
+    a, b = np.float32(flat[at + line]), np.float32(flat[at + line + one])
+    v01 = a + wx * (b - a)
+    at += plane
+    a, b = np.float32(flat[at]), np.float32(flat[at + one])
+    v10 = a + wx * (b - a)
+    a, b = np.float32(flat[at + line]), np.float32(flat[at + line + one])
+    v11 = a + wx * (b - a)
+    v0 = v00 + wy * (v01 - v00)
+    v1 = v10 + wy * (v11 - v10)
+    return np.int16(np.rint(v0 + wz * (v1 - v0)))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _run(l00, l01, l10, l11, z, y, x, dz, dy, dx, out):
+    """Values between four lines of the source, whose voxels keep step with those of `out`; (z, y, x) are weights."""
+    for t in range(len(out)):
+        wz, wy, wx = np.float32(z + dz * t), np.float32(y + dy * t), np.float32(x + dx * t)
+        a, b = np.float32(l00[t]), np.float32(l00[t + 1])
+        v00 = a + wx * (b - a)
+        a, b = np.float32(l01[t]), np.float32(l01[t + 1])
+        v01 = a + wx * (b - a)
+        a, b = np.float32(l10[t]), np.float32(l10[t + 1])
+        v10 = a + wx * (b - a)
+        a, b = np.float32(l11[t]), np.float32(l11[t + 1])
+        v11 = a + wx * (b - a)
+        v0 = v00 + wy * (v01 - v00)
+        v1 = v10 + wy * (v11 - v10)
+        out[t] = np.int16(np.rint(v0 + wz * (v1 - v0)))
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _steps(weight, step, most):
+    """How many voxels on from one with this weight, in [0, 1), the weight stays in that range."""
+    if step > 0.0:
+        return min(most, int((1.0 - weight) / step))
+    return min(most, int(weight / -step)) if step < 0.0 else most
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _linear(source, matrix, offset, start, stop, out):
+    """Fill slices [start, stop) of `out`."""
+    nz, ny, nx = source.shape
+    flat = source.reshape(-1)
+    count = out.shape[2]
+    plane, line = np.uint64(ny * nx), np.uint64(nx)
+    dz, dy, dx = matrix[0, 2], matrix[1, 2], matrix[2, 2]
+    in_step = abs(dx - 1.0) < 1.0 / SHORTEST_RUN
+    for i in range(start, stop):
         for j in range(out.shape[1]):
             z0 = matrix[0, 0] * i + matrix[0, 1] * j + offset[0]
             y0 = matrix[1, 0] * i + matrix[1, 1] * j + offset[1]
             x0 = matrix[2, 0] * i + matrix[2, 1] * j + offset[2]
-            first, last = _range(z0, matrix[0, 2], out.shape[2], nz)
-            a, b = _range(y0, matrix[1, 2], out.shape[2], ny)
-            first, last = max(first, a), min(last, b)
-            a, b = _range(x0, matrix[2, 2], out.shape[2], nx)
-            first, last = max(first, a), min(last, b)
-            last = max(first, last)
-            for k in range(min(first, out.shape[2])):
+            first, last = _ranges(z0, y0, x0, matrix, count, -0.5, nz, ny, nx)
+            inner, rim = _ranges(z0, y0, x0, matrix, count, 0.0, nz, ny, nx)
+            inner, rim = (inner, rim) if inner < rim else (last, last)
+            for k in range(first):
                 out[i, j, k] = OUTSIDE_HU
-            for k in range(last, out.shape[2]):
+            for k in range(last, count):
                 out[i, j, k] = OUTSIDE_HU
-            for k in range(first, last):
-                z = min(max(z0 + matrix[0, 2] * k, 0.0), nz - 1.0)
-                y = min(max(y0 + matrix[1, 2] * k, 0.0), ny - 1.0)
-                x = min(max(x0 + matrix[2, 2] * k, 0.0), nx - 1.0)
+            for k in range(first, inner):
+                out[i, j, k] = _clamped(source, z0 + dz * k, y0 + dy * k, x0 + dx * k)
+            for k in range(rim, last):
+                out[i, j, k] = _clamped(source, z0 + dz * k, y0 + dy * k, x0 + dx * k)
+            if not in_step:
+                for k in range(inner, rim):
+                    out[i, j, k] = _inner(flat, plane, line, z0 + dz * k, y0 + dy * k, x0 + dx * k)
+                continue
+            # Rows of both grids are nearly parallel and of one spacing: long runs lie between the same four lines of
+            # the source, at neighbouring voxels, which the processor's vectors are made for.
+            k = inner
+            while k < rim:
+                z, y, x = z0 + dz * k, y0 + dy * k, x0 + dx * k
                 kz, ky, kx = int(z), int(y), int(x)
-                wz, wy, wx = z - kz, y - ky, x - kx
-                lz, ly, lx = min(kz + 1, nz - 1), min(ky + 1, ny - 1), min(kx + 1, nx - 1)
-                v00 = source[kz, ky, kx] + wx * (source[kz, ky, lx] - source[kz, ky, kx])
-                v01 = source[kz, ly, kx] + wx * (source[kz, ly, lx] - source[kz, ly, kx])
-                v10 = source[lz, ky, kx] + wx * (source[lz, ky, lx] - source[lz, ky, kx])
-                v11 = source[lz, ly, kx] + wx * (source[lz, ly, lx] - source[lz, ly, kx])
-                v0 = v00 + wy * (v01 - v00)
-                v1 = v10 + wy * (v11 - v10)
-                out[i, j, k] = np.int16(np.rint(v0 + wz * (v1 - v0)))
+                n = _steps(z - kz, dz, rim - k)
+                n = _steps(y - ky, dy, n)
+                n = _steps(x - kx, dx - 1.0, n)
+                if n >= SHORTEST_RUN:
+                    a = (kz * ny + ky) * nx + kx
+                    b = a + ny * nx
+                    _run(
+                        flat[a : a + n + 1], flat[a + nx : a + nx + n + 1],
+                        flat[b : b + n + 1], flat[b + nx : b + nx + n + 1],
+                        z - kz, y - ky, x - kx, dz, dy, dx - 1.0, out[i, j, k : k + n],
+                    )  # fmt: skip
+                    k += n
+                else:
+                    end = min(rim, k + max(1, n))
+                    while k < end:
+                        out[i, j, k] = _inner(flat, plane, line, z0 + dz * k, y0 + dy * k, x0 + dx * k)
+                        k += 1
 
 
 def _by_simpleitk(source, source_grid: Grid, target: Grid, motion: Rigid, interpolator: str) -> np.ndarray:
@@ -107,7 +204,7 @@ def _by_simpleitk(source, source_grid: Grid, target: Grid, motion: Rigid, interp
 
 
 def resample(
-    source: np.ndarray, source_grid: Grid, target: Grid, motion: Rigid, interpolator: str = "linear"
+    source: np.ndarray, source_grid: Grid, target: Grid, motion: Rigid, interpolator: str = "linear", threads: int = 1
 ) -> np.ndarray:
     """Volume `source` (int16 HU) on the grid `target`, int16 HU, rounded to nearest even, -1024 outside.
 
@@ -119,8 +216,18 @@ def resample(
     if interpolator != "linear":
         return _by_simpleitk(source, source_grid, target, motion, interpolator)
     matrix, offset = index_map(target, source_grid, motion)
+    source = np.ascontiguousarray(source)
     out = np.empty(target.shape, np.int16)
-    _linear(np.ascontiguousarray(source), matrix, offset, out)
+    edges = np.linspace(0, target.shape[0], max(1, threads) + 1).astype(int)
+
+    def fill(part):
+        _linear(source, matrix, offset, part[0], part[1], out)
+
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(fill, zip(edges, edges[1:], strict=False)))
+    else:
+        fill(edges)
     return out
 
 

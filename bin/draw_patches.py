@@ -1,0 +1,38 @@
+#!/usr/bin/env python3
+"""Draw patch centres in each ROI of the reference, or check and complete a user's own."""
+
+import argparse
+import logging
+
+from ct4bench.errors import run
+from ct4bench.tables import write_table
+
+
+def main(argv=None):
+    """Write patches.csv."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--reference", required=True, help="folder of the prepared reference")
+    parser.add_argument(
+        "--centres", help="table of one's own centres: roi, patch, and slice,row,column or x_mm,y_mm,z_mm"
+    )
+    parser.add_argument("--patches_per_roi", type=int, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--output", required=True, help="patches, CSV")
+    args = parser.parse_args(argv)
+    from ct4bench.patches import draw_centres, patch_table, read_centres
+    from ct4bench.reference import open_reference
+
+    reference = open_reference(args.reference)
+    labels = reference.read("labels")
+    if args.centres:
+        centres = read_centres(args.centres, reference.grid)
+    else:
+        centres = draw_centres(labels, args.patches_per_roi, args.seed)
+    table = patch_table(centres, labels, reference.grid)
+    write_table(table, args.output)
+    for roi, rows in table.groupby("roi", sort=False):
+        logging.info("%s: %d patches, %.0f %% of their voxels in it", roi, len(rows), 100 * rows["share_inside"].mean())
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+"""Read the reference series and its segmentation, find the phantom's block, and lay down the common grid."""
+
+import argparse
+
+from ct4bench.errors import UserError, run
+from ct4bench.files import FILE_COLUMNS
+from ct4bench.reference_choice import FORM
+from ct4bench.tables import read_table
+
+COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition"]
+
+
+def three_numbers(option: str, text: str, positive: bool) -> tuple[float, float, float]:
+    """Parse the three numbers of an option."""
+    try:
+        a, b, c = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise UserError(f"{option} {text} must be three numbers with commas between") from error
+    if positive and not all(0.05 <= value <= 20 for value in (a, b, c)):
+        raise UserError(f"{option} {text} must be three sizes from 0.05 to 20 mm")
+    return a, b, c
+
+
+def main(argv=None):
+    """Write the folder of the reference."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series", required=True, help="series.csv of the index")
+    parser.add_argument("--files", required=True, help="files.parquet of the index")
+    parser.add_argument("--folders", required=True, nargs="+", help="folders of the series and its segmentation")
+    parser.add_argument("--reference", default="A1 10mGy IR", help=FORM)
+    parser.add_argument("--spacing", help="row,column,slice in mm of the common grid; default: the reference's own")
+    parser.add_argument("--box_origin_mm", help="=x,y,z that the published boxes count from; default: the first voxel")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--output", required=True, help="the reference's folder")
+    args = parser.parse_args(argv)
+    spacing = three_numbers("--spacing", args.spacing, True) if args.spacing else None
+    origin = three_numbers("--box_origin_mm", args.box_origin_mm, False) if args.box_origin_mm else None
+    series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_COLUMNS)
+    from ct4bench.reference_preparation import prepare_reference
+
+    slice_first = (spacing[2], spacing[0], spacing[1]) if spacing else None
+    prepare_reference(series, files, args.folders, args.reference, args.output, slice_first, origin, args.threads)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Register a chunk of series to the reference and write them on its grid."""
+
+import argparse
+
+from ct4bench.errors import UserError, run
+from ct4bench.files import FILE_COLUMNS
+from ct4bench.tables import read_table, write_table
+
+
+def main(argv=None):
+    """Write a volume for every series that registers, and the motions of all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--series", required=True, help="series.csv of the index")
+    parser.add_argument("--files", required=True, help="files.parquet of the index")
+    parser.add_argument("--series_uids", required=True, help="series of this chunk, comma-separated")
+    parser.add_argument("--folders", required=True, nargs="+", help="folders of their slices, in the index's order")
+    parser.add_argument("--reference", required=True, help="folder of the prepared reference")
+    parser.add_argument("--interpolator", default="linear", help="linear, nearest or bspline")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--volumes", required=True, help="folder for the registered volumes")
+    parser.add_argument("--nifti", help="folder for the same as NIfTI")
+    parser.add_argument("--transforms", required=True, help="motions and outcomes, CSV")
+    args = parser.parse_args(argv)
+    from ct4bench.preprocessing import register_chunk
+    from ct4bench.reference import open_reference
+    from ct4bench.resampling import INTERPOLATORS
+    from ct4bench.transforms import TRANSFORM_COLUMNS
+
+    if args.interpolator not in INTERPOLATORS:
+        raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")
+    transforms = register_chunk(
+        read_table(args.series, ["series_uid"]), read_table(args.files, FILE_COLUMNS), args.folders,
+        args.series_uids.split(","), open_reference(args.reference), args.volumes, args.nifti, args.interpolator,
+        args.threads,
+    )  # fmt: skip
+    write_table(transforms, args.transforms, TRANSFORM_COLUMNS)
+
+
+if __name__ == "__main__":
+    run(main)
