@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numba import njit
 
-from ct4bench import mlp
+from ct4bench import mlp, mlp_kernels
 from ct4bench.errors import UserError
 
 FAST = mlp.Settings(epochs=2)
@@ -137,3 +138,24 @@ def test_a_loss_that_is_no_number_is_an_error(rows, targets):
     values[3] = np.inf
     with pytest.raises(UserError, match="not a finite number"):
         train(mlp.Rows(values, 9), targets)
+
+
+@njit
+def product_with(word, a, b):
+    before = mlp_kernels.control_word()
+    mlp_kernels.set_control_word(np.int32(before | word))
+    product = a * b
+    mlp_kernels.set_control_word(before)
+    return product
+
+
+@pytest.mark.skipif(not mlp_kernels._X86, reason="only x86 has this control word")
+def test_tiny_products_count_as_zero_only_where_asked_for():
+    tiny, factor = np.float32(1e-30), np.float32(1e-10)
+    assert product_with(mlp_kernels._TINY_TO_ZERO, tiny, factor) == 0
+    assert product_with(0, tiny, factor) > 0
+
+
+def test_a_training_leaves_the_threads_arithmetic_as_it_was(rows, targets):
+    train(rows, targets)
+    assert (np.full(3, 1e-30, np.float32) * np.float32(1e-10) > 0).all()
