@@ -25,12 +25,15 @@ REAL_PATTERN = r"^Harmonized b (?P<dose>\d+) mGy [\d.]+ +(?P<recon>\w+) axial - 
 
 
 def by_pydicom(paths) -> np.ndarray:
-    """HU in float64, slices by ascending place along the normal."""
+    """HU in float32, which holds them exactly; slices by ascending place along the normal."""
     datasets = [pydicom.dcmread(path) for path in paths]
     across, down = np.split(np.array(datasets[0].ImageOrientationPatient, float), 2)
     normal = np.cross(across, down)
     datasets.sort(key=lambda d: np.dot(normal, np.array(d.ImagePositionPatient, float)))
-    return np.stack([d.pixel_array * float(d.RescaleSlope) + float(d.RescaleIntercept) for d in datasets])
+    return np.stack(
+        [d.pixel_array * np.float32(d.RescaleSlope) + np.float32(d.RescaleIntercept) for d in datasets],
+        dtype=np.float32,
+    )
 
 
 def by_simpleitk(paths, place) -> sitk.Image:
