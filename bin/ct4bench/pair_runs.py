@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from ct4bench.benchmark import BOX_SPACING_MM, BOXES
 from ct4bench.errors import UserError
 from ct4bench.geometry import Grid
 from ct4bench.similarity import (
@@ -35,11 +36,7 @@ PAIR_COLUMNS = [
     "n_voxels", "rmse_hu", "psnr_db", "ssim", "psnr_max_db", "ssim_global", "region", "shrink",
 ]  # fmt: skip
 
-BOXES = {"box": ((40, 280), (120, 395), (64, 445)), "box_table6": ((13, 323), (120, 395), (64, 445))}
-"""The published boxes of Tables 3-5 and of Table 6: half-open (slice, row, column) voxels of A1's full grid."""
-BOX_SPACING_MM = (1.0, 0.68359375, 0.68359375)
-
-SLAB_BYTES = 1e9
+SLAB_BYTES = 0.8e9
 """What the slabs of all volumes of a batch may take. Each slab filters ten slices of products that the one before
 filtered too, so thin slabs cost time."""
 FEWEST_SLICES = 12
