@@ -21,6 +21,7 @@ def main(argv=None):
     parser.add_argument("--index", help="index/series.csv")
     parser.add_argument("--pairs", help="pairs.parquet")
     parser.add_argument("--icc", help="icc.csv")
+    parser.add_argument("--intervals", help="bootstrap intervals of the mean ICC, CSV")
     parser.add_argument("--repeatability", help="repeatability.csv")
     parser.add_argument("--predictions", help="predictions.parquet")
     parser.add_argument("--embedding_quality", help="embedding_quality.csv")
@@ -36,7 +37,7 @@ def main(argv=None):
     from ct4bench.result_tables import Inputs, make_tables, write_results
 
     series = read_series(args.series)
-    optional = ("index", "pairs", "icc", "repeatability", "predictions", "embedding_quality")
+    optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality")
     frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
     labels = make_labels(series, args.mode, read_settings(args.settings), args.method, args.domain)
     names = read_scanner_names(args.scanners)

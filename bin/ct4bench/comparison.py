@@ -151,6 +151,8 @@ class Inputs:
     index: pd.DataFrame | None = None
     pairs: pd.DataFrame | None = None
     icc: pd.DataFrame | None = None
+    intervals: pd.DataFrame | None = None
+    """Bootstrap intervals of the mean ICC."""
     repeatability: pd.DataFrame | None = None
     predictions: pd.DataFrame | None = None
     embedding_quality: pd.DataFrame | None = None

@@ -9,7 +9,7 @@ from ct4bench.modes import Mode
 from ct4bench.published import BY_NAME, EXTRACTOR_NAMES
 
 NAME = "table7_stability_classification"
-PUBLISHED_DOMAIN = "scanner"
+PUBLISHED_DOMAIN, PUBLISHED_FORM = "scanner", "ICC(3,1)"
 OVERLAP_NOTE = (
     "The patches of a ROI overlap (two of cyst2 by half on average), and the same six objects are in training and "
     "test: see the table of other questions for one ROI left out."
@@ -70,18 +70,92 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
     return table7
 
 
+GRADES = ((0.0, 0.5, "poor"), (0.5, 0.75, "moderate"), (0.75, 0.9, "good"), (0.9, 1.0, "excellent"))
+"""Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012; the upper end belongs to a grade only at 1."""
+SINGLE_RATER_FORMS = ("ICC(2,1)", "ICC(3,1)")
+
+
+def icc_grades(icc: pd.DataFrame) -> pd.DataFrame:
+    """Share of features of each grade by extractor and single-rater form, over all rows with ROIs as targets.
+
+    Columns: extractor, form, n_features (that have an ICC), and one for each grade.
+    """
+    from ct4bench.stability import ALL
+
+    own = icc[(icc["stratum"] == ALL) & icc["form"].isin(SINGLE_RATER_FORMS) & icc["icc_clipped"].notna()]
+    rows = []
+    for (extractor, form), part in own.groupby(["extractor", "form"], sort=True):
+        value = part["icc_clipped"]
+        shares = {
+            grade: float(((value >= low) & ((value < high) | (high == 1.0))).mean()) for low, high, grade in GRADES
+        }
+        rows.append({"extractor": extractor, "form": form, "n_features": len(part), **shares})
+    return _in_order(pd.DataFrame(rows, columns=["extractor", "form", "n_features", *(g for *_, g in GRADES)]))
+
+
+def repeatability_summary(repeatability: pd.DataFrame) -> pd.DataFrame:
+    """Medians over features of the relative measures of repeatability.csv, by extractor and class of features.
+
+    Columns: extractor, feature_class (`all` first), n_features, then <measure>_median.
+    """
+    measures = ["wcv", "between_cv", "discriminability", "discriminability_within_tissue"]
+    whole = repeatability.assign(feature_class="all")
+    several = repeatability.groupby("extractor")["feature_class"].transform("nunique") > 1
+    rows = pd.concat([whole, repeatability[several]], ignore_index=True)
+    groups = rows.groupby(["extractor", "feature_class"], sort=True)
+    medians = groups[measures].median().add_suffix("_median")
+    medians.insert(0, "n_features", groups.size())
+    return _in_order(medians.reset_index())
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows in the paper's order of extractors, else as they are."""
+    order = sorted(range(len(frame)), key=lambda i: _extractor_rank(frame["extractor"].iloc[i]))
+    return frame.iloc[order].reset_index(drop=True)
+
+
 def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFrame | None:
-    """ICC by form and stratum, repeatability, quality of the embedding; returns Table 7's ICC."""
+    """ICC by form, stratum, class and grade, repeatability, quality of the embedding; returns Table 7's ICC."""
+    from ct4bench.stability import ALL, icc_summary, table7_icc_summary
+
     if inputs.repeatability is not None:
-        results.tables["repeatability"] = ResultTable(
-            inputs.repeatability, "Repeatability and discriminability of features", "See docs/outputs.md."
+        results.tables["repeatability_summary"] = ResultTable(
+            repeatability_summary(inputs.repeatability),
+            "Repeatability within, reproducibility between, and discriminability",
+            "Medians over features: coefficient of variation over repetitions within a scanner (wcv; blank without "
+            f"repetitions) and over {DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s at equal other settings "
+            "(between_cv), and how often a ROI is taken for itself rather than for another one on another scanner "
+            "(1 is perfect, 0.5 chance), among all ROIs and among those of one tissue.",
+        )
+    if inputs.embedding_quality is not None:
+        results.tables["embedding_quality"] = ResultTable(
+            inputs.embedding_quality,
+            "What the embedding keeps of the features",
+            "Of Figures 5 and 6: how far neighbourhoods in the plane are those among the features.",
         )
     if inputs.icc is None:
         results.missing["stability"] = "no ICC was computed in this run"
         return None
-    from ct4bench.stability import table7_icc_summary
-
-    return table7_icc_summary(inputs.icc, mode)
+    results.tables["stability"] = ResultTable(
+        _in_order(icc_summary(inputs.icc)),
+        "Mean ICC by form and rows",
+        "Mean and SD (ddof = 1) over features of the ICC clipped at 0. Stratum all: all rows, ROIs as targets; "
+        "recon=… and dose_mgy=…: the rows of one; targets=…: patches as targets. n_undefined counts features that are "
+        "constant or not finite.",
+    )
+    headline = inputs.icc[(inputs.icc["form"] == mode.icc_headline) & (inputs.icc["stratum"] == ALL)]
+    results.tables["stability_by_class"] = ResultTable(
+        _in_order(icc_summary(headline, ("extractor", "feature_class"))),
+        f"Mean {mode.icc_headline} by class of features",
+        "Mean and SD (ddof = 1) over the features of a class of the ICC clipped at 0, over all rows.",
+    )
+    results.tables["stability_grades"] = ResultTable(
+        icc_grades(inputs.icc),
+        "How many features are stable",
+        "Share of features whose ICC over all rows is poor (below 0.5), moderate (below 0.75), good (below 0.9) or "
+        "excellent.",
+    )
+    return table7_icc_summary(inputs.icc, mode, inputs.intervals)
 
 
 def _extractor_rank(extractor: str) -> tuple[int, str]:
@@ -100,6 +174,8 @@ def _table7(stability: pd.DataFrame | None, accuracies: pd.DataFrame | None) -> 
 
 def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     """Table 7, the curves over N, and what else stability, classification and embedding gave."""
+    from ct4bench.stability import WHAT_EACH_SEES
+
     accuracies = _accuracy_tables(inputs, results)
     stability = _stability_tables(inputs, mode, results)
     if accuracies is None and stability is None:
@@ -113,9 +189,13 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
         frame[differences] = float("nan")
         known = frame["comparison"].isin([COMPARED, *NOT_COMPARABLE.values()])
         frame.loc[known, "comparison"] = f"not comparable: over the {domain}, not over scanners"
+    notes = [WHAT_EACH_SEES, OVERLAP_NOTE]
+    if mode.icc_headline != PUBLISHED_FORM:
+        frame[["icc_mean_difference", "icc_std_difference"]] = float("nan")
+        notes.insert(0, f"The published mean ICC is {PUBLISHED_FORM}; this run's headline is {mode.icc_headline}.")
     text = (
         f"Mean and SD (ddof = 1) over features of the {mode.icc_headline}, clipped at 0, over {domain}s as raters and "
         "ROIs as targets; mean and SD (ddof = 1) over folds of the accuracy of an MLP that tells four tissues, trained "
         f"on one or on all other {domain}s (LOSO), or on nine of ten folds of {mode.kfold_unit}s (10-fold)."
     )
-    results.tables[NAME] = ResultTable(frame, BY_NAME[NAME].title, text, True, [OVERLAP_NOTE])
+    results.tables[NAME] = ResultTable(frame, BY_NAME[NAME].title, text, True, notes)

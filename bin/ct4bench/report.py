@@ -20,7 +20,7 @@ from jinja2.exceptions import TemplateError
 
 from ct4bench.deviations import SOURCE, Choice, Point, read_deviations
 from ct4bench.errors import UserError
-from ct4bench.labels import COLLECTION, NOT_COMPARABLE, SYNTHETIC, read_json, read_labels, read_settings
+from ct4bench.labels import COLLECTION, DOMAIN_WORDS, NOT_COMPARABLE, SYNTHETIC, read_json, read_labels, read_settings
 from ct4bench.published import BY_NAME, DATA, DATA_DOI, EXTRACTOR_NAMES, LICENCE, PAPER
 from ct4bench.report_sections import (
     merge_usage,
@@ -39,13 +39,6 @@ IMAGE_BYTES = 10_000_000
 """What all figures may take before the largest are halved; in the page they take a third more."""
 
 
-ICC_SENTENCE = (
-    "ICC(3,1) is consistency: it does not see a constant offset between scanners, which is just what harmonization "
-    "removes. ICC(2,1), absolute agreement, sees it: for six ROIs and offsets of SD 30 HU, ICC(3,1) is 0.998 and "
-    "ICC(2,1) is 0.65. And six targets that span about 100 HU make any ICC high, so read it beside the "
-    "discriminability within tissues and the repeatability within a scanner."
-)
-
 FIGURES = ("figure2", "figure3", "figure4", "figure5", "figure6")
 """The figures of the paper that are drawn from data; others are shown where `PLACES` puts them."""
 TABLE_PLACES = {
@@ -58,13 +51,13 @@ TABLE_PLACES = {
 }  # fmt: skip
 LONG_ROWS = 20
 """A companion table of more rows is folded away."""
-WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "features")
+WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "features", "icc_form")
 """Columns of tables that stay text where they are blank."""
 PLACES = {
     "phantom": ("figure2", "figure3"),
     "images": ("figure4", "rmse_matrix", "decomposition"),
-    "features": ("figure5", "figure6", "icc_distribution"),
-    "classification": ("accuracy_by_n",),
+    "features": ("figure5", "figure6"),
+    "classification": ("icc_grades", "accuracy_by_n"),
 }
 
 
@@ -169,7 +162,7 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, labels: dict) -> di
     comparisons = sorted(set(frame["comparison"])) if "comparison" in frame.columns else []
     compared = "compared" in comparisons
     legend = ""
-    cells = cells_of(name, frame)
+    cells = cells_of(name, frame, DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value"))
     if about.get("published"):
         if not cells.get("inline"):
             legend = "Upper value: this run; lower: published" + (
@@ -306,7 +299,6 @@ def context(inputs: ReportInputs) -> dict:
         "quarantine": quarantine,
         "points": inputs.points,
         "choices": inputs.choices,
-        "icc_sentence": ICC_SENTENCE,
         "settings": [
             {"name": EXTRACTOR_NAMES.get(name, name), "text": json.dumps(values, indent=1, sort_keys=True)}
             for name, values in sorted(inputs.settings.items())

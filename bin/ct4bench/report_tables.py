@@ -25,9 +25,12 @@ HEADS = {
     "tube_current_time_product_mas": "Current x time (mAs)", "pitch": "Pitch",
     "rotation_time_s": "Rotation time (s)", "collimation_mm": "Collimation (mm)",
     "slice_thickness_mm": "Slice thickness (mm)", "slice_increment_mm": "Slice increment (mm)",
-    "reconstructions": "Reconstructions", "n_series": "Series", "features": "Features",
+    "reconstructions": "Reconstructions", "n_series": "Series", "features": "Features", "n_pairs": "pairs",
+    "mse_hu2_median": "MSE, median (HU\N{SUPERSCRIPT TWO})", "mse_hu2_q1": "quartile 1 (HU\N{SUPERSCRIPT TWO})",
+    "mse_hu2_q3": "quartile 3 (HU\N{SUPERSCRIPT TWO})", "increment_hu2": "increment (HU\N{SUPERSCRIPT TWO})",
+    "increment_over": "over",
 }  # fmt: skip
-"""Column heads of the paper's tables."""
+"""Column heads with their units; other columns have their names."""
 
 
 def is_number(value) -> bool:
@@ -179,23 +182,41 @@ def dose_grid(frame: pd.DataFrame) -> dict:
     return {"columns": [*columns, "Pairs"], "rows": rows, "kind": "grid", "inline": True}
 
 
-TABLE7_HEADS = {
-    "icc": "Mean ICC",
-    "loso_1_scanner_acc": "Accuracy, LOSO, 1 training scanner",
-    "loso_12_scanners_acc": "Accuracy, LOSO, 12 training scanners",
-    "tenfold_13_scanners_acc": "Accuracy, 10-fold, 13 scanners",
-}
+def _accuracy_head(stem: str, domain: str) -> str:
+    """`loso_12_scanners_acc` in words."""
+    scheme, n, _ = stem.split("_", 2)
+    things = domain if n == "1" else f"{domain}s"
+    return f"Accuracy, LOSO, {n} training {things}" if scheme == "loso" else f"Accuracy, 10-fold, {n} {things}"
 
 
-def feature_grid(frame: pd.DataFrame) -> dict:
-    """Table 7: a row for each extractor."""
-    rows = []
-    for row in frame.to_dict("records"):
-        line = [pair_cell(row, stem, PUBLISHED_DECIMALS) for stem in TABLE7_HEADS]
+def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
+    """Table 7: a row for each extractor; ICC(2,1) or (3,1) beside the headline, balanced beside plain accuracy."""
+    rows = frame.to_dict("records")
+    used = [row["icc_form"] for row in rows if row.get("icc_form")]
+    headline = used[0] if used else "ICC"
+    columns, makers = ["Features", f"Mean {headline}"], [lambda row: pair_cell(row, "icc", PUBLISHED_DECIMALS)]
+
+    def beside(stem):
+        return lambda row: {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_std"), PUBLISHED_DECIMALS)}
+
+    for form, stem in (("ICC(2,1)", "icc_2_1"), ("ICC(3,1)", "icc_3_1")):
+        if form != headline and f"{stem}_mean" in frame.columns:
+            columns.append(f"Mean {form}")
+            makers.append(beside(stem))
+    for stem in [c.removesuffix("_mean") for c in frame.columns if c.endswith("_acc_mean")]:
+        columns.append(_accuracy_head(stem, domain))
+        makers.append(lambda row, stem=stem: pair_cell(row, stem, PUBLISHED_DECIMALS))
+        balanced = stem.replace("_acc", "_balanced")
+        if f"{balanced}_mean" in frame.columns:
+            columns.append("balanced")
+            makers.append(beside(balanced))
+    lines = []
+    for row in rows:
+        line = [make(row) for make in makers]
         if row.get("not_a_target"):
             line[0]["mark"] = row["not_a_target"]
-        rows.append({"head": row["features"], "cells": line})
-    return {"columns": ["Features", *TABLE7_HEADS.values()], "rows": rows, "kind": "grid"}
+        lines.append({"head": row["features"], "cells": line})
+    return {"columns": columns, "rows": lines, "kind": "grid"}
 
 
 def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
@@ -214,8 +235,8 @@ def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
     return {"columns": [head(column) for column in columns], "rows": rows, "kind": "grid", "rest": rest, "left": left}
 
 
-def cells_of(name: str, frame: pd.DataFrame) -> dict:
-    """The cells of the table `name`."""
+def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
+    """The cells of the table `name`; `domain` in words."""
     base = name.removesuffix("_same_recon")
     if base in ("table3_rmse_hu", "table4_psnr_db", "table5_ssim"):
         return matrix(frame, base.split("_", 1)[1])
@@ -224,5 +245,5 @@ def cells_of(name: str, frame: pd.DataFrame) -> dict:
     if base in ("table1_acquisition", "table2_series_counts"):
         return value_grid(frame, "scanner")
     if base == "table7_stability_classification":
-        return feature_grid(frame)
+        return feature_grid(frame, domain)
     return plain_grid(frame)

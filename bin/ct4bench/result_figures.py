@@ -116,6 +116,42 @@ def draw_decomposition(table: pd.DataFrame, labels: dict) -> tuple[Figure, Capti
     return figure, caption
 
 
+GRADE_COLOURS = {"poor": "#D55E00", "moderate": "#E69F00", "good": "#56B4E9", "excellent": "#0072B2"}
+
+
+@styled
+def draw_icc_grades(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+    """Shares of features that are poor to excellent, a bar for each extractor and form of the ICC."""
+    rows = table.iloc[::-1]
+    figure = new_figure(8.4, 1.15 + 0.40 * len(rows))
+    height = figure.get_figheight()
+    axes = figure.add_axes([0.30, 0.86 / height, 0.67, 1 - 1.02 / height])
+    places, left = np.arange(len(rows)), np.zeros(len(rows))
+    for grade, colour in GRADE_COLOURS.items():
+        share = rows[grade].to_numpy(float)
+        axes.barh(places, share, left=left, color=colour, height=0.7, label=grade)
+        for place, start, part in zip(places, left, share, strict=True):
+            if part >= 0.06:
+                axes.text(start + part / 2, place, f"{100 * part:.0f} %", ha="center", va="center", fontsize=7.5,
+                          color="white" if grade in ("poor", "excellent") else "black")  # fmt: skip
+        left = left + share
+    names = [f"{extractor_title(e, labels)}, {form}" for e, form in zip(rows["extractor"], rows["form"], strict=True)]
+    axes.set_yticks(places, names)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of features")
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.48 / (height - 1.02)), ncols=4)
+    stamp(figure, stamp_text(labels))
+    domain = DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    caption = Caption(
+        "icc_grades",
+        "How many features are stable",
+        f"Share of features by their ICC over {domain}s, ROIs as targets: poor (below 0.5), moderate (below 0.75), "
+        "good (below 0.9), excellent. ICC(3,1) does not see constant offsets, ICC(2,1) does.",
+        "Stacked bars, one for each feature extractor and form of the ICC.",
+    )
+    return figure, caption
+
+
 SCHEMES = {
     "loso": ("one {domain} left out", "training {domain}s", ((1, "loso_1_scanner_acc"), (12, "loso_12_scanners_acc"))),
     "kfold": ("10-fold", "training folds", ((9, "tenfold_13_scanners_acc"),)),
@@ -202,6 +238,7 @@ def draw_result_figures(tables: Path, labels: dict, folder: Path) -> None:
 DRAWN = {
     "table3_rmse_hu": draw_rmse_matrix,
     "decomposition": draw_decomposition,
+    "stability_grades": draw_icc_grades,
     "accuracy_by_n": draw_accuracy_by_n,
 }
 """The figure that each table is drawn as."""

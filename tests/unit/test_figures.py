@@ -294,3 +294,39 @@ def test_style_is_that_of_the_figures_whatever_the_callers(tmp_path):
         save_figure(draw(), words, tmp_path / "b")
     for suffix in ("png", "svg"):
         assert (tmp_path / "a" / f"f.{suffix}").read_bytes() == (tmp_path / "b" / f"f.{suffix}").read_bytes()
+
+
+def curves(scheme, sizes):
+    rows = []
+    for extractor in ("radiomics", "shallow_cnn", "swin_unetr"):
+        for n in sizes:
+            rows.append(("tissue", extractor, "mlp", "default", scheme, n, 13, 100, 0.8 + 0.01 * n, 0.02, 0.75, 0.95))
+    columns = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "n_folds", "n_rows", "accuracy_mean",
+               "accuracy_sd", "accuracy_ci_low", "accuracy_ci_high"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_feature_results_are_drawn(tmp_path):
+    table = pd.concat([curves("loso", range(1, 13)), curves("kfold", range(1, 10))], ignore_index=True)
+    write_table(table, tmp_path / "accuracy_by_n.csv")
+    grades = pd.DataFrame(
+        {"extractor": ["radiomics", "swin_unetr"], "form": "ICC(3,1)", "n_features": [93, 768], "poor": [0.1, 0.4],
+         "moderate": [0.2, 0.3], "good": [0.3, 0.2], "excellent": [0.4, 0.1]}
+    )  # fmt: skip
+    write_table(grades, tmp_path / "stability_grades.csv")
+    labels = make_labels(series_table("synthetic"), "corrected", WEIGHTS)
+    for folder in ("a", "b"):
+        draw_result_figures(tmp_path, labels, tmp_path / folder)
+    for name in ("accuracy_by_n", "icc_grades"):
+        assert_drawn(tmp_path / "a", name)
+        svg = (tmp_path / "a" / f"{name}.svg").read_text(encoding="utf-8")
+        assert "SwinUNETR (random weights)" in svg
+        assert "synthetic data \N{MIDDLE DOT} mode corrected" in svg
+    for path in (tmp_path / "a").iterdir():
+        assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_scheme_that_was_not_trained_is_said(tmp_path):
+    write_table(curves("loso", range(1, 5)), tmp_path / "accuracy_by_n.csv")
+    draw_result_figures(tmp_path, make_labels(series_table("collection"), "paper", {}), tmp_path)
+    assert "not trained in this run" in (tmp_path / "accuracy_by_n.svg").read_text(encoding="utf-8")
