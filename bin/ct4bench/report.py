@@ -196,6 +196,7 @@ def _headlines(tables: dict[str, pd.DataFrame]) -> list[dict]:
     found = []
     if "table3_rmse_hu" in tables:
         frame = tables["table3_rmse_hu"]
+        frame = frame[frame["rmse_hu_mean"].notna()]
         own = between_and_within(frame, "rmse_hu_mean")
         paper = (None, None)
         if "rmse_hu_mean_published" in frame.columns:

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.benchmark import EXTRACTORS, PATCH_SHAPE, scanner_rank
-from ct4bench.geometry import Rigid, worst_displacement_mm
+from ct4bench.geometry import worst_displacement_mm
 from ct4bench.labels import TRAINED
 from ct4bench.published import EXTRACTOR_NAMES
 from ct4bench.report_tables import is_number, number
+from ct4bench.transforms import motion_of
 
 REASONS = {
     "unreadable": "the file cannot be read as DICOM, or ends too early",
@@ -59,20 +60,15 @@ def registration_errors_mm(transforms: pd.DataFrame, truth: pd.DataFrame, corner
     reference's. Series without a truth, the reference itself and failed ones are left out.
     """
 
-    def motion(row) -> Rigid:
-        parts = [[getattr(row, f"{kind}_{axis}_{unit}") for axis in "xyz"]
-                 for kind, unit in (("rotation", "deg"), ("translation", "mm"), ("centre", "mm"))]  # fmt: skip
-        return Rigid(*(tuple(map(float, part)) for part in parts))
-
-    poses = {row.series_uid: motion(row) for row in truth.itertuples()}
+    poses = {row["series_uid"]: motion_of(row) for row in truth.to_dict("records")}
     reference = transforms.loc[transforms["status"] == "reference", "series_uid"]
     if reference.empty or reference.iloc[0] not in poses:
         return pd.Series(dtype=float)
     back = poses[reference.iloc[0]].inverse()
     rows = transforms[(transforms["status"] == "registered") & transforms["series_uid"].isin(poses)]
     errors = {
-        row.series_uid: worst_displacement_mm(motion(row), poses[row.series_uid].after(back), corners_mm)
-        for row in rows.itertuples()
+        row["series_uid"]: worst_displacement_mm(motion_of(row), poses[row["series_uid"]].after(back), corners_mm)
+        for row in rows.to_dict("records")
     }
     return pd.Series(errors, dtype=float)
 

@@ -95,7 +95,7 @@ def assert_drawn(folder, name):
     """PNG at 150 dpi that is neither blank nor tiny, SVG without a date, caption with all its parts."""
     with Image.open(folder / f"{name}.png") as picture:
         assert round(picture.info["dpi"][0]) == 150
-        assert min(picture.size) > 300
+        assert min(picture.size) > 250
         gray = np.asarray(picture.convert("L"), float)
     assert gray.std() > 10
     svg = (folder / f"{name}.svg").read_text(encoding="utf-8")

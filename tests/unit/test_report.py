@@ -166,6 +166,14 @@ def test_the_first_screen_says_what_was_run(page):
     assert "RMSE between two scanners, median" in words
 
 
+def test_headlines_compare_the_cells_that_were_run(page):
+    words = Page(page).words
+    # Published medians of A1, A2 and C1 alone, not of all thirteen scanners.
+    assert "published 42.2 HU" in words
+    assert "published 7.3 HU" in words
+    assert "published 56.1 HU" not in words
+
+
 def test_synthetic_input_claims_no_difference(page):
     words = Page(page).words
     assert "Not comparable: synthetic input" in words
