@@ -41,6 +41,7 @@ IMAGE_BYTES = 10_000_000
 
 FIGURES = ("figure2", "figure3", "figure4", "figure5", "figure6")
 """The figures of the paper that are drawn from data; others are shown where `PLACES` puts them."""
+IMAGE_FIGURES = ("figure2", "figure3", "figure4")
 TABLE_PLACES = {
     "input": ("table1_acquisition", "table2_series_counts"),
     "images": ("table3_rmse_hu", "table4_psnr_db", "table5_ssim", "table6_dose"),
@@ -278,7 +279,8 @@ def context(inputs: ReportInputs) -> dict:
     quarantine = quarantine_view(inputs.quarantine)
     for name in FIGURES:
         if name not in figures:
-            missing[name] = "not drawn in this run"
+            from_features = inputs.registered is None and name in IMAGE_FIGURES
+            missing[name] = "no volumes: the run started from features" if from_features else "not drawn in this run"
     return {
         "labels": labels,
         "summary": _summary(inputs),

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.benchmark import DOSES_MGY, SCANNERS, scan_id
+from ct4bench.benchmark import DOSES_MGY, FEATURE_KEY, ROIS, SCANNERS, scan_id, tissue_of
 from ct4bench.modes import PAPER
 from ct4bench.pair_plans import plan_pairs
 
@@ -69,6 +69,20 @@ def embedding_table(series: pd.DataFrame, extractors=("radiomics", "shallow_cnn"
                     figures = ("figure5", "figure6") if roi == "cyst1" else ("figure6",)
                     rows += [(figure, extractor, uid, roi, patch, *generator.normal(size=2)) for figure in figures]
     return pd.DataFrame(rows, columns=["figure", "extractor", "series_uid", "roi", "patch", "umap_1", "umap_2"])
+
+
+def features_table(series: pd.DataFrame) -> pd.DataFrame:
+    """Twelve features of one patch a ROI, by scanner apart, in two classes."""
+    generator = np.random.default_rng(2)
+    rows = series[series["dose_mgy"] == 10]
+    keys = [
+        (r.series_uid, r.scan_id, r.scanner, r.maker, r.dose_mgy, r.recon, r.repetition, roi, tissue_of(roi), 0)
+        for r in rows.itertuples()
+        for roi in ROIS
+    ]
+    values = generator.normal(0, 1, (len(keys), 12)) + 3 * generator.normal(0, 1, (6, 12))[np.arange(len(keys)) % 6]
+    names = [f"original_{'glcm' if i < 6 else 'firstorder'}_{i}" for i in range(12)]
+    return pd.concat([pd.DataFrame(keys, columns=FEATURE_KEY), pd.DataFrame(values, columns=names)], axis=1)
 
 
 def load_script(name: str):

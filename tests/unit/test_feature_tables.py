@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
-from report_data import series_table
+from report_data import features_table, series_table
 
-from ct4bench.benchmark import EXTRACTORS, FEATURE_KEY, ROIS, SCANNERS, tissue_of
+from ct4bench.benchmark import EXTRACTORS, SCANNERS
 from ct4bench.comparison import Inputs, Results
 from ct4bench.feature_tables import NAME, feature_tables, icc_grades, repeatability_summary
 from ct4bench.modes import CORRECTED, PAPER
@@ -13,20 +13,6 @@ from ct4bench.published import FOLDER, read_published
 from ct4bench.repeatability import repeatability_table
 from ct4bench.report_tables import feature_grid
 from ct4bench.stability import icc_table
-
-
-def features_table(series):
-    """Twelve features of one patch a ROI, by scanner apart, in two classes."""
-    generator = np.random.default_rng(2)
-    rows = series[series["dose_mgy"] == 10]
-    keys = [
-        (r.series_uid, r.scan_id, r.scanner, r.maker, r.dose_mgy, r.recon, r.repetition, roi, tissue_of(roi), 0)
-        for r in rows.itertuples()
-        for roi in ROIS
-    ]
-    values = generator.normal(0, 1, (len(keys), 12)) + 3 * generator.normal(0, 1, (6, 12))[np.arange(len(keys)) % 6]
-    names = [f"original_{'glcm' if i < 6 else 'firstorder'}_{i}" for i in range(12)]
-    return pd.concat([pd.DataFrame(keys, columns=FEATURE_KEY), pd.DataFrame(values, columns=names)], axis=1)
 
 
 def predictions_table(scanners, share_right, extractors=EXTRACTORS):

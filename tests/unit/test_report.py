@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from report_data import load_script, pairs_table, series_table, transforms_table
+from report_data import features_table, load_script, pairs_table, series_table, transforms_table
 
 from ct4bench.deviations import read_deviations
 from ct4bench.errors import UserError
@@ -25,6 +25,8 @@ from ct4bench.report_sections import (
     trace_view,
 )
 from ct4bench.report_tables import delta, mean_sd, number, text_of
+from ct4bench.stability import icc_table
+from ct4bench.tables import write_table
 
 HOSTILE = "<script>alert('x')</script>\"&<img src=x onerror=alert(1)>"
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -230,7 +232,23 @@ def test_tables_alone_make_a_report(inputs, tmp_path):
     words = Page(write(inputs[:4], tmp_path / "r.html")).words
     assert "Table 3" in words
     assert "Quarantine" not in words
-    assert "figure2 not drawn in this run" in words
+    assert "figure2 no volumes: the run started from features" in words
+    assert "figure5 not drawn in this run" in words
+
+
+def test_a_run_from_features(tmp_path):
+    features = features_table(series_table("synthetic"))
+    write_table(features, tmp_path / "features.parquet")
+    write_table(icc_table(features, "radiomics"), tmp_path / "icc.csv")
+    load_script("make_tables").main(
+        ["--series", f"{tmp_path}/features.parquet", "--icc", f"{tmp_path}/icc.csv", "--output", f"{tmp_path}/tables"]
+    )
+    arguments = ["--labels", f"{tmp_path}/tables/labels.json", "--tables", f"{tmp_path}/tables"]
+    words = Page(write(arguments, tmp_path / "r.html")).words
+    assert "Not comparable: input of unknown origin" in words
+    assert "table3_rmse_hu no registered volumes: the run started from features" in words
+    assert "table1_acquisition no index" in words
+    assert "Mean ICC(3,1)" in words
 
 
 def test_an_empty_quarantine_is_said(inputs, tmp_path):
