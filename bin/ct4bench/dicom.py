@@ -285,8 +285,9 @@ def stack_slices(slices: Iterable[Slice]) -> Stack:
     _check_shear(positions, normal, places)
     affine = np.eye(4)
     affine[:3, 0] = (positions[-1] - positions[0]) / (len(slices) - 1)
-    affine[:3, 1] = np.array(frame.orientation[3:]) * frame.spacing_mm[0]
-    affine[:3, 2] = np.array(frame.orientation[:3]) * frame.spacing_mm[1]
+    # Cosines are rounded in headers; the spacing is not to shrink with them.
+    for axis, cosines, spacing in ((1, frame.orientation[3:], 0), (2, frame.orientation[:3], 1)):
+        affine[:3, axis] = cosines / np.linalg.norm(cosines) * frame.spacing_mm[spacing]
     affine[:3, 3] = positions[0]
     return Stack(tuple(slices), places, Grid((len(slices), frame.rows, frame.columns), affine))
 

@@ -30,10 +30,8 @@ def by_pydicom(paths) -> np.ndarray:
     across, down = np.split(np.array(datasets[0].ImageOrientationPatient, float), 2)
     normal = np.cross(across, down)
     datasets.sort(key=lambda d: np.dot(normal, np.array(d.ImagePositionPatient, float)))
-    return np.stack(
-        [d.pixel_array * np.float32(d.RescaleSlope) + np.float32(d.RescaleIntercept) for d in datasets],
-        dtype=np.float32,
-    )
+    slices = [d.pixel_array * np.float32(d.RescaleSlope) + np.float32(d.RescaleIntercept) for d in datasets]
+    return np.stack(slices, dtype=np.float32)
 
 
 def by_simpleitk(paths, place) -> sitk.Image:

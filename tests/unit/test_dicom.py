@@ -243,6 +243,12 @@ def test_a_missing_file_is_unreadable_and_named(tmp_path):
     assert paths[3].name in str(error)
 
 
+def test_rounded_cosines_do_not_change_the_spacing(tmp_path):
+    orientation = [0.9998, 0.017, 0, -0.017, 0.9998, 0]
+    _, grid = dicom.read_series(write_series(tmp_path, ImageOrientationPatient=orientation))
+    assert grid.spacing_mm == pytest.approx((1.25, 0.75, 0.5), rel=1e-12)
+
+
 def test_one_slice_is_too_few(tmp_path):
     assert refused(write_series(tmp_path, skip=range(1, 18))).reason == "too_few_slices"
 
