@@ -91,7 +91,8 @@ def _place_frame(grid: Grid, position, orientation, spacing, shape) -> tuple[int
 
     `DicomError` where the frame's pixels are not on the grid's voxels.
     """
-    axes = np.array([orientation[3:], orientation[:3]], float) * np.array(spacing, float)[:, None]
+    axes = np.array([orientation[3:], orientation[:3]], float)
+    axes *= np.array(spacing, float)[:, None] / np.linalg.norm(axes, axis=1, keepdims=True)
     corner = np.array(position, float)
     origin = grid.to_index(corner)
     down, across = grid.to_index(corner + axes[0]) - origin, grid.to_index(corner + axes[1]) - origin

@@ -60,6 +60,14 @@ def test_slices_that_run_against_the_normal(tmp_path, orientation, sign):
     np.testing.assert_array_equal(labels, roi_labels()[::sign])
 
 
+def test_rounded_cosines_do_not_shift_a_wide_frame(tmp_path):
+    shape = (18, 40, 300)
+    orientation = [0.9995, 0.017, 0, -0.017, 0.9995, 0]
+    paths = write_series(tmp_path / "ct", pixels=np.zeros(shape, int), ImageOrientationPatient=orientation)
+    path = write_segmentation(tmp_path / "s.dcm", paths, roi_labels(shape))
+    np.testing.assert_array_equal(dicom.read_segmentation(path, dicom.read_stack(paths).grid), roi_labels(shape))
+
+
 def test_a_segmentation_flipped_against_its_series_is_turned(tmp_path, ct):
     paths, grid = ct
 
