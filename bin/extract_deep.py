@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from ct4bench.errors import run
+from ct4bench.modes import MODES
 
 
 def main(argv=None):
@@ -18,7 +19,8 @@ def main(argv=None):
     parser.add_argument("--patches", required=True, help="table of the patches")
     parser.add_argument("--weights", help="weights of the encoder; seeded random ones where not given")
     parser.add_argument("--weights_sha256", help="hash that the file of weights must have")
-    parser.add_argument("--intensity", choices=("raw", "scaled"), default="raw", help="HU, or -1000..1000 HU as 0..1")
+    parser.add_argument("--mode", choices=sorted(MODES), default="paper", help="decides the intensities where not given")
+    parser.add_argument("--intensity", choices=("raw", "scaled"), help="HU, or -1000..1000 HU as 0..1")
     parser.add_argument("--layer", help="which output: 0 to 4 for swin_unetr (default 4)")
     parser.add_argument("--pooling", choices=("mean", "max"), help="over the places of that output (default mean)")
     parser.add_argument(
@@ -43,7 +45,7 @@ def main(argv=None):
     registered, patches = read_table(args.registered, SERIES_KEY), read_table(args.patches, COLUMNS)
     device = choose_device(args.device)
     weights = Path(args.weights) if args.weights else None
-    choices = (args.intensity, args.layer, args.pooling, args.patch_merging)
+    choices = (args.intensity or MODES[args.mode].swin_intensity, args.layer, args.pooling, args.patch_merging)
     encoder = build_encoder(args.extractor, Options(weights, args.weights_sha256, *choices, args.seed, device))
     uids, batch = args.series_uids.split(","), args.batch or BATCH[device]
     sampling = {"share": args.verify, "seed": args.seed, "precision": args.precision}

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Find the series that `--reference` names, and the folders that its files lie in."""
+"""Choose the reference series, and tell in which folders its files lie."""
 
 import argparse
 
@@ -12,12 +12,12 @@ COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition"]
 
 
 def main(argv=None):
-    """Read the index, write the reference's UID and folders."""
+    """Read the index, write a row for each folder."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", required=True, help="series.csv of the index")
     parser.add_argument("--files", required=True, help="files.parquet of the index")
     parser.add_argument("--reference", default="A1 10mGy IR", help=FORM)
-    parser.add_argument("--output", required=True, help="table of series_uid, root, folder, CSV")
+    parser.add_argument("--output", required=True, help="the choice, CSV")
     args = parser.parse_args(argv)
     series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_COLUMNS)
     write_table(choose_reference(series, files, args.reference), args.output)

@@ -6,7 +6,7 @@ process EXTRACT_DEEP {
     tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(weights, stageAs: 'weights/*')    // weights: a file, or []
     path registered
     path patches
-    val intensity       // raw | scaled
+    val mode
     val verify          // share of patches that the library's own network computes, too
     val seed
     val _code
@@ -24,7 +24,7 @@ process EXTRACT_DEEP {
         --volumes volumes \\
         --patches ${patches} \\
         ${weights ? "--weights ${weights}" : ''} \\
-        --intensity ${intensity} \\
+        --mode ${mode} \\
         --verify ${verify} \\
         --seed ${seed} \\
         --threads ${task.cpus} \\

@@ -52,19 +52,19 @@ workflow EVALUATE_FEATURES {
     features    // [meta(method, extractor), table, settings]
 
     main:
-    def tables = features.map { meta, table, _notes -> [meta, table] }
-    MEASURE_STABILITY(tables, settings.domain, settings.seed, codeDigest('measure_stability.py'))
-    EMBED_FEATURES(tables, settings.seed, codeDigest('embed_features.py'))
+    def rows = features.map { meta, table, _notes -> [meta, table] }
+    MEASURE_STABILITY(rows, settings.domain, settings.seed, codeDigest('measure_stability.py'))
+    EMBED_FEATURES(rows, settings.seed, codeDigest('embed_features.py'))
 
     // the rows of all extractors are the same, so one of them decides the splits
-    def first = tables
+    def first = rows
         .map { meta, table -> [meta.method, [meta.extractor, table]] }
         .groupTuple(sort: { a, b -> a[0] <=> b[0] })
         .map { method, items -> [method, items[0][1]] }
     PLAN_SPLITS(first, settings.domain, settings.mode, settings.seed, codeDigest('plan_splits.py'))
     def parts = (1..settings.training_parts).collect { number -> "${number}/${settings.training_parts}".toString() }
     TRAIN_CLASSIFIERS(
-        tables
+        rows
             .map { meta, table -> [meta.method, meta, table] }
             .combine(PLAN_SPLITS.out.splits, by: 0)
             .combine(channel.fromList(parts))

@@ -38,7 +38,7 @@ workflow EXTRACT {
     )
     EXTRACT_DEEP(
         chosen.combine(encoders).map { meta, kept, extractor, weights -> [meta + [extractor: extractor], kept, weights] },
-        registered, patches, settings.intensity, settings.verify, settings.seed, codeDigest('extract_deep.py'),
+        registered, patches, settings.mode, settings.verify, settings.seed, codeDigest('extract_deep.py'),
     )
 
     def parts = EXTRACT_RADIOMICS.out.features

@@ -32,7 +32,7 @@ workflow PREPROCESS {
     def prints = new java.util.concurrent.ConcurrentHashMap()
 
     SELECT_REFERENCE(index, shellQuote(settings.reference), codeDigest('select_reference.py'))
-    def reference = SELECT_REFERENCE.out.choice
+    def chosen = SELECT_REFERENCE.out.choice
         .splitCsv(header: true)
         .toList()
         .combine(roots.toList())
@@ -40,7 +40,7 @@ workflow PREPROCESS {
             def folders = rows.collect { row -> folderOf("${row.root}/${row.folder}".toString(), places) }
             [rows[0].series_uid, folders, fingerprints(folders, prints)]
         }
-    PREPARE_REFERENCE(reference, index, settings.spacing ?: '', settings.box_origin_mm ?: '', codeDigest('prepare_reference.py'))
+    PREPARE_REFERENCE(chosen, index, settings.spacing ?: '', settings.box_origin_mm ?: '', codeDigest('prepare_reference.py'))
     def prepared = PREPARE_REFERENCE.out.reference.first()
 
     def centres = settings.patches ? file(settings.patches) : []
