@@ -83,16 +83,15 @@ def _fit_face(volume, grid, box, axis: int, side: int) -> tuple[np.ndarray, floa
     inside, outside = np.median(profile[at - step]), np.median(profile[at + step])
     if inside - outside < 100:
         return None
-    below = profile < 0.5 * (inside + outside)
-    below[0] = False
-    first = np.argmax(below, axis=0)
-    found = first > 0
+    level = 0.5 * (inside + outside)
+    falls = (profile[:-1] >= level) & (profile[1:] < level)
+    found = falls.any(axis=0)
     if found.mean() < 0.5:
         return None
     i, j = np.nonzero(found)
-    k = first[i, j]
-    before, after = profile[k - 1, i, j], profile[k, i, j]
-    crossing = k - 1 + (before - 0.5 * (inside + outside)) / (before - after)
+    k = np.argmax(falls, axis=0)[i, j]
+    before, after = profile[k, i, j], profile[k + 1, i, j]
+    crossing = k + (before - level) / (before - after)
     place = low + crossing if side == 1 else high - 1 - crossing
     design = np.stack([window[others[0]].start + 2.0 * i, window[others[1]].start + 2.0 * j, np.ones(len(i))], axis=1)
     keep = np.abs(place - np.median(place)) * spacing[axis] < WINDOW_MM
