@@ -204,6 +204,9 @@ def plan_splits(
     and so is a variant that is what the mode does anyway; one that is named is an error.
     """
     tasks, variants = list(tasks), list(variants)
+    unknown = [scheme for scheme in plan.schemes if scheme not in SCHEMES]
+    if unknown or not plan.schemes:
+        raise UserError(f"--schemes {','.join(plan.schemes)} is wrong; give one or both of {','.join(SCHEMES)}")
     if plan.keys["tissue"].nunique() < 2:
         raise UserError("the features are of one tissue; a classifier needs at least two")
     names = list(TASKS) if tasks == ["all"] else tasks

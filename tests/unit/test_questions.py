@@ -151,6 +151,12 @@ def test_all_tasks_leave_out_what_cannot_be_answered_and_say_so(keys, caplog):
     assert "task tissue_other_dose is left out: all rows have the dose_mgy 10" in caplog.text
 
 
+@pytest.mark.parametrize("schemes", [(), ("loso", "tenfold")])
+def test_unknown_schemes_are_an_error(keys, schemes):
+    with pytest.raises(UserError, match="give one or both of loso,kfold"):
+        plan_splits(Plan(keys, PAPER, schemes=schemes))
+
+
 def test_features_of_one_tissue_are_an_error(keys):
     with pytest.raises(UserError, match="of one tissue"):
         plan_splits(Plan(keys[keys["tissue"] == "cyst"].reset_index(drop=True), PAPER))

@@ -1,0 +1,101 @@
+"""The three scripts of the classification, as the workflow calls them."""
+
+import numpy as np
+import pytest
+from learning_data import features_table, keys_table
+
+import merge_predictions
+import plan_splits
+import train_classifiers
+from ct4bench.errors import UserError
+from ct4bench.tables import read_table, write_table
+
+
+@pytest.fixture
+def folder(tmp_path):
+    keys = keys_table(["A1", "C1", "D1"], patches=2)
+    for name, n_features in (("radiomics", 8), ("swin_unetr", 20)):
+        write_table(features_table(keys, n_features), tmp_path / f"{name}.parquet")
+    return tmp_path
+
+
+def plan(folder, *options):
+    plan_splits.main(
+        ["--features", f"{folder}/radiomics.parquet", "--output", f"{folder}/splits.csv", "--folds", "3", *options]
+    )
+
+
+def train(folder, extractor, part, *options):
+    name = f"{folder}/{extractor}_{part.replace('/', 'of')}"
+    arguments = ["--features", f"{folder}/{extractor}.parquet", "--extractor", extractor, "--part", part]
+    arguments += ["--splits", f"{folder}/splits.csv", "--output", f"{name}.predictions.parquet"]
+    arguments += ["--trainings", f"{name}.trainings.csv", "--losses", f"{name}.losses.parquet", *options]
+    train_classifiers.main(arguments)
+
+
+def merge(folder, suffix=""):
+    arguments = ["--splits", f"{folder}/splits.csv", "--output", f"{folder}/predictions{suffix}.parquet"]
+    arguments += ["--merged_trainings", f"{folder}/trainings.csv", "--merged_losses", f"{folder}/losses.parquet"]
+    for kind, end in (("predictions", "parquet"), ("trainings", "csv"), ("losses", "parquet")):
+        arguments += [f"--{kind}", *map(str, sorted(folder.glob(f"*of*.{kind}.{end}"), reverse=True))]
+    merge_predictions.main(arguments)
+
+
+def test_from_features_to_merged_predictions_twice_with_the_same_bytes(folder):
+    plan(folder)
+    for extractor in ("radiomics", "swin_unetr"):
+        train(folder, extractor, "1/2")
+        train(folder, extractor, "2/2", "--threads", "2", "--domain", "scanner", "--times", f"{folder}/times.csv")
+    merge(folder)
+    first = {name: (folder / name).read_bytes() for name in ("predictions.parquet", "trainings.csv", "losses.parquet")}
+    for path in folder.glob("*of*"):
+        path.unlink()
+    for extractor in ("radiomics", "swin_unetr"):
+        train(folder, extractor, "1/1")
+    merge(folder)
+    for name, content in first.items():
+        assert (folder / name).read_bytes() == content
+    predictions = read_table(folder / "predictions.parquet")
+    assert predictions.groupby("extractor").size().to_dict() == {"radiomics": 72 * 2 + 72 * 2, "swin_unetr": 288}
+    trainings = read_table(folder / "trainings.csv")
+    assert len(trainings) == 2 * (3 * 2 + 3 * 2)
+    assert trainings["n_steps_verified"].max() > 0
+    assert "cpu_s" not in trainings.columns
+    assert (read_table(folder / "times.csv")["cpu_s"] > 0).all()
+
+
+def test_another_dose_as_the_domain(folder):
+    keys = keys_table(["A1"], doses=(1.0, 10.0), repetitions=2, patches=1)
+    write_table(features_table(keys, 8), folder / "radiomics.parquet")
+    plan(folder, "--domain", "dose_mgy")
+    train(folder, "radiomics", "1/1", "--domain", "dose_mgy")
+    merge(folder)
+    predictions = read_table(folder / "predictions.parquet")
+    assert set(predictions.loc[predictions["scheme"] == "loso", "fold"]) == {"1", "10"}
+
+
+def test_user_errors(folder):
+    plan(folder)
+    with pytest.raises(UserError, match="is not i/n"):
+        train(folder, "radiomics", "half")
+    with pytest.raises(UserError, match="--classifier forest is not one of mlp"):
+        train(folder, "radiomics", "1/1", "--classifier", "forest")
+    train(folder, "radiomics", "1/2")
+    with pytest.raises(UserError, match="of 12 trainings are missing"):
+        merge(folder)
+    table = read_table(folder / "radiomics.parquet")
+    table.loc[0, "f03"] = np.nan
+    write_table(table, folder / "radiomics.parquet")
+    with pytest.raises(UserError, match="radiomics.parquet: feature f03 is missing or infinite in 1 rows"):
+        train(folder, "radiomics", "1/1")
+    write_table(table[table["scanner"] == "A1"], folder / "radiomics.parquet")
+    with pytest.raises(UserError, match="at least two values"):
+        plan(folder)
+
+
+def test_schemes_tasks_and_cells_by_option(folder):
+    plan(folder, "--schemes", "loso", "--cells", "table7", "--tasks", "tissue,tissue_other_maker", "--variants", "all")
+    splits = read_table(folder / "splits.csv")
+    assert set(splits["scheme"]) == {"loso", "leave_one_out"}
+    assert set(splits["task"]) == {"tissue", "tissue_other_maker"}
+    assert {"leaking_scaler", "unbalanced"} < set(splits["variant"])
