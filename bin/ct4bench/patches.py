@@ -84,7 +84,7 @@ def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
     if by_place and by_voxel:
         apart = np.linalg.norm(grid.to_lps(values[VOXEL].to_numpy()) - values[PLACE].to_numpy(), axis=1)
         if apart.max() > PLACE_TOLERANCE_MM:
-            row = int(apart.argmax())
+            row = int(np.argmax(apart > PLACE_TOLERANCE_MM))
             raise UserError(
                 f"{path}, line {row + 2}: slice, row, column and x_mm, y_mm, z_mm are {apart[row]:.2f} mm apart on "
                 "this reference; leave out one of the two"

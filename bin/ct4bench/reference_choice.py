@@ -33,11 +33,11 @@ def _order(row) -> tuple:
 
 def _what_there_is(series: pd.DataFrame, text: str) -> str:
     names = [name_of(row) for row in sorted(series.itertuples(), key=_order)]
-    nearest = difflib.get_close_matches(text, names, n=1, cutoff=0.0)
+    if not names:
+        return "no series was accepted: see quarantine.csv"
+    nearest = max(names, key=lambda name: difflib.SequenceMatcher(None, text.lower(), name.lower()).ratio())
     shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
-    return (
-        f"the nearest is '{nearest[0]}'; there are {shown}" if names else "no series was accepted: see quarantine.csv"
-    )
+    return f"the nearest is '{nearest}'; there are {shown}"
 
 
 def find_reference(series: pd.DataFrame, text: str) -> str:

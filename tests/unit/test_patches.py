@@ -157,9 +157,8 @@ def test_a_users_centres_by_voxel_and_by_place_are_the_same(tmp_path):
 
 
 def test_a_users_table_may_name_tissues_and_other_rois(tmp_path, labels):
-    path = own(
-        tmp_path, roi=["rod3", "cyst1"], tissue=["bone", ""], patch=[4, 4], slice=[25, 25], row=[40, 40], column=[33, 33]
-    )  # fmt: skip
+    voxels = {"slice": [25, 25], "row": [40, 40], "column": [33, 33]}
+    path = own(tmp_path, roi=["rod3", "cyst1"], tissue=["bone", ""], patch=[4, 4], **voxels)
     table = patch_table(read_centres(path, GRID), labels, GRID)
     assert table["tissue"].tolist() == ["bone", "cyst"]
     assert np.isnan(table["share_inside"][0])
