@@ -96,7 +96,7 @@ def register_chunk(
                 }
             else:
                 if fixed is None:
-                    fixed = prepare_fixed(reference.read("volume"), reference.grid, reference.block)
+                    fixed = prepare_fixed(*reference.own(), reference.block)
                 source, grid = read_series(located.loc[located["series_uid"] == uid, "file"], threads)
                 array, motion, row = on_common_grid(source, grid, reference, fixed, interpolator, threads)
                 del source

@@ -31,14 +31,25 @@ class Reference:
         """Voxels of `volume` (int16 HU), `labels` or `block` (uint8), of all or of a box of slices."""
         return open_volume(self.folder / f"{name}.b2nd").read(box)
 
+    def own(self) -> tuple[np.ndarray, Grid]:
+        """The reference's own voxels (int16 HU), never interpolated, and their grid: what series are registered to."""
+        path = self.folder / "own.b2nd"
+        volume = open_volume(path if path.exists() else self.folder / "volume.b2nd")
+        return volume.read(), volume.grid
 
-def save_reference(folder: Path | str, volume, labels, grid: Grid, block: Block, attributes: dict) -> None:
-    """Write volume (int16 HU), labels (uint8), block mask and reference.json; `attributes` (JSON values) lead it."""
+
+def save_reference(folder: Path | str, volume, labels, grid: Grid, block: Block, attributes: dict, own=None) -> None:
+    """Write volume (int16 HU), labels (uint8), block mask and reference.json; `attributes` (JSON values) lead it.
+
+    `own` is (volume, grid) of the reference's own voxels where the common grid has others.
+    """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_volume(folder / "volume.b2nd", volume, grid, attributes)
     save_volume(folder / "labels.b2nd", labels, grid, attributes)
     save_volume(folder / "block.b2nd", block_mask(block, grid), grid, attributes)
+    if own is not None:
+        save_volume(folder / "own.b2nd", *own, attributes)
     text = json.dumps({**attributes, **block.to_dict(), "grid": grid.to_dict()}, indent=1)
     (folder / "reference.json").write_text(text + "\n", encoding="utf-8")
 

@@ -107,10 +107,11 @@ def spaced_grid(grid: Grid, spacing_mm) -> Grid:
 
 
 def build_reference(volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=None) -> tuple:
-    """Volume, labels, grid, block and values of reference.json of a series on axes along the patient's.
+    """Volume, labels, grid, block, values of reference.json, and own voxels of a series on axes along the patient's.
 
     The default grid is the series' own, cut to what anything reads, and its voxels pass as they are. `spacing_mm`
-    (slice, row, column) resamples volume and labels once.
+    (slice, row, column) resamples volume and labels once; only then are the own voxels (volume, grid) kept beside
+    them, for series are registered to what no interpolation has touched.
     """
     block = find_block(volume, grid)
     origin = [float(v) for v in (grid.origin_mm if box_origin_mm is None else box_origin_mm)]
@@ -118,9 +119,9 @@ def build_reference(volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=N
     cropped = grid.crop(box)
     target = cropped if spacing_mm is None else spaced_grid(cropped, spacing_mm)
     if target is cropped:
-        volume, labels, lost = np.ascontiguousarray(volume[box]), np.ascontiguousarray(labels[box]), 0.0
+        volume, labels, lost, own = np.ascontiguousarray(volume[box]), np.ascontiguousarray(labels[box]), 0.0, None
     else:
-        lost = lost_noise_variance(grid, target, STILL)
+        lost, own = lost_noise_variance(grid, target, STILL), (np.ascontiguousarray(volume[box]), cropped)
         volume, labels = resample(volume, grid, target, STILL), resample_labels(labels, grid, target)
     missing = [roi for number, roi in enumerate(ROIS, 1) if not np.any(labels == number)]
     if missing:
@@ -131,7 +132,7 @@ def build_reference(volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=N
         "lost_noise_variance": lost,
         "patch_region": patch_region(labels),
     }
-    return volume, labels, target, on_grid(block, target), values
+    return volume, labels, target, on_grid(block, target), values, own
 
 
 def prepare_reference(
@@ -161,7 +162,7 @@ def prepare_reference(
         raise UserError(f"the reference {uid} has more than one segmentation; index the input again") from error
     labels, _ = along_patient_axes(labels, grid)
     volume, grid = along_patient_axes(volume, grid)
-    volume, labels, target, block, values = build_reference(volume, labels, grid, spacing_mm, box_origin_mm)
+    volume, labels, target, block, values, own = build_reference(volume, labels, grid, spacing_mm, box_origin_mm)
     attributes = {"series_uid": uid, "name": name_of(row), **values}
-    save_reference(output, volume, labels, target, block, attributes)
+    save_reference(output, volume, labels, target, block, attributes, own)
     LOG.info("reference %s on %d x %d x %d voxels", name_of(row), *target.shape)
