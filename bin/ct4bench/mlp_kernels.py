@@ -586,7 +586,7 @@ def _take(rows, row_stride, order, position, n_in, columns, starts):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _scratch(row_stride):
-    """Columns (read by each layer), outputs, slopes, deltas as rows and as columns; each for three or four layers."""
+    """What the four layers read, as columns with room for the bias; two sets, since an update needs the last step's."""
     inputs = np.zeros((row_stride + LANES) * BATCH, np.float32)
     a1 = np.zeros((P1 + 1) * BATCH, np.float32)
     a2 = np.zeros((P2 + 1) * BATCH, np.float32)
@@ -603,7 +603,7 @@ def train_epoch(
 
     rows: standardised features, flat float32, a row is `row_stride` floats, behind the last stands a row of zeros;
     targets: int64 (rows,); class_weights: float64 (classes,); order: int64, the rows as they come; draws: uint16,
-    `N_DRAWS` for each place of `order`, and `SPARE` more rows' worth is not needed beyond one batch and 16;
+    `N_DRAWS` for each place of `order` filled up to whole batches, and `LANES` more;
     settings: float64 (lr, weight decay, beta 1, beta 2, epsilon, dropout's threshold, scale of the kept);
     losses, masses: float64 (steps,), each step's weighted mean loss and its sum of class weights.
     """
