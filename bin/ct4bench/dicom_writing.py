@@ -1,4 +1,4 @@
-"""Writing of the twin's DICOM: CT image files of one series, and its segmentation.
+"""Writing of the twin's DICOM CT: the image files of one series.
 
 A series' header is encoded once, with placeholders of fixed length where slices differ, and each slice's file is that
 with its own values put in; so a file costs what its pixels cost.
@@ -6,7 +6,6 @@ with its own values put in; so a file costs what its pixels cost.
 
 import hashlib
 import io
-import logging
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
-from ct4bench.benchmark import ROIS, tissue_of
+from ct4bench.benchmark import DOSES_MGY
 from ct4bench.geometry import Grid
 from ct4bench.scanner_models import FOV_MM, PIXEL_MM, Reconstruction, Scanner
 
@@ -28,16 +27,6 @@ RECON_DIGIT = {"FBP": 1, "IR": 2, "DL": 2}
 SCANNER_NUMBERS = {code: n for n, code in enumerate(("A1", "A2", "B1", "B2", "C1", "D1", "E1", "E2", "F1", "G1", "G2",
                                                      "H1", "H2"), start=1)}  # fmt: skip
 IMPLICIT, JPEG_LS, JPEG_2000 = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"
-
-SEGMENT_LABELS = {"metastasis": "metastatsis"}
-"""Spelling of a label in the collection where it is not the ROI's name."""
-SEGMENT_TYPES = {
-    "cyst": ("Cyst", "41398003"),
-    "hemangioma": ("Hemangioma", "400210000"),
-    "metastasis": ("Metastasis", "128462008"),
-    "normal": ("Liver", "10200004"),
-}
-"""SNOMED CT meaning and code of a segment by tissue."""
 
 
 def make_uid(*names) -> str:
@@ -81,11 +70,11 @@ class SeriesName:
         """UID of something that all reconstructions of the scan share."""
         return make_uid(self.root, self.scanner, self.dose_mgy, self.repetition, what)
 
-
-def _time_of(name: SeriesName) -> str:
-    """A fixed time of day: scans of a scanner follow each other, reconstructions of a scan share its time."""
-    minutes = 9 * 60 + 20 * (1, 3, 6, 10, 14).index(name.dose_mgy) + 2 * name.repetition
-    return f"{minutes // 60:02d}{minutes % 60:02d}00"
+    @property
+    def time(self) -> str:
+        """A fixed time of day, 13 characters: a scanner's scans follow each other, the series of a scan share it."""
+        minutes = 9 * 60 + 24 * DOSES_MGY.index(self.dose_mgy) + 2 * self.repetition
+        return f"{minutes // 60:02d}{minutes % 60:02d}00.000000"
 
 
 def _decimal(value: float) -> str:
@@ -103,12 +92,11 @@ def ct_header(name: SeriesName, scanner: Scanner, reconstruction: Reconstruction
     """Every attribute of a series that its slices share, and no pixel data."""
     ds = Dataset()
     exposure = scanner.exposure_at(name.dose_mgy)
-    time = _time_of(name)
     ds.SpecificCharacterSet = "ISO_IR 100"
     ds.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
     ds.SOPClassUID = CT_IMAGE_STORAGE
     ds.StudyDate = ds.SeriesDate = ds.AcquisitionDate = ds.ContentDate = scanner.study_date
-    ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = time
+    ds.StudyTime = ds.SeriesTime = ds.AcquisitionTime = ds.ContentTime = name.time
     ds.AccessionNumber = ""
     ds.Modality = "CT"
     ds.Manufacturer = scanner.manufacturer
@@ -286,75 +274,3 @@ class CtSeriesWriter:
                 photometric_interpretation="MONOCHROME2", planar_configuration=0,
             )
         )  # fmt: skip
-
-
-def _segment_descriptions() -> list:
-    import highdicom as hd
-    from highdicom.sr.coding import CodedConcept
-
-    finding = CodedConcept("49755003", "SCT", "Morphologically Abnormal Structure")
-    anatomy = CodedConcept("91723000", "SCT", "Anatomical Structure")
-    descriptions = []
-    for value, roi in enumerate(ROIS, start=1):
-        meaning, code = SEGMENT_TYPES[tissue_of(roi)]
-        descriptions.append(
-            hd.seg.SegmentDescription(
-                segment_number=value,
-                segment_label=SEGMENT_LABELS.get(roi, roi),
-                segmented_property_category=anatomy if tissue_of(roi) == "normal" else finding,
-                segmented_property_type=CodedConcept(code, "SCT", meaning),
-                algorithm_type=hd.seg.SegmentAlgorithmTypeValues.MANUAL,
-            )
-        )
-    return descriptions
-
-
-def _settle(ds: Dataset, name: SeriesName, scanner: Scanner) -> None:
-    """Replace what highdicom takes from the clock and from random numbers: the same twin has the same bytes."""
-    ds.SeriesDate = ds.ContentDate = ds.InstanceCreationDate = scanner.study_date
-    ds.SeriesTime = ds.ContentTime = ds.InstanceCreationTime = _time_of(name)
-    organization = name.uid("dimension organization")
-    for item in (*ds.DimensionOrganizationSequence, *ds.DimensionIndexSequence):
-        item.DimensionOrganizationUID = organization
-    for item in ds.get("ContributingEquipmentSequence", []):
-        if "ContributionDateTime" in item:
-            item.ContributionDateTime = scanner.study_date + _time_of(name)
-    ds.ImageComments = SYNTHETIC
-
-
-def write_segmentation(
-    folder: Path, writer: CtSeriesWriter, header: Dataset, labels: np.ndarray, scanner: Scanner
-) -> None:
-    """Write the DICOM SEG of a series: binary segments, frames where there is one, referring to the CT slices.
-
-    `labels` (slices, rows, columns; uint8) has the label value of each voxel, 1 to 6 in the order of `benchmark.ROIS`.
-    """
-    import highdicom as hd
-
-    logging.getLogger("highdicom").setLevel(logging.WARNING)
-    name = writer.name
-    filled = np.flatnonzero(labels.any(axis=(1, 2)))
-    if not len(filled):
-        return
-    sources = [writer.slice_header(header, int(number)) for number in filled]
-    ds = hd.seg.Segmentation(
-        source_images=sources,
-        pixel_array=labels[filled],
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=_segment_descriptions(),
-        series_instance_uid=name.uid("segmentation series"),
-        series_number=name.number,
-        sop_instance_uid=name.uid("segmentation"),
-        instance_number=1,
-        manufacturer="CT4Bench",
-        manufacturer_model_name="ct4bench digital twin",
-        software_versions="1",
-        device_serial_number="0",
-        content_description="Regions of interest",
-        content_creator_name="CT4BENCH^TWIN",
-        series_description=f"Segmentation of {name.description}",
-        omit_empty_frames=True,
-    )
-    _settle(ds, name, scanner)
-    folder.mkdir(parents=True, exist_ok=True)
-    ds.save_as(folder / "1-1.dcm", enforce_file_format=True)

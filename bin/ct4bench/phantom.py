@@ -148,8 +148,8 @@ class Phantom:
     _volume: Volume
 
     def read(self, box: tuple[slice, slice, slice]) -> np.ndarray:
-        """Voxels in HU above air (float32, zero in air) of a box of the fine grid."""
-        return self._volume.read(box).astype(np.float32) - np.float32(AIR_HU)
+        """Voxels in HU (int16) of a box of the fine grid."""
+        return self._volume.read(box)
 
 
 def parse_slab(text: str) -> tuple[slice, slice, slice] | None:

@@ -94,6 +94,9 @@ class Scanner:
     """Stored pixels: 16 bits signed, else 12 bits unsigned."""
     intercept: int
     has_revolution_time: bool
+    field_radius_mm: float
+    """Radius of the reconstructed circle about the image's centre, -1024 HU beyond: Siemens and Toshiba fill the square
+    image from a scan field of 500 mm (as the real series does), the others cut it to the displayed field."""
     reconstructions: dict[str, Reconstruction] = field(repr=False)
 
     @property
@@ -130,7 +133,7 @@ def _siemens(code, model, software, station, date, exposure, table_height, rotat
     return Scanner(
         code, "Siemens", manufacturer, model, software, station, date, exposure, 1.0, 0.5, 38.4, 0.6, 2.0, 1.0, 343,
         "", table_height, -table_height, rotation, shift, table_z, True, slope, offset, _SIEMENS_COUCH, EXPLICIT, False,
-        -1024, False, {"FBP": fbp, "IR": ir},
+        -1024, False, 250.0, {"FBP": fbp, "IR": ir},
     )  # fmt: skip
 
 
@@ -139,7 +142,7 @@ def _philips(code, model, software, station, date, exposure, pitch, table_height
     return Scanner(
         code, "Philips", "Philips", model, software, station, date, exposure, pitch, 0.5, 40.0, 0.625, 2.0, 1.0, 343,
         "HELIX", table_height, centre_y, rotation, shift, table_z, False, slope, offset, _PHILIPS_COUCH, JPEG_LS, False,
-        -1024, True, {"FBP": fbp, "IR": ir},
+        -1024, True, 175.0, {"FBP": fbp, "IR": ir},
     )  # fmt: skip
 
 
@@ -148,7 +151,7 @@ def _ge(code, model, software, station, date, exposure, pitch, rotation_time, co
     return Scanner(
         code, "GE", "GE MEDICAL SYSTEMS", model, software, station, date, exposure, pitch, rotation_time, collimation,
         row, 2.5, 1.25, n_slices, "HELICAL MODE", table_height, centre_y, rotation, shift, table_z, descending, slope,
-        offset, _GE_COUCH, syntax, True, -1024, True, reconstructions,
+        offset, _GE_COUCH, syntax, True, -1024, True, 175.0, reconstructions,
     )  # fmt: skip
 
 
@@ -157,7 +160,7 @@ def _toshiba(code, model, software, station, date, exposure, pitch, collimation,
     return Scanner(
         code, "Toshiba", "TOSHIBA", model, software, station, date, exposure, pitch, 0.5, collimation, 0.5, 2.0, 1.0,
         343, "HELICAL_CT", table_height, centre_y, rotation, shift, table_z, descending, slope, offset, _TOSHIBA_COUCH,
-        syntax, True, 0, True, {"FBP": fbp, "IR": ir},
+        syntax, True, 0, True, 250.0, {"FBP": fbp, "IR": ir},
     )  # fmt: skip
 
 

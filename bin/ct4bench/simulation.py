@@ -14,11 +14,11 @@ from ct4bench.dicom_writing import (
     CtSeriesWriter,
     SeriesName,
     ct_header,
-    write_segmentation,
 )
 from ct4bench.errors import UserError
 from ct4bench.phantom import Phantom, open_phantom, region_labels
 from ct4bench.scanner_models import SCANNERS, SHORT_SERIES, Scanner, has_series
+from ct4bench.segmentation_writing import SegmentationWriter
 from ct4bench.tables import write_table
 from ct4bench.twin import (
     ANISOTROPY,
@@ -206,10 +206,12 @@ def simulate_scanner(
             for recon in recons:
                 sums[recon].add(labels[first:last], scan.inner(clean[recon]), factor)
             list(pool.map(lambda p, c=clean, a=first, b=last: write(p, c, a, b), scans))
+    first_output = outputs[scans[0]][0]
+    segments = SegmentationWriter(first_output.writer, first_output.header, labels, scanner)
     rows = []
     for planned in scans:
         for output in outputs[planned]:
-            write_segmentation(output.folder / "seg", output.writer, output.header, labels[: output.n_slices], scanner)
+            segments.write(output.folder / "seg", output.name)
             rows.append(_truth_row(scan, output.name, planned, output.recon, sums[output.recon], seed, output.n_slices))
     LOG.info("%s: %d series of %s voxels", scanner.code, len(rows), " x ".join(str(n) for n in scan.grid.shape))
     return pd.DataFrame(rows)

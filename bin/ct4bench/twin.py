@@ -20,7 +20,7 @@ from scipy.special import erf
 
 from ct4bench.geometry import Grid, Rigid
 from ct4bench.phantom import AIR_HU, BLOCK, Phantom
-from ct4bench.scanner_models import FOV_MM, MATRIX, PIXEL_MM, Reconstruction, Scanner
+from ct4bench.scanner_models import MATRIX, PIXEL_MM, Reconstruction, Scanner
 
 ANISOTROPY = 0.3
 """Noise power along y over that along x is (1 + a) / (1 - a): rays through the block's long side carry more noise."""
@@ -86,18 +86,18 @@ def spline_taps(sigma_px: float) -> np.ndarray:
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _filter_slices(volume, taps, first, out):
-    """out[k] = sum of taps[t] volume[first + k + t]; slices beyond the ends repeat the last."""
+def _filter_slices(volume, taps, first, start, out):
+    """out[k] = start + sum of taps[t] volume[first + k + t]; slices beyond the ends repeat the last."""
     last = volume.shape[0] - 1
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
             line = out[k, j]
-            line[:] = 0.0
+            line[:] = start
             for t in range(len(taps)):
                 weight = taps[t]
                 source = volume[min(max(first + k + t, 0), last), j]
                 for i in range(len(line)):
-                    line[i] += weight * source[i]
+                    line[i] += weight * np.float32(source[i])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -263,7 +263,15 @@ def prepare_scan(scanner: Scanner, phantom: Phantom) -> Scan:
     motion = pose(scanner)
     radius = np.hypot(place[..., 0], place[..., 1] - scanner.image_centre_y_mm)
     return Scan(
-        scanner, phantom, grid, padded, motion, base, environment, noise_in_plane(place, motion), radius > FOV_MM / 2
+        scanner,
+        phantom,
+        grid,
+        padded,
+        motion,
+        base,
+        environment,
+        noise_in_plane(place, motion),
+        radius > scanner.field_radius_mm,
     )
 
 
@@ -295,7 +303,8 @@ def object_slices(scan: Scan, first: int, last: int) -> np.ndarray:
         start, stop = max(low - half, 0), min(high + half, fine.shape[0])
         source = phantom.read((slice(start, stop), slice(None), slice(None)))
         coefficients = np.empty((high - low, *fine.shape[1:]), np.float32)
-        _filter_slices(source, taps_z, low - half - start, coefficients)
+        # The taps have unit sum: from here on HU count from air.
+        _filter_slices(source, taps_z, low - half - start, np.float32(-AIR_HU), coefficients)
         del source
         _filter_plane(
             coefficients,
@@ -412,7 +421,7 @@ class WhiteField:
         self._kept = {n: part.copy() for n, part in self._kept.items()}
         flat = raw.view(np.float32)
         out = np.empty((last - first, *flat.shape[1:]), np.float32)
-        _filter_slices(flat, self._taps, 0, out)
+        _filter_slices(flat, self._taps, 0, np.float32(0), out)
         return out.view(np.complex64)
 
 
