@@ -211,3 +211,12 @@ def test_script_writes_the_same_bytes_again(chunk, tmp_path, extractor):
     table = pd.read_parquet(tmp_path / "one.parquet")
     assert len(table) == 14
     assert table.shape[1] == len(FEATURE_KEY) + settings["n_features"]
+
+
+@pytest.mark.parametrize("extractor", ["shallow_cnn", "swin_unetr"])
+def test_everything_is_on_the_encoders_device(extractor):
+    """On torch's device without values, an operation that mixes devices fails as it would on a GPU."""
+    encoder = build_encoder(extractor, Options(device="meta"))
+    features = encoder.features(torch.zeros(2, 32, 32, 16))
+    assert features.shape == (2, encoder.n_features)
+    assert features.device.type == "meta"
