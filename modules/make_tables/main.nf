@@ -15,14 +15,16 @@ process MAKE_TABLES {
     path 'usage.json', topic: usage
 
     script:
-    def names = ['pairs.parquet', 'icc.csv', 'repeatability.csv', 'predictions.parquet', 'embedding_quality.csv']
-    def there = [evaluation].flatten().collect { table -> table.name.toString() }
-    def options = names.findAll { name -> name in there }.collect { name -> "--${name.tokenize('.')[0]} evaluation/${name}" }
+    def options = [
+        'pairs.parquet': 'pairs', 'icc.csv': 'icc', 'icc_intervals.csv': 'intervals', 'repeatability.csv': 'repeatability',
+        'predictions.parquet': 'predictions', 'embedding_quality.csv': 'embedding_quality',
+    ]
+    def given = [evaluation].flatten().findAll { table -> options[table.name] }.collect { table -> "--${options[table.name]} ${table}" }
     """
     make_tables.py \\
         --series ${series} \\
         ${index ? '--index index.csv' : ''} \\
-        ${options.join(' ')} \\
+        ${given.join(' ')} \\
         --settings ${settings} \\
         --mode ${meta.mode} \\
         --method ${meta.method} \\

@@ -5,11 +5,12 @@ process MEASURE_STABILITY {
     input:
     tuple val(meta), path(features)
     val domain
+    val mode
     val seed
     val _code
 
     output:
-    tuple val(meta), path('icc.csv'), path('repeatability.csv'), emit: stability
+    tuple val(meta), path('icc.csv'), path('icc_intervals.csv'), path('repeatability.csv'), path('stable_features.csv'), emit: stability
     path 'usage.json', topic: usage
 
     script:
@@ -18,14 +19,17 @@ process MEASURE_STABILITY {
         --features ${features} \\
         --extractor ${meta.extractor} \\
         --domain ${domain} \\
+        --mode ${mode} \\
         --seed ${seed} \\
         --output icc.csv \\
-        --repeatability repeatability.csv
+        --intervals icc_intervals.csv \\
+        --repeatability repeatability.csv \\
+        --stable_features stable_features.csv
     """
 
     stub:
     """
-    touch icc.csv repeatability.csv
+    touch icc.csv icc_intervals.csv repeatability.csv stable_features.csv
     echo '{}' > usage.json
     """
 }

@@ -19,7 +19,7 @@ workflow EVALUATE_IMAGES {
 
     main:
     PLAN_PAIRS(registered, settings.mode, codeDigest('plan_pairs.py'))
-    def plan = PLAN_PAIRS.out.plan.first()
+    def plan = PLAN_PAIRS.out.plan
     def tasks = plan.flatMap { table ->
         table.splitCsv(header: true)
             .groupBy { row -> row.task }
@@ -53,7 +53,7 @@ workflow EVALUATE_FEATURES {
 
     main:
     def rows = features.map { meta, table, _notes -> [meta, table] }
-    MEASURE_STABILITY(rows, settings.domain, settings.seed, codeDigest('measure_stability.py'))
+    MEASURE_STABILITY(rows, settings.domain, settings.mode, settings.seed, codeDigest('measure_stability.py'))
     EMBED_FEATURES(rows, settings.seed, codeDigest('embed_features.py'))
 
     // the rows of all extractors are the same, so one of them decides the splits
@@ -78,10 +78,14 @@ workflow EVALUATE_FEATURES {
         .combine(PLAN_SPLITS.out.splits, by: 0)
     MERGE_PREDICTIONS(trained, codeDigest('merge_predictions.py'))
 
-    def embeddingOrder = 'figure,extractor,series_uid,roi,patch'
-    def merged = MEASURE_STABILITY.out.stability
-        .flatMap { meta, icc, repeatability -> [[meta, icc, 'extractor,form,stratum,feature'], [meta, repeatability, 'extractor,feature']] }
-        .mix(EMBED_FEATURES.out.embedding.flatMap { meta, places, quality -> [[meta, places, embeddingOrder], [meta, quality, 'extractor,figure']] })
+    // the parts of an extractor become one table of all; columns that order its rows
+    def orders = [
+        'icc.csv': 'extractor,form,stratum,feature', 'icc_intervals.csv': 'extractor,stratum,form',
+        'repeatability.csv': 'extractor,feature', 'stable_features.csv': 'extractor,rank',
+        'embedding.parquet': 'figure,extractor,series_uid,roi,patch', 'embedding_quality.csv': 'figure,extractor',
+    ]
+    def merged = MEASURE_STABILITY.out.stability.mix(EMBED_FEATURES.out.embedding)
+        .flatMap { item -> item.drop(1).collect { part -> [item[0], part, orders[part.name]] } }
         .map { meta, part, order -> [[method: meta.method, name: part.name, sort_by: order], [meta.extractor, part]] }
         .groupTuple(sort: { a, b -> a[0] <=> b[0] })
         .map { meta, items -> [meta, items.collect { item -> item[1] }] }
@@ -92,6 +96,7 @@ workflow EVALUATE_FEATURES {
         .map { meta, table -> [meta.method, table] }
         .mix(PLAN_SPLITS.out.splits)
         .mix(MERGE_PREDICTIONS.out.predictions.flatMap { method, predictions, trainings, losses -> [[method, predictions], [method, trainings], [method, losses]] })
-        // [method, table]: icc.csv, repeatability.csv, embedding.parquet, embedding_quality.csv, splits.csv,
+        // [method, table]: icc.csv, icc_intervals.csv, repeatability.csv, stable_features.csv, embedding.parquet,
+        // embedding_quality.csv, splits.csv,
         // predictions.parquet, trainings.csv, losses.parquet
 }

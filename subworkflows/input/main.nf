@@ -43,7 +43,7 @@ workflow INDEX {
     else {
         def print = settings.input ? fingerprint(file(settings.input)) : ''
         INDEX_SERIES(roots, settings.series_pattern ? shellQuote(settings.series_pattern) : '', settings.strict, print, codeDigest('index_series.py'))
-        found = INDEX_SERIES.out.index.first()
+        found = INDEX_SERIES.out.index
     }
 
     emit:

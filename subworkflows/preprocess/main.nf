@@ -17,6 +17,11 @@ def folderOf(String place, roots) {
     return rest ? root.resolve(rest) : root
 }
 
+// series of one dose and reconstruction stand together, so that the chunks of a dose are few
+def inOrder(row) {
+    return String.format('%010.3f %-10s %06d %s', row.dose_mgy as Double, row.recon, row.repetition as Integer, row.series_uid)
+}
+
 // one digest over several folders, each looked at once in a run
 def fingerprints(folders, seen) {
     return folders.collect { folder -> seen.computeIfAbsent(folder, { place -> fingerprint(place) }) }.join(' ').digest('SHA-256')
@@ -29,15 +34,18 @@ workflow PREPROCESS {
     index       // value channel: the index's folder
 
     main:
+    // wrapped, so that combine() takes a list as one item
+    def places = roots.map { folders -> [folders] }
     def prints = new java.util.concurrent.ConcurrentHashMap()
 
     SELECT_REFERENCE(index, shellQuote(settings.reference), codeDigest('select_reference.py'))
     def chosen = SELECT_REFERENCE.out.choice
         .splitCsv(header: true)
         .toList()
-        .combine(roots.toList())
-        .map { rows, places ->
-            def folders = rows.collect { row -> folderOf("${row.root}/${row.folder}".toString(), places) }
+        .map { rows -> [rows] }
+        .combine(places)
+        .map { rows, own_roots ->
+            def folders = rows.collect { row -> folderOf("${row.root}/${row.folder}".toString(), own_roots) }
             [rows[0].series_uid, folders, fingerprints(folders, prints)]
         }
     PREPARE_REFERENCE(chosen, index, settings.spacing ?: '', settings.box_origin_mm ?: '', codeDigest('prepare_reference.py'))
@@ -50,13 +58,13 @@ workflow PREPROCESS {
     def chunks = index
         .flatMap { folder -> folder.resolve('inputs.csv').splitCsv(header: true) }
         .map { row -> [row.scanner, row] }
-        .groupTuple(sort: { a, b -> a.series_uid <=> b.series_uid })
+        .groupTuple(sort: { a, b -> inOrder(a) <=> inOrder(b) })
         .flatMap { scanner, rows ->
             rows.collate(settings.chunk_size).withIndex().collect { part, number -> [scanner, number, part] }
         }
-        .combine(roots.toList())
-        .map { scanner, number, part, places ->
-            def folders = part.collectMany { row -> row.folders.tokenize(';') }.toUnique().toSorted().collect { place -> folderOf(place, places) }
+        .combine(places)
+        .map { scanner, number, part, own_roots ->
+            def folders = part.collectMany { row -> row.folders.tokenize(';') }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
             def id = "${scanner.replaceAll('[^A-Za-z0-9_.-]', '_')}_${number}".toString()
             [[id: id, uids: part.collect { row -> row.series_uid }], folders, fingerprints(folders, prints)]
         }
@@ -70,9 +78,9 @@ workflow PREPROCESS {
 
     emit:
     reference = prepared                                    // folder
-    patches = DRAW_PATCHES.out.patches.first()              // patches.csv
+    patches = DRAW_PATCHES.out.patches            // patches.csv
     volumes = REGISTER_SERIES.out.volumes                   // [meta(id, uids), [<series_uid>.b2nd, ...]]
-    registered = MERGE_REGISTRATION.out.registered.first()  // registered.csv
+    registered = MERGE_REGISTRATION.out.registered  // registered.csv
     quarantine = MERGE_REGISTRATION.out.quarantine          // quarantine.csv
     transforms = MERGE_REGISTRATION.out.transforms          // transforms.csv
 }

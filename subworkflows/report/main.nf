@@ -31,7 +31,7 @@ workflow REPORT {
     def series = settings.features
         ? byMethod.map { method, tables, _notes -> [method, tables[0]] }
         : byMethod.map { method, _tables, _notes -> method }.combine(images.registered)
-    def index = settings.features ? [] : images.index.map { folder -> folder.resolve('series.csv') }.first()
+    def index = settings.features ? [] : images.index.map { folder -> folder.resolve('series.csv') }
 
     MAKE_TABLES(
         series.join(evaluated).join(byMethod.map { method, _tables, notes -> [method, notes] })

@@ -1,0 +1,107 @@
+"""The graph of tasks at full size, and which of them run again after an edit of the code."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pipeline_run import ROOT
+
+pytestmark = pytest.mark.pipeline
+
+PARTS = ("main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "modules", "subworkflows",
+         "workflows")  # fmt: skip
+SCRIPT_OF = {path.parent.name.upper(): f"{path.parent.name}.py" for path in ROOT.glob("modules/*/main.nf")}
+
+
+def make_index(table: Path, folder: Path) -> tuple[Path, Path]:
+    """An index made from the collection's list, and an input with the (empty) folders that it names."""
+    index = folder / "index"
+    subprocess.run(
+        [sys.executable, ROOT / "bin" / "index_series.py", "--idc_table", table, "--output", index], check=True
+    )
+    inputs = pd.read_csv(index / "inputs.csv", dtype=str)
+    for places in inputs["folders"]:
+        for place in places.split(";"):
+            (folder / place).mkdir(parents=True, exist_ok=True)
+    (root,) = inputs["root"].unique()
+    return index, folder / root
+
+
+def test_full_collection_has_the_tasks_it_should(nextflow, tmp_path, shared_data):
+    index, root = make_index(shared_data("idc_series_index.csv"), tmp_path)
+    run = nextflow(tmp_path, "--input", root, "--index", index, "-stub-run")
+    assert run.status == 0, run.text
+    # ten series a task: 11 scanners of up to 100, D1 with 130, E2 with 150; at 10 mGy 20 each, 18 of E1, 30 of E2
+    chunks, chunks_at_10_mgy = 11 * 10 + 13 + 15, 12 * 2 + 3
+    expected = {
+        "SELECT_REFERENCE": 1, "PREPARE_REFERENCE": 1, "DRAW_PATCHES": 1, "REGISTER_SERIES": chunks,
+        "MERGE_REGISTRATION": 1, "EXTRACT_RADIOMICS": chunks_at_10_mgy, "EXTRACT_DEEP": 2 * chunks_at_10_mgy,
+        "MERGE_FEATURES": 3, "PLAN_PAIRS": 1, "COMPARE_PAIRS": 1 + 13 + 1, "MEASURE_STABILITY": 3, "PLAN_SPLITS": 1,
+        "TRAIN_CLASSIFIERS": 3 * 4, "MERGE_PREDICTIONS": 1, "EMBED_FEATURES": 3, "MERGE_TABLES": 7, "MAKE_TABLES": 1,
+        "DRAW_IMAGE_FIGURES": 1, "DRAW_EMBEDDING_FIGURES": 1, "DRAW_RESULT_FIGURES": 1, "WRITE_REPORT": 1,
+        "COLLECT_RESULTS": 1,
+    }  # fmt: skip
+    assert dict(run.tasks()) == expected
+
+
+def imports(path: Path, package: Path) -> set[str]:
+    """Modules of the package that a file imports, by Python's own parser."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == package.name:
+            names = [node.module.removeprefix(package.name).lstrip(".")] + [alias.name for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name.removeprefix(f"{package.name}.") for alias in node.names]
+        else:
+            continue
+        found |= {name for name in names if name and (package / f"{name}.py").is_file()}
+    return found
+
+
+def scripts_that_import(module: str, project: Path) -> set[str]:
+    """Scripts of bin/ that import a module of the package, however indirectly."""
+    package = project / "bin" / "ct4bench"
+    users = set()
+    for script in (project / "bin").glob("*.py"):
+        seen, waiting = set(), imports(script, package)
+        while waiting:
+            name = waiting.pop()
+            if name not in seen:
+                seen.add(name)
+                waiting |= imports(package / f"{name}.py", package)
+        if module in seen:
+            users.add(script.name)
+    return users
+
+
+def test_an_edit_runs_again_what_imports_it(nextflow, tmp_path, shared_data):
+    project = tmp_path / "project"
+    project.mkdir()
+    for name in PARTS:
+        source = ROOT / name
+        (shutil.copytree if source.is_dir() else shutil.copy2)(source, project / name)
+    (project / ".venv").symlink_to(ROOT / ".venv")
+    table = pd.read_csv(shared_data("idc_series_index.csv"))
+    few = table[
+        table["study_description"].isin(["A1", "B1"])
+        & table["series_description"].str.contains("_1[04]mGy_.* - #[12]$")
+    ]
+    few.to_csv(tmp_path / "few.csv", index=False)
+    index, root = make_index(tmp_path / "few.csv", tmp_path)
+    arguments = ("--input", root, "--index", index, "-stub-run", "-resume")
+    first = nextflow(tmp_path, *arguments, project=project)
+    assert first.status == 0, first.text
+    processes = set(first.tasks())
+    for module in ("similarity", "geometry", "stability", "no_such_use"):
+        path = project / "bin" / "ct4bench" / f"{module}.py"
+        text = path.read_text() if path.exists() else '"""Used by nothing."""\n'
+        path.write_text(text + f"\n# edited: {module}\n")
+        trace = nextflow(tmp_path, *arguments, project=project).trace()
+        names = trace["name"].str.split(" (", regex=False).str[0].str.split(":").str[-1]
+        ran = set(names[trace["status"] == "COMPLETED"])
+        users = scripts_that_import(module, project)
+        assert ran == {name for name in processes if SCRIPT_OF[name] in users}, module
