@@ -7,6 +7,7 @@ import pandas as pd
 
 from ct4bench.benchmark import RECONSTRUCTIONS, scanner_rank
 from ct4bench.errors import UserError
+from ct4bench.files import folders_of
 
 GRAMMAR = re.compile(
     r"(?P<scanner>\S.*?)\s+(?P<dose>\d+(?:\.\d+)?)\s*mGy\s+(?P<recon>\S+?)(?:\s*#\s*(?P<repetition>\d+))?"
@@ -78,8 +79,8 @@ def files_of_reference(files: pd.DataFrame, uid: str) -> pd.DataFrame:
 
 
 def choose_reference(series: pd.DataFrame, files: pd.DataFrame, text: str) -> pd.DataFrame:
-    """The chosen series and where its files lie: columns series_uid, root, folder, one row a folder, sorted."""
+    """The chosen series and where its files lie: columns series_uid, root, folder, a row for each of `folders_of`."""
     uid = find_reference(series, text)
-    places = files_of_reference(files, uid)[["root", "folder"]].drop_duplicates().sort_values(["root", "folder"])
+    places = pd.DataFrame(folders_of(files_of_reference(files, uid)), columns=["root", "folder"])
     places.insert(0, "series_uid", uid)
-    return places.reset_index(drop=True)
+    return places

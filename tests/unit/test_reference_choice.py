@@ -48,14 +48,15 @@ def test_an_empty_index_is_told():
 
 
 FILES = pd.DataFrame(
-    [("1.3", "ct", "r", "x"), ("1.3", "ct", "r", "x"), ("1.3", "seg", "r", "a/seg"), ("1.4", "ct", "r", "y")],
+    [("1.3", "ct", "r", "x"), ("1.3", "ct", "r", "x"), ("1.3", "seg", "r-2", "a/seg"), ("1.4", "ct", "r", "y")],
     columns=["series_uid", "role", "root", "folder"],
 )
 
 
-def test_folders_of_the_reference_are_listed_once():
+def test_folders_of_the_reference_are_listed_once_in_the_order_of_a_task():
     chosen = choose_reference(SERIES, FILES, "A1 10mGy FBP")
-    assert chosen.to_numpy().tolist() == [["1.3", "r", "a/seg"], ["1.3", "r", "x"]]
+    # By the texts root/folder, in which "-" comes before "/".
+    assert chosen.to_numpy().tolist() == [["1.3", "r-2", "a/seg"], ["1.3", "r", "x"]]
 
 
 def test_a_reference_without_segmentation_is_refused():

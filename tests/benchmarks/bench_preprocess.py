@@ -1,0 +1,78 @@
+"""A whole preprocess task from DICOM to the common grid against pydicom, SimpleITK and .nii.gz in a row."""
+
+import json
+import time
+
+import numpy as np
+import pydicom
+import SimpleITK as sitk
+from full_size import PEAK_MB, copy, in_own_process, mattes
+from known_motion import as_image, as_transform
+
+from ct4bench.geometry import worst_displacement_mm
+from ct4bench.reference import open_reference, save_reference
+from ct4bench.reference_preparation import build_reference
+from ct4bench.transforms import motion_of
+
+TASK = (
+    PEAK_MB
+    + """
+import json, sys, time
+import pandas as pd
+from pathlib import Path
+from ct4bench.preprocessing import register_chunk
+from ct4bench.reference import open_reference
+source, reference, output = Path(sys.argv[1]), open_reference(sys.argv[2]), Path(sys.argv[3])
+paths = sorted(source.rglob("*.dcm"))
+folders = sorted({path.parent for path in paths})
+names = {folder: f"f{number:03d}" for number, folder in enumerate(folders)}
+def files(uid):
+    return pd.DataFrame([(uid, "ct", "r", names[p.parent], p.name, p.stat().st_size, 0.0) for p in paths],
+        columns=["series_uid", "role", "root", "folder", "name", "size_bytes", "place_mm"])
+def task(*uids):
+    series = pd.DataFrame([(u, "A1", 10.0) for u in uids], columns=["series_uid", "scanner", "dose_mgy"])
+    start = time.process_time()
+    table = register_chunk(series, pd.concat([files(u) for u in uids]), folders, uids, reference, output)
+    return time.process_time() - start, table
+one = min(task("1.1")[0] for _ in range(3))
+four, table = task("1.1", "1.2", "1.3", "1.4")
+(output / "transforms.json").write_text(json.dumps(table.iloc[0].to_dict()))
+print((four - one) / 3, one, peak_mb())
+"""
+)
+
+
+def by_libraries(paths, grid, motion, path) -> None:
+    """Reading, resampling and writing as a careful user does, without the registration."""
+    datasets = sorted((pydicom.dcmread(p) for p in paths), key=lambda d: d.ImagePositionPatient[2])
+    array = np.stack([d.pixel_array * d.RescaleSlope + d.RescaleIntercept for d in datasets]).astype(np.int16)
+    like = as_image(np.zeros(grid.shape, np.uint8), grid)
+    out = sitk.Resample(as_image(array, grid), like, as_transform(motion), sitk.sitkLinear, -1024.0)
+    sitk.WriteImage(out, str(path), useCompression=True)
+
+
+def bench_preprocess(record, real_series, tmp_path):
+    # The moved copy is the reference and the real series' files are the input, so the truth is the motion back.
+    volume, grid, motion = copy(real_series, "m1")
+    back = motion.inverse()
+    labels = np.zeros(grid.shape, np.uint8)
+    for number in range(6):
+        place = np.rint(grid.to_index(motion(grid.to_lps([140 + 8 * number, 200, 150 + 30 * number])))).astype(int)
+        labels[tuple(slice(p - 4, p + 4) for p in place)] = number + 1
+    built = build_reference(volume, labels, grid)
+    save_reference(tmp_path / "reference", *built[:4], {"series_uid": "0.0", **built[4]})
+    in_own_process(TASK, real_series, tmp_path / "reference", tmp_path / "volumes")
+    cpu_s, first_s, peak = in_own_process(TASK, real_series, tmp_path / "reference", tmp_path / "volumes")
+    reference = open_reference(tmp_path / "reference")
+    row = json.loads((tmp_path / "volumes" / "transforms.json").read_text())
+    assert row["status"] == "registered"
+    error_mm = worst_displacement_mm(motion_of(row), back, reference.block.corners_mm)
+    _, registration_s = mattes(real_series, "m1")
+    start = time.process_time()
+    by_libraries(sorted(real_series.rglob("*.dcm")), grid, back, tmp_path / "out.nii.gz")
+    reference_s = registration_s + time.process_time() - start
+    print(f"\n{cpu_s:.2f} CPU s for each further series, {first_s:.2f} for a task of one, {error_mm:.4f} mm")
+    record("preprocess", "pydicom, SimpleITK Mattes and linear, .nii.gz", reference_s, cpu_s, error_mm, peak)
+    assert error_mm <= 0.01
+    assert cpu_s <= 1.5
+    assert peak <= 1300
