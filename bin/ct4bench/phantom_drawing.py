@@ -28,7 +28,7 @@ from ct4bench.volumes import SUFFIX, save_volume
 
 LOG = logging.getLogger(__name__)
 
-SLAB_MARGIN_MM = 20.0
+SLAB_MARGIN_MM = 16.0
 """What is drawn beyond a slab on each side: other scanners' grids are tilted against it, and filters reach out."""
 PRINT_SIGMA_MM = 0.30
 SHEET_SIGMA_MM = 0.25
