@@ -19,6 +19,7 @@ process DRAW_PHANTOM {
         --slab ${slab} \\
         ${like ? '--like like' : ''} \\
         --seed ${seed} \\
+        --threads ${task.cpus} \\
         --output phantom
     """
 

@@ -17,6 +17,7 @@ process EMBED_FEATURES {
         --features ${features} \\
         --extractor ${meta.extractor} \\
         --seed ${seed} \\
+        --threads ${task.cpus} \\
         --output embedding.parquet \\
         --quality embedding_quality.csv
     """

@@ -19,7 +19,8 @@ process MAKE_TABLES {
         'pairs.parquet': 'pairs', 'icc.csv': 'icc', 'icc_intervals.csv': 'intervals', 'repeatability.csv': 'repeatability',
         'predictions.parquet': 'predictions', 'embedding_quality.csv': 'embedding_quality',
     ]
-    def given = [evaluation].flatten().findAll { table -> options[table.name] }.collect { table -> "--${options[table.name]} ${table}" }
+    def names = [evaluation].flatten().collect { table -> table.toString().tokenize('/').last() }
+    def given = names.findAll { name -> options[name] }.collect { name -> "--${options[name]} evaluation/${name}" }
     """
     make_tables.py \\
         --series ${series} \\

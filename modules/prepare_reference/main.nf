@@ -22,6 +22,7 @@ process PREPARE_REFERENCE {
         --reference ${uid} \\
         ${spacing ? "--spacing ${spacing}" : ''} \\
         ${box_origin_mm ? "--box_origin_mm=${box_origin_mm}" : ''} \\
+        --threads ${task.cpus} \\
         --output reference
     """
 
