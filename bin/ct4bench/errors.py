@@ -44,6 +44,15 @@ def _age_s(called_s: float) -> float:
         return time.time() - called_s
 
 
+def _peak_rss_kb() -> int:
+    """Peak RSS of this process. getrusage() would count that of the process it was forked from."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0])
+    except (OSError, IndexError, ValueError):
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
 def usage(called_s: float) -> dict:
     """Cost of this process and its children (CPU and wall seconds, peak RSS in MB), and the versions it used."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -51,7 +60,7 @@ def usage(called_s: float) -> dict:
         "script": Path(sys.argv[0]).name,
         "cpu_s": round(own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime, 2),
         "wall_s": round(_age_s(called_s), 2),
-        "peak_rss_mb": round(max(own.ru_maxrss, children.ru_maxrss) / 1024, 1),
+        "peak_rss_mb": round(max(_peak_rss_kb(), children.ru_maxrss) / 1024, 1),
         "versions": _versions(),
     }
 
