@@ -29,4 +29,12 @@ workflow {
         ]
         BENCHMARK(params, run)
     }
+
+    // a task's own words, below the engine's
+    workflow.onComplete {
+        def said = (workflow.errorReport ?: '').readLines().find { line -> line.trim().startsWith('ERROR:') }
+        if (said) {
+            println("\nct4bench ${said.trim()}")
+        }
+    }
 }

@@ -19,7 +19,7 @@ def main(argv=None):
     parser.add_argument("--patches", required=True, help="table of the patches")
     parser.add_argument("--weights", help="weights of the encoder; seeded random ones where not given")
     parser.add_argument("--weights_sha256", help="hash that the file of weights must have")
-    parser.add_argument("--mode", choices=sorted(MODES), default="paper", help="decides the intensities where not given")
+    parser.add_argument("--mode", choices=sorted(MODES), default="paper", help="decides the intensities")
     parser.add_argument("--intensity", choices=("raw", "scaled"), help="HU, or -1000..1000 HU as 0..1")
     parser.add_argument("--layer", help="which output: 0 to 4 for swin_unetr (default 4)")
     parser.add_argument("--pooling", choices=("mean", "max"), help="over the places of that output (default mean)")

@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
-"""Choose the reference series, and tell in which folders its files lie."""
+"""Choose the reference series, tell in which folders its files lie, and see that the run can answer its questions."""
 
 import argparse
 
 from ct4bench.errors import run
+from ct4bench.feasibility import check_domains
 from ct4bench.files import FILE_COLUMNS
 from ct4bench.reference_choice import FORM, choose_reference
 from ct4bench.tables import read_table, write_table
 
-COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition"]
+COLUMNS = ["series_uid", "scanner", "maker", "dose_mgy", "recon", "repetition"]
 
 
 def main(argv=None):
@@ -17,9 +18,12 @@ def main(argv=None):
     parser.add_argument("--series", required=True, help="series.csv of the index")
     parser.add_argument("--files", required=True, help="files.parquet of the index")
     parser.add_argument("--reference", default="A1 10mGy IR", help=FORM)
+    parser.add_argument("--domain", default="scanner", help="the factor that will be left out and compared")
+    parser.add_argument("--feature_doses", default="10", help="doses in mGy whose series features are extracted from")
     parser.add_argument("--output", required=True, help="the choice, CSV")
     args = parser.parse_args(argv)
     series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_COLUMNS)
+    check_domains(series, args.domain, [float(dose) for dose in args.feature_doses.split(",")])
     write_table(choose_reference(series, files, args.reference), args.output)
 
 

@@ -36,7 +36,9 @@ workflow BENCHMARK {
             images.truth = SIMULATE.out.truth.first()
         }
         INDEX(settings, roots)
-        PREPROCESS(settings, roots, INDEX.out.index)
+        // the twin's slab lies in A1's full grid, whose first voxel is here
+        def boxed = settings.input ? settings : settings + [box_origin_mm: settings.box_origin_mm ?: '-174.658203125,-340.158203125,24']
+        PREPROCESS(boxed, roots, INDEX.out.index)
         // every evaluation has a method; `none` leaves the volumes as they are
         def volumes = PREPROCESS.out.volumes.map { meta, paths -> [meta + [method: 'none'], paths] }
         EXTRACT(settings, volumes, PREPROCESS.out.registered, PREPROCESS.out.patches)

@@ -4,6 +4,8 @@ process SELECT_REFERENCE {
     input:
     path index
     val reference      // text quoted for the shell
+    val domain
+    val feature_doses       // mGy, comma-separated
     val _code
 
     output:
@@ -16,6 +18,8 @@ process SELECT_REFERENCE {
         --series ${index}/series.csv \\
         --files ${index}/files.parquet \\
         --reference ${reference} \\
+        --domain ${domain} \\
+        --feature_doses ${feature_doses} \\
         --output reference.csv
     """
 

@@ -38,7 +38,7 @@ workflow PREPROCESS {
     def places = roots.map { folders -> [folders] }
     def prints = new java.util.concurrent.ConcurrentHashMap()
 
-    SELECT_REFERENCE(index, shellQuote(settings.reference), codeDigest('select_reference.py'))
+    SELECT_REFERENCE(index, shellQuote(settings.reference), settings.domain, settings.feature_doses, codeDigest('select_reference.py'))
     def chosen = SELECT_REFERENCE.out.choice
         .splitCsv(header: true)
         .toList()
