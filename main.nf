@@ -31,8 +31,9 @@ workflow {
     }
 
     // a task's own words, below the engine's
+    def outcome = workflow
     workflow.onComplete {
-        def said = (workflow.errorReport ?: '').readLines().find { line -> line.trim().startsWith('ERROR:') }
+        def said = (outcome.errorReport ?: '').readLines().find { line -> line.trim().startsWith('ERROR:') }
         if (said) {
             println("\nct4bench ${said.trim()}")
         }

@@ -27,8 +27,9 @@ class Run:
         return Counter(name.split(" (")[0].split(":")[-1] for name in trace["name"])
 
     def trace(self) -> pd.DataFrame:
-        """The trace as a table."""
-        return pd.read_csv(self.outdir / "pipeline_info" / "trace.txt", sep="\t")
+        """The newest trace as a table."""
+        newest = max((self.outdir / "pipeline_info").glob("trace_*.txt"))
+        return pd.read_csv(newest, sep="\t")
 
     def published(self) -> list[str]:
         """Files of the results, without those about the run."""

@@ -42,6 +42,7 @@ workflow PREPROCESS {
     def chosen = SELECT_REFERENCE.out.choice
         .splitCsv(header: true)
         .toList()
+        .filter { rows -> !rows.isEmpty() }
         .map { rows -> [rows] }
         .combine(places)
         .map { rows, own_roots ->

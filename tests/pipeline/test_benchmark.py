@@ -1,0 +1,210 @@
+"""The whole benchmark on a small twin: the contract of outputs, and its numbers recomputed from the published files."""
+
+import hashlib
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+import SimpleITK as sitk
+from sklearn.metrics import accuracy_score, balanced_accuracy_score
+
+from ct4bench.benchmark import FEATURE_KEY, ROIS, ROW_KEY
+from ct4bench.geometry import Rigid
+
+pytestmark = pytest.mark.pipeline
+
+SCANNERS = ["A1", "B1", "C1", "E2"]
+EXTRACTORS = {"radiomics": 93, "shallow_cnn": 256, "swin_unetr": 768}
+COLUMNS = {
+    "index/series.csv": "series_uid seg_series_uid scan_id scanner maker manufacturer_header model dose_mgy recon "
+    "repetition n_slices rows columns spacing_row_mm spacing_col_mm slice_increment_mm slice_thickness_mm fov_mm kvp "
+    "exposure_mas ctdivol_mgy pitch rotation_time_s collimation_mm kernel scan_options path",
+    "index/quarantine.csv": "path series_uid reason detail",
+    "index/patches.csv": "roi tissue patch x_mm y_mm z_mm slice row column share_inside",
+    "registration/transforms.csv": "series_uid translation_x_mm rotation_x_deg similarity_before similarity_after "
+    "lost_noise_variance status",
+    "none/pairs.parquet": "series_uid_a series_uid_b scanner_a scanner_b table variant pair_index is_self_pair "
+    "n_voxels rmse_hu psnr_db ssim",
+    "none/icc.csv": "extractor feature feature_class form domain stratum n_targets n_raters icc icc_clipped ci_low "
+    "ci_high ms_targets ms_raters ms_error",
+    "none/splits.csv": "scheme n_train fold unit unit_kind role",
+    "none/predictions.parquet": "task extractor classifier variant scheme n_train fold series_uid roi patch scan_id "
+    "scanner target predicted prob_cyst prob_hemangioma prob_metastasis prob_normal",
+    "none/embedding.parquet": "figure extractor series_uid roi patch umap_1 umap_2",
+    "truth.csv": "series_uid scan_id scanner",
+}
+TABLES = (
+    "table1_acquisition", "table2_series_counts", "table3_rmse_hu", "table4_psnr_db", "table5_ssim", "table6_dose",
+    "table7_stability_classification",
+)  # fmt: skip
+
+
+def read(run, name) -> pd.DataFrame:
+    path = run.outdir / name
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
+
+
+@pytest.mark.parametrize("name", COLUMNS)
+def test_contract_of_columns(small_run, name):
+    frame = read(small_run, name)
+    assert set(COLUMNS[name].split()) <= set(frame.columns)
+    assert len(frame) or name == "index/quarantine.csv"
+
+
+def test_contract_of_files(small_run):
+    there = set(small_run.published())
+    expected = {f"none/tables/{name}.csv" for name in TABLES} | {"report.html"}
+    expected |= {f"none/figures/figure{n}.{kind}" for n in range(2, 7) for kind in ("png", "svg")}
+    expected |= {f"none/features/{name}.{kind}" for name in EXTRACTORS for kind in ("parquet", "json")}
+    assert expected <= there
+    about = {path.name.split("_20")[0] for path in (small_run.outdir / "pipeline_info").iterdir()}
+    assert about == {"trace", "timeline", "dag", "run.json", "complete.json"}
+
+
+def test_complete_mark_has_the_digest_of_every_file(small_run):
+    mark = json.loads((small_run.outdir / "pipeline_info" / "complete.json").read_text())
+    marked = {entry["path"]: entry["sha256"] for entry in mark["files"]}
+    for name in small_run.published():
+        if not name.startswith(("dicom/", "none/volumes/")):
+            assert marked[name] == hashlib.sha256((small_run.outdir / name).read_bytes()).hexdigest(), name
+
+
+def test_every_series_is_registered_to_its_true_pose(small_run):
+    transforms, truth = (
+        read(small_run, name).set_index("series_uid") for name in ("registration/transforms.csv", "truth.csv")
+    )
+    assert set(transforms.index) == set(truth.index)
+    assert transforms["status"].value_counts().to_dict() == {"registered": 11, "reference": 1}
+
+    def motion(row):
+        return Rigid(*(tuple(row[f"{k}_{a}_{u}"] for a in "xyz")
+                       for k, u in (("rotation", "deg"), ("translation", "mm"), ("centre", "mm"))))  # fmt: skip
+
+    reference = motion(truth.loc[transforms.index[transforms["status"] == "reference"][0]])
+    block = np.array([[x, y, z] for x in (-133, 131) for y in (-258, -69) for z in (134, 233)], float)
+    errors = {}
+    for uid, row in transforms.iterrows():
+        found, true = motion(row), motion(truth.loc[uid]).after(reference.inverse())
+        errors[uid] = np.linalg.norm(found(block) - true(block), axis=1).max()
+    assert np.median(list(errors.values())) <= 0.1
+    assert max(errors.values()) <= 0.3
+
+
+def test_features_have_a_row_for_every_patch(small_run):
+    keys = None
+    for name, count in EXTRACTORS.items():
+        table = read(small_run, f"none/features/{name}.parquet")
+        assert list(table.columns[: len(FEATURE_KEY)]) == FEATURE_KEY
+        assert table.shape == (4 * 2 * len(ROIS) * 10, len(FEATURE_KEY) + count)
+        assert (table.dtypes.iloc[len(FEATURE_KEY) :] == "float64").all()
+        assert not table.duplicated(ROW_KEY).any()
+        assert keys is None or table[FEATURE_KEY].equals(keys)
+        keys = table[FEATURE_KEY]
+    notes = {name: json.loads((small_run.outdir / f"none/features/{name}.json").read_text()) for name in EXTRACTORS}
+    assert notes["swin_unetr"]["weights"]["status"] == "random"
+    assert all(note["verified"] > 0 for note in notes.values())
+
+
+def test_table_3_follows_from_the_pairs(small_run):
+    pairs, table = read(small_run, "none/pairs.parquet"), read(small_run, "none/tables/table3_rmse_hu.csv")
+    filled = table.dropna(subset=["rmse_hu_mean"])
+    assert len(filled) == 10
+    for cell in filled.itertuples():
+        rows = pairs[(pairs["table"] == "tables3to5") & (pairs["variant"] == cell.variant) & ~pairs["is_self_pair"]]
+        rows = rows[(rows["scanner_a"] == cell.scanner_col) & (rows["scanner_b"] == cell.scanner_row)]
+        assert len(rows) == cell.n_pairs
+        assert cell.rmse_hu_mean == pytest.approx(rows["rmse_hu"].mean(), rel=1e-12)
+
+
+def test_psnr_follows_from_rmse(small_run):
+    pairs = read(small_run, "none/pairs.parquet")
+    pairs = pairs[~pairs["is_self_pair"]]
+    assert np.allclose(pairs["psnr_db"], 20 * np.log10(2000 / pairs["rmse_hu"]), atol=1e-9)
+    assert pairs["ssim"].between(0, 1).all()
+
+
+def test_accuracies_follow_from_the_predictions(small_run):
+    predictions = read(small_run, "none/predictions.parquet")
+    table = read(small_run, "none/tables/table7_stability_classification.csv").set_index("extractor")
+    n_trainings = predictions.groupby(["extractor", "scheme", "n_train", "fold"]).ngroups
+    assert n_trainings == 3 * (4 * 3 + 10 * 9)
+    for extractor in EXTRACTORS:
+        for scheme, n_train, column in (("loso", 1, "loso_1_scanner"), ("loso", 3, "loso_3_scanners"),
+                                        ("kfold", 9, "tenfold_4_scanners")):  # fmt: skip
+            rows = predictions[(predictions["extractor"] == extractor) & (predictions["scheme"] == scheme)]
+            folds = rows[rows["n_train"] == n_train].groupby("fold")
+            accuracies = [accuracy_score(fold["target"], fold["predicted"]) for _, fold in folds]
+            balanced = [balanced_accuracy_score(fold["target"], fold["predicted"]) for _, fold in folds]
+            assert table.loc[extractor, f"{column}_acc_mean"] == pytest.approx(np.mean(accuracies))
+            assert table.loc[extractor, f"{column}_acc_std"] == pytest.approx(np.std(accuracies, ddof=1))
+            assert table.loc[extractor, f"{column}_balanced_mean"] == pytest.approx(np.mean(balanced))
+
+
+def test_no_row_of_the_left_out_scanner_is_trained_on(small_run):
+    predictions = read(small_run, "none/predictions.parquet")
+    loso = predictions[predictions["scheme"] == "loso"]
+    assert (loso["scanner"] == loso["fold"]).all()
+    splits = read(small_run, "none/splits.csv")
+    training = splits[(splits["scheme"] == "loso") & (splits["role"] == "train")]
+    assert (training["unit"] != training["fold"]).all()
+
+
+def test_mean_icc_follows_from_icc(small_run):
+    icc = read(small_run, "none/icc.csv")
+    table = read(small_run, "none/tables/table7_stability_classification.csv").set_index("extractor")
+    rows = icc[(icc["form"] == "ICC(3,1)") & (icc["stratum"] == "all")]
+    for extractor, own in rows.groupby("extractor"):
+        assert table.loc[extractor, "icc_mean"] == pytest.approx(own["icc_clipped"].mean())
+        assert np.allclose(own["icc_clipped"], own["icc"].clip(0, 1))
+        # Eq. 4: between targets and residual, for i scanners
+        i = own["n_raters"]
+        again = (own["ms_targets"] - own["ms_error"]) / (own["ms_targets"] + (i - 1) * own["ms_error"])
+        assert np.allclose(own["icc"], again)
+
+
+def test_volumes_lie_on_the_common_grid(small_run):
+    series = read(small_run, "index/series.csv")
+    paths = {path.name.removesuffix(".nii.gz"): path for path in (small_run.outdir / "none/volumes").glob("*.nii.gz")}
+    assert set(paths) == set(series["series_uid"])
+    images = [sitk.ReadImage(str(path)) for path in paths.values()]
+    assert {image.GetPixelID() for image in images} == {sitk.sitkInt16}
+    assert (
+        len({(image.GetSize(), image.GetSpacing(), image.GetOrigin(), image.GetDirection()) for image in images}) == 1
+    )
+    patch = read(small_run, "index/patches.csv").iloc[0]
+    index = images[0].TransformPhysicalPointToIndex((patch["x_mm"], patch["y_mm"], patch["z_mm"]))
+    assert index == (patch["column"], patch["row"], patch["slice"])
+
+
+def test_the_report_says_what_it_is_made_of(small_run):
+    page = (small_run.outdir / "report.html").read_text()
+    for words in ("synthetic", "random weights", "mode paper", "Table 7", "Figure 6"):
+        assert words in page
+    assert not re.findall(r"""(?:src|href)=["']https?://[^"']+\.(?:js|css|png|svg)""", page)
+
+
+def test_a_second_run_repeats_every_table(nextflow, small_run, tmp_path):
+    again = nextflow(tmp_path, "-profile", "test", NXF_SYNTAX_PARSER="v2")
+    assert again.status == 0, again.text
+    names = [name for name in again.published() if name != "report.html"]
+    assert len(names) > 50
+    different = [name for name in names if (again.outdir / name).read_bytes() != (small_run.outdir / name).read_bytes()]
+    assert different == []
+
+
+def test_resume_does_nothing_twice(nextflow, small_run):
+    again = nextflow(
+        small_run.launch, "-profile", "test", "--publish_dicom", "true", "--publish_volumes", "true", "-resume"
+    )
+    assert again.status == 0, again.text
+    assert set(again.trace()["status"]) == {"CACHED"}
+
+
+def test_an_earlier_run_is_not_overwritten(nextflow, small_run):
+    before = (small_run.outdir / "pipeline_info" / "complete.json").read_bytes()
+    again = nextflow(small_run.launch, "-profile", "test", "--seed", "1")
+    assert again.status != 0
+    assert "holds the results of an earlier run" in again.text
+    assert (small_run.outdir / "pipeline_info" / "complete.json").read_bytes() == before
