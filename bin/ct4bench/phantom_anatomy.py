@@ -169,9 +169,10 @@ def region_fillings() -> tuple[Filling, ...]:
 
 
 LIVER, VESSEL, VEIN = Ink(87.0, 12.5, 0.35), Ink(105.0, 11.0), Ink(100.0, 11.0)
-STOMACH, KIDNEY, SPLEEN = Ink(40.0, 11.0), Ink(97.0, 16.0, 0.6), Ink(86.0, 9.0)
-CANAL, MARROW, SMALL_LESION = Ink(8.0, 12.0), Ink(94.0, 22.0, 0.7), Ink(14.0, 15.0, 0.5)
-LUNG_LOBE = Ink(16.0, 11.0)
+STOMACH, SPLEEN = Ink(40.0, 11.0), Ink(86.0, 9.0)
+KIDNEY, KIDNEY_EDGE, KIDNEY_SINUS = Ink(95.0, 15.0, 0.5), Ink(30.0, 15.0), Ink(25.0, 15.0)
+CANAL, MARROW, RIM, SMALL_LESION = Ink(8.0, 12.0), Ink(86.0, 22.0, 0.7), Ink(215.0, 26.0), Ink(14.0, 15.0, 0.5)
+LUNG_LOBE, LOOSE_FAT, CHEST_WALL = Ink(12.0, 15.0, 0.7), Ink(-45.0, 22.0, 0.8), Ink(-12.0, 20.0, 0.7)
 
 SPINAL_CANAL = (
     *_tube((116, 333, 262), (140, 350, 260), 7.4, CANAL, 0.7),
@@ -191,6 +192,45 @@ LIVER_VESSELS = (
     *_tube((136, 216, 218), (150, 216, 232), 3.2, VEIN),
 )
 
+SPINE_TILT_DEG = -21.0
+"""The lumbar spine leans: each slice shows it 0.38 mm further back than the one before."""
+
+
+def _bone(centre, semi_axes, rim_mm: float, ink: Ink) -> tuple[Filling, ...]:
+    """A piece of the spine, leaning: bright rim, marrow."""
+    return tuple(
+        Filling(_solid(centre, tuple(a - less for a in semi_axes), 0.0, SPINE_TILT_DEG), part, 0.5)
+        for less, part in ((0.0, RIM), (rim_mm, ink))
+    )
+
+
+def _kidney(centre, semi_axes, rotation_z: float, sinus) -> tuple[Filling, ...]:
+    """A kidney with a seam of fat round it and its sinus at a place (slice, row, column)."""
+    body = _solid(centre, semi_axes, rotation_z)
+    return (
+        Filling(grown(body, 1.2), KIDNEY_EDGE, 0.5),
+        Filling(body, KIDNEY, 0.9),
+        Filling(_solid(sinus, (3.0, 7.0, 7.0), rotation_z), KIDNEY_SINUS, 1.0),
+    )
+
+
+SMALL_LESIONS = (
+    Filling(_solid((140, 185, 254), (7.4, 7.0, 8.5)), SMALL_LESION, 0.9),
+    Filling(_solid((185.5, 174, 184), (7.6, 6.4, 5.5)), SMALL_LESION, 0.7),
+    Filling(_solid((162.5, 339, 112), (4.2, 3.8, 4.0)), SMALL_LESION, 0.7),
+)
+
+BASES = {
+    "liver": (),
+    "thorax": (
+        Filling(_solid((205, 350, 253), (80, 40, 22)), LOOSE_FAT, 4.0),
+        Filling(_solid((205, 285, 253), (26, 40, 22)), LOOSE_FAT, 4.0),
+        *(Filling(_solid((292, 285, column), (16, 80, 52)), CHEST_WALL, 2.5) for column in (70, 437)),
+        *(Filling(_solid((316, 396, column), (52, 16, 24)), CHEST_WALL, 2.5) for column in (140, 367)),
+    ),
+}
+"""What lies in the paper under the layers: fat and muscle too faint for an outline."""
+
 STYLES = {
     "liver": {
         "soft": LayerStyle(
@@ -199,6 +239,7 @@ STYLES = {
                 Filling(_solid((150, 245, 372), (29, 33, 46), -12), STOMACH, 4.0),
                 Filling(_solid((128, 225, 378), (26, 34, 20), -20), STOMACH, 4.0),
                 Filling(_solid((124, 250, 290), (45, 24, 18)), Ink(72.0, 12.0), 5.0),
+                *SMALL_LESIONS,
                 *SPINAL_CANAL,
             ),
         ),
@@ -206,32 +247,35 @@ STYLES = {
             LIVER, 1.0,
             (
                 Filling(_solid((157, 330, 395), (50, 62, 60), 10), SPLEEN, 3.0),
-                Filling(_solid((133, 335, 337), (24, 30, 22), 15), KIDNEY, 1.5),
-                Filling(_solid((131, 335, 182), (26, 30, 22), -35), KIDNEY, 1.5),
-                Filling(_solid((157, 320, 258), (24, 25, 200)), MARROW, 1.5),
-                Filling(_solid((158, 320, 259), (24, 25, 9)), Ink(132.0, 24.0, 0.7), 3.0),
+                *_kidney((131, 334, 336), (19, 26, 22), -10, (128, 322, 340)),
+                *_kidney((131, 338, 180), (17, 27, 22), 38, (124, 325, 186)),
+                *_bone((157, 319, 260), (19.5, 18.2, 400), 2.3, MARROW),
+                *_bone((157, 319, 261), (23.5, 15.8, 11), 2.3, Ink(132.0, 24.0, 0.7)),
+                *_bone((123, 303, 260), (23.5, 19.0, 11), 2.3, Ink(75.0, 22.0, 0.7)),
                 *SPINAL_CANAL,
                 *_tube((116, 247, 282), (166, 274, 285), 9.6, Ink(119.0, 11.0)),
                 *_tube((173, 277, 283), (204, 289, 277), 9.8, Ink(95.0, 11.0)),
                 *_tube((120, 255, 222), (160, 262, 232), 8.0, Ink(94.0, 11.0), 2.0),
                 *LIVER_VESSELS,
                 Filling(_solid((170, 185, 265), (38, 26, 30)), Ink(92.0, 12.0), 8.0),
-                Filling(_solid((140, 185, 254), (7.4, 7.0, 8.5)), SMALL_LESION, 0.9),
-                Filling(_solid((185.5, 174, 184), (7.6, 6.4, 5.5)), SMALL_LESION, 0.7),
-                Filling(_solid((162.5, 339, 112), (4.2, 3.8, 4.0)), SMALL_LESION, 0.7),
+                *SMALL_LESIONS,
                 *region_fillings(),
             ),
         ),
-        "bone": LayerStyle(Ink(240.0, 26.0, 0.5), 0.45),
-        "cortex": LayerStyle(Ink(600.0, 26.0, 0.5), 0.45),
+        "bone": LayerStyle(
+            Ink(240.0, 26.0, 0.5), 0.45, (Filling(_solid((157, 345, 259), (36, 42, 400)), Ink(205.0, 26.0, 0.5), 1.0),)
+        ),
+        "cortex": LayerStyle(
+            Ink(600.0, 26.0, 0.5), 0.45, (Filling(_solid((157, 345, 259), (36, 42, 400)), Ink(390.0, 26.0, 0.5), 1.0),)
+        ),
     },
     "thorax": {
         "soft": LayerStyle(
             Ink(34.0, 12.0), 0.5,
             (
-                Filling(_solid((196, 290, 253), (160, 160, 18)), Ink(60.0, 12.0), 6.0),
-                Filling(_solid((250, 305, 128), (46, 48, 52)), LUNG_LOBE, 8.0),
-                Filling(_solid((250, 305, 379), (46, 48, 52)), LUNG_LOBE, 8.0),
+                Filling(_solid((196, 290, 253), (170, 170, 38)), Ink(56.0, 12.0), 8.0),
+                Filling(_solid((268, 305, 128), (46, 48, 30)), LUNG_LOBE, 7.0),
+                Filling(_solid((268, 305, 379), (46, 48, 30)), LUNG_LOBE, 7.0),
                 Filling(_solid((322, 345, 253), (150, 60, 26)), Ink(8.0, 12.0), 6.0),
                 Filling(_solid((258, 362, 253), (8, 8, 200)), CANAL, 1.5),
             ),

@@ -5,6 +5,7 @@ Sizes, HU and positions were measured on a public CT series of the phantom (DOI 
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,17 @@ from numba import njit
 from scipy.special import erf
 
 from ct4bench.geometry import Grid
-from ct4bench.phantom import A1_GRID, AIR_HU, BLOCK, PAPER_HU, REGIONS, Ellipsoid, write_phantom_json
-from ct4bench.phantom_anatomy import COLUMNS, ROWS, STYLES, Ink, composite, grown, layers
+from ct4bench.phantom import (
+    A1_GRID,
+    AIR_HU,
+    BLOCK,
+    FIRST_VOXEL_MM,
+    PAPER_HU,
+    REGIONS,
+    Ellipsoid,
+    write_phantom_json,
+)
+from ct4bench.phantom_anatomy import BASES, COLUMNS, ROWS, STYLES, Ink, composite, grown, layers
 from ct4bench.phantom_texture import (
     FINE_MM,
     coarse_field,
@@ -79,8 +89,6 @@ def _step(distance_mm: np.ndarray, sigma_mm: float = PRINT_SIGMA_MM) -> np.ndarr
 @njit(cache=True, error_model="numpy", nogil=True)
 def _paint_solid(planes, origin_y, origin_x, step, z, centre, form, reach, sigma, ink):
     """Blend the values `ink` into `planes` (values, rows, columns) where the plane at `z` meets an ellipsoid."""
-    if abs(z - centre[2]) > reach[2] + 5 * sigma:
-        return
     _, ny, nx = planes.shape
     j0 = max(0, int((centre[1] - reach[1] - 5 * sigma - origin_y) / step))
     j1 = min(ny, int((centre[1] + reach[1] + 5 * sigma - origin_y) / step) + 2)
@@ -138,12 +146,17 @@ class Plane:
         self.values[0] += (np.float32(hu) - self.values[0]) * share
 
 
+@lru_cache(maxsize=1024)
+def _shape_of(solid: Ellipsoid) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return solid.centre_mm, solid.form, solid.reach_mm()
+
+
 def blend(planes: np.ndarray, origin_mm, solid: Ellipsoid, ink: np.ndarray, soft_mm: float) -> None:
     """Blend one value into each of `planes` (values, rows, columns) inside of a solid; `origin_mm` is (x, y, z)."""
     x0, y0, z = origin_mm
-    _paint_solid(
-        planes, y0, x0, FINE_MM, z, solid.centre_mm, solid.form, solid.reach_mm(), soft_mm, np.asarray(ink, np.float32)
-    )
+    centre, form, reach = _shape_of(solid)
+    if abs(z - centre[2]) <= reach[2] + 5 * soft_mm:
+        _paint_solid(planes, y0, x0, FINE_MM, z, centre, form, reach, soft_mm, np.asarray(ink, np.float32))
 
 
 class TestPatterns:
@@ -202,6 +215,8 @@ def anatomy(grid: Grid, number: int, part: str) -> np.ndarray:
         plane.solid(BODY, FAT_INK, 3.0)
         for semi_x_mm, semi_y_mm, hu in SKIN_RINGS:
             plane.ring(semi_x_mm, semi_y_mm, hu)
+    for filling in BASES[part]:
+        plane.solid(filling.solid, filling.ink, filling.soft_mm)
     corner = A1_GRID.to_index([plane.x0, plane.y0, plane.z])
     step = FINE_MM / A1_GRID.spacing_mm[1]
     for name, layer in layers(part).items():
@@ -232,7 +247,7 @@ class Drawing:
         self.seed = seed
         self.patterns = TestPatterns(grid)
         self.bands, self.coarse = sheet_bands(seed), coarse_field(seed)
-        self.corrections = region_corrections(seed)
+        self.corrections = region_corrections(seed, grid)
         low, high = BLOCK.low_mm, BLOCK.high_mm
         across = _step(self.patterns.x - low[0], 0.4) - _step(self.patterns.x - high[0], 0.4)
         self.block_share = across * (
@@ -309,6 +324,7 @@ def draw_phantom(slab: tuple[slice, slice, slice] | None, seed: int, folder: Pat
         "origin": "drawn",
         "seed": seed,
         "slab": None if slab_grid is None else slab_grid.to_dict(),
+        "box_origin_mm": list(FIRST_VOXEL_MM),
         "sigma_plane_mm": PRINT_SIGMA_MM,
         "sigma_slice_mm": SHEET_SIGMA_MM,
     }

@@ -103,8 +103,12 @@ def split(texture_sd_hu: float, coarse_share: float) -> tuple[float, float]:
     return texture_sd_hu * (1 - coarse_share**2) ** 0.5, texture_sd_hu * coarse_share
 
 
-def region_corrections(seed: int) -> dict[str, tuple[float, float]]:
-    """Factor on the texture and shift in HU by region, for a mean of zero and the region's SD as A1's FBP shows it."""
+def region_corrections(seed: int, grid: Grid) -> dict[str, tuple[float, float]]:
+    """Factor on the texture and shift in HU by region, for a mean of zero and the region's SD as A1's FBP shows it.
+
+    Regions that `grid`, a part of the whole fine grid, does not meet are left out.
+    """
+    first, last = grid.corners_mm().min(axis=0), grid.corners_mm().max(axis=0)
     whole = whole_grid()
     field = coarse_field(seed)
     sigma = np.array([SCAN_SIGMA_MM[1], SCAN_SIGMA_MM[0], SCAN_SIGMA_MM[0]]) / FINE_MM
@@ -113,6 +117,8 @@ def region_corrections(seed: int) -> dict[str, tuple[float, float]]:
         region = REGIONS[name]
         solid = region.solid
         reach, centre = solid.reach_mm() + 4.0, solid.centre_mm
+        if np.any(centre + reach < first) or np.any(centre - reach > last):
+            continue
         low = np.floor((centre - reach - whole.origin_mm) / FINE_MM).astype(int)
         high = np.ceil((centre + reach - whole.origin_mm) / FINE_MM).astype(int)
         window = (slice(low[1], high[1]), slice(low[0], high[0]))
