@@ -16,6 +16,8 @@ from ct4bench.geometry import Grid, euler_zyx_matrix
 from ct4bench.volumes import Volume, open_volume
 
 FIRST_VOXEL_MM = (-174.658203125, -340.158203125, 24.0)
+"""LPS place of the first voxel of A1's full grid: what boxes given in voxels of the full grid count from, also where
+the series are a slab (`box_origin_mm` in phantom.json)."""
 SPACING_MM = (1.0, 0.68359375, 0.68359375)
 SHAPE = (343, 512, 512)
 AIR_HU = -996.0

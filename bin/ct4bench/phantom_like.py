@@ -22,7 +22,7 @@ from ct4bench.dicom import DicomError, read_series
 from ct4bench.dicom_tree import read_tree
 from ct4bench.errors import UserError
 from ct4bench.geometry import Grid
-from ct4bench.phantom import A1_GRID, AIR_HU, BLOCK, REGIONS, write_phantom_json
+from ct4bench.phantom import A1_GRID, AIR_HU, BLOCK, FIRST_VOXEL_MM, REGIONS, write_phantom_json
 from ct4bench.scanner_models import TEXTURE_SD_HU
 from ct4bench.volumes import SUFFIX, save_volume
 
@@ -242,6 +242,7 @@ def phantom_from_series(
         "origin": uid,
         "seed": seed,
         "slab": None if slab_grid is None else slab_grid.to_dict(),
+        "box_origin_mm": list(FIRST_VOXEL_MM),
         "sigma_plane_mm": SIGMA_PLANE_MM,
         "sigma_slice_mm": SIGMA_SLICE_MM,
         "left_sd_hu": round(left, 4),

@@ -26,6 +26,7 @@ from ct4bench.twin import (
     WhiteField,
     blur_filter,
     blurred,
+    full_grid,
     image_slices,
     noise_along_z,
     noise_filter,
@@ -124,6 +125,8 @@ def _truth_row(scan: Scan, name: SeriesName, planned: PlannedScan, recon: str, s
         row[f"rotation_{axis}_deg"] = value
     for axis, value in zip("xyz", motion.centre_mm, strict=True):
         row[f"centre_{axis}_mm"] = value
+    for axis, value in zip("xyz", full_grid(scanner).origin_mm, strict=True):
+        row[f"box_origin_{axis}_mm"] = round(float(value), 9)
     row |= {
         "noise_sd_hu": round(quantum, 6),
         "slope": scanner.slope,
