@@ -6,6 +6,7 @@ with its own values put in; so a file costs what its pixels cost.
 
 import hashlib
 import io
+import logging
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -266,6 +267,8 @@ class CtSeriesWriter:
         import jpeg_ls
         import openjpeg
 
+        # It tells of every tile that it encodes.
+        logging.getLogger("openjpeg").setLevel(logging.WARNING)
         encode = jpeg_ls.encode_pixel_data if self.syntax == JPEG_LS else openjpeg.encode_pixel_data
         return bytes(
             encode(

@@ -329,7 +329,7 @@ def _add_board(scan: Scan, block: Grid, back: Rigid, out: np.ndarray) -> None:
     sides = [
         _edge_table(BLOCK.low_mm[a], BLOCK.high_mm[a], along if a == 2 else plane, low[a], lengths[a]) for a in range(3)
     ]
-    bottom = BLOCK.high_mm[1]
+    bottom = BLOCK.high_mm[1] + scanner.couch.gap_mm
     board_y = _edge_table(bottom, bottom + scanner.couch.board_mm, plane, low[1], lengths[1])
     # The board goes on beyond the block's first slices and ends with its last.
     board_z = _edge_table(-1e6, BLOCK.high_mm[2], along, low[2], lengths[2])
