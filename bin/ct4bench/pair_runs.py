@@ -1,8 +1,9 @@
 """Computing a plan of pairs on registered volumes within a bound of memory.
 
-Volumes are worked through in slabs of slices: a slab of every volume of the batch is read, with its local moments,
-then every pair adds its sums of that slab. The slices that the next slab's windows reach back to are kept, so each
-voxel is read once however many pairs its volume has, and memory depends on the slab, not on the volume.
+Volumes are worked through in slabs of rows: a slab of every volume of the batch is read, with its local moments, then
+every pair adds its sums of that slab. The rows that the next slab's windows reach back to are kept, so each voxel is
+read once however many pairs its volume has, and memory depends on the slab, not on the volume. A pair filters its
+products along rows and columns first, then along slices, all of which a slab has: thin slabs cost it little.
 """
 
 import json
@@ -36,12 +37,12 @@ PAIR_COLUMNS = [
     "n_voxels", "rmse_hu", "psnr_db", "ssim", "psnr_max_db", "ssim_global", "region", "shrink",
 ]  # fmt: skip
 
-SLAB_BYTES = 0.8e9
-"""What the slabs of all volumes of a batch may take. Each slab filters ten slices of products that the one before
-filtered too, so thin slabs cost time."""
-FEWEST_SLICES = 12
-BATCH_SIDE = 20
-"""Where a task's volumes do not fit in slabs of `FEWEST_SLICES`, pairs are computed in tiles of this many volumes."""
+SLAB_BYTES = 1.0e9
+"""What the slabs of all volumes of a batch may take."""
+FEWEST_ROWS = 12
+BATCH_SIDE = 28
+"""Where a task's volumes do not fit in slabs of `FEWEST_ROWS`, pairs are computed in tiles of up to so many volumes on
+either side. Wider tiles read volumes less often, thinner slabs multiply the rows of products that two slabs share."""
 
 
 @dataclass(frozen=True)
@@ -116,66 +117,72 @@ def make_region(name: str, factor: int, reference: Path) -> Region:
     return Region.of_mask(tuple(box), factor, (block[tuple(box)] > 0).astype(np.uint8))
 
 
-def slab_slices(n_volumes: int, region: Region) -> int:
-    """Slices of a slab such that `n_volumes` of them fit in `SLAB_BYTES`."""
-    plane = region.inside.shape[1] * region.inside.shape[2]
+def slab_rows(n_volumes: int, region: Region) -> int:
+    """Rows of a slab such that `n_volumes` of them fit in `SLAB_BYTES`."""
+    row = region.inside.shape[0] * region.inside.shape[2]
     voxel = 2 if region.shrink == 1 else 4
-    return int((SLAB_BYTES / (n_volumes * plane) - 2 * REACH * voxel) / (voxel + 8))
+    return int((SLAB_BYTES / (n_volumes * row) - 2 * REACH * voxel) / (voxel + 8))
+
+
+def _even(n: int, most: int) -> list[tuple[int, int]]:
+    """Parts (start, stop) of 0 to n of nearly equal size, none greater than `most`."""
+    n_parts = -(-n // max(1, most))
+    edges = [i * n // n_parts for i in range(n_parts + 1)]
+    return list(zip(edges[:-1], edges[1:], strict=True))
 
 
 def batches(pairs: list[tuple[str, str]], region: Region) -> list[list[tuple[str, str]]]:
     """The pairs in groups of volumes that fit in memory together."""
     n_volumes = len({uid for pair in pairs for uid in pair})
-    depth = min(FEWEST_SLICES, region.inside.shape[0])
-    if slab_slices(n_volumes, region) >= depth:
+    depth = min(FEWEST_ROWS, region.inside.shape[1])
+    if slab_rows(n_volumes, region) >= depth:
         return [pairs]
-    places = [{uid: i for i, uid in enumerate(dict.fromkeys(p[side] for p in pairs))} for side in (0, 1)]
+    sides = [list(dict.fromkeys(pair[side] for pair in pairs)) for side in (0, 1)]
+    # Where the sides share volumes, one division serves both: pairs within a tile need no more than that tile.
+    lists = sides if set(sides[0]).isdisjoint(sides[1]) else [list(dict.fromkeys([*sides[0], *sides[1]]))]
+    tiles = [uids[slice(*part)] for uids in lists for part in _even(len(uids), BATCH_SIDE)]
+    tile_of = {uid: number for number, uids in enumerate(tiles) for uid in uids}
     groups: dict[tuple[int, int], list[tuple[str, str]]] = {}
-    for pair in pairs:
-        tile = tuple(places[side][pair[side]] // BATCH_SIDE for side in (0, 1))
-        groups.setdefault(tile, []).append(pair)
-    return [groups[tile] for tile in sorted(groups)]
-
-
-def _even(n_slices: int, deepest: int) -> list[tuple[int, int]]:
-    """Slabs (start, stop) of nearly equal depth, none deeper than `deepest`."""
-    n_slabs = -(-n_slices // max(1, deepest))
-    edges = [i * n_slices // n_slabs for i in range(n_slabs + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    for a, b in pairs:
+        groups.setdefault(tuple(sorted((tile_of[a], tile_of[b]))), []).append((a, b))
+    return [groups[numbers] for numbers in sorted(groups)]
 
 
 def compare_batch(
     pairs: list[tuple[str, str]], read: Callable[[str, tuple], np.ndarray], region: Region, threads: int = 1
 ) -> dict[tuple[str, str], Similarity]:
     """Metrics of pairs of different series. `read(uid, box)` gives int16 voxels (HU) of a box of the reference grid."""
-    n_slices, *plane = region.inside.shape
+    n_slices, n_rows, n_columns = region.inside.shape
     uids = sorted({uid for pair in pairs for uid in pair})
     places = np.array([[uids.index(a), uids.index(b)] for a, b in pairs])
-    slabs = _even(n_slices, slab_slices(len(uids), region))
+    slabs = _even(n_rows, slab_rows(len(uids), region))
     depth = max(stop - start for start, stop in slabs)
-    inner_plane = [max(0, n - 2 * REACH) for n in plane]
-    voxels = np.empty((len(uids), depth + 2 * REACH, *plane), np.int16 if region.shrink == 1 else np.float32)
-    means, variances = (np.empty((len(uids), depth, *inner_plane), np.float32) for _ in range(2))
-    squared = np.zeros((len(pairs), n_slices))
-    unlike = np.zeros((len(pairs), region.windows.shape[0]))
-    intensities = np.zeros((len(uids), n_slices, 3))
+    inner = max(0, n_slices - 2 * REACH), depth, max(0, n_columns - 2 * REACH)
+    voxels = np.empty(
+        (len(uids), n_slices, depth + 2 * REACH, n_columns), np.int16 if region.shrink == 1 else np.float32
+    )
+    means, variances = (np.empty((len(uids), *inner), np.float32) for _ in range(2))
+    squared = np.zeros((len(pairs), n_rows))
+    unlike = np.zeros((len(pairs), region.windows.shape[1]))
+    intensities = np.zeros((len(uids), n_rows, 3))
     shares = [share for share in np.array_split(np.arange(len(pairs)), threads) if len(share)]
     held = 0, 0
     with ThreadPoolExecutor(threads) as pool:
         for start, stop in slabs:
             # The slab has a margin for the windows that are centred in it.
-            low, high = max(0, start - REACH), min(n_slices, stop + REACH)
+            low, high = max(0, start - REACH), min(n_rows, stop + REACH)
             first, kept = start - low, max(0, held[1] - low)
             windows = slice(low, max(low, high - 2 * REACH))
-            inside, fitting = region.inside[start:stop], region.windows[windows]
+            inside = np.ascontiguousarray(region.inside[:, start:stop])
+            fitting = np.ascontiguousarray(region.windows[:, windows])
             source = slice(low - held[0], held[1] - held[0])
-            at = region.box[0].start + region.shrink * (low + kept), region.box[0].start + region.shrink * high
+            at = region.box[1].start + region.shrink * (low + kept), region.box[1].start + region.shrink * high
 
             def load(i, source=source, kept=kept, at=at, first=first, inside=inside, n=high - low, slab=(start, stop)):
-                voxels[i, :kept] = voxels[i, source].copy()
-                new = np.clip(read(uids[i], (slice(*at), *region.box[1:])), *HU_RANGE)
-                voxels[i, kept:n] = shrink(new, region.shrink) if region.shrink > 1 else new
-                intensities[i, slice(*slab)] = intensity_sums(voxels[i, first : first + len(inside)], inside)
+                voxels[i, :, :kept] = voxels[i, :, source].copy()
+                new = np.clip(read(uids[i], (region.box[0], slice(*at), region.box[2])), *HU_RANGE)
+                voxels[i, :, kept:n] = shrink(new, region.shrink) if region.shrink > 1 else new
+                intensities[i, slice(*slab)] = intensity_sums(voxels[i], inside, first)
                 local_moments(voxels[i], (means[i], variances[i]), n)
 
             def add(share, first=first, inside=inside, fitting=fitting, windows=windows, slab=(start, stop)):

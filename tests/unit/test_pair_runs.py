@@ -20,7 +20,7 @@ from ct4bench.pair_runs import (
     compare_plan,
     compare_task,
     make_region,
-    slab_slices,
+    slab_rows,
 )
 from ct4bench.similarity import compare, shrink
 from ct4bench.volumes import save_volume
@@ -66,8 +66,8 @@ def ball_region(factor=1):
 
 def bytes_for(depth, n_volumes, region):
     voxel = 2 if region.shrink == 1 else 4
-    plane = region.inside.shape[1] * region.inside.shape[2]
-    return (depth * (voxel + 8) + 10 * voxel) * plane * n_volumes * (1 + 1e-9)
+    row = region.inside.shape[0] * region.inside.shape[2]
+    return (depth * (voxel + 8) + 10 * voxel) * row * n_volumes * (1 + 1e-9)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_slabs_give_what_whole_volumes_give_to_the_last_bit(region, depth, monke
     store = Store(4)
     whole = compare_batch(store.pairs(), store.read, region)
     monkeypatch.setattr(pair_runs, "SLAB_BYTES", bytes_for(depth, 4, region))
-    assert slab_slices(4, region) == depth
+    assert slab_rows(4, region) == depth
     slabs = compare_batch(store.pairs(), store.read, region)
     assert {pair: repr(values) for pair, values in slabs.items()} == {p: repr(v) for p, v in whole.items()}
 
@@ -117,24 +117,24 @@ def test_each_voxel_is_read_once_however_many_slabs_and_pairs(monkeypatch):
 def test_reading_grows_with_volumes_not_with_pairs(monkeypatch):
     """At three sizes: every volume of a batch is read once, so pairs cost nothing but their own term."""
     for n in (3, 6, 12):
-        store, region = Store(n, (20, 16, 16)), whole_region((20, 16, 16))
+        store, region = Store(n, (16, 20, 16)), whole_region((16, 20, 16))
         monkeypatch.setattr(pair_runs, "SLAB_BYTES", bytes_for(8, n, region))
         compare_batch(store.pairs(), store.read, region)
-        assert sum(store.voxels.values()) == n * 20 * 16 * 16
+        assert sum(store.voxels.values()) == n * 16 * 20 * 16
 
 
 @pytest.mark.parametrize("n", [4, 16, 64])
 def test_the_slabs_of_a_batch_take_no_more_than_their_bound(n):
     """Memory is flat: more volumes make thinner slabs, not more bytes."""
     region = whole_region((60, 100, 100))
-    depth = slab_slices(n, region)
+    depth = slab_rows(n, region)
     assert bytes_for(depth, n, region) <= pair_runs.SLAB_BYTES * (1 + 1e-6) < bytes_for(depth + 1, n, region)
 
 
 def test_the_largest_task_of_the_collection_fits_the_bound():
-    """Two tiles of twenty volumes of the full block leave slabs deep enough for the windows."""
+    """Two tiles of volumes of the full block leave slabs deep enough for the windows."""
     region = Region(None, 1, np.empty((300, 280, 390), np.uint8), np.empty(0))
-    assert slab_slices(2 * pair_runs.BATCH_SIDE, region) >= pair_runs.FEWEST_SLICES
+    assert slab_rows(2 * pair_runs.BATCH_SIDE, region) >= pair_runs.FEWEST_ROWS
 
 
 def test_batches_hold_every_pair_once_in_few_volumes(monkeypatch):
@@ -143,10 +143,20 @@ def test_batches_hold_every_pair_once_in_few_volumes(monkeypatch):
     monkeypatch.setattr(pair_runs, "SLAB_BYTES", bytes_for(12, 40, region))
     groups = batches(pairs, region)
     assert sorted(p for group in groups for p in group) == pairs
-    assert max(len({uid for p in group for uid in p}) for group in groups) == 40
-    assert len(groups) == 3 * 3
+    assert max(len({uid for p in group for uid in p}) for group in groups) <= 2 * pair_runs.BATCH_SIDE
+    assert len(groups) == 2 * 2
     monkeypatch.setattr(pair_runs, "SLAB_BYTES", bytes_for(12, 95, region))
     assert batches(pairs, region) == [pairs]
+
+
+def test_batches_of_all_pairs_of_one_list_need_no_volume_outside_their_tiles(monkeypatch):
+    region = whole_region((60, 100, 100))
+    pairs = Store(60, (1, 1, 1)).pairs()
+    monkeypatch.setattr(pair_runs, "SLAB_BYTES", bytes_for(12, 40, region))
+    groups = batches(pairs, region)
+    assert sorted(p for group in groups for p in group) == sorted(pairs)
+    # Three tiles of twenty: three of pairs within one, three of pairs between two.
+    assert sorted(len({uid for p in group for uid in p}) for group in groups) == [20] * 3 + [40] * 3
 
 
 def test_tiles_give_what_one_batch_gives(monkeypatch):
