@@ -43,8 +43,10 @@ N_PAIRS_OF_A_DOSE = 5
 FEWEST_PAIRS = 5
 CONTRAST_SHRINK = 4
 N_CONTRAST_REPETITIONS = 2
-FULL_TASK_PAIRS = 400
-"""A task of Tables 3-5 with all pairs holds the cells of one scanner where they have no more pairs than this."""
+GROUP_SERIES = 80
+"""Where all pairs are compared, a task of Tables 3-5 holds the cells of two groups of scanners, each of about so many
+series at most. A series is staged, and its bytes are hashed, once for each group: fewer groups make less of that, but
+longer tasks."""
 
 
 def _recon_rank(recon: str) -> tuple[int, str]:
@@ -100,6 +102,20 @@ def _scanners(series: pd.DataFrame) -> list[str]:
     return sorted(series["scanner"].unique(), key=scanner_rank)
 
 
+def scanner_groups(n_series: dict[str, int], most: int = GROUP_SERIES) -> dict[str, int]:
+    """Group (0, 1, …) of each scanner: neighbours in the given order, of about equal numbers of series.
+
+    `n_series` counts the series of each scanner. There are as many groups as `most` series in each need; a group holds
+    whole scanners, so it may have a few more.
+    """
+    total, before, groups = sum(n_series.values()), 0, {}
+    n_groups = -(-total // most)
+    for scanner, n in n_series.items():
+        groups[scanner] = int(n_groups * (before + n / 2) // total)
+        before += n
+    return groups
+
+
 def _cell_selections(uids_a, uids_b, by_recon, mode: Mode) -> list[tuple[str, list[tuple[str, str]]]]:
     """(variant, pairs) of one cell of Tables 3-5; `by_recon` holds (list a, list b) of each common reconstruction."""
     everything = unordered_pairs(uids_a, uids_b)
@@ -133,14 +149,12 @@ def tables3to5_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
     for a, b in combinations_with_replacement(_scanners(series), 2):
         one, other = of_scanner[a], of_scanner[b]
         cells[a, b] = _cell_selections(ordered(one), ordered(other), _recon_lists(one, other), mode)
-    n_of_scanner = {a: 0 for a, _ in cells}
-    for (a, _), selections in cells.items():
-        n_of_scanner[a] += len(selections[0][1])
+    groups = scanner_groups({scanner: len(of_scanner[scanner]) for scanner in _scanners(series)})
     rows = []
     for (a, b), selections in cells.items():
         task = TABLES_3_TO_5
-        if mode.all_pairs:
-            task += f"_{a}" if n_of_scanner[a] <= FULL_TASK_PAIRS else f"_{a}_{b}"
+        if mode.all_pairs and max(groups.values()):
+            task += f"_{groups[a] + 1}_{groups[b] + 1}"
         for variant, pairs in selections:
             rows += [
                 _row(task, TABLES_3_TO_5, variant, index, pair, (a, b), mode.pair_region, mode.pair_shrink)

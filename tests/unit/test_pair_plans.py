@@ -16,12 +16,14 @@ from ct4bench.modes import CORRECTED, PAPER
 from ct4bench.pair_plans import (
     CONTRAST,
     CONTRASTS,
+    GROUP_SERIES,
     PLAN_COLUMNS,
     TABLE_6,
     TABLES_3_TO_5,
     VARIANTS,
     ordered,
     plan_pairs,
+    scanner_groups,
     seeded_dose_pairs,
     seeded_pairs,
 )
@@ -177,9 +179,28 @@ def test_tasks_are_bounded_and_hold_whole_cells(corrected_plan, paper_plan):
         cells = plan.groupby(["table", "scanner_a", "scanner_b"])["task"].nunique()
         assert cells.max() == 1
     assert paper_plan.loc[paper_plan["table"] == TABLES_3_TO_5, "task"].unique().tolist() == [TABLES_3_TO_5]
-    tasks = corrected_plan[corrected_plan["table"] == TABLES_3_TO_5].groupby("task")
-    assert tasks["scanner_a"].nunique().max() == 1 and len(tasks) == 91
+    few = plan_pairs(series_rows([(s, 10, "IR", n) for s in SCANNERS[:4] for n in (1, 2)]), CORRECTED)
+    assert few.loc[few["table"] == TABLES_3_TO_5, "task"].unique().tolist() == [TABLES_3_TO_5]
     assert not plan_pairs(series_rows([("A1", 10, "IR", 1)]), PAPER)["task"].str.contains("[^A-Za-z0-9_]").any()
+
+
+def test_tasks_of_all_pairs_stage_each_series_a_few_times_only(corrected_plan):
+    """Every task stages the volumes of its pairs, and their bytes are hashed: a task for each cell would take 13 times
+    all series, a task for two groups of scanners takes 4 times."""
+    rows = corrected_plan[corrected_plan["table"] == TABLES_3_TO_5]
+    tasks = [task for _, task in rows.groupby("task")]
+    staged = [len({*task["series_uid_a"], *task["series_uid_b"]}) for task in tasks]
+    assert len(tasks) == 10 and sum(staged) == 4 * 268 and max(staged) <= 2 * GROUP_SERIES
+    pairs = [(task["variant"] == "all_pairs").sum() for task in tasks]
+    # None is so long that the others wait for it.
+    assert sum(pairs) == 35_778 and max(pairs) < 6000
+
+
+def test_groups_are_neighbours_of_about_equal_size():
+    assert scanner_groups({"A": 20, "B": 20, "C": 20, "D": 20}, 40) == {"A": 0, "B": 0, "C": 1, "D": 1}
+    assert scanner_groups({"A": 5, "B": 5}, 40) == {"A": 0, "B": 0}
+    assert scanner_groups({"A": 90, "B": 10, "C": 80}, 60) == {"A": 0, "B": 1, "C": 2}
+    assert scanner_groups({}) == {}
 
 
 def test_pairs_of_equal_reconstruction_in_paper_mode(collection, paper_plan):
