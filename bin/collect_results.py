@@ -4,6 +4,7 @@
 import argparse
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from ct4bench.errors import UserError, run
@@ -16,7 +17,9 @@ def main(argv=None):
     parser.add_argument("--output", required=True, type=Path, help="the mark, JSON")
     args = parser.parse_args(argv)
     files = []
-    for path in sorted(p for p in args.results.rglob("*") if p.is_file()):
+    # the engine stages folders as links, which rglob would not enter
+    found = [Path(folder, name) for folder, _, names in os.walk(args.results, followlinks=True) for name in names]
+    for path in sorted(found):
         content = path.read_bytes()
         if not content:
             raise UserError(f"{path} is empty; the stage that writes it did not finish")
