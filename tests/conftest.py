@@ -42,6 +42,22 @@ def real_series(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def twin_of(tmp_path_factory):
+    """Function (slab, scanners, doses, recons, repetitions) -> Twin; the same arguments give the same one."""
+    from twin_fixture import make_twin
+
+    made = {}
+
+    def make(slab: str, scanners=("A1",), doses=(10,), recons=("FBP", "IR", "DL"), repetitions: int = 1):
+        key = (slab, tuple(scanners), tuple(doses), tuple(recons), repetitions)
+        if key not in made:
+            made[key] = make_twin(tmp_path_factory.mktemp("twin"), *key)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def nextflow():
     """Function that runs the pipeline in a folder (see pipeline_run.launch); skips where the engine is not set up."""
     from pipeline_run import ENGINE, launch

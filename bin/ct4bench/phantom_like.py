@@ -184,7 +184,6 @@ def add_grain(volume: np.ndarray, grid: Grid, first: int, sd_hu: float, seed: in
 def cyst_sd_hu(volume: np.ndarray, grid: Grid) -> float:
     """SD in HU in the inner half (by radius) of the large cyst."""
     solid = REGIONS["cyst1"].solid
-    index = np.argwhere(np.ones((1, 1, 1)))
     centre = grid.to_index(solid.centre_mm)
     reach = 0.7 * solid.reach_mm()[::-1] / np.array(grid.spacing_mm)
     low, high = np.ceil(centre - reach).astype(int), np.floor(centre + reach).astype(int) + 1
