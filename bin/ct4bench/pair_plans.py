@@ -21,17 +21,19 @@ PLAN_COLUMNS = [
 TABLES_3_TO_5, TABLE_6, CONTRAST = "tables3to5", "table6", "contrast"
 
 VARIANTS = {
-    "published_draw": "the seeded draw of the published code; a diagonal cell holds its self-pairs, flagged",
+    "published_draw": "the seeded draw of the published code in its box; a diagonal cell holds its self-pairs, flagged",
     "all_unordered": "all unordered pairs, for a cell whose draw leaves fewer than five pairs that are not self-pairs",
-    "all_pairs": "all unordered pairs of each cell (mode corrected)",
-    "same_recon": "as the cell's own selection, of series of equal reconstruction only",
+    "drawn_in_mask": "the pairs of the published way, less self-pairs, inside the block [point 3]",
+    "all_pairs_shrunk": "all unordered pairs of each cell inside the block, shrunk as published [points 3 and 7]",
+    "all_pairs": "all unordered pairs of each cell inside the block, full resolution (mode corrected) [points 3, 4, 7]",
+    "same_recon": "of series of equal reconstruction only, as the mode chooses pairs, region and resolution",
     "other_recon": "contrast: another reconstruction of the same scan",
     "other_repetition": "contrast: another scan of the same scanner, dose and reconstruction",
     "other_dose": "contrast: another dose, same scanner, reconstruction and repetition",
     "other_scanner": "contrast: another scanner of the same maker, same dose, reconstruction and repetition",
     "other_maker": "contrast: a scanner of another maker, same dose, reconstruction and repetition",
 }
-"""What each value of the column `variant` says."""
+"""What each value of the column `variant` says; points of docs/deviations.md."""
 
 CONTRASTS = ("other_recon", "other_repetition", "other_dose", "other_scanner", "other_maker")
 """The contrasts, from the smallest step to the largest."""
@@ -41,7 +43,10 @@ REFERENCE_DOSE_MGY = 14
 TABLE_6_DOSES_MGY = (1, 3, 6, 10)
 N_PAIRS_OF_A_DOSE = 5
 FEWEST_PAIRS = 5
-CONTRAST_SHRINK = 4
+BOX, BOX_TABLE_6, MASK = "box", "box_table6", "mask"
+"""Regions (of `pair_runs.make_region`)."""
+PUBLISHED_SHRINK = 4
+"""Bins of Tables 3-5 as published, and of the contrasts."""
 N_CONTRAST_REPETITIONS = 2
 GROUP_SERIES = 80
 """Where all pairs are compared, a task of Tables 3-5 holds the cells of two groups of scanners, each of about so many
@@ -116,20 +121,22 @@ def scanner_groups(n_series: dict[str, int], most: int = GROUP_SERIES) -> dict[s
     return groups
 
 
-def _cell_selections(uids_a, uids_b, by_recon, mode: Mode) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(variant, pairs) of one cell of Tables 3-5; `by_recon` holds (list a, list b) of each common reconstruction."""
-    everything = unordered_pairs(uids_a, uids_b)
-    if mode.all_pairs:
-        same = [pair for lists in by_recon for pair in unordered_pairs(*lists)]
-        return [("all_pairs", everything), ("same_recon", same)]
-    drawn = seeded_pairs(uids_a, uids_b)
-    selections = [("published_draw", drawn)]
+def _cell_selections(uids_a, uids_b, by_recon, mode: Mode) -> list[tuple[str, list[tuple[str, str]], str, int]]:
+    """(variant, pairs, region, shrink) of a cell of Tables 3-5; `by_recon` has both lists of each common recon."""
+    drawn, everything = seeded_pairs(uids_a, uids_b), unordered_pairs(uids_a, uids_b)
+    own = everything if too_few(drawn) else [(a, b) for a, b in drawn if a != b]
+    selections = [("published_draw", drawn, BOX, PUBLISHED_SHRINK)]
     if too_few(drawn):
-        selections.append(("all_unordered", everything))
+        selections.append(("all_unordered", everything, BOX, PUBLISHED_SHRINK))
+    selections += [
+        ("drawn_in_mask", own, MASK, PUBLISHED_SHRINK),
+        ("all_pairs_shrunk", everything, MASK, PUBLISHED_SHRINK),
+    ]
     same = [pair for lists in by_recon for pair in seeded_pairs(*lists)]
-    if too_few(same):
+    if mode.all_pairs or too_few(same):
         same = [pair for lists in by_recon for pair in unordered_pairs(*lists)]
-    return [*selections, ("same_recon", same)]
+    place = mode.pair_region, mode.pair_shrink
+    return [*selections, *([("all_pairs", everything, *place)] if mode.all_pairs else []), ("same_recon", same, *place)]
 
 
 def _row(task, table, variant, index, pair, scanners, region, shrink) -> tuple:
@@ -145,19 +152,17 @@ def tables3to5_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
     """Plan rows of every cell of the lower triangle; `scanner_a` is the column (seed 42), `scanner_b` the row."""
     series = series[series["dose_mgy"] == MAIN_DOSE_MGY]
     of_scanner = dict(iter(series.groupby("scanner", sort=False)))
-    cells = {}
-    for a, b in combinations_with_replacement(_scanners(series), 2):
-        one, other = of_scanner[a], of_scanner[b]
-        cells[a, b] = _cell_selections(ordered(one), ordered(other), _recon_lists(one, other), mode)
-    groups = scanner_groups({scanner: len(of_scanner[scanner]) for scanner in _scanners(series)})
+    scanners = _scanners(series)
+    groups = scanner_groups({scanner: len(of_scanner[scanner]) for scanner in scanners})
     rows = []
-    for (a, b), selections in cells.items():
-        task = TABLES_3_TO_5
-        if mode.all_pairs and max(groups.values()):
-            task += f"_{groups[a] + 1}_{groups[b] + 1}"
-        for variant, pairs in selections:
+    for a, b in combinations_with_replacement(scanners, 2):
+        one, other = of_scanner[a], of_scanner[b]
+        selections = _cell_selections(ordered(one), ordered(other), _recon_lists(one, other), mode)
+        for variant, pairs, region, shrink in selections:
+            # Shrunk, all cells are little work; a task of them all reads each series once.
+            task = TABLES_3_TO_5 if shrink > 1 else f"{TABLES_3_TO_5}_{groups[a] + 1}_{groups[b] + 1}"
             rows += [
-                _row(task, TABLES_3_TO_5, variant, index, pair, (a, b), mode.pair_region, mode.pair_shrink)
+                _row(task, TABLES_3_TO_5, variant, index, pair, (a, b), region, shrink)
                 for index, pair in enumerate(pairs)
             ]
     return rows
@@ -165,7 +170,8 @@ def tables3to5_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
 
 def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
     """Plan rows of Table 6: `series_uid_a` at the dose of the row, `series_uid_b` at 14 mGy, always unshrunk."""
-    region = "box_table6" if mode.pair_region == "box" else mode.pair_region
+    own_region = BOX_TABLE_6 if mode.pair_region == BOX else mode.pair_region
+    region_of = {"published_draw": BOX_TABLE_6, "all_unordered": BOX_TABLE_6, "drawn_in_mask": MASK}
     rows = []
     for scanner in _scanners(series):
         own = series[series["scanner"] == scanner]
@@ -184,18 +190,21 @@ def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
         selected = {}
         for dose in (dose for dose in TABLE_6_DOSES_MGY if dose in lists):
             everything = unordered_pairs(lists[dose], lists[REFERENCE_DOSE_MGY])
-            all_same = [p for pair in _recon_lists(of_dose[dose], highest) for p in unordered_pairs(*pair)]
-            if mode.all_pairs:
-                selections = [("all_pairs", everything), ("same_recon", all_same)]
-            else:
-                same = [pair for by_dose in drawn_of_recon.values() for pair in by_dose.get(dose, [])]
-                selections = [("published_draw", drawn[dose])]
-                if too_few(drawn[dose]):
-                    selections.append(("all_unordered", everything))
-                selections.append(("same_recon", all_same if too_few(same) else same))
-            for variant, pairs in selections:
+            few = too_few(drawn[dose])
+            same = [pair for by_dose in drawn_of_recon.values() for pair in by_dose.get(dose, [])]
+            if mode.all_pairs or too_few(same):
+                same = [p for pair in _recon_lists(of_dose[dose], highest) for p in unordered_pairs(*pair)]
+            selections = {
+                "published_draw": drawn[dose],
+                "all_unordered": everything if few else [],
+                "drawn_in_mask": everything if few else drawn[dose],
+                "all_pairs": everything if mode.all_pairs else [],
+                "same_recon": same,
+            }
+            for variant, pairs in selections.items():
                 selected.setdefault(variant, []).extend(pairs)
         for variant, pairs in selected.items():
+            region = region_of.get(variant, own_region)
             rows += [
                 _row(f"{TABLE_6}_{scanner}", TABLE_6, variant, index, pair, (scanner, scanner), region, 1)
                 for index, pair in enumerate(pairs)
@@ -227,7 +236,7 @@ def contrast_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
             rows[contrast].append((a, b))
     return [
         _row(CONTRAST, CONTRAST, contrast, i, (a.series_uid, b.series_uid), (a.scanner, b.scanner), mode.pair_region,
-             CONTRAST_SHRINK)
+             PUBLISHED_SHRINK)
         for contrast, pairs in rows.items()
         for i, (a, b) in enumerate(pairs)
     ]  # fmt: skip

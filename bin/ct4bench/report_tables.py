@@ -28,7 +28,8 @@ HEADS = {
     "reconstructions": "Reconstructions", "n_series": "Series", "features": "Features", "n_pairs": "pairs",
     "mse_hu2_median": "MSE, median (HU\N{SUPERSCRIPT TWO})", "mse_hu2_q1": "quartile 1 (HU\N{SUPERSCRIPT TWO})",
     "mse_hu2_q3": "quartile 3 (HU\N{SUPERSCRIPT TWO})", "increment_hu2": "increment (HU\N{SUPERSCRIPT TWO})",
-    "increment_over": "over",
+    "increment_over": "over", "rmse_hu": "RMSE (HU)", "psnr_db": "PSNR (dB)", "psnr_max_db": "PSNR, peak of Eq. 2 (dB)",
+    "ssim": "SSIM", "ssim_global": "SSIM of Eq. 3", "n_cells": "cells of the table",
 }  # fmt: skip
 """Column heads with their units; other columns have their names."""
 

@@ -20,11 +20,30 @@ from ct4bench.pair_plans import (
 )
 
 METRICS = ("rmse_hu", "psnr_db", "ssim")
+BESIDE = {"psnr_db": ["psnr_max_db"], "ssim": ["ssim_global"]}
+"""By metric, the one that stands beside it: the paper's Eq. 2 and 3 [points 1 and 2]."""
+WITH_BESIDE = ("rmse_hu", "psnr_db", "psnr_max_db", "ssim", "ssim_global")
 TABLE_OF_METRIC = {"rmse_hu": "table3_rmse_hu", "psnr_db": "table4_psnr_db", "ssim": "table5_ssim"}
-COMPLETE_VARIANTS = ("all_pairs", "all_unordered")
+COMPLETE_VARIANTS = ("all_pairs", "all_unordered", "all_pairs_shrunk")
 """Variants that hold every pair of a cell, the only ones for which resampling scans means something."""
-MAIN_VARIANTS = (*COMPLETE_VARIANTS, "published_draw")
+PUBLISHED_WAY = ("all_unordered", "published_draw")
+MAIN_VARIANTS = ("all_pairs", *PUBLISHED_WAY)
 """A cell's value is taken from the first of these that it has."""
+CHOICES = {
+    "as published": (("published_draw",), True),
+    "without self-pairs [6]": (PUBLISHED_WAY, False),
+    "inside the block [3]": (("drawn_in_mask",), False),
+    "all pairs [7]": (("all_pairs_shrunk",), False),
+    "full resolution [4]": (("all_pairs",), False),
+}
+"""From the published way to the corrected one, a point of docs/deviations.md at a time: variants, of which a cell takes
+the first that it has, and whether self-pairs count. The last is computed in mode corrected only."""
+DOSE_CHOICES = {
+    "as published": PUBLISHED_WAY,
+    "inside the block [3]": ("drawn_in_mask",),
+    "all pairs [7]": ("all_pairs",),
+}
+"""The same of Table 6, which has no self-pairs and full resolution throughout."""
 
 N_DRAWS = 2000
 SEED = 42
@@ -105,6 +124,20 @@ def _chosen(rows: pd.DataFrame, variants: tuple[str, ...]) -> tuple[pd.DataFrame
     return rows.iloc[:0], ""
 
 
+def _beside(rows: pd.DataFrame) -> dict[str, float]:
+    """Mean and SD of the metrics that stand beside others."""
+    found = {}
+    for metric in (name for names in BESIDE.values() for name in names):
+        found[f"{metric}_mean"], found[f"{metric}_std"] = _mean_and_sd(rows[metric])
+    return found
+
+
+def _place(rows: pd.DataFrame) -> dict:
+    """Variant, region and shrink of the rows of one cell."""
+    first = rows.iloc[0]
+    return {"variant": first["variant"], "region": first["region"], "shrink": int(first["shrink"])}
+
+
 def scanner_table(
     pairs: pd.DataFrame, series: pd.DataFrame, metric: str, same_recon: bool = False, n_draws: int = N_DRAWS
 ) -> pd.DataFrame:
@@ -112,10 +145,10 @@ def scanner_table(
 
     `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is `rmse_hu`, `psnr_db` or
     `ssim`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_std (population; blank for one pair), n_pairs,
-    variant (of `pair_plans.VARIANTS`), ci_low, ci_high (95 %, where the cell holds all its pairs and more than one
-    scan of each scanner), reason (why a cell is blank). For RMSE and SSIM also <metric>_mean_with_self,
-    <metric>_std_with_self and n_pairs_with_self: the published draw with its self-pairs (blank in mode corrected).
-    `same_recon` takes the pairs of equal reconstruction.
+    variant (of `pair_plans.VARIANTS`), psnr_max_db_mean and _std beside PSNR, ssim_global_mean and _std beside SSIM,
+    ci_low, ci_high (95 %, where the cell holds all its pairs and more than one scan of each scanner), reason (why a
+    cell is blank). For RMSE and SSIM also <metric>_mean_with_self, <metric>_std_with_self and n_pairs_with_self: the
+    published draw with its self-pairs (blank in mode corrected). `same_recon` takes the pairs of equal reconstruction.
     """
     pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
     cells = dict(iter(pairs.groupby(["scanner_a", "scanner_b"], sort=False)))
@@ -140,8 +173,11 @@ def scanner_table(
             "scanner_row": row, "scanner_col": column, f"{metric}_mean": mean, f"{metric}_std": sd, "n_pairs": len(own),
             "variant": variant,
         }  # fmt: skip
+        for other in BESIDE.get(metric, []):
+            cell[f"{other}_mean"], cell[f"{other}_std"] = _mean_and_sd(own[other])
         if metric != "psnr_db":
-            published = drawn[drawn["variant"] == "published_draw"]
+            # What stands beside a cell of mode corrected would be of another region and resolution.
+            published = drawn[(drawn["variant"] == "published_draw") & (variant not in ("all_pairs", "same_recon"))]
             mean, sd = _mean_and_sd(published[metric])
             cell |= {
                 f"{metric}_mean_with_self": mean, f"{metric}_std_with_self": sd, "n_pairs_with_self": len(published),
@@ -166,15 +202,18 @@ def table6(
     same_recon: bool = False,
     n_draws: int = N_DRAWS,
     average: str | None = None,
+    variants: tuple[str, ...] = MAIN_VARIANTS,
 ) -> pd.DataFrame:
     """Table 6 in long form: for each scanner a row for each of 1, 3, 6 and 10 mGy against 14 mGy, then `average`.
 
     Columns: scanner, dose_mgy (text), <metric>_mean, <metric>_std (population) of RMSE (HU), PSNR (dB) and SSIM,
-    <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is blank, or what an average lacks).
-    An average is the mean and population SD of the per-dose medians or means, as `average` says (by default
-    `mode.dose_average`); its n_pairs is the sum.
+    <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is blank, or what an average lacks),
+    and mean and SD of psnr_max_db and ssim_global. An average is the mean and population SD of the per-dose medians or
+    means, as `average` says (by default `mode.dose_average`); its n_pairs is the sum. A row takes the first of
+    `variants` that it has; `same_recon` takes the pairs of equal reconstruction.
     """
     average = average or mode.dose_average
+    variants = ("same_recon",) if same_recon else variants
     pairs = with_scans(pairs[pairs["table"] == TABLE_6], series)
     pairs = pairs[~pairs["is_self_pair"].astype(bool)]
     cells = dict(iter(pairs.groupby(["scanner_a", "dose_mgy_a"], sort=False)))
@@ -182,29 +221,29 @@ def table6(
     doses = {scanner: set(part) for scanner, part in series["dose_mgy"].groupby(series["scanner"])}
     table = []
     for scanner in sorted(doses, key=scanner_rank):
-        centres: dict[str, list[float]] = {metric: [] for metric in METRICS}
+        centres: dict[str, list[float]] = {metric: [] for metric in WITH_BESIDE}
         draws: dict[str, list] = {metric: [] for metric in METRICS}
-        n_pairs, absent, variants = 0, [], []
+        n_pairs, absent, used = 0, [], []
         for dose in TABLE_6_DOSES_MGY:
-            own, variant = _chosen(
-                cells.get((scanner, dose), pairs.iloc[:0]), ("same_recon",) if same_recon else MAIN_VARIANTS
-            )
+            own, variant = _chosen(cells.get((scanner, dose), pairs.iloc[:0]), variants)
             row = {"scanner": scanner, "dose_mgy": f"{dose:g}"}
             for metric in METRICS:
                 row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(own[metric])
                 drawn = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
                 row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(drawn)
                 if len(own):
-                    centres[metric].append(float(getattr(own[metric], average)()))
                     draws[metric].append(drawn)
-            row |= {"n_pairs": len(own), "variant": variant, "reason": ""}
+            row |= {"n_pairs": len(own), "variant": variant, "reason": ""} | _beside(own)
             if own.empty:
                 lacking = [d for d in (dose, REFERENCE_DOSE_MGY) if d not in doses[scanner]]
                 named = " and ".join(f"{d:g} mGy" for d in lacking)
                 row["reason"] = f"no series at {named}" if lacking else "no pair of equal reconstruction"
                 absent.append(f"{dose:g} mGy")
+            else:
+                for metric in WITH_BESIDE:
+                    centres[metric].append(float(getattr(own[metric], average)()))
             n_pairs += len(own)
-            variants.append(variant)
+            used.append(variant)
             table.append(row)
         row = {"scanner": scanner, "dose_mgy": "average"}
         for metric in METRICS:
@@ -214,9 +253,100 @@ def table6(
                 np.mean(draws[metric], axis=0) if usable else None
             )
         lacks = f"without {', '.join(absent)}" if absent and n_pairs else "no pair" if absent else ""
-        kinds = sorted({variant for variant in variants if variant})
-        table.append(row | {"n_pairs": n_pairs, "variant": "+".join(kinds), "reason": lacks})
+        kinds = sorted({variant for variant in used if variant})
+        row |= {"n_pairs": n_pairs, "variant": "+".join(kinds), "reason": lacks}
+        table.append(row | _beside(pd.DataFrame(centres, dtype=float)))
     return pd.DataFrame(table)
+
+
+def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_DRAWS) -> pd.DataFrame:
+    """Tables 3-5 by each of `CHOICES` that has pairs: a row for each cell that has some.
+
+    Columns: choice, scanner_row, scanner_col, variant, region, shrink, n_pairs, mean and SD (population) of each metric
+    with psnr_max_db and ssim_global beside, ci_low and ci_high (95 %) of RMSE, PSNR and SSIM where the cell holds all
+    its pairs and more than one scan of each scanner. PSNR is blank where a series meets itself: it is infinite.
+    """
+    pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
+    scans = _scans_of_strata(series)
+    cells = sorted(
+        pairs.groupby(["scanner_b", "scanner_a"], sort=False), key=lambda cell: [scanner_rank(name) for name in cell[0]]
+    )
+    table = []
+    for choice, (variants, with_self) in CHOICES.items():
+        for (row, column), drawn in cells:
+            own, variant = _chosen(drawn, variants)
+            meets_itself = own["is_self_pair"].astype(bool)
+            own = own if with_self else own[~meets_itself]
+            if own.empty:
+                continue
+            cell = {"choice": choice, "scanner_row": row, "scanner_col": column, **_place(own), "n_pairs": len(own)}
+            for metric in WITH_BESIDE:
+                endless = metric.startswith("psnr") and with_self and meets_itself.any()
+                cell[f"{metric}_mean"], cell[f"{metric}_std"] = (
+                    (np.nan, np.nan) if endless else _mean_and_sd(own[metric])
+                )
+            for metric in METRICS:
+                drawn_means = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
+                cell[f"{metric}_ci_low"], cell[f"{metric}_ci_high"] = _interval(drawn_means)
+            table.append(cell)
+    names = [f"{metric}_{part}" for metric in WITH_BESIDE for part in ("mean", "std")]
+    names += [f"{metric}_{part}" for metric in METRICS for part in ("ci_low", "ci_high")]
+    head = ["choice", "scanner_row", "scanner_col", "variant", "region", "shrink", "n_pairs"]
+    return pd.DataFrame(table, columns=[*head, *names])
+
+
+def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, n_draws: int = N_DRAWS) -> pd.DataFrame:
+    """Table 6 by each of `DOSE_CHOICES` that has pairs, with both averages [point 8]: of medians and of means.
+
+    Columns: choice, region, then those of `table6`, whose row `average` comes as `average of medians` and
+    `average of means`.
+    """
+    rows = pairs[pairs["table"] == TABLE_6]
+    tables = []
+    for choice, variants in DOSE_CHOICES.items():
+        own = rows[rows["variant"].isin(variants)]
+        if own.empty:
+            continue
+        by_median, by_mean = (
+            table6(pairs, series, mode, n_draws=n_draws, average=average, variants=variants)
+            for average in ("median", "mean")
+        )
+        by_median["dose_mgy"] = by_median["dose_mgy"].replace("average", "average of medians")
+        last = by_mean["dose_mgy"] == "average"
+        table = pd.concat([by_median, by_mean[last].assign(dose_mgy="average of means")])
+        table = table.sort_index(kind="stable").reset_index(drop=True)
+        table.insert(0, "choice", choice)
+        table.insert(1, "region", own["region"].iloc[0])
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["choice", "region"])
+
+
+def choices(by_cell: pd.DataFrame, by_dose: pd.DataFrame) -> pd.DataFrame:
+    """How far each choice moves the metrics: means over cells, from `cells_by_choice` and `doses_by_choice`.
+
+    Columns: table (`tables3to5`, `table6`), choice, cells (`between scanners`, `within a scanner`; of Table 6 the
+    average over doses and scanners, `of medians` or `of means`), region, shrink, n_cells, n_pairs, then the mean over
+    the cells of rmse_hu, psnr_db, psnr_max_db, ssim and ssim_global; PSNR is blank where a cell of it is.
+    """
+    names = [f"{metric}_mean" for metric in WITH_BESIDE]
+    table = []
+
+    def add(kind, choice, cells, rows, shrink):
+        rows = rows[rows["n_pairs"] > 0]
+        if len(rows):
+            means = {name.removesuffix("_mean"): rows[name].mean(skipna=False) for name in names}
+            head = {"table": kind, "choice": choice, "cells": cells, "region": rows["region"].iloc[0], "shrink": shrink}
+            table.append(head | {"n_cells": len(rows), "n_pairs": int(rows["n_pairs"].sum())} | means)
+
+    for choice, rows in by_cell.groupby("choice", sort=False):
+        diagonal, shrink = rows["scanner_row"] == rows["scanner_col"], int(rows["shrink"].iloc[0])
+        add(TABLES_3_TO_5, choice, "between scanners", rows[~diagonal], shrink)
+        add(TABLES_3_TO_5, choice, "within a scanner", rows[diagonal], shrink)
+    for choice, rows in by_dose.groupby("choice", sort=False):
+        for centre in ("of medians", "of means"):
+            add(TABLE_6, choice, centre, rows[rows["dose_mgy"] == f"average {centre}"], 1)
+    columns = ["table", "choice", "cells", "region", "shrink", "n_cells", "n_pairs", *WITH_BESIDE]
+    return pd.DataFrame(table, columns=columns)
 
 
 def paper_layout(table: pd.DataFrame, metric: str, decimals: int = 3) -> pd.DataFrame:

@@ -40,7 +40,8 @@ def pairs_table(series: pd.DataFrame, mode=PAPER) -> pd.DataFrame:
     rmse = np.where(pairs["is_self_pair"], 0.0, base)
     with np.errstate(divide="ignore"):
         psnr = 20 * np.log10(2000 / rmse)
-    return pairs.assign(n_voxels=1000, rmse_hu=rmse, psnr_db=psnr, ssim=1 - rmse / 1000)
+    beside = {"psnr_max_db": psnr - 16, "ssim_global": 1 - rmse / 2000}
+    return pairs.assign(n_voxels=1000, rmse_hu=rmse, psnr_db=psnr, ssim=1 - rmse / 1000, **beside)
 
 
 def transforms_table(series: pd.DataFrame) -> pd.DataFrame:

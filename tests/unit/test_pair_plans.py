@@ -162,32 +162,70 @@ def test_corrected_mode_has_every_pair_once(collection, corrected_plan):
     assert (same["series_uid_a"].map(recon) == same["series_uid_b"].map(recon)).all()
     equal = everything["series_uid_a"].map(recon) == everything["series_uid_b"].map(recon)
     assert len(same) == equal.sum()
-    assert set(corrected_plan["region"]) == {"mask"}
-    assert set(rows["shrink"]) == {1}
+    for variant in (everything, same):
+        assert set(variant["region"]) == {"mask"} and set(variant["shrink"]) == {1}
 
 
-def test_paper_mode_names_box_and_resolution_of_each_table(paper_plan):
-    kinds = paper_plan.groupby("table")[["region", "shrink"]].agg(set)
-    assert kinds.loc[TABLES_3_TO_5].tolist() == [{"box"}, {4}]
-    assert kinds.loc[TABLE_6].tolist() == [{"box_table6"}, {1}]
-    assert set(paper_plan["variant"]) <= set(VARIANTS)
+PLACES = {
+    (TABLES_3_TO_5, "published_draw"): ("box", 4),
+    (TABLES_3_TO_5, "drawn_in_mask"): ("mask", 4),
+    (TABLES_3_TO_5, "all_pairs_shrunk"): ("mask", 4),
+    (TABLE_6, "published_draw"): ("box_table6", 1),
+    (TABLE_6, "drawn_in_mask"): ("mask", 1),
+}
+
+
+def places_of(plan):
+    rows = plan[["table", "variant", "region", "shrink"]].drop_duplicates()
+    assert not rows.duplicated(["table", "variant"]).any()
+    return {(r.table, r.variant): (r.region, r.shrink) for r in rows.itertuples() if r.table != CONTRAST}
+
+
+def test_every_variant_names_one_region_and_resolution(paper_plan, corrected_plan):
+    """The published way and what leads from it to the corrected one are in both modes."""
+    assert places_of(paper_plan) == PLACES | {
+        (TABLES_3_TO_5, "same_recon"): ("box", 4),
+        (TABLE_6, "same_recon"): ("box_table6", 1),
+    }
+    of_mode = {(table, name): ("mask", 1) for table in (TABLES_3_TO_5, TABLE_6) for name in ("all_pairs", "same_recon")}
+    assert places_of(corrected_plan) == PLACES | of_mode
+    assert set(paper_plan["variant"]) | set(corrected_plan["variant"]) | {"all_unordered"} == set(VARIANTS)
     assert list(paper_plan.columns) == PLAN_COLUMNS
+
+
+def test_the_published_pairs_are_the_same_in_both_modes(paper_plan, corrected_plan):
+    for key in PLACES:
+        own, other = (
+            plan[(plan["table"] == key[0]) & (plan["variant"] == key[1])].drop(columns="task").reset_index(drop=True)
+            for plan in (paper_plan, corrected_plan)
+        )
+        pd.testing.assert_frame_equal(own, other)
+
+
+def test_the_pairs_in_the_mask_are_the_drawn_ones_less_self_pairs(paper_plan):
+    for table in (TABLES_3_TO_5, TABLE_6):
+        rows = paper_plan[paper_plan["table"] == table]
+        drawn = rows[(rows["variant"] == "published_draw") & ~rows["is_self_pair"]]
+        inside = rows[rows["variant"] == "drawn_in_mask"]
+        columns = ["series_uid_a", "series_uid_b", "scanner_a", "scanner_b"]
+        assert inside[columns].to_numpy().tolist() == drawn[columns].to_numpy().tolist()
 
 
 def test_tasks_are_bounded_and_hold_whole_cells(corrected_plan, paper_plan):
     for plan in (corrected_plan, paper_plan):
-        cells = plan.groupby(["table", "scanner_a", "scanner_b"])["task"].nunique()
+        cells = plan.groupby(["table", "scanner_a", "scanner_b", "shrink"])["task"].nunique()
         assert cells.max() == 1
     assert paper_plan.loc[paper_plan["table"] == TABLES_3_TO_5, "task"].unique().tolist() == [TABLES_3_TO_5]
     few = plan_pairs(series_rows([(s, 10, "IR", n) for s in SCANNERS[:4] for n in (1, 2)]), CORRECTED)
-    assert few.loc[few["table"] == TABLES_3_TO_5, "task"].unique().tolist() == [TABLES_3_TO_5]
+    few = few[few["table"] == TABLES_3_TO_5].groupby("shrink")["task"].unique()
+    assert few[4].tolist() == [TABLES_3_TO_5] and few[1].tolist() == [f"{TABLES_3_TO_5}_1_1"]
     assert not plan_pairs(series_rows([("A1", 10, "IR", 1)]), PAPER)["task"].str.contains("[^A-Za-z0-9_]").any()
 
 
 def test_tasks_of_all_pairs_stage_each_series_a_few_times_only(corrected_plan):
     """Every task stages the volumes of its pairs, and their bytes are hashed: a task for each cell would take 13 times
     all series, a task for two groups of scanners takes 4 times."""
-    rows = corrected_plan[corrected_plan["table"] == TABLES_3_TO_5]
+    rows = corrected_plan[(corrected_plan["table"] == TABLES_3_TO_5) & (corrected_plan["shrink"] == 1)]
     tasks = [task for _, task in rows.groupby("task")]
     staged = [len({*task["series_uid_a"], *task["series_uid_b"]}) for task in tasks]
     assert len(tasks) == 10 and sum(staged) == 4 * 268 and max(staged) <= 2 * GROUP_SERIES

@@ -125,6 +125,8 @@ def test_companions_are_made(synthetic):
     assert names <= set(synthetic)
     same = synthetic["table3_rmse_hu_same_recon"].frame
     assert len(same) == 91
+    assert {"similarity_choices", "similarity_by_choice", "dose_by_choice"} <= set(synthetic)
+    assert set(synthetic["similarity_choices"].frame["table"]) == {"tables3to5", "table6"}
 
 
 def test_mode_corrected_has_intervals_and_says_so():

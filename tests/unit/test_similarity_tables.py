@@ -9,8 +9,12 @@ from ct4bench.errors import UserError
 from ct4bench.modes import CORRECTED, PAPER
 from ct4bench.pair_plans import CONTRASTS, plan_pairs
 from ct4bench.similarity_tables import (
+    CHOICES,
     bootstrap_means,
+    cells_by_choice,
+    choices,
     decomposition,
+    doses_by_choice,
     paper_layout,
     scanner_table,
     table6,
@@ -43,7 +47,12 @@ def make_pairs(series, mode, seed=3):
     rmse = np.array(rmse)
     with np.errstate(divide="ignore"):
         return plan.drop(columns="task").assign(
-            n_voxels=1000, rmse_hu=rmse, psnr_db=20 * np.log10(2000 / rmse), ssim=1 - rmse / 1000
+            n_voxels=1000,
+            rmse_hu=rmse,
+            psnr_db=20 * np.log10(2000 / rmse),
+            ssim=1 - rmse / 1000,
+            psnr_max_db=20 * np.log10(300 / rmse),
+            ssim_global=1 - rmse / 400,
         )
 
 
@@ -268,6 +277,106 @@ def test_table_6_in_the_papers_layout(paper):
     assert wide["rmse_hu"].str.fullmatch(r"\d+\.\d{3}±\d+\.\d{3}").all()
 
 
+def test_psnr_of_the_maximum_and_global_ssim_stand_beside(paper, corrected):
+    for pairs, series in (paper, corrected):
+        tables = tables3to5(pairs, series)
+        rmse = tables["table3_rmse_hu"].set_index(["scanner_row", "scanner_col"])
+        assert not any("psnr_max" in column or "global" in column for column in rmse.columns)
+        for (row, column), cell in tables["table5_ssim"].set_index(["scanner_row", "scanner_col"]).iterrows():
+            # Made up as 1 - RMSE / 400.
+            assert cell["ssim_global_mean"] == pytest.approx(1 - rmse.loc[(row, column), "rmse_hu_mean"] / 400)
+            assert cell["ssim_global_std"] == pytest.approx(rmse.loc[(row, column), "rmse_hu_std"] / 400)
+        for table in (tables["table4_psnr_db"], table6(pairs, series, PAPER, n_draws=5)):
+            offset = table["psnr_db_mean"] - table["psnr_max_db_mean"]
+            np.testing.assert_allclose(offset, 20 * np.log10(2000 / 300), rtol=1e-12)
+
+
+def spread_by_place(pairs):
+    """Pairs whose RMSE grows by 7 HU inside the mask and by 30 HU at full resolution."""
+    extra = 7.0 * (pairs["region"] == "mask") + 30.0 * ((pairs["shrink"] == 1) & (pairs["table"] == "tables3to5"))
+    return pairs.assign(rmse_hu=pairs["rmse_hu"] + extra.where(~pairs["is_self_pair"], 0.0))
+
+
+@pytest.fixture(scope="module")
+def many_repetitions():
+    """Ten repetitions of two scanners: cells whose draw has self-pairs but stands."""
+    return make_series(("A1", "A2"), (1, 3, 6, 10, 14), ("FBP", "IR"), 10)
+
+
+def test_each_choice_takes_one_step_from_the_published_way(many_repetitions):
+    series = many_repetitions
+    pairs = spread_by_place(make_pairs(series, CORRECTED))
+    table = cells_by_choice(pairs, series, n_draws=50)
+    assert list(table["choice"].unique()) == list(CHOICES)
+    cell = table[(table["scanner_row"] == "A1") & (table["scanner_col"] == "A1")].set_index("choice")
+    n_self = cell.loc["as published", "n_pairs"] - cell.loc["without self-pairs [6]", "n_pairs"]
+    assert n_self in (1, 2) and cell["n_pairs"].tolist() == [20, 20 - n_self, 20 - n_self, 190, 190]
+    assert list(zip(cell["variant"], cell["region"], cell["shrink"], strict=True)) == [
+        ("published_draw", "box", 4), ("published_draw", "box", 4), ("drawn_in_mask", "mask", 4),
+        ("all_pairs_shrunk", "mask", 4), ("all_pairs", "mask", 1),
+    ]  # fmt: skip
+    rmse = cell["rmse_hu_mean"]
+    ratio = rmse["as published"] / rmse["without self-pairs [6]"]
+    assert ratio == pytest.approx((20 - n_self) / 20)
+    assert rmse["inside the block [3]"] - rmse["without self-pairs [6]"] == pytest.approx(7)
+    assert rmse["full resolution [4]"] - rmse["all pairs [7]"] == pytest.approx(30)
+    assert cell["psnr_db_mean"].isna().tolist() == [True, False, False, False, False]
+    assert cell["rmse_hu_ci_low"].notna().tolist() == [False, False, False, True, True]
+    main = scanner_table(pairs, series, "rmse_hu", n_draws=50).set_index(["scanner_row", "scanner_col"])
+    own = main.loc["A1", "A1"]
+    last = cell.loc["full resolution [4]"]
+    assert (own["rmse_hu_mean"], own["ci_low"]) == (last["rmse_hu_mean"], last["rmse_hu_ci_low"])
+
+
+def test_mode_paper_stops_before_full_resolution_and_fills_small_cells(paper):
+    pairs, series = paper
+    table = cells_by_choice(pairs, series, n_draws=5)
+    assert list(table["choice"].unique()) == list(CHOICES)[:-1]
+    small = make_series(("A1", "A2"), (10,), ("FBP", "IR"), 1)
+    cells = cells_by_choice(make_pairs(small, PAPER), small, n_draws=5).set_index(
+        ["choice", "scanner_row", "scanner_col"]
+    )
+    cells = cells[["variant", "n_pairs"]]
+    assert cells.loc[("without self-pairs [6]", "A2", "A1")].tolist() == ["all_unordered", 4]
+    assert cells.loc[("inside the block [3]", "A2", "A1")].tolist() == ["drawn_in_mask", 4]
+
+
+def test_table_6_by_choice_has_both_averages(many_repetitions):
+    series = many_repetitions
+    pairs = spread_by_place(make_pairs(series, CORRECTED))
+    table = doses_by_choice(pairs, series, CORRECTED, n_draws=50)
+    assert table["choice"].unique().tolist() == ["as published", "inside the block [3]", "all pairs [7]"]
+    for choice, average in (("as published", np.median), ("all pairs [7]", np.mean)):
+        own = table[(table["choice"] == choice) & (table["scanner"] == "A2")].set_index("dose_mgy")
+        assert list(own.index) == ["1", "3", "6", "10", "average of medians", "average of means"]
+        rows = with_scans(pairs[(pairs["table"] == "table6") & (pairs["variant"] == own["variant"].iloc[0])], series)
+        rows = rows[rows["scanner_a"] == "A2"]
+        centres = [average(rows.loc[rows["dose_mgy_a"] == dose, "rmse_hu"]) for dose in (1, 3, 6, 10)]
+        name = {np.median: "average of medians", np.mean: "average of means"}[average]
+        assert own.loc[name, "rmse_hu_mean"] == pytest.approx(np.mean(centres))
+    first, second = (table[table["choice"] == c].reset_index(drop=True) for c in table["choice"].unique()[:2])
+    np.testing.assert_allclose(second["rmse_hu_mean"] - first["rmse_hu_mean"], 7)
+    assert first["region"].unique().tolist() == ["box_table6"] and second["region"].unique().tolist() == ["mask"]
+
+
+def test_choices_are_means_over_cells(many_repetitions):
+    series = many_repetitions
+    pairs = spread_by_place(make_pairs(series, CORRECTED))
+    by_cell, by_dose = cells_by_choice(pairs, series, 5), doses_by_choice(pairs, series, CORRECTED, 5)
+    table = choices(by_cell, by_dose).set_index(["table", "choice", "cells"])
+    assert len(table) == 2 * 5 + 2 * 3
+    within = by_cell[(by_cell["scanner_row"] == by_cell["scanner_col"]) & (by_cell["choice"] == "all pairs [7]")]
+    row = table.loc[("tables3to5", "all pairs [7]", "within a scanner")]
+    assert (row["n_cells"], row["n_pairs"], row["shrink"]) == (2, 380, 4)
+    assert row["ssim"] == pytest.approx(within["ssim_mean"].mean())
+    averages = by_dose[(by_dose["choice"] == "as published") & (by_dose["dose_mgy"] == "average of means")]
+    row = table.loc[("table6", "as published", "of means")]
+    assert row["psnr_max_db"] == pytest.approx(averages["psnr_max_db_mean"].mean()) and row["n_cells"] == 2
+    # A mean without the cells that have none would be of other scanners.
+    assert np.isnan(table.loc[("tables3to5", "as published", "within a scanner"), "psnr_db"])
+    assert np.isfinite(table.loc[("tables3to5", "as published", "between scanners"), "psnr_db"])
+
+
 def test_contrasts_add_up_from_the_nearest_that_has_pairs(corrected):
     pairs, _ = corrected
     table = decomposition(pairs).set_index("contrast")
@@ -284,7 +393,14 @@ def test_contrasts_add_up_from_the_nearest_that_has_pairs(corrected):
 def test_no_pairs_at_all_gives_blank_tables():
     series = make_series(("A1",), (10,), ("IR",), 1)
     pairs = make_pairs(series, CORRECTED)
-    assert len(pairs) == 0
+    assert pairs["is_self_pair"].tolist() == [True]
+    by_cell, by_dose = cells_by_choice(pairs, series), doses_by_choice(pairs, series, CORRECTED)
+    assert by_cell["choice"].tolist() == ["as published"] and by_dose.empty
+    table = choices(by_cell, by_dose)
+    assert table[["cells", "n_cells", "n_pairs"]].to_numpy().tolist() == [["within a scanner", 1, 1]]
+    assert table["rmse_hu"].tolist() == [0] and np.isnan(table["psnr_db"][0])
+    pairs = pairs[:0]
+    assert choices(cells_by_choice(pairs, series), doses_by_choice(pairs, series, CORRECTED)).empty
     assert scanner_table(pairs, series, "ssim")["reason"].tolist() == ["no pair of two series"]
     assert table6(pairs, series, CORRECTED)["n_pairs"].sum() == 0
     assert decomposition(pairs)["n_pairs"].sum() == 0
