@@ -35,6 +35,7 @@ from ct4bench.twin import (
 )
 
 LOG = logging.getLogger(__name__)
+MAX_REPETITIONS = 10
 BLOCK_VOXELS = 7_000_000
 """Voxels of the padded images worked on at a time: memory against work done twice at the seams."""
 
@@ -52,7 +53,10 @@ def plan_scans(
     scanner: str, doses_mgy, recons, repetitions: int, other_recons, other_repetitions: int, main_dose_mgy: int
 ) -> list[PlannedScan]:
     """The scans to simulate: `recons` and `repetitions` at the main dose, the others elsewhere, as the collection has
-    them (a reconstruction or scan that it lacks is left out)."""
+    them (a reconstruction or scan that it lacks is left out). A `UserError` where repetitions are none or too many."""
+    for name, count in (("repetitions", repetitions), ("other_repetitions", other_repetitions)):
+        if not 1 <= count <= MAX_REPETITIONS:
+            raise UserError(f"--{name} {count} must be 1 to {MAX_REPETITIONS}, as many as the collection has")
     scans = []
     for dose in sorted(set(doses_mgy)):
         main = dose == main_dose_mgy
