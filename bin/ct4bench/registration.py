@@ -1,6 +1,6 @@
 """Rigid registration of a series to the reference: inverse-compositional Gauss-Newton on the block.
 
-Both volumes are bin-averaged to three levels (about 2 x 1.4 x 1.4 mm, then twice and four times that). At the coarsest
+Both volumes are bin-averaged to three levels (slices of 1, 4 and 8 mm, pixels of 1.4, 2.7 and 5.5). At the coarsest
 one the block's outline gives the start in plane and a scan of correlations the start along z, for the phantom as it
 lies in the reference and, where that is not found, turned by 180 degrees about each axis; then each level minimises the
 sum of Huber losses of M(W(p)) - (1 + a) F(p) - b over places p in and around the block. (Inverse composition: Baker and
@@ -14,7 +14,7 @@ drawing it to one side where the two series differ in sharpness:
 - the other faces are inside the region with a margin on both sides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numba import njit
@@ -22,7 +22,7 @@ from numba import njit
 from ct4bench.block import Block
 from ct4bench.block_finding import PAPER_HU, SOLID_HU, rough_box
 from ct4bench.geometry import Grid, Rigid
-from ct4bench.pyramids import LEVELS, pyramid
+from ct4bench.pyramids import pyramid
 from ct4bench.resampling import index_map
 
 HUBER_HU = 150.0
@@ -33,7 +33,7 @@ INNER_MM = 5.0
 """Similarity is taken deeper than this inside the block."""
 RIM_MM = (2.0, 15.0)
 """What the field of view cuts off is looked for between these depths below the faces."""
-SAMPLE_LIMITS = (30_000, 200_000, 600_000)
+SAMPLE_LIMITS = (30_000, 200_000, 800_000)
 """Samples of a level, coarse to fine, those of the steepest gradient: the flat rest is noise only."""
 INNER_LIMIT = 100_000
 """Samples that a similarity is taken of."""
@@ -70,18 +70,20 @@ class RegistrationError(Exception):
 class Samples:
     """Places of one level of the reference, about the centre in mm, their HU and gradients in HU/mm, all float32.
 
-    `flat` counts those at the end that serve for gain and offset only; the motion comes from those before.
+    `flat` counts those at the end that serve for gain and offset only; the motion comes from those before. `smooth`
+    has the HU of the coarsest level at these.
     """
 
     place: np.ndarray
     value: np.ndarray
     gradient: np.ndarray
     flat: int = 0
+    smooth: np.ndarray | None = None
 
     def turned(self, signs) -> "Samples":
         """The samples of the reference with the axes x, y, z multiplied by `signs` about its centre."""
         signs = np.array(signs, np.float32)
-        return Samples(self.place * signs, self.value, self.gradient * signs, self.flat)
+        return Samples(self.place * signs, self.value, self.gradient * signs, self.flat, self.smooth)
 
 
 @dataclass(frozen=True)
@@ -193,8 +195,8 @@ def _read_samples(level, at: np.ndarray, centre_mm, flat: int = 0) -> Samples:
     return Samples(place, value, gradient, flat)
 
 
-def _motion_samples(level, block: Block, limit: int) -> Samples:
-    """The `limit` steepest places in and around the block, then some of the flattest."""
+def _motion_samples(level, block: Block, limit: int, coarse) -> Samples:
+    """The `limit` steepest places in and around the block, then some of the flattest; `coarse` is another level."""
     volume, grid = level
     steepness = np.empty(volume.shape, np.float32)
     margin = max(MARGIN_MM, 1.5 * max(grid.spacing_mm))
@@ -210,7 +212,11 @@ def _motion_samples(level, block: Block, limit: int) -> Samples:
     bounds = np.partition(steepness, (last, first))
     flat = at[steepness <= bounds[last]]
     flat = flat[:: max(1, len(flat) // FLAT_SAMPLES)]
-    return _read_samples(level, np.concatenate([at[steepness >= bounds[first]], flat]), block.centre_mm, len(flat))
+    samples = _read_samples(level, np.concatenate([at[steepness >= bounds[first]], flat]), block.centre_mm, len(flat))
+    matrix, offset = _about_centre(block.centre_mm, coarse[1], Rigid((0.0,) * 3, (0.0,) * 3, (0.0,) * 3))
+    smooth = samples.value[len(samples.value) - len(flat) :].copy()
+    _read_others(samples.place, len(samples.value) - len(flat), coarse[0], matrix, offset, smooth)
+    return replace(samples, smooth=smooth)
 
 
 def _inner_samples(level, block: Block, least: float, limit: int, deepest=np.inf, solid=-np.inf) -> Samples:
@@ -231,7 +237,7 @@ def prepare_fixed(volume: np.ndarray, grid: Grid, block: Block) -> Fixed:
     )
     rim = _inner_samples(middle, block, RIM_MM[0], 10**9, RIM_MM[1], SOLID_HU)
     levels = tuple(
-        _motion_samples(level, block, limit) for level, limit in zip(pyramid_levels, SAMPLE_LIMITS, strict=True)
+        _motion_samples(level, block, limit, coarse) for level, limit in zip(pyramid_levels, SAMPLE_LIMITS, strict=True)
     )
     return Fixed(block, grid, np.array(block.centre_mm), levels, inner, rim)
 
@@ -261,14 +267,26 @@ def _place_in(moving, place, n, matrix, offset):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _calibration(place, value, first, moving, matrix, offset, curve, solid, paper, huber):
+def _read_others(place, first, volume, matrix, offset, out):
+    """Values of another volume at the places from `first` on; `out` keeps what it has where they lie outside."""
+    for n in range(first, len(place)):
+        z, y, x, inside = _place_in(volume, place, n, matrix, offset)
+        if inside:
+            out[n - first] = _sample(volume, z, y, x)
+
+
+@njit(cache=True, error_model="numpy", nogil=True)
+def _calibration(place, value, smooth, first, moving, matrix, offset, curve, solid, paper, huber):
     """Refit `curve`, what the moving series shows where the reference shows f, on the samples from `first` on.
 
     `curve` is (gain, bias) below and (gain, bias) above the value `paper`: M = f + gain f + bias. Above it is a line
     through what is inside of the block (over `solid` HU), below the line from there to the mean of the air, which
     noise and the lowest stored value lift on some scanners. One step of reweighting by Huber's loss.
+
+    The reference's own noise would flatten a line of least squares, by 3 % at the lowest dose, and so pull the faces
+    outwards. `smooth`, the reference with less of its noise, is the instrumental variable that keeps it upright.
     """
-    s, sf, sff, sr, sfr = 0.0, 0.0, 0.0, 0.0, 0.0
+    s, sf, sg, sfg, sr, sgr = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     air, air_f, air_r = 0.0, 0.0, 0.0
     for n in range(first, len(value)):
         z, y, x, inside = _place_in(moving, place, n, matrix, offset)
@@ -284,15 +302,17 @@ def _calibration(place, value, first, moving, matrix, offset, curve, solid, pape
             air_f += w * f
             air_r += w * r
         else:
+            g = np.float64(smooth[n - first])
             s += w
             sf += w * f
-            sff += w * f * f
+            sg += w * g
+            sfg += w * f * g
             sr += w * r
-            sfr += w * f * r
+            sgr += w * g * r
     curve[:] = 0.0
-    determinant = s * sff - sf * sf
-    if s > 100.0 and determinant > 1e-9 * s * sff:
-        gain = min(max((s * sfr - sf * sr) / determinant, -0.3), 0.3)
+    determinant = s * sfg - sf * sg
+    if s > 100.0 and determinant > 1e-9 * s * abs(sfg):
+        gain = min(max((s * sgr - sg * sr) / determinant, -0.3), 0.3)
         curve[0] = curve[2] = gain
         curve[1] = curve[3] = (sr - gain * sf) / s
     if air > 100.0:
@@ -406,8 +426,9 @@ def _refine(samples: Samples, centre_mm, level, motion: Rigid, arms, number: int
         if number > 0:
             # At the coarsest level nothing is flat yet, and the start is too far off to tell.
             _calibration(
-                samples.place, samples.value, n_motion, volume, matrix, offset, curve, SOLID_HU, PAPER_HU, huber
-            )
+                samples.place, samples.value, samples.smooth, n_motion, volume, matrix, offset, curve, SOLID_HU,
+                PAPER_HU, huber,
+            )  # fmt: skip
         count = _normal_equations(
             samples.place, samples.value, samples.gradient, n_motion, volume, matrix, offset, curve, PAPER_HU, huber,
             upper, right,
@@ -592,7 +613,7 @@ def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
     outline = _outline(levels[0])
     motion = _find_turn(fixed, levels[0], outline)
     arms = fixed.block.corners_mm - centre
-    for number in range(1, LEVELS):
+    for number in range(1, len(levels)):
         motion, step = _refine(fixed.levels[number], centre, levels[number], motion, arms, number)
     after, count, _aside, _holes = _similarity(inner, centre, levels[1], motion)
     overlap = count / max(1, len(inner.value))

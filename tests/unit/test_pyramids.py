@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ct4bench.geometry import Grid
-from ct4bench.pyramids import FINE_MM, bin_means, binned_grid, pyramid
+from ct4bench.pyramids import LEVELS_MM, bin_means, binned_grid, pyramid
 
 
 @pytest.mark.parametrize("factors", [(1, 1, 1), (2, 2, 2), (1, 2, 3), (3, 4, 4)])
@@ -41,6 +41,6 @@ def test_a_ramp_keeps_its_values_at_its_places():
 def test_levels_of_any_voxel_size_are_alike(spacing):
     shape = tuple(int(64 * 2 / s) for s in spacing)
     levels = pyramid(np.zeros(shape, np.int16), Grid.axis_aligned(shape, spacing, (0, 0, 0)))
-    for number, (_, grid) in enumerate(reversed(levels)):
-        for size, wanted, own in zip(grid.spacing_mm, np.array(FINE_MM) * 2**number, spacing, strict=True):
+    for (_, grid), bins in zip(levels, LEVELS_MM, strict=True):
+        for size, wanted, own in zip(grid.spacing_mm, bins, spacing, strict=True):
             assert size == pytest.approx(wanted, rel=0.35) or (size == own > wanted)
