@@ -20,6 +20,7 @@ METRIC_WORDS = {
     "table4_psnr_db": ("PSNR in dB, 20 log10(2000 / RMSE), higher is more alike", "psnr_db"),
     "table5_ssim": ("SSIM with a Gaussian window of 11 x 11 x 11 voxels, higher is more alike", "ssim"),
 }
+NO_PAIRS = "no two registered series at 10 mGy, nor of one scanner at 14 mGy and another dose"
 REGION_WORDS = {
     "box": "inside the paper's box, intensities clipped to -1000..2000 HU",
     "mask": "inside the phantom's block",
@@ -71,6 +72,9 @@ def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
 
     by_cell = cells_by_choice(inputs.pairs, inputs.series)
     by_dose = doses_by_choice(inputs.pairs, inputs.series, mode)
+    if by_cell.empty and by_dose.empty:
+        results.missing["similarity_choices"] = NO_PAIRS
+        return
     steps = (
         "from the published way a step at a time, with the points of docs/deviations.md in brackets: pairs of a series "
         "with itself left out, the block instead of the box, all pairs instead of the draw"
@@ -99,7 +103,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     from ct4bench.similarity_tables import decomposition, table6, tables3to5
 
     if inputs.pairs is None:
-        reason = "no registered volumes: the run started from features"
+        reason = "no registered volumes: the run started from features" if inputs.index is None else NO_PAIRS
         absent = [*METRIC_WORDS, "table6_dose", "decomposition", "similarity_choices"]
         results.missing.update(dict.fromkeys(absent, reason))
         return

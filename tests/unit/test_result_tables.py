@@ -141,6 +141,15 @@ def test_missing_inputs_are_named_with_a_reason():
     assert not set(IMAGE_TABLES) & set(results.tables)
     assert set(IMAGE_TABLES) <= set(results.missing)
     assert all(results.missing.values())
+    assert "started from features" in results.missing["table3_rmse_hu"]
+
+
+def test_series_that_leave_no_pair_are_not_taken_for_features():
+    series = series_table("synthetic", ("A1", "A2"), (3,))
+    assert len(pairs_table(series)) == 0
+    for pairs in (None, pairs_table(series)):
+        missing = make_tables(Inputs(series, index=series, pairs=pairs), PAPER, {}).missing
+        assert "no two registered series at 10 mGy" in missing["similarity_choices"]
 
 
 def test_no_series_at_10_mgy():
