@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from numba import njit
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import correlate1d, gaussian_filter
 from scipy.special import erf
 
 from ct4bench.block import Block
@@ -40,6 +40,8 @@ SIGMA_PLANE_MM, SIGMA_SLICE_MM = 0.70, 0.90
 """Sharpness of the real series, measured at steps of its test patterns."""
 GRAIN_SIGMA_MM = (1.06, 0.95)
 """Sigma of the printed grain as that series shows it, in plane and along z."""
+KEPT_SIGMA_MM = (2.5, 2.4)
+"""Sigma of the mean that reduces noise, in plane and along z: what is coarser stays, so no grain is added there."""
 KEEP_MM = (2.5, 4.5)
 """Beyond a face the series is kept up to the first distance and gone at the second."""
 SAME_PLACE_MM = 3.0
@@ -151,14 +153,36 @@ def cut_out(volume: np.ndarray, grid: Grid, block: Block) -> None:
         volume[k] = np.where(below, AIR_HU + (volume[k] - AIR_HU) * share, volume[k])
 
 
-def grain_slice(seed: int, number: int, shape: tuple[int, int], spacing_mm) -> np.ndarray:
-    """Grain (rows, columns; float32) of unit SD of one slice, correlated in plane; slices are mixed by `add_grain`."""
-    white = np.random.Generator(np.random.SFC64([seed, LIKE_SEED, number])).standard_normal(shape, dtype=np.float32)
-    sigma = [GRAIN_SIGMA_MM[0] / spacing_mm[1], GRAIN_SIGMA_MM[0] / spacing_mm[2]]
-    unit = np.zeros((41, 41))
-    unit[20, 20] = 1.0
-    kernel = gaussian_filter(unit, sigma, mode="constant")
-    return gaussian_filter(white, sigma, mode="wrap") / np.float32(np.sqrt((kernel**2).sum()))
+def _gaussian_taps(sigma: float) -> np.ndarray:
+    half = int(np.ceil(3 * sigma))
+    taps = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def grain_kernels(spacing_mm) -> list[list[np.ndarray]]:
+    """Taps (along slice, row, column) of the two blurs of white noise, the grain's and that less what was kept of it;
+    the first less the second gives grain without what is coarse."""
+    plane, along = GRAIN_SIGMA_MM
+    coarse = (np.hypot(plane, KEPT_SIGMA_MM[0]), np.hypot(along, KEPT_SIGMA_MM[1]))
+    return [
+        [_gaussian_taps(sigma / step) for sigma, step in zip((z, xy, xy), spacing_mm, strict=True)]
+        for xy, z in ((plane, along), coarse)
+    ]
+
+
+def _overlap(one: np.ndarray, other: np.ndarray) -> float:
+    """Sum of the products of two symmetric sets of taps."""
+    short, long = sorted((one, other), key=len)
+    trim = (len(long) - len(short)) // 2
+    return float(short @ long[trim : len(long) - trim])
+
+
+def _grain_sd(kernels) -> float:
+    """SD of the difference of the two blurs of white noise of unit SD."""
+    fine, coarse = kernels
+    products = [np.prod([_overlap(a, b) for a, b in zip(*pair, strict=True)])
+                for pair in ((fine, fine), (coarse, coarse), (fine, coarse))]  # fmt: skip
+    return float(np.sqrt(products[0] + products[1] - 2 * products[2]))
 
 
 def add_grain(volume: np.ndarray, grid: Grid, first: int, sd_hu: float, seed: int) -> None:
@@ -166,19 +190,28 @@ def add_grain(volume: np.ndarray, grid: Grid, first: int, sd_hu: float, seed: in
 
     `first` is the number of its first slice in the whole series, so that a slab has the grain of the whole.
     """
-    sigma = GRAIN_SIGMA_MM[1] / grid.spacing_mm[0]
-    half = int(np.ceil(3 * sigma))
-    taps = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma) ** 2)
-    taps /= np.sqrt((taps**2).sum())
-    field = np.zeros((2 * half + 1, *volume.shape[1:]), np.float32)
+    kernels = grain_kernels(grid.spacing_mm)
+    unit = np.float32(1 / _grain_sd(kernels))
+    half = max(len(taps[0]) for taps in kernels) // 2
+    weights = [np.pad(taps[0], half - len(taps[0]) // 2) for taps in kernels]
+    fields = np.zeros((2, 2 * half + 1, *volume.shape[1:]), np.float32)
     for n in range(-half, len(volume) + half):
-        field = np.roll(field, -1, axis=0)
-        field[-1] = grain_slice(seed, first + n + 1000, volume.shape[1:], grid.spacing_mm)
+        generator = np.random.Generator(np.random.SFC64([seed, LIKE_SEED, first + n + 1000]))
+        white = generator.standard_normal(volume.shape[1:], dtype=np.float32)
+        place = (n + half) % (2 * half + 1)
+        for field, (_, rows, columns) in zip(fields, kernels, strict=True):
+            correlate1d(
+                correlate1d(white, rows, axis=0, mode="wrap"), columns, axis=1, mode="wrap", output=field[place]
+            )
         k = n - half
         if k >= 0:
-            grain = np.tensordot(taps.astype(np.float32), field, axes=1)
+            # The fields are rings: their oldest plane follows the newest.
+            fine, coarse = (
+                np.tensordot(np.roll(taps, place + 1), field, axes=1)
+                for taps, field in zip(weights, fields, strict=True)
+            )
             share = np.clip((volume[k] - AIR_HU) / (-100.0 - AIR_HU), 0, 1)
-            volume[k] += np.float32(sd_hu) * grain * share
+            volume[k] += np.float32(sd_hu) * unit * (fine - coarse) * share
 
 
 def cyst_sd_hu(volume: np.ndarray, grid: Grid) -> float:
