@@ -8,7 +8,7 @@ process COLLECT_RESULTS {
     path registration, stageAs: 'results/registration/*'
     path top, stageAs: 'results/*'
     path run, stageAs: 'results/pipeline_info/*'
-    tuple val(method), path(features, stageAs: 'results/none/features/*'), path(evaluation, stageAs: 'results/none/*'), path(tables, stageAs: 'results/none/*'), path(figures, stageAs: 'figures*/*')
+    tuple val(method), path(features, stageAs: 'results/none/features/*'), path(evaluation, stageAs: 'results/none/*'), path(tables, stageAs: 'results/none/tables/*'), path(figures, stageAs: 'results/none/figures/*')
     val _code
 
     output:
@@ -16,8 +16,6 @@ process COLLECT_RESULTS {
 
     script:
     """
-    mkdir -p results/${method}/figures
-    cp -L figures*/*/* results/${method}/figures/
     collect_results.py \\
         --results results \\
         --output results/pipeline_info/complete.json

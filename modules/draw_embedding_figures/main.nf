@@ -3,11 +3,11 @@ process DRAW_EMBEDDING_FIGURES {
     label 'figures'
 
     input:
-    tuple val(meta), path(embedding), path(series, stageAs: 'series/*'), path(tables)
+    tuple val(meta), path(embedding), path(series, stageAs: 'series/*'), path(tables, stageAs: 'tables/*')
     val _code
 
     output:
-    tuple val(meta), path('figures'), emit: figures
+    tuple val(meta), path('figures/*'), emit: figures
     path 'usage.json', topic: usage
 
     script:
@@ -15,7 +15,7 @@ process DRAW_EMBEDDING_FIGURES {
     draw_embedding_figures.py \\
         --embedding ${embedding} \\
         --registered ${series} \\
-        --labels ${tables}/labels.json \\
+        --labels tables/labels.json \\
         --output figures
     """
 

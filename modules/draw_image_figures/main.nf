@@ -3,7 +3,7 @@ process DRAW_IMAGE_FIGURES {
     label 'figures'
 
     input:
-    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(tables)
+    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(tables, stageAs: 'tables/*')
     path registered
     path reference
     path assets
@@ -11,7 +11,7 @@ process DRAW_IMAGE_FIGURES {
     val _code
 
     output:
-    tuple val(meta), path('figures'), emit: figures
+    tuple val(meta), path('figures/*'), emit: figures
     path 'usage.json', topic: usage
 
     script:
@@ -21,7 +21,7 @@ process DRAW_IMAGE_FIGURES {
         --reference ${reference} \\
         --registered ${registered} \\
         --volumes volumes \\
-        --labels ${tables}/labels.json \\
+        --labels tables/labels.json \\
         --scanners ${assets}/scanners.csv \\
         --output figures
     """

@@ -3,18 +3,18 @@ process DRAW_RESULT_FIGURES {
     label 'figures'
 
     input:
-    tuple val(meta), path(tables)
+    tuple val(meta), path(tables, stageAs: 'tables/*')
     val _code
 
     output:
-    tuple val(meta), path('figures'), emit: figures
+    tuple val(meta), path('figures/*'), emit: figures
     path 'usage.json', topic: usage
 
     script:
     """
     draw_result_figures.py \\
-        --tables ${tables} \\
-        --labels ${tables}/labels.json \\
+        --tables tables \\
+        --labels tables/labels.json \\
         --output figures
     """
 

@@ -11,13 +11,14 @@ process MAKE_TABLES {
     val _code
 
     output:
-    tuple val(meta), path('tables'), emit: tables
+    tuple val(meta), path('tables/*'), emit: tables
     path 'usage.json', topic: usage
 
     script:
     def options = [
         'pairs.parquet': 'pairs', 'icc.csv': 'icc', 'icc_intervals.csv': 'intervals', 'repeatability.csv': 'repeatability',
         'predictions.parquet': 'predictions', 'embedding_quality.csv': 'embedding_quality',
+        'questions.csv': 'questions', 'stable_features.csv': 'stable_features',
     ]
     def names = [evaluation].flatten().collect { table -> table.toString().tokenize('/').last() }
     def given = names.findAll { name -> options[name] }.collect { name -> "--${options[name]} evaluation/${name}" }

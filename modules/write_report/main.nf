@@ -3,7 +3,7 @@ process WRITE_REPORT {
     label 'figures'
 
     input:
-    tuple val(meta), path(tables), path(figures, stageAs: 'figures*/*'), path(settings, stageAs: 'settings/*')
+    tuple val(meta), path(tables, stageAs: 'tables/*'), path(figures, stageAs: 'figures/*'), path(settings, stageAs: 'settings/*')
     // of the images, each [] where the run started from features
     path registered
     path quarantine
@@ -23,9 +23,9 @@ process WRITE_REPORT {
     script:
     """
     write_report.py \\
-        --labels ${tables}/labels.json \\
-        --tables ${tables} \\
-        --figures ${figures} \\
+        --labels tables/labels.json \\
+        --tables tables \\
+        --figures figures \\
         ${registered ? "--registered ${registered}" : ''} \\
         ${quarantine ? "--quarantine ${quarantine}" : ''} \\
         ${transforms ? "--transforms ${transforms}" : ''} \\

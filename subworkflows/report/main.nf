@@ -15,6 +15,7 @@ workflow REPORT {
     images      // map of value channels, [] where the run started from features; and the channels volumes, pairs
     features    // [meta(method, extractor), table, settings]
     evaluation  // [method, table]: the tables of EVALUATE_FEATURES
+    times       // [method, training_times.csv]
     run         // map: what goes into run.json
 
     main:
@@ -65,8 +66,9 @@ workflow REPORT {
     )
     DRAW_RESULT_FIGURES(MAKE_TABLES.out.tables, codeDigest('draw_result_figures.py'))
     def figures = pictured.mix(DRAW_EMBEDDING_FIGURES.out.figures, DRAW_RESULT_FIGURES.out.figures)
-        .map { meta, folder -> [meta.method, folder] }
-        .groupTuple(size: settings.features ? 2 : 3, sort: { a, b -> a.toString() <=> b.toString() })
+        .map { meta, paths -> [meta.method, paths] }
+        .groupTuple(size: settings.features ? 2 : 3)
+        .map { method, lists -> [method, lists.flatten().toSorted { a, b -> a.name <=> b.name }] }
 
     def about = channel.of(groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(run))).collectFile(name: 'run.json', newLine: true).first()
     def usage = channel.topic('usage').toSortedList { a, b -> a.toString() <=> b.toString() }
@@ -79,8 +81,10 @@ workflow REPORT {
 
     def indexed = settings.features ? [] : index.combine(images.quarantine).combine(images.patches).map { paths -> paths }.first()
     def top = WRITE_REPORT.out.report.map { _meta, page -> page }.combine(images.truth.toList()).map { page, truth -> [page, truth].flatten() }
+    // what is not the same twice: parameters with their places, and times
+    def aside = about.combine(times.map { _method, table -> table }).map { paths -> paths }.first()
     COLLECT_RESULTS(
-        indexed, images.transforms, top, about,
+        indexed, images.transforms, top, aside,
         byMethod.map { method, made, notes -> [method, made + notes] }
             .join(evaluated).join(tables.map { method, _meta, folder -> [method, folder] }).join(figures),
         codeDigest('collect_results.py'),
