@@ -1,0 +1,212 @@
+"""Profiles: their resolved configuration, and the commands that each process is really given under each engine.
+
+Engines and Slurm are stood in for by small scripts of the same name on PATH, which run the task here; what the real
+ones make of the same commands is what tests/executors/run.sh is for.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pipeline_run import ENGINE, ROOT
+
+pytestmark = pytest.mark.pipeline
+
+ENGINES = ("docker", "podman", "apptainer", "singularity")
+VERSION = re.search(r"version = '([^']+)'", (ROOT / "nextflow.config").read_text()).group(1)
+LABELS = {
+    path.parent.name.upper(): re.search(r"label '(\w+)'", path.read_text()).group(1)
+    for path in ROOT.glob("modules/*/main.nf")
+}
+TORCH = {"deep", "training"}
+
+
+def configuration(folder: Path, *profiles: str, **parameters: str) -> dict[str, str]:
+    """Flat configuration of profiles together, values as text; closures over several lines as their first."""
+    text = (ROOT / "nextflow.config").read_text()
+    for name, value in parameters.items():
+        text, count = re.subn(rf"^    {name} = .*$", f"    {name} = '{value}'", text, flags=re.MULTILINE)
+        assert count == 1, name
+    (folder / "nextflow.config").write_text(text)
+    (folder / "conf").symlink_to(ROOT / "conf")
+    printed = subprocess.run(
+        [ENGINE, "config", folder, "-flat", "-profile", ",".join(profiles)],
+        cwd=folder, text=True, capture_output=True, check=True,
+    ).stdout  # fmt: skip
+    return dict(re.findall(r"^([\w$.'|:]+) = (.*)$", printed, re.MULTILINE))
+
+
+def test_every_label_has_memory_that_grows(tmp_path):
+    flat = configuration(tmp_path, "local", "gpu")
+    for label in set(LABELS.values()):
+        assert "task.attempt" in flat[f"process.'withLabel:{label}'.memory"], label
+    assert "task.attempt" in flat["process.memory"]
+    assert "task.attempt" in flat["process.time"]
+    assert "retry" in flat["process.errorStrategy"]
+
+
+def test_slurm_gets_its_queue_and_account(tmp_path):
+    flat = configuration(tmp_path, "slurm", queue="long", account="phantoms")
+    assert flat["process.executor"] == "'slurm'"
+    assert flat["process.queue"] == "'long'"
+    assert flat["executor.$slurm.account"] == "'phantoms'"
+    assert "process.container" not in flat
+
+
+CLOUDS = {
+    "awsbatch": {
+        "process.executor": "awsbatch", "process.queue": "long", "aws.region": "there",
+        "aws.batch.cliPath": "/usr/local/bin/aws",
+    },
+    "googlebatch": {"process.executor": "google-batch", "google.project": "phantoms", "google.location": "there"},
+    "azurebatch": {
+        "process.executor": "azurebatch", "process.queue": "long", "azure.batch.accountName": "phantoms",
+        "azure.batch.location": "there",
+    },
+    "kubernetes": {"process.executor": "k8s", "k8s.namespace": "ct", "k8s.storageClaimName": "shelf"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_cloud_gets_its_place_its_images_and_gpus_for_networks_alone(cloud, tmp_path):
+    flat = configuration(
+        tmp_path, cloud, "gpu", queue="long", account="phantoms", cloud_region="there", volume_claim="shelf",
+        namespace="ct", gpu_type="nvidia-l4", registry="registry.example.org/ct",
+    )  # fmt: skip
+    expected = CLOUDS[cloud]
+    assert {name: flat[name] for name in expected} == {name: f"'{value}'" for name, value in expected.items()}
+    assert flat["process.container"] == f"'registry.example.org/ct/ct4bench-imaging:{VERSION}'"
+    assert flat["process.'withLabel:deep|training'.container"] == f"'registry.example.org/ct/ct4bench-deep:{VERSION}'"
+    asking = {name: value for name, value in flat.items() if "accelerator" in name}
+    assert set(asking) == {"process.'withLabel:deep|gpu'.accelerator"}
+    assert "nvidia-l4" in "".join(asking.values())
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_one_engine_turns_the_others_off(engine, tmp_path):
+    flat = configuration(tmp_path, engine)
+    assert [name for name in ENGINES if flat.get(f"{name}.enabled") == "true"] == [engine]
+    assert "--network none" in flat[f"{engine}.runOptions"]
+    assert flat["env.NUMBA_CACHE_DIR"] == "'.numba'"
+    sif = engine in ("apptainer", "singularity")
+    assert flat["process.container"].endswith(f"ct4bench-imaging-{VERSION}.sif'" if sif else f"imaging:{VERSION}'")
+
+
+@pytest.fixture(scope="session")
+def index_of_eight(tmp_path_factory) -> tuple[Path, Path]:
+    """An index of eight series of two scanners, and an input with the (empty) folders that it names."""
+    folder = tmp_path_factory.mktemp("eight")
+    rows = [
+        {
+            "study_description": scanner, "series_description": f"{scanner}_Harmonized_{dose}mGy_{recon} - #1",
+            "series_number": 1, "manufacturer": maker, "model": "a model", "study_date": "2021-03-20",
+            "study_instance_uid": f"1.2.{number}", "series_instance_uid": f"1.2.{number}.{dose}.{len(recon)}",
+            "n_instances": 343, "size_mb": 180.9, "crdc_series_uuid": "none",
+            "seg_series_instance_uid": f"1.3.{number}.{dose}.{len(recon)}", "seg_size_mb": 5.2,
+        }
+        for number, (scanner, maker) in enumerate((("A1", "SIEMENS"), ("B1", "SIEMENS")))
+        for dose in (10, 14)
+        for recon in ("FBP", "IR")
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(folder / "list.csv", index=False)
+    command = [sys.executable, ROOT / "bin" / "index_series.py", "--idc_table", folder / "list.csv"]
+    subprocess.run([*command, "--output", folder / "index"], check=True, cwd=folder)
+    inputs = pd.read_csv(folder / "index" / "inputs.csv", dtype=str)
+    for place in ";".join(inputs["folders"]).split(";"):
+        (folder / place).mkdir(parents=True, exist_ok=True)
+    (root,) = inputs["root"].unique()
+    return folder / "index", folder / root
+
+
+# runs what comes after the image, as the engine would; fails a task once where FAIL_ONCE names its process
+STAND_IN = """#!/bin/bash
+[ "$1" = run ] || [ "$1" = exec ] || exit 0
+if [ -n "${FAIL_ONCE:-}" ] && grep -q "$FAIL_ONCE" .command.run && mkdir "$STAND_INS/failed" 2>/dev/null; then
+    exit 137
+fi
+while [ "$1" != /bin/bash ]; do shift; done
+PATH="$TOOLS:$PATH" exec "$@"
+"""
+SBATCH = """#!/bin/bash
+(cd "$(dirname "$1")" && nohup bash "$(basename "$1")" > .command.log 2>&1 &)
+echo "Submitted batch job $RANDOM$RANDOM"
+"""
+
+
+def commands(nextflow, folder: Path, index_and_root, *arguments: str, **environment: str):
+    """The run and the `.command.run` of its tasks by process, in order of attempts, with stand-ins on PATH."""
+    stand_ins = folder / "stand_ins"
+    stand_ins.mkdir()
+    scripts = {"docker": STAND_IN, "apptainer": STAND_IN, "podman": STAND_IN, "sbatch": SBATCH, "squeue": "#!/bin/sh\n"}
+    for name, text in scripts.items():
+        (stand_ins / name).write_text(text)
+        (stand_ins / name).chmod(0o755)
+    quick = folder / "quick.config"
+    quick.write_text("executor { pollInterval = '100 ms'; '$slurm' { pollInterval = '100 ms' } }\n")
+    index, root = index_and_root
+    run = nextflow(
+        folder / "run", "-c", quick, "--input", root, "--index", index, "-stub-run", *arguments,
+        PATH=f"{stand_ins}:{os.environ['PATH']}", STAND_INS=str(stand_ins),
+        TOOLS=f"{ROOT / '.venv' / 'bin'}:{ROOT / 'bin'}", **environment,
+    )  # fmt: skip
+    assert run.status == 0, run.text
+    found = defaultdict(list)
+    trace = run.trace().sort_values("task_id")
+    for name, digest in zip(trace["name"], trace["hash"], strict=True):
+        (task,) = (folder / "run" / "work").glob(f"{digest}*")
+        found[name.split(" (")[0].split(":")[-1]].append((task / ".command.run").read_text())
+    return found
+
+
+def launch_line(text: str, engine: str) -> str:
+    """The line of a task's script that starts the engine."""
+    (line,) = re.findall(rf"^ +(?:\w+=\S+ )*{engine} (?:run|exec) .*$", text, re.MULTILINE)
+    return line
+
+
+def test_docker_commands_of_every_process(nextflow, tmp_path, index_of_eight):
+    found = commands(
+        nextflow, tmp_path, index_of_eight, "-profile", "docker,gpu", "--registry", "registry.example.org/ct",
+        FAIL_ONCE="DRAW_PATCHES",
+    )  # fmt: skip
+    assert set(found) >= {"REGISTER_SERIES", "EXTRACT_DEEP", "TRAIN_CLASSIFIERS", "WRITE_REPORT"}
+    for process, texts in found.items():
+        label = LABELS[process]
+        for text in texts:
+            line = launch_line(text, "docker")
+            kind = "deep" if label in TORCH else "imaging"
+            assert f" registry.example.org/ct/ct4bench-{kind}:{VERSION} " in line, process
+            assert "--network none" in line
+            assert "--read-only" in line
+            assert ("--gpus all" in line) == (label == "deep"), process
+    # killed once, tried again with more
+    first, second = (
+        re.search(r"--memory (\d+)m", launch_line(text, "docker")).group(1) for text in found["DRAW_PATCHES"]
+    )
+    assert int(second) == 2 * int(first)
+
+
+def test_slurm_and_apptainer_commands_of_every_process(nextflow, tmp_path, index_of_eight):
+    found = commands(
+        nextflow, tmp_path, index_of_eight, "-profile", "slurm,apptainer,gpu", "--queue", "long", "--account",
+        "phantoms", "--gpu_type", "a100", "--image_folder", str(tmp_path),
+    )  # fmt: skip
+    for process, texts in found.items():
+        label = LABELS[process]
+        for text in texts:
+            line = launch_line(text, "apptainer")
+            kind = "deep" if label in TORCH else "imaging"
+            assert f" {tmp_path}/ct4bench-{kind}-{VERSION}.sif " in line, process
+            assert "--net --network none" in line
+            assert (" --nv " in line) == (label == "deep"), process
+            asked = re.findall(r"^#SBATCH (.*)$", text, re.MULTILINE)
+            assert "-p long" in asked
+            assert "-A phantoms" in asked
+            assert any(word.startswith("--mem ") for word in asked)
+            assert any(word.startswith("-t ") for word in asked)
+            assert ("--gres=gpu:a100:1" in asked) == (label == "deep"), process
