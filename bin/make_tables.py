@@ -25,6 +25,8 @@ def main(argv=None):
     parser.add_argument("--repeatability", help="repeatability.csv")
     parser.add_argument("--predictions", help="predictions.parquet")
     parser.add_argument("--embedding_quality", help="embedding_quality.csv")
+    parser.add_argument("--questions", help="questions.csv")
+    parser.add_argument("--stable_features", help="stable_features.csv")
     parser.add_argument("--settings", nargs="*", default=[], help="settings of the extractors, <extractor>.json")
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
     parser.add_argument("--method", default="none", help="harmonization method")
@@ -37,7 +39,8 @@ def main(argv=None):
     from ct4bench.result_tables import Inputs, make_tables, write_results
 
     series = read_series(args.series)
-    optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality")
+    optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality", "questions")
+    optional += ("stable_features",)
     frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
     labels = make_labels(series, args.mode, read_settings(args.settings), args.method, args.domain)
     names = read_scanner_names(args.scanners)

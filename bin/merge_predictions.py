@@ -3,7 +3,7 @@
 
 import argparse
 
-from ct4bench.classification import merge
+from ct4bench.classification import PREDICTION_KEY, merge
 from ct4bench.errors import run
 from ct4bench.splits import SPLIT_COLUMNS
 from ct4bench.tables import concatenate, read_table, write_table
@@ -15,16 +15,20 @@ def main(argv=None):
     parser.add_argument("--predictions", required=True, nargs="+", help="predictions of the parts")
     parser.add_argument("--trainings", required=True, nargs="+", help="tables of the parts' trainings")
     parser.add_argument("--losses", required=True, nargs="+", help="losses of the parts")
+    parser.add_argument("--times", nargs="*", default=[], help="CPU seconds of the parts' trainings")
     parser.add_argument("--splits", required=True, help="splits.csv of plan_splits.py")
     parser.add_argument("--output", required=True, help="all predictions, Parquet")
     parser.add_argument("--merged_trainings", required=True, help="all trainings, CSV")
     parser.add_argument("--merged_losses", required=True, help="all losses, Parquet")
+    parser.add_argument("--merged_times", help="CPU seconds of all trainings, CSV")
     args = parser.parse_args(argv)
     parts = (concatenate(paths, ["extractor"]) for paths in (args.predictions, args.trainings, args.losses))
     results = merge(*parts, read_table(args.splits, SPLIT_COLUMNS))
     write_table(results.predictions, args.output)
     write_table(results.trainings, args.merged_trainings)
     write_table(results.losses, args.merged_losses)
+    if args.merged_times:
+        write_table(concatenate(args.times, PREDICTION_KEY), args.merged_times)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import logging
 from ct4bench.errors import run
 from ct4bench.feature_merging import read_features
 from ct4bench.modes import MODES
-from ct4bench.questions import TASKS, VARIANTS, Plan, plan_splits
-from ct4bench.splits import DOMAINS, N_FOLDS, SCHEMES, TRAINING_KEY, sorted_keys
+from ct4bench.questions import TASKS, VARIANTS, Plan, plan_questions
+from ct4bench.splits import DOMAINS, N_FOLDS, SCHEMES, sorted_keys
 from ct4bench.tables import read_table, write_table
 
 
@@ -27,11 +27,14 @@ def main(argv=None):
     parser.add_argument("--folds", type=int, default=N_FOLDS, help="folds of Algorithm 2")
     parser.add_argument("--schemes", type=names, default=SCHEMES, help=f"of {','.join(SCHEMES)}")
     parser.add_argument("--cells", choices=("all", "table7"), default="all", help="all values of N and n, or Table 7's")
-    parser.add_argument("--tasks", type=names, default=("tissue",), help=f"all, or of {','.join(TASKS)}")
-    parser.add_argument("--variants", type=names, default=("default",), help=f"all, or of {','.join(VARIANTS)}")
+    parser.add_argument("--tasks", type=names, default=("none",), help=f"default, all, none, or of {','.join(TASKS)}")
+    parser.add_argument(
+        "--variants", type=names, default=("none",), help=f"default, all, none, or of {','.join(VARIANTS)}"
+    )
     parser.add_argument("--patches", help="patches.csv, for the task tissue_inside")
-    parser.add_argument("--share_inside", type=float, default=1.0, help="least share of a patch inside its ROI")
+    parser.add_argument("--share_inside", type=float, default=0.5, help="least share of a patch inside its ROI")
     parser.add_argument("--output", required=True, help="the splits, CSV")
+    parser.add_argument("--questions", help="what was asked, and why it could not be answered, CSV")
     args = parser.parse_args(argv)
     patches = read_table(args.patches, ["roi", "patch", "share_inside"]) if args.patches else None
     plan = Plan(
@@ -44,11 +47,12 @@ def main(argv=None):
         patches,
         args.share_inside,
     )
-    splits = plan_splits(plan, args.tasks, args.variants, args.cells == "all")
+    splits, questions = plan_questions(plan, args.tasks, args.variants, args.cells == "all")
     write_table(splits, args.output)
-    trainings = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY)
-    for name, rows in trainings.groupby(TRAINING_KEY[:3]):
-        logging.info("%s: %d trainings", ", ".join(name), len(rows))
+    if args.questions:
+        write_table(questions, args.questions)
+    for row in questions.to_dict("records"):
+        logging.info("%s, %s: %d trainings %s", row["task"], row["variant"], row["n_trainings"], row["reason"])
 
 
 if __name__ == "__main__":

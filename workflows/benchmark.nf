@@ -50,8 +50,8 @@ workflow BENCHMARK {
             volumes: volumes, pairs: EVALUATE_IMAGES.out.pairs,
         ])
     }
-    EVALUATE_FEATURES(settings, features)
-    REPORT(settings, images, features, EVALUATE_FEATURES.out.tables, run)
+    EVALUATE_FEATURES(settings, features, images.patches)
+    REPORT(settings, images, features, EVALUATE_FEATURES.out.tables, EVALUATE_FEATURES.out.times, run)
 
     emit:
     report = REPORT.out.report

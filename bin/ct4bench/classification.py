@@ -13,7 +13,7 @@ from ct4bench.errors import UserError
 from ct4bench.feature_merging import feature_columns
 from ct4bench.mlp import Settings, fit_scaler, log_proba, standardise, torch_losses, train
 from ct4bench.modes import Mode
-from ct4bench.questions import choices, task_named
+from ct4bench.questions import cells_of_table7, choices, task_named
 from ct4bench.second_opinions import CLASSIFIERS, fit_and_predict
 from ct4bench.splits import SCHEMES, TRAINING_KEY, Split, as_text, resolve, sorted_keys
 
@@ -242,6 +242,7 @@ def train_part(
 ) -> Results:
     """Part i of n of an extractor's trainings. `splits` has the columns `splits.SPLIT_COLUMNS`.
 
+    The perceptron trains all of them, another classifier those that `questions.cells_of_table7` names.
     `verify` is the share of trainings whose first steps torch repeats (0: none; else at least the plan's smallest);
     `domain`, where given, is the one that the splits must be planned for.
     """
@@ -250,6 +251,9 @@ def train_part(
     check_domain(splits, domain)
     plan = resolve(splits, features.keys)
     check_mode(plan, features.keys, mode)
+    if classifier != "mlp":
+        wanted = cells_of_table7(split.key for split in plan)
+        plan = [split for split in plan if split.key in wanted]
     smallest = min(plan, key=lambda split: (len(split.training), split.key))
     run = Run(features, extractor, classifier, mode, seed, verify, frozenset([smallest.key]))
     mine = part_of(plan, *part)
@@ -283,12 +287,13 @@ def check_domain(splits: pd.DataFrame, domain: str | None) -> None:
 
 def merge(predictions: pd.DataFrame, trainings: pd.DataFrame, losses: pd.DataFrame, splits: pd.DataFrame) -> Results:
     """All parts of all extractors and classifiers together; each training of the plan must be there once."""
-    planned = set(splits.loc[splits["n_train"] > 0, TRAINING_KEY].itertuples(index=False, name=None))
+    whole_plan = set(splits.loc[splits["n_train"] > 0, TRAINING_KEY].itertuples(index=False, name=None))
     twice = trainings[trainings.duplicated(PREDICTION_KEY)]
     if len(twice):
         raise UserError(f"a training is there twice ({_text(twice)}); merge each part once")
     for names, rows in trainings.groupby(["extractor", "classifier"]):
         done = set(rows[TRAINING_KEY].itertuples(index=False, name=None))
+        planned = whole_plan if names[1] == "mlp" else cells_of_table7(whole_plan)
         for what, some in (("missing", planned - done), ("not in the splits", done - planned)):
             if some:
                 raise UserError(

@@ -1,11 +1,11 @@
 """What is learned beside the paper's Table 7: tasks, and variants of the paper's own task, by name with their plans.
 
 A task says which column is predicted and how the rows are divided. A variant changes one choice of the paper's task
-and leaves the rest, seeds included. All but the paper's own (`tissue`, `default`) are planned for the cells of Table 7
-only: one value of the domain and all but one (LOSO), all folds but one (k-fold).
+and leaves the rest, seeds included; one that changes the folds only is planned for those. All but the paper's own
+(`tissue`, `default`) are planned for the cells of Table 7 only: one value of the domain and all but one (LOSO), all
+folds but one (k-fold).
 """
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,7 +14,18 @@ import pandas as pd
 
 from ct4bench.errors import UserError
 from ct4bench.modes import Mode
-from ct4bench.splits import N_FOLDS, SCHEMES, as_table, domain_values, kfold_lines, lines, loso_lines, units_of
+from ct4bench.splits import (
+    N_FOLDS,
+    SCHEMES,
+    SPLIT_COLUMNS,
+    TRAINING_KEY,
+    as_table,
+    domain_values,
+    kfold_lines,
+    lines,
+    loso_lines,
+    units_of,
+)
 
 
 class NotAnswerable(Exception):
@@ -45,7 +56,7 @@ class Plan:
     schemes: tuple[str, ...] = SCHEMES
     patches: pd.DataFrame | None = None
     """patches.csv, for `tissue_inside`."""
-    share_inside: float = 1.0
+    share_inside: float = 0.5
     """Least share of a patch's voxels inside its ROI, for `tissue_inside`."""
 
 
@@ -53,7 +64,7 @@ def both_schemes(plan: Plan, task: str, variant: str = "default", all_cells: boo
     """Lines of Algorithms 1 and 2, for all n_train or for the cells of Table 7."""
     chosen = choices(plan.mode, variant)
     out = []
-    if "loso" in plan.schemes:
+    if "loso" in plan.schemes and set(VARIANTS[variant]) != {"fold_unit"}:
         sizes = None if all_cells else sorted({1, len(domain_values(plan.keys, plan.domain)) - 1} - {0}) or None
         out += loso_lines(plan.keys, plan.domain, plan.seed, chosen.early_stopping, sizes, (task, variant))
     if "kfold" in plan.schemes:
@@ -74,7 +85,8 @@ def inside_patches(plan: Plan, task: str) -> list[tuple]:
     units = [unit for unit in sorted(units_of(outside, "patch")) if unit in set(of_row)]
     if plan.keys.loc[~np.isin(of_row, units), "tissue"].nunique() < 2:
         raise NotAnswerable(
-            f"patches with {plan.share_inside:.0%} of their voxels inside are of fewer than two tissues"
+            f"patches with {plan.share_inside:.0%} of their voxels inside are of fewer than two tissues (a patch is "
+            "larger than four of the six ROIs)"
         )
     excluded = [
         line for scheme in plan.schemes for line in lines((task, "default", scheme, 0, ""), "patch", units, "exclude")
@@ -156,7 +168,9 @@ class Task:
 TASKS = {
     "tissue": Task("tissue", "four tissues, Algorithms 1 and 2 (Table 7)", both_schemes),
     "tissue_other_roi": Task("tissue", "cyst or normal: trained on one ROI of each, tested on the other", other_roi),
-    "tissue_inside": Task("tissue", "tissues of the patches that lie inside their ROI", inside_patches),
+    "tissue_inside": Task(
+        "tissue", "tissues of the patches that lie in their ROI by --share_inside at least", inside_patches
+    ),
     "tissue_other_maker": Task("tissue", "four tissues, tested on a maker not trained on", leave_one_out("maker")),
     "tissue_other_dose": Task(
         "tissue", "four tissues, trained at one dose, tested at others", one_to_others("dose_mgy")
@@ -169,6 +183,16 @@ TASKS = {
     "maker": Task("maker", "the maker, in folds of scans: what harmonization should prevent", origin),
 }
 
+VARIANT_WORDS = {
+    "row_folds": "folds of rows, patches of a scan on both sides (point 16, as published)",
+    "scan_folds": "folds of whole scans (point 16)",
+    "early_stopping": "early stopping on a tenth of the training scans (point 15)",
+    "all_epochs": "all 30 epochs, without early stopping (point 15, as published)",
+    "leaking_scaler": "scaler fitted on all rows, test rows among them (point 15, as published)",
+    "unbalanced": "classes not weighed (point 18)",
+}
+"""What each variant changes, with its point of docs/deviations.md."""
+
 VARIANTS = {
     "default": {},
     "row_folds": {"fold_unit": "row"},
@@ -179,6 +203,12 @@ VARIANTS = {
     "unbalanced": {"balanced": False},
 }
 """The variants of the paper's task, and what each changes of the mode's choices."""
+
+CHEAP_TASKS = ("tissue_other_roi", "tissue_inside", "tissue_other_maker", "tissue_other_dose", "tissue_other_recon",
+               "scanner", "maker")  # fmt: skip
+CHEAP_VARIANTS = ("row_folds", "scan_folds")
+"""What `default` stands for: together a third of the paper's own trainings at most."""
+QUESTION_COLUMNS = ["task", "variant", "asked", "n_trainings", "reason"]
 
 
 def choices(mode: Mode, variant: str) -> Choices:
@@ -200,31 +230,80 @@ def plan_splits(
 ) -> pd.DataFrame:
     """Splits (columns of `splits.SPLIT_COLUMNS`) of the tasks and, for the task `tissue`, of the variants.
 
-    `tasks` and `variants` may be `all`: then a task that the features cannot answer is left out and the log says why,
-    and so is a variant that is what the mode does anyway; one that is named is an error.
+    Raises `NotAnswerable` where the features lack what a task needs.
     """
-    tasks, variants = list(tasks), list(variants)
     unknown = [scheme for scheme in plan.schemes if scheme not in SCHEMES]
     if unknown or not plan.schemes:
         raise UserError(f"--schemes {','.join(plan.schemes)} is wrong; give one or both of {','.join(SCHEMES)}")
     if plan.keys["tissue"].nunique() < 2:
         raise UserError("the features are of one tissue; a classifier needs at least two")
-    names = list(TASKS) if tasks == ["all"] else tasks
     rows = []
-    for name in names:
-        planner = task_named(name).planner
-        try:
-            rows += [] if name == "tissue" else planner(plan, name)
-        except NotAnswerable as reason:
-            if tasks != ["all"]:
-                raise UserError(
-                    f"task {name} cannot be planned: {reason}; leave it out, or add what it lacks"
-                ) from reason
-            logging.info("task %s is left out: %s", name, reason)
-    if "tissue" in names:
-        for variant in VARIANTS if variants == ["all"] else variants:
-            same = variant != "default" and choices(plan.mode, variant) == choices(plan.mode, "default")
-            if same and variants == ["all"]:
-                continue
+    for name in tasks:
+        if name != "tissue":
+            rows += task_named(name).planner(plan, name)
+            continue
+        for variant in variants:
             rows += both_schemes(plan, "tissue", variant, all_cells and variant == "default")
     return as_table(rows)
+
+
+def several(chosen: Iterable[str], everything: Iterable[str], cheap: Iterable[str]) -> tuple[list[str], bool]:
+    """The names that `default`, `all`, `none` or a list of names stands for, and whether they were named one by one."""
+    chosen = list(chosen)
+    sets = {"all": everything, "default": cheap, "none": ()}
+    return (list(sets[chosen[0]]), False) if len(chosen) == 1 and chosen[0] in sets else (chosen, True)
+
+
+def plan_questions(
+    plan: Plan, tasks: Iterable[str] = ("default",), variants: Iterable[str] = ("default",), all_cells: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The paper's own trainings, and further tasks and variants: splits, and a table of what was asked.
+
+    `tasks` and `variants` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
+    cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `QUESTION_COLUMNS`:
+    n_trainings of each classifier that has all (the perceptron), reason (why there are none).
+    """
+    further, named = several(tasks, [name for name in TASKS if name != "tissue"], CHEAP_TASKS)
+    left_out = {}
+    rows = [plan_splits(plan, ["tissue"], ["default"], all_cells)]
+    for name in further:
+        try:
+            rows.append(plan_splits(plan, [name]))
+        except NotAnswerable as reason:
+            if named:
+                raise UserError(
+                    f"question {name} cannot be answered: {reason}; leave it out, or add what it lacks"
+                ) from reason
+            left_out[name, "default"] = str(reason)
+    further_variants, named = several(variants, [name for name in VARIANTS if name != "default"], CHEAP_VARIANTS)
+    for name in further_variants:
+        if not named and choices(plan.mode, name) == choices(plan.mode, "default"):
+            left_out["tissue", name] = f"what mode {plan.mode.name} does anyway"
+        else:
+            rows.append(plan_splits(plan, ["tissue"], [name], False))
+    splits = pd.concat(rows, ignore_index=True).sort_values(SPLIT_COLUMNS, kind="stable", ignore_index=True)
+    counts = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY).groupby(["task", "variant"]).size()
+    asked = [
+        ("tissue", "default"),
+        *((name, "default") for name in further),
+        *(("tissue", v) for v in further_variants),
+    ]
+    about = [
+        (task, variant, TASKS[task].description if variant == "default" else VARIANT_WORDS[variant],
+         int(counts.get((task, variant), 0)), left_out.get((task, variant), ""))
+        for task, variant in asked
+    ]  # fmt: skip
+    return splits, pd.DataFrame(about, columns=QUESTION_COLUMNS)
+
+
+def cells_of_table7(trainings: Iterable[tuple]) -> set[tuple]:
+    """Of trainings by their `TRAINING_KEY`, those of variant `default` and the least and most training data.
+
+    Least counts for LOSO only. This is what second opinions train.
+    """
+    own = [key for key in trainings if key[1] == "default"]
+    sizes = {}
+    for task, _, scheme, n_train, _ in own:
+        sizes.setdefault((task, scheme), set()).add(n_train)
+    wanted = {place: {max(n), min(n)} if place[1] == "loso" else {max(n)} for place, n in sizes.items()}
+    return {key for key in own if key[3] in wanted[key[0], key[2]]}

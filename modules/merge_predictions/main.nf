@@ -3,11 +3,12 @@ process MERGE_PREDICTIONS {
     label 'small'
 
     input:
-    tuple val(method), path(predictions, stageAs: 'parts*/*'), path(trainings, stageAs: 'parts*/*'), path(losses, stageAs: 'parts*/*'), path(splits)
+    tuple val(method), path(predictions, stageAs: 'parts*/*'), path(trainings, stageAs: 'parts*/*'), path(losses, stageAs: 'parts*/*'), path(times, stageAs: 'parts*/*'), path(splits)
     val _code
 
     output:
     tuple val(method), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), emit: predictions
+    tuple val(method), path('training_times.csv'), emit: times
     path 'usage.json', topic: usage
 
     script:
@@ -16,15 +17,17 @@ process MERGE_PREDICTIONS {
         --predictions ${predictions} \\
         --trainings ${trainings} \\
         --losses ${losses} \\
+        --times ${times} \\
         --splits ${splits} \\
         --output predictions.parquet \\
         --merged_trainings trainings.csv \\
-        --merged_losses losses.parquet
+        --merged_losses losses.parquet \\
+        --merged_times training_times.csv
     """
 
     stub:
     """
-    touch predictions.parquet trainings.csv losses.parquet
+    touch predictions.parquet trainings.csv losses.parquet training_times.csv
     echo '{}' > usage.json
     """
 }

@@ -1,9 +1,9 @@
 process TRAIN_CLASSIFIERS {
-    tag "${meta.method} ${meta.extractor} ${part}"
+    tag "${meta.method} ${meta.extractor} ${classifier} ${part}"
     label 'training'
 
     input:
-    tuple val(meta), path(features), path(splits), val(part)    // part: i/n of this extractor's trainings
+    tuple val(meta), path(features), path(splits), val(classifier), val(part)    // part: i/n of its trainings
     val domain
     val mode
     val verify      // share of trainings whose first steps torch repeats
@@ -11,7 +11,7 @@ process TRAIN_CLASSIFIERS {
     val _code
 
     output:
-    tuple val(meta), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), emit: predictions
+    tuple val(meta), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), path('times.csv'), emit: predictions
     path 'usage.json', topic: usage
 
     script:
@@ -22,18 +22,20 @@ process TRAIN_CLASSIFIERS {
         --splits ${splits} \\
         --domain ${domain} \\
         --mode ${mode} \\
+        --classifier ${classifier} \\
         --part ${part} \\
         --verify ${verify} \\
         --seed ${seed} \\
         --threads ${task.cpus} \\
         --output predictions.parquet \\
         --trainings trainings.csv \\
-        --losses losses.parquet
+        --losses losses.parquet \\
+        --times times.csv
     """
 
     stub:
     """
-    touch predictions.parquet trainings.csv losses.parquet
+    touch predictions.parquet trainings.csv losses.parquet times.csv
     echo '{}' > usage.json
     """
 }

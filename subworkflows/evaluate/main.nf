@@ -50,6 +50,7 @@ workflow EVALUATE_FEATURES {
     take:
     settings    // map of parameters
     features    // [meta(method, extractor), table, settings]
+    patches     // value channel: patches.csv, or [] where the run started from features
 
     main:
     def rows = features.map { meta, table, _notes -> [meta, table] }
@@ -61,20 +62,25 @@ workflow EVALUATE_FEATURES {
         .map { meta, table -> [meta.method, [meta.extractor, table]] }
         .groupTuple(sort: { a, b -> a[0] <=> b[0] })
         .map { method, items -> [method, items[0][1]] }
-    PLAN_SPLITS(first, settings.domain, settings.mode, settings.seed, codeDigest('plan_splits.py'))
-    def parts = (1..settings.training_parts).collect { number -> "${number}/${settings.training_parts}".toString() }
+    PLAN_SPLITS(
+        first, settings.domain, settings.mode, settings.seed, settings.questions, settings.variants,
+        patches, settings.share_inside, codeDigest('plan_splits.py'),
+    )
+    def parts = (1..settings.training_parts).collect { number -> ['mlp', "${number}/${settings.training_parts}".toString()] }
+    def opinions = [all: ['logistic_regression', 'svm', 'gradient_boosting'], none: []]
+    def others = opinions[settings.second_opinions] != null ? opinions[settings.second_opinions] : settings.second_opinions.tokenize(',').toUnique()
     TRAIN_CLASSIFIERS(
         rows
             .map { meta, table -> [meta.method, meta, table] }
             .combine(PLAN_SPLITS.out.splits, by: 0)
-            .combine(channel.fromList(parts))
-            .map { _method, meta, table, splits, part -> [meta, table, splits, part] },
+            .combine(channel.fromList(parts + others.collect { classifier -> [classifier, '1/1'] }))
+            .map { _method, meta, table, splits, classifier, part -> [meta, table, splits, classifier, part] },
         settings.domain, settings.mode, settings.verify, settings.seed, codeDigest('train_classifiers.py'),
     )
     def trained = TRAIN_CLASSIFIERS.out.predictions
-        .map { meta, predictions, trainings, losses -> [meta.method, [predictions, trainings, losses]] }
+        .map { meta, predictions, trainings, losses, times -> [meta.method, [predictions, trainings, losses, times]] }
         .groupTuple(sort: { a, b -> a[0].toString() <=> b[0].toString() })
-        .map { method, items -> [method, items.collect { item -> item[0] }, items.collect { item -> item[1] }, items.collect { item -> item[2] }] }
+        .map { method, items -> [method] + items.transpose() }
         .combine(PLAN_SPLITS.out.splits, by: 0)
     MERGE_PREDICTIONS(trained, codeDigest('merge_predictions.py'))
 
@@ -94,9 +100,10 @@ workflow EVALUATE_FEATURES {
     emit:
     tables = MERGE_TABLES.out.table
         .map { meta, table -> [meta.method, table] }
-        .mix(PLAN_SPLITS.out.splits)
+        .mix(PLAN_SPLITS.out.splits, PLAN_SPLITS.out.asked)
         .mix(MERGE_PREDICTIONS.out.predictions.flatMap { method, predictions, trainings, losses -> [[method, predictions], [method, trainings], [method, losses]] })
         // [method, table]: icc.csv, icc_intervals.csv, repeatability.csv, stable_features.csv, embedding.parquet,
-        // embedding_quality.csv, splits.csv,
+        // embedding_quality.csv, splits.csv, questions.csv,
         // predictions.parquet, trainings.csv, losses.parquet
+    times = MERGE_PREDICTIONS.out.times     // [method, training_times.csv]
 }

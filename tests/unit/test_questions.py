@@ -1,3 +1,7 @@
+import json
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -6,8 +10,11 @@ from learning_data import keys_table
 from ct4bench import questions
 from ct4bench.errors import UserError
 from ct4bench.modes import CORRECTED, PAPER
-from ct4bench.questions import TASKS, VARIANTS, Plan, choices, plan_splits
+from ct4bench.questions import CHEAP_TASKS, TASKS, VARIANTS, Plan, cells_of_table7, choices, plan_questions, plan_splits
+from ct4bench.second_opinions import CLASSIFIERS
 from ct4bench.splits import TRAINING_KEY, resolve, sorted_keys
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +69,54 @@ def test_each_variant_changes_one_choice():
 
 
 def test_variants_of_all_leave_out_what_the_mode_does_anyway(keys):
-    found = set(plan_splits(Plan(keys, PAPER), variants=["all"], all_cells=False)["variant"])
-    assert found == set(VARIANTS) - {"row_folds", "all_epochs"}
-    found = set(plan_splits(Plan(keys, CORRECTED), variants=["all"], all_cells=False)["variant"])
-    assert found == set(VARIANTS) - {"scan_folds", "early_stopping"}
+    for mode, left_out in ((PAPER, {"row_folds", "all_epochs"}), (CORRECTED, {"scan_folds", "early_stopping"})):
+        splits, questions = plan_questions(Plan(keys, mode), ["none"], ["all"], all_cells=False)
+        assert set(splits["variant"]) == set(VARIANTS) - left_out
+        without = questions[questions["n_trainings"] == 0]
+        assert set(without["variant"]) == left_out
+        assert set(without["reason"]) == {f"what mode {mode.name} does anyway"}
+        assert (questions.loc[questions["n_trainings"] > 0, "reason"] == "").all()
+
+
+def test_a_variant_of_the_folds_leaves_loso_alone(keys):
+    table = plan_splits(Plan(keys, PAPER), variants=["scan_folds"], all_cells=False)
+    assert set(table["scheme"]) == {"kfold"}
+    table = plan_splits(Plan(keys, PAPER), variants=["leaking_scaler"], all_cells=False)
+    assert set(table["scheme"]) == {"kfold", "loso"}
+
+
+def test_the_papers_own_trainings_are_there_whatever_is_asked(keys):
+    own = plan_splits(Plan(keys, PAPER))
+    for asked in ("none", "default", "all"):
+        splits, _ = plan_questions(Plan(keys, PAPER), [asked], [asked])
+        mine = splits[(splits["task"] == "tissue") & (splits["variant"] == "default")].reset_index(drop=True)
+        pd.testing.assert_frame_equal(mine, own)
+
+
+def test_second_opinions_train_the_cells_of_table_7(keys):
+    splits, _ = plan_questions(Plan(keys, PAPER), ["tissue_other_roi", "maker"], ["all"])
+    chosen = cells_of_table7(trainings(splits)[TRAINING_KEY].itertuples(index=False, name=None))
+    counts = pd.Series([(task, scheme, n) for task, _, scheme, n, _ in chosen]).value_counts().to_dict()
+    assert counts == {
+        ("tissue", "loso", 1): 13, ("tissue", "loso", 12): 13, ("tissue", "kfold", 9): 10,
+        ("tissue_other_roi", "leave_one_out", 2): 2, ("maker", "kfold", 9): 10,
+    }  # fmt: skip
+    assert {variant for _, variant, *_ in chosen} == {"default"}
+
+
+def test_parameters_allow_the_names_that_there_are():
+    groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
+    rules = {name: rule for group in groups for name, rule in group["properties"].items()}
+    for parameter, names in (
+        ("questions", set(TASKS) - {"tissue"}), ("variants", set(VARIANTS) - {"default"}),
+        ("second_opinions", set(CLASSIFIERS)),
+    ):  # fmt: skip
+        rule = rules[parameter]
+        for good in (*names, "all", "none", ",".join(sorted(names))):
+            assert re.fullmatch(rule["pattern"], good), (parameter, good)
+        for bad in ("", "nonsense", "all,none", "roi,", "tissue"):
+            assert not re.fullmatch(rule["pattern"], bad), (parameter, bad)
+        assert all(name in rule["description"] for name in names)
 
 
 def test_variants_share_the_trainings_scanners(keys):
@@ -119,7 +170,7 @@ def test_origin_is_learned_in_folds_of_whole_scans(keys, task):
 def test_inside_leaves_out_the_patches_that_reach_out(keys):
     patches = keys[["roi", "tissue", "patch"]].drop_duplicates()
     patches["share_inside"] = np.where(patches["patch"] == 0, 0.7, 1.0)
-    found = resolve(plan_splits(Plan(keys, PAPER, patches=patches), ["tissue_inside"]), keys)
+    found = resolve(plan_splits(Plan(keys, PAPER, patches=patches, share_inside=1.0), ["tissue_inside"]), keys)
     assert len(found) == 36
     for split in found:
         assert set(keys["patch"].to_numpy()[np.concatenate([split.training, split.test])]) == {1, 2}
@@ -132,23 +183,30 @@ def test_what_the_features_cannot_answer_is_an_error_where_it_is_asked_for_by_na
         ("tissue_inside", "needs --patches"),
         ("tissue_other_dose", "all rows have the dose_mgy 10"),
     ):
-        with pytest.raises(UserError, match=f"task {task} cannot be planned: .*{reason}"):
-            plan_splits(Plan(keys, PAPER), [task])
+        with pytest.raises(UserError, match=f"question {task} cannot be answered: .*{reason}"):
+            plan_questions(Plan(keys, PAPER), [task])
     with pytest.raises(UserError, match="task nonsense is not one of"):
-        plan_splits(Plan(keys, PAPER), ["nonsense"])
+        plan_questions(Plan(keys, PAPER), ["nonsense"])
+    with pytest.raises(UserError, match="variant nonsense is not one of"):
+        plan_questions(Plan(keys, PAPER), ["none"], ["nonsense"])
     one_scan = sorted_keys(keys_table(patches=1))
     with pytest.raises(UserError, match="has one scan only"):
-        plan_splits(Plan(one_scan, PAPER), ["scanner"])
+        plan_questions(Plan(one_scan, PAPER), ["scanner"])
     outside = keys[["roi", "tissue", "patch"]].drop_duplicates().assign(share_inside=0.4)
     with pytest.raises(UserError, match="fewer than two tissues"):
-        plan_splits(Plan(keys, PAPER, patches=outside), ["tissue_inside"])
+        plan_questions(Plan(keys, PAPER, patches=outside), ["tissue_inside"])
 
 
-def test_all_tasks_leave_out_what_cannot_be_answered_and_say_so(keys, caplog):
-    with caplog.at_level("INFO"):
-        found = set(plan_splits(Plan(keys, PAPER), ["all"], all_cells=False)["task"])
-    assert found == set(TASKS) - {"tissue_inside", "tissue_other_dose"}
-    assert "task tissue_other_dose is left out: all rows have the dose_mgy 10" in caplog.text
+@pytest.mark.parametrize(("asked", "names"), [("all", set(TASKS)), ("default", {"tissue", *CHEAP_TASKS})])
+def test_what_cannot_be_answered_is_left_out_with_its_reason(keys, asked, names):
+    splits, questions = plan_questions(Plan(keys, PAPER), [asked], ["none"], all_cells=False)
+    assert set(splits["task"]) == names - {"tissue_inside", "tissue_other_dose"}
+    assert set(questions["task"]) == names
+    reasons = questions.set_index("task")["reason"]
+    assert reasons["tissue_other_dose"] == "all rows have the dose_mgy 10"
+    assert "--patches" in reasons["tissue_inside"]
+    counts = trainings(splits).groupby("task").size()
+    assert (questions.set_index("task")["n_trainings"].loc[counts.index] == counts).all()
 
 
 @pytest.mark.parametrize("schemes", [(), ("loso", "tenfold")])
