@@ -41,7 +41,7 @@ workflow BENCHMARK {
         PREPROCESS(boxed, roots, INDEX.out.index)
         // every evaluation has a method; `none` leaves the volumes as they are
         def volumes = PREPROCESS.out.volumes.map { meta, paths -> [meta + [method: 'none'], paths] }
-        EXTRACT(settings, volumes, PREPROCESS.out.registered, PREPROCESS.out.patches)
+        EXTRACT(settings, volumes, PREPROCESS.out.registered, PREPROCESS.out.patches, PREPROCESS.out.reference)
         EVALUATE_IMAGES(settings, volumes, PREPROCESS.out.registered, PREPROCESS.out.reference)
         features = EXTRACT.out.features
         images.putAll([

@@ -121,7 +121,7 @@ def draw_figure5(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         if recon in set(rows["recon"])
     ]
     figure.legend(handles=handles, title="reconstruction", bbox_to_anchor=(0.80, 0.245), **LEGEND)
-    stamp(figure, stamp_text(labels))
+    stamp(figure, stamp_text(labels, extractors))
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(
         "figure5",
@@ -186,7 +186,7 @@ def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
     ]  # fmt: skip
     figure.legend(handles=colours, loc="lower left", bbox_to_anchor=(0.515, 0.26 / total), ncols=len(colours),
                   handletextpad=0.2, columnspacing=1.2)  # fmt: skip
-    stamp(figure, stamp_text(labels))
+    stamp(figure, stamp_text(labels, extractors))
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(
         "figure6",

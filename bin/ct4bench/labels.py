@@ -119,14 +119,12 @@ def stamp_text(labels: dict, extractors=()) -> str:
     words = []
     if labels["origin"] == SYNTHETIC:
         words.append("synthetic data")
-    for extractor in extractors:
-        status = weights_status(labels, extractor)
-        if status:
-            words.append(f"{status} weights: {extractor}")
     if labels["mode"] != "paper":
         words.append(f"mode {labels['mode']}")
     if labels["method"] != "none":
         words.append(f"method {labels['method']}")
+    marks = {extractor: weights_mark(labels, extractor) for extractor in extractors}
+    words += [f"{mark}: {extractor}" for extractor, mark in marks.items() if mark]
     return " \N{MIDDLE DOT} ".join(words)
 
 
@@ -134,6 +132,18 @@ def weights_status(labels: dict, extractor: str) -> str:
     """`random`, `stand-in`, … where an extractor's weights are not trained ones, else blank."""
     status = labels["weights"].get(extractor, {}).get("status", "")
     return "" if status in TRAINED else status
+
+
+def weights_words(labels: dict, extractor: str) -> str:
+    """What an extractor's weights are, blank where it has none."""
+    return labels["weights"].get(extractor, {}).get("words", "")
+
+
+def weights_mark(labels: dict, extractor: str) -> str:
+    """Words for weights that are not trained ones: `random weights`, or what a stand-in was trained on; else blank."""
+    status = weights_status(labels, extractor)
+    words = weights_words(labels, extractor)
+    return words if status == "stand-in" and words else f"{status} weights" if status else ""
 
 
 def extractor_title(extractor: str, labels: dict) -> str:

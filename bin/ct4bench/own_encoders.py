@@ -1,6 +1,6 @@
-"""Encoders of a user's own: a Python function that builds one, or a TorchScript file with its settings in YAML.
+"""Encoders of a user's own: a Python function that builds one, or a TorchScript or ONNX file with settings in YAML.
 
-Both run the user's code, TorchScript files included: only what the command line names is loaded, from local files or
+All run the user's code, TorchScript files included: only what the command line names is loaded, from local files or
 installed packages, and nothing is fetched.
 
 `NAME=module:function` and `NAME=file.py:function`: the function is called as function(weights=Path or None, seed=int)
@@ -8,7 +8,8 @@ and returns a callable, often a `torch.nn.Module`, from a float32 tensor (n, 1, 
 (n, features) or (n, channels, ...), which is pooled over the places; or to a list, tuple or dict of such tensors, of
 which --layer takes one.
 
-`NAME=settings.yaml` with --weights FILE: the file is a TorchScript module; the YAML may have `patch` ([rows, columns,
+`NAME=settings.yaml` with --weights FILE: the file is a TorchScript module, or an ONNX one (`.onnx`; run by the package
+onnxruntime on a CPU, where that is installed); the YAML may have `patch` ([rows, columns,
 slices], cut from the middle), `scaling` ({low_hu, high_hu, low, high}), `layer` and `pooling`.
 """
 
@@ -17,6 +18,8 @@ import importlib.util
 import re
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from ct4bench.encoders import INTENSITIES, POOLINGS, SHAPE, Encoder, Options, Scaling
 from ct4bench.errors import UserError
@@ -92,8 +95,12 @@ def own_encoder(extractor: str, options: Options, reserved: set[str]) -> Encoder
         )
         if "scaling" in settings:
             scaling, intensity = settings["scaling"], str(settings["scaling"])
-        network = _load_torchscript(options.weights, source)
-        words = f"TorchScript of the file {options.weights.name}"
+        if options.weights is None:
+            raise UserError(f"{source} tells how a TorchScript or ONNX file is used; name the file with --weights")
+        onnx = options.weights.suffix == ".onnx"
+        network = OnnxNetwork(options.weights) if onnx else _load_torchscript(options.weights)
+        options = replace(options, device="cpu" if onnx else options.device)
+        words = f"{'ONNX' if onnx else 'TorchScript'} of the file {options.weights.name}"
     else:
         network = _call(source, options)
         words = f"weights of the file {options.weights.name}" if digest else f"as {source} sets them"
@@ -145,11 +152,46 @@ def _call(source: str, options: Options):
     return network
 
 
-def _load_torchscript(path: Path | None, source: str):
+class OnnxNetwork:
+    """An ONNX file as a function of tensors: one tensor, or a dict of its outputs by name where it has several."""
+
+    def __init__(self, path: Path):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise UserError(
+                f"{path} needs the package onnxruntime, which is not installed; install it, or save the network as "
+                "TorchScript"
+            ) from error
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # noqa: BLE001  onnxruntime's own classes derive from Exception alone
+            line = str(error).strip().splitlines()[0][:200]
+            raise UserError(f"{path} is not an ONNX file that onnxruntime can run ({line}); export it again") from error
+        inputs = self._session.get_inputs()
+        if len(inputs) != 1 or len(inputs[0].shape) != 5:
+            raise UserError(f"{path} must have one input (n, 1, rows, columns, slices); it has {len(inputs)}")
+        self._input, self._one_by_one = inputs[0].name, inputs[0].shape[0] == 1
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def __call__(self, x):
+        """Outputs of a tensor (n, 1, rows, columns, slices); a file for one patch at a time is run n times."""
+        import torch
+
+        parts = x.split(1) if self._one_by_one else [x]
+        found = [self._session.run(None, {self._input: part.numpy()}) for part in parts]
+        outputs = {
+            name: torch.from_numpy(np.concatenate(values))
+            for name, values in zip(self._outputs, zip(*found, strict=True), strict=True)
+        }
+        return outputs if len(outputs) > 1 else outputs[self._outputs[0]]
+
+
+def _load_torchscript(path: Path):
     import torch
 
-    if path is None:
-        raise UserError(f"{source} tells how a TorchScript file is used; name the file with --weights")
     try:
         return torch.jit.load(str(path), map_location="cpu")
     except (RuntimeError, ValueError, OSError) as error:

@@ -326,7 +326,7 @@ def describe(
     columns = feature_columns(next(iter(tables.values())))
     rois = [region for group in groups.values() if group.patches is None for region in group.regions]
     return {
-        "extractor": "radiomics",
+        "extractor": "radiomics_roi" if all(g.patches is None for g in groups.values()) else "radiomics",
         "n_features": len(columns),
         "engine": settings.engine,
         "engine_reason": settings.reason,

@@ -20,9 +20,19 @@ from jinja2.exceptions import TemplateError
 
 from ct4bench.deviations import SOURCE, Choice, Point, read_deviations
 from ct4bench.errors import UserError
-from ct4bench.labels import COLLECTION, DOMAIN_WORDS, NOT_COMPARABLE, SYNTHETIC, read_json, read_labels, read_settings
+from ct4bench.labels import (
+    COLLECTION,
+    DOMAIN_WORDS,
+    NOT_COMPARABLE,
+    SYNTHETIC,
+    read_json,
+    read_labels,
+    read_settings,
+    weights_mark,
+)
 from ct4bench.published import BY_NAME, DATA, DATA_DOI, EXTRACTOR_NAMES, LICENCE, PAPER
 from ct4bench.report_sections import (
+    extractors_view,
     merge_usage,
     patches_view,
     quarantine_view,
@@ -52,7 +62,7 @@ TABLE_PLACES = {
 }  # fmt: skip
 LONG_ROWS = 20
 """A companion table of more rows is folded away."""
-WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "features", "icc_form")
+WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "features", "icc_form", "weights")
 """Columns of tables that stay text where they are blank."""
 PLACES = {
     "phantom": ("figure2", "figure3"),
@@ -173,12 +183,16 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, labels: dict) -> di
         if "not_a_target" in frame.columns and (frame["not_a_target"] != "").any():
             legend += "\N{DAGGER}: the published value is not a target."
     published = BY_NAME.get(name)
+    marks = []
+    if "extractor" in frame.columns:
+        made = {extractor: weights_mark(labels, extractor) for extractor in dict.fromkeys(frame["extractor"])}
+        marks = [f"{EXTRACTOR_NAMES.get(extractor, extractor)}: {mark}." for extractor, mark in made.items() if mark]
     return {
         "id": name,
         "label": f"Table {published.number}" if published else "Table",
         "title": str(about.get("title", name.replace("_", " "))),
         "text": str(about.get("text", "")),
-        "notes": [str(note) for note in about.get("notes", [])],
+        "notes": [str(note) for note in about.get("notes", [])] + marks,
         "legend": legend,
         "file": f"{name}.csv",
         "long": published is None and cells["kind"] == "grid" and len(cells["rows"]) > LONG_ROWS,
@@ -239,7 +253,7 @@ def _summary(inputs: ReportInputs) -> list[str]:
     sentences.append(
         "No harmonization was applied." if method == "none" else f"The harmonization method {method} was applied."
     )
-    untrained = [w["name"] + f" ({w['status']})" for w in weights_view(labels) if w["status"] and not w["trained"]]
+    untrained = [w["name"] + f" ({w['mark']})" for w in weights_view(labels) if w["status"] and not w["trained"]]
     if untrained:
         sentences.append(
             f"Weights that were never trained on real images: {', '.join(untrained)}. Their features, and all that is "
@@ -295,6 +309,7 @@ def context(inputs: ReportInputs) -> dict:
         "other_figures": sorted(set(figures) - placed),
         "missing": [{"name": name, "reason": str(reason)} for name, reason in sorted(missing.items())],
         "weights": weights_view(labels),
+        "extractors": extractors_view(inputs.settings),
         "patches": patches_view(inputs.patches),
         "registration": registration_view(
             inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm

@@ -7,7 +7,7 @@ import pandas as pd
 
 from ct4bench.benchmark import EXTRACTORS, PATCH_SHAPE, scanner_rank
 from ct4bench.geometry import worst_displacement_mm
-from ct4bench.labels import TRAINED
+from ct4bench.labels import TRAINED, weights_mark
 from ct4bench.published import EXTRACTOR_NAMES
 from ct4bench.report_tables import is_number, number
 from ct4bench.transforms import motion_of
@@ -162,12 +162,47 @@ def weights_view(labels: dict) -> list[dict]:
                 "name": EXTRACTOR_NAMES.get(extractor, extractor),
                 "status": weights["status"],
                 "trained": weights["status"] in TRAINED,
+                "mark": weights_mark(labels, extractor),
                 "words": weights["words"],
                 "file": weights["file"],
                 "sha256": weights["sha256"],
             }
         )
     return rows
+
+
+CHOICES = ("params_file", "intensity", "patch_voxels", "source", "layer", "pooling", "patch_merging", "batch", "device",
+           "precision")  # fmt: skip
+"""Entries of an extractor's settings that tell how its features were made."""
+
+
+def _checked(values: dict) -> str:
+    """How many of an extractor's rows a reference computed, too, and the largest difference."""
+    if values.get("engine") == "pyradiomics":
+        return "not needed: PyRadiomics itself computed all"
+    if not values.get("verified"):
+        return "none"
+    reference = "PyRadiomics" if "engine" in values else values.get("reference", "the library")
+    return (
+        f"{values['verified']} rows against {reference}: largest relative difference "
+        f"{values['largest_difference']:.1e} ({values['largest_difference_at']}); more than {values['tolerance']:g} "
+        "would have ended the run"
+    )
+
+
+def extractors_view(settings: dict[str, dict]) -> dict | None:
+    """How each extractor's features were made, and what was checked, from the extractors' settings."""
+    rows = []
+    for extractor in sorted(settings, key=lambda e: (EXTRACTORS.index(e) if e in EXTRACTORS else 9, e)):
+        values = settings[extractor]
+        how = [f"{values['engine']} engine: {values['engine_reason']}"] if "engine" in values else []
+        how += [f"{name.replace('_', ' ')} {values[name]}" for name in CHOICES if values.get(name) is not None]
+        how += ["given by the user"] if values.get("status") == "given" else []
+        texts = (number(values.get("n_features")), "; ".join(how), _checked(values))
+        name = EXTRACTOR_NAMES.get(extractor, extractor)
+        rows.append({"head": name, "cells": [{"main": text, "left": True} for text in texts]})
+    columns = ["Extractor", "Features", "How they were made", "Rows that were computed twice"]
+    return {"columns": columns, "rows": rows, "kind": "words"} if rows else None
 
 
 def merge_usage(usage: list[dict]) -> tuple[list[dict], dict[str, str]]:

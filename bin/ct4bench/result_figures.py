@@ -140,7 +140,7 @@ def draw_icc_grades(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of features")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.48 / (height - 1.02)), ncols=4)
-    stamp(figure, stamp_text(labels))
+    stamp(figure, stamp_text(labels, dict.fromkeys(table["extractor"])))
     domain = DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
     caption = Caption(
         "icc_grades",
@@ -207,7 +207,7 @@ def draw_accuracy_by_n(table: pd.DataFrame, labels: dict, table7: pd.DataFrame |
     handles += [Line2D([], [], color="#555555", marker="o", markersize=9, markerfacecolor="none", linestyle="",
                        label="published")]  # fmt: skip
     figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.055, 0.035), ncols=4, columnspacing=1.6)
-    stamp(figure, stamp_text(labels))
+    stamp(figure, stamp_text(labels, extractors))
     note = NOT_COMPARABLE.get(labels["origin"], "")
     caption = Caption(
         "accuracy_by_n",

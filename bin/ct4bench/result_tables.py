@@ -6,7 +6,7 @@ import pandas as pd
 
 from ct4bench.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
 from ct4bench.feature_tables import feature_tables
-from ct4bench.labels import write_labels
+from ct4bench.labels import weights_words, write_labels
 from ct4bench.modes import Mode
 from ct4bench.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
 from ct4bench.tables import write_table
@@ -171,10 +171,16 @@ def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER
 
 
 def write_results(results: Results, labels: dict, folder: Path | str) -> None:
-    """Write `<name>.csv` for each table, and labels.json: `labels`, what each table shows, and what is missing."""
+    """Write `<name>.csv` for each table, and labels.json: `labels`, what each table shows, and what is missing.
+
+    A table by extractor has a last column `weights`: what each extractor's weights are, blank where it has none.
+    """
     folder = Path(folder)
     for name, table in results.tables.items():
-        write_table(table.frame, folder / f"{name}.csv")
+        frame = table.frame
+        if "extractor" in frame.columns and labels.get("weights"):
+            frame = frame.assign(weights=[weights_words(labels, extractor) for extractor in frame["extractor"]])
+        write_table(frame, folder / f"{name}.csv")
     about = {
         name: {
             "title": table.title, "text": table.text, "notes": table.notes, "published": table.published,

@@ -3,27 +3,29 @@ process EXTRACT_DEEP {
     label 'deep'
 
     input:
-    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(weights, stageAs: 'weights/*')    // weights: a file, or []
+    // meta: extractor, source (of an encoder of the user's) and options; weights and code: a file, or []
+    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(weights, stageAs: 'weights/*'), path(code, stageAs: 'code/*'), val(_code)
     path registered
     path patches
     val mode
     val verify          // share of patches that the library's own network computes, too
     val seed
-    val _code
 
     output:
     tuple val(meta), path("${meta.extractor}.parquet"), path("${meta.extractor}.json"), emit: features
     path 'usage.json', topic: usage
 
     script:
+    def options = meta.options.findAll { _name, value -> value != null }.collect { name, value -> "--${name} ${value}" }
     """
     extract_deep.py \\
-        --extractor ${meta.extractor} \\
+        --extractor '${meta.source ? "${meta.extractor}=${meta.source}" : meta.extractor}' \\
         --registered ${registered} \\
         --series_uids ${meta.uids.join(',')} \\
         --volumes volumes \\
         --patches ${patches} \\
         ${weights ? "--weights ${weights}" : ''} \\
+        ${options.join(' ')} \\
         --mode ${mode} \\
         --verify ${verify} \\
         --seed ${seed} \\

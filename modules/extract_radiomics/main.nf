@@ -1,38 +1,40 @@
 process EXTRACT_RADIOMICS {
-    tag "${meta.id}"
+    tag "${meta.extractor} ${meta.id}"
     label 'features'
 
     input:
-    tuple val(meta), path(volumes, stageAs: 'volumes/*')
+    // meta: region (patch, roi), extractor (radiomics, radiomics_roi); reference: its folder for whole ROIs, else []
+    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(reference, stageAs: 'reference')
     path registered
     path patches
     path settings_file, stageAs: 'settings/*'
-    val verify      // share of patches that PyRadiomics itself computes, too
+    val verify      // share of regions that PyRadiomics itself computes, too
     val seed
     val _code
 
     output:
-    tuple val(meta), path('radiomics.parquet'), path('radiomics.json'), emit: features
+    tuple val(meta), path("${meta.extractor}.parquet"), path("${meta.extractor}.json"), emit: features
     path 'usage.json', topic: usage
 
     script:
+    def region = meta.region == 'roi' ? '--reference reference --output_roi' : "--patches ${patches} --output"
     """
     extract_radiomics.py \\
         --registered ${registered} \\
         --series_uids ${meta.uids.join(',')} \\
         --volumes volumes \\
-        --patches ${patches} \\
+        --region ${meta.region} \\
+        ${region} ${meta.extractor}.parquet \\
         --params ${settings_file} \\
         --verify ${verify} \\
         --seed ${seed} \\
         --threads ${task.cpus} \\
-        --output radiomics.parquet \\
-        --settings radiomics.json
+        --settings ${meta.extractor}.json
     """
 
     stub:
     """
-    touch radiomics.parquet radiomics.json
+    touch ${meta.extractor}.parquet ${meta.extractor}.json
     echo '{}' > usage.json
     """
 }

@@ -18,7 +18,8 @@ process MERGE_FEATURES {
         --extractor ${meta.extractor} \\
         --tables ${tables} \\
         ${settings ? "--settings ${settings}" : ''} \\
-        ${registered ? "--registered ${registered} --patches ${patches}" : ''} \\
+        ${registered ? "--registered ${registered}" : ''} \\
+        ${patches && meta.extractor != 'radiomics_roi' ? "--patches ${patches}" : ''} \\
         --output ${meta.extractor}.parquet \\
         --merged_settings ${meta.extractor}.json
     """

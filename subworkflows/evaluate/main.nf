@@ -55,10 +55,12 @@ workflow EVALUATE_FEATURES {
     main:
     def rows = features.map { meta, table, _notes -> [meta, table] }
     MEASURE_STABILITY(rows, settings.domain, settings.mode, settings.seed, codeDigest('measure_stability.py'))
-    EMBED_FEATURES(rows, settings.seed, codeDigest('embed_features.py'))
+    // whole ROIs have sizes that give them away, so their features are rated for stability only
+    def classified = settings.features ? rows : rows.filter { meta, _table -> meta.extractor != 'radiomics_roi' }
+    EMBED_FEATURES(classified, settings.seed, codeDigest('embed_features.py'))
 
     // the rows of all extractors are the same, so one of them decides the splits
-    def first = rows
+    def first = classified
         .map { meta, table -> [meta.method, [meta.extractor, table]] }
         .groupTuple(sort: { a, b -> a[0] <=> b[0] })
         .map { method, items -> [method, items[0][1]] }
@@ -70,7 +72,7 @@ workflow EVALUATE_FEATURES {
     def opinions = [all: ['logistic_regression', 'svm', 'gradient_boosting'], none: []]
     def others = opinions[settings.second_opinions] != null ? opinions[settings.second_opinions] : settings.second_opinions.tokenize(',').toUnique()
     TRAIN_CLASSIFIERS(
-        rows
+        classified
             .map { meta, table -> [meta.method, meta, table] }
             .combine(PLAN_SPLITS.out.splits, by: 0)
             .combine(channel.fromList(parts + others.collect { classifier -> [classifier, '1/1'] }))

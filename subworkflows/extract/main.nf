@@ -1,9 +1,11 @@
-// Features of the patches of every registered series at the chosen doses, by each extractor.
+// Features of the patches, and on request of the whole ROIs, of every registered series at the chosen doses.
 
 include { EXTRACT_RADIOMICS } from '../../modules/extract_radiomics/main'
 include { EXTRACT_DEEP      } from '../../modules/extract_deep/main'
 include { MERGE_FEATURES    } from '../../modules/merge_features/main'
 include { codeDigest        } from '../utilities/code'
+include { deepEncoders      } from '../utilities/encoders'
+include { encoderDigest     } from '../utilities/encoders'
 
 workflow EXTRACT {
     take:
@@ -11,6 +13,7 @@ workflow EXTRACT {
     volumes     // [meta(id, method, uids), [<series_uid>.b2nd, ...]]
     registered  // value channel: registered.csv
     patches     // value channel: patches.csv
+    reference   // value channel: folder
 
     main:
     def doses = settings.feature_doses.toString().tokenize(',').collect { dose -> dose as BigDecimal }
@@ -27,18 +30,21 @@ workflow EXTRACT {
         .filter { _meta, kept -> kept }
 
     def radiomics = file(settings.radiomics_params ?: "${projectDir}/assets/radiomics.yaml")
+    // whole ROIs have a table of their own, and need the reference's labels
+    def regions = settings.region == 'both' ? ['patch', 'roi'] : [settings.region]
+    def ofPatches = 'patch' in regions ? chosen.map { meta, kept -> [meta + [region: 'patch', extractor: 'radiomics'], kept, []] } : channel.empty()
+    def ofRois = 'roi' in regions ? chosen.combine(reference).map { meta, kept, folder -> [meta + [region: 'roi', extractor: 'radiomics_roi'], kept, folder] } : channel.empty()
     EXTRACT_RADIOMICS(
-        chosen.map { meta, kept -> [meta + [extractor: 'radiomics'], kept] },
+        ofPatches.mix(ofRois),
         registered, patches, radiomics, settings.verify, settings.seed, codeDigest('extract_radiomics.py'),
     )
 
-    def encoders = channel.of(
-        ['swin_unetr', settings.swinunetr_weights ? file(settings.swinunetr_weights) : []],
-        ['shallow_cnn', settings.shallow_cnn_weights ? file(settings.shallow_cnn_weights) : []],
-    )
+    def encoders = channel.fromList(deepEncoders(settings).collect { encoder -> [encoder + [digest: encoderDigest(encoder)]] })
     EXTRACT_DEEP(
-        chosen.combine(encoders).map { meta, kept, extractor, weights -> [meta + [extractor: extractor], kept, weights] },
-        registered, patches, settings.mode, settings.verify, settings.seed, codeDigest('extract_deep.py'),
+        chosen.combine(encoders).map { meta, kept, encoder ->
+            [meta + [extractor: encoder.name, source: encoder.source, options: encoder.options], kept, encoder.weights, encoder.code, encoder.digest]
+        },
+        registered, patches, settings.mode, settings.verify, settings.seed,
     )
 
     def parts = EXTRACT_RADIOMICS.out.features

@@ -175,7 +175,10 @@ def test_window_is_the_papers():
     assert GRAY_LIMITS_HU == (-150, 250)
 
 
-WEIGHTS = {"shallow_cnn": {"weights": {"status": "stand-in"}}, "swin_unetr": {"weights": {"status": "random"}}}
+WEIGHTS = {
+    "shallow_cnn": {"weights": {"status": "stand-in", "words": "stand-in, of test tissue"}},
+    "swin_unetr": {"weights": {"status": "random"}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +193,8 @@ def embedding_figures(tmp_path_factory):
 def test_embedding_figures_are_drawn_and_labelled(embedding_figures, name):
     assert_drawn(embedding_figures, name)
     svg = (embedding_figures / f"{name}.svg").read_text(encoding="utf-8")
-    for words in ("synthetic data", "Shallow CNN (stand-in weights)", "SwinUNETR (random weights)", *MAKER_COLOURS):
+    for words in ("synthetic data", "Shallow CNN (stand-in weights)", "SwinUNETR (random weights)", *MAKER_COLOURS,
+                  "stand-in, of test tissue: shallow_cnn"):  # fmt: skip
         assert words in svg
 
 
@@ -321,6 +325,7 @@ def test_feature_results_are_drawn(tmp_path):
         assert_drawn(tmp_path / "a", name)
         svg = (tmp_path / "a" / f"{name}.svg").read_text(encoding="utf-8")
         assert "SwinUNETR (random weights)" in svg
+        assert "random weights: swin_unetr" in svg
         assert "synthetic data \N{MIDDLE DOT} mode corrected" in svg
     for path in (tmp_path / "a").iterdir():
         assert (tmp_path / "b" / path.name).read_bytes() == path.read_bytes()

@@ -64,6 +64,13 @@ def test_stamp_names_all_that_is_not_default():
     assert stamp_text(make_labels(series_table("collection"), "paper", WEIGHTS)) == ""
 
 
+def test_a_stand_in_says_what_it_was_trained_on():
+    words = "stand-in, trained on synthetic tissue"
+    weights = {"shallow_cnn": {"weights": {"status": "stand-in", "words": words, "file": "a", "sha256": "b"}}}
+    labels = make_labels(series_table("collection"), "paper", weights)
+    assert stamp_text(labels, ("shallow_cnn",)) == f"{words}: shallow_cnn"
+
+
 def test_weights_status_marks_untrained_ones_only():
     labels = make_labels(series_table(), "paper", WEIGHTS)
     assert [weights_status(labels, name) for name in WEIGHTS] == ["", "random", ""]

@@ -1,5 +1,7 @@
 """Encoders of a user's own: a function, a file with one, a TorchScript file with its YAML."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -128,3 +130,43 @@ def test_wrong_sources_are_refused(tmp_path, code, script):
     ]:
         with pytest.raises(UserError, match=words):
             build_encoder(extractor, options)
+
+
+def onnx_file(path, n, shape=(1, 32, 32, 16), several=False):
+    """An ONNX file that gives relu(x), and -x where `several`; `n` patches at a time, or any number where a name."""
+    onnx = pytest.importorskip("onnx")
+    helper, real = onnx.helper, onnx.TensorProto.FLOAT
+    names = ["positive", "negated"][: 1 + several]
+    nodes = [helper.make_node(op, ["x"], [name]) for op, name in zip(("Relu", "Neg"), names, strict=False)]
+    tensors = [helper.make_tensor_value_info(name, real, [n, *shape]) for name in ("x", *names)]
+    graph = helper.make_graph(nodes, "g", tensors[:1], tensors[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("n", [1, "n"])
+def test_an_onnx_file(tmp_path, rng, n):
+    pytest.importorskip("onnxruntime")
+    path = onnx_file(tmp_path / "net.onnx", n)
+    patches = rng.normal(0, 50, (3, 16, 32, 32)).astype(np.int16)
+    encoder = build_encoder(settings(tmp_path, ""), Options(weights=path))
+    assert np.allclose(encode(encoder, patches, 2)[:, 0], np.maximum(patches, 0).mean((1, 2, 3)), rtol=1e-5)
+    assert encoder.weights.words == "ONNX of the file net.onnx"
+    two = Options(weights=onnx_file(tmp_path / "two.onnx", n, several=True), layer="negated", pooling="max")
+    encoder = build_encoder(settings(tmp_path, ""), two)
+    assert np.array_equal(encode(encoder, patches, 2)[:, 0], -patches.min((1, 2, 3)))
+    (tmp_path / "no.onnx").write_bytes(b"nothing")
+    for path, words in [
+        (tmp_path / "no.onnx", "not an ONNX file"),
+        (onnx_file(tmp_path / "flat.onnx", n, (7,)), "one input"),
+    ]:
+        with pytest.raises(UserError, match=words):
+            build_encoder(settings(tmp_path, ""), Options(weights=path))
+
+
+def test_an_onnx_file_without_its_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    (tmp_path / "net.onnx").write_bytes(b"any")
+    with pytest.raises(UserError, match="onnxruntime, which is not installed"):
+        build_encoder(settings(tmp_path, ""), Options(weights=tmp_path / "net.onnx"))

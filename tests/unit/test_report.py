@@ -18,6 +18,7 @@ from ct4bench.report import fit, png_size, read_figures, read_usage
 from ct4bench.report_sections import (
     REASONS,
     duration_s,
+    extractors_view,
     merge_usage,
     patch_overlaps,
     registration_errors_mm,
@@ -395,3 +396,21 @@ def test_usage_adds_up(tmp_path):
 )
 def test_numbers_as_text(text, expected):
     assert text == expected
+
+
+def test_the_report_says_how_features_were_made_and_checked(page):
+    fast = {"n_features": 93, "engine": "fast", "engine_reason": "proven", "params_file": "a.yaml", "verified": 3,
+            "largest_difference": 2e-12, "largest_difference_at": "series 1", "tolerance": 1e-6}  # fmt: skip
+    slow = fast | {"engine": "pyradiomics", "engine_reason": "image type LoG", "verified": 0}
+    deep = {"n_features": 768, "layer": 4, "verified": 2, "reference": "monai", "largest_difference": 3e-7,
+            "largest_difference_at": "series 2", "tolerance": 1e-5}  # fmt: skip
+    rows = extractors_view({"swin_unetr": deep, "radiomics": fast, "mine": {"n_features": 5, "verified": 0}})["rows"]
+    assert [row["head"] for row in rows] == ["Radiomics", "SwinUNETR", "mine"]
+    checked = [row["cells"][2]["main"] for row in rows]
+    assert checked[0].startswith("3 rows against PyRadiomics: largest relative difference 2.0e-12 (series 1)")
+    assert "monai" in checked[1]
+    assert checked[2] == "none"
+    cells = extractors_view({"radiomics": slow})["rows"][0]["cells"]
+    assert "pyradiomics engine: image type LoG" in cells[1]["main"]
+    assert "PyRadiomics itself" in cells[2]["main"]
+    assert "How they were made" in Page(page).words

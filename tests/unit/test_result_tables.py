@@ -6,6 +6,7 @@ import pytest
 from report_data import load_script, pairs_table, series_table
 
 from ct4bench.benchmark import SCANNERS
+from ct4bench.comparison import Results, ResultTable
 from ct4bench.modes import CORRECTED, PAPER
 from ct4bench.published import BY_NAME, FOLDER, IMPOSSIBLE_PAIRS, read_published
 from ct4bench.result_tables import Inputs, beside_published, make_tables, origin_by_scanners, write_results
@@ -219,3 +220,11 @@ def test_the_script_runs(tmp_path):
     assert labels["origin"] == "synthetic"
     assert labels["weights"]["shallow_cnn"]["status"] == "random"
     assert read_table(tmp_path / "tables" / "table1_acquisition.csv")["manufacturer_model"][0].startswith("Siemens")
+
+
+def test_tables_by_extractor_say_what_the_weights_are(tmp_path):
+    frame = pd.DataFrame({"extractor": ["radiomics", "shallow_cnn"], "icc": [0.9, 0.8]})
+    results = Results({"stability": ResultTable(frame, "t", "t"), "other": ResultTable(frame[["icc"]], "t", "t")})
+    write_results(results, {"weights": {"shallow_cnn": {"words": "stand-in, of test tissue"}}}, tmp_path)
+    assert read_table(tmp_path / "stability.csv")["weights"].fillna("").tolist() == ["", "stand-in, of test tissue"]
+    assert list(read_table(tmp_path / "other.csv").columns) == ["icc"]
