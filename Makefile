@@ -3,10 +3,10 @@ PYTHON ?= python3
 export PYTHON
 NEXTFLOW = .engine/nextflow
 
-.PHONY: help demo test lint bench setup lock clean
+.PHONY: help demo test lint bench setup lock images image-test offline-bundle clean
 
 help:            ## what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 setup:           ## .venv from the locked requirements, and the engine
 	@tools/setup.sh
@@ -27,7 +27,18 @@ bench: setup     ## ratios of time and differences of value to the reference lib
 lock: setup      ## resolve the requirements anew, with hashes and without index addresses
 	@for name in uv engine compiler test; do .venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.lock; done
+	@for pair in imaging:imaging deep:run; do .venv/bin/uv pip compile -q --generate-hashes --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
+	    --custom-compile-command "make lock" -c requirements/test.lock requirements/$${pair#*:}.in -o containers/$${pair%:*}/requirements.lock; done
+
+images:          ## container images with Docker or Podman, SIF files with Apptainer
+	@tools/images.sh build
+
+image-test:      ## smoke test of the images in every engine that has them
+	@tools/images.sh test
+
+offline-bundle: setup ## code, engine and images in one archive for a machine without a network
+	@tools/offline_bundle.sh
 
 clean:           ## take away all that make made (results included)
-	rm -rf .venv .engine results .nextflow .nextflow.log* work .pytest_cache .ruff_cache .numba .mpl
+	rm -rf .venv .engine .images results .nextflow .nextflow.log* work .pytest_cache .ruff_cache .numba .mpl
 	find bin tests -name __pycache__ -type d -prune -exec rm -rf {} +
