@@ -1,7 +1,8 @@
 """Accuracies of the classifiers, from the predictions of every test row. Frames in, frames out.
 
 The paper averages over folds and gives the SD over folds (ddof = 1). Its folds are not independent, and a scanner's
-rows are alike, so that each cell also has a 95 % interval of a bootstrap of scanners.
+rows are alike, so that each cell also has a 95 % interval of a bootstrap of scanners (of scans, where all rows are of
+one scanner).
 """
 
 import zlib
@@ -15,6 +16,7 @@ CELL = ["task", "extractor", "classifier", "variant", "scheme", "n_train"]
 """What names a cell: the trainings of all folds."""
 N_DRAWS = 2000
 LEVEL = 0.95
+ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 SEED = 42
 DISPLAY_NAMES = {"radiomics": "Radiomics", "shallow_cnn": "Shallow CNN", "swin_unetr": "SwinUNETR"}
 """The paper's names of its extractors; another one keeps its own."""
@@ -70,6 +72,12 @@ def resampled_means(n: np.ndarray, right: np.ndarray, multiplicities: np.ndarray
     return (weight * accuracy).sum(axis=1) / whole, (weight * balanced).sum(axis=1) / whole
 
 
+def _multiplicities(names: list, n_draws: int, seed: int) -> np.ndarray:
+    """How often each of the clusters is drawn, (n_draws, clusters) float64."""
+    rng = np.random.default_rng([seed, zlib.crc32("|".join(map(str, names)).encode())])
+    return rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n_draws).astype(np.float64)
+
+
 def interval(cell: pd.DataFrame, cluster: str, n_draws: int = N_DRAWS, seed: int = SEED) -> dict[str, float]:
     """Percentile intervals of both means of one cell (rows of `counts`); blank with one cluster.
 
@@ -79,21 +87,25 @@ def interval(cell: pd.DataFrame, cluster: str, n_draws: int = N_DRAWS, seed: int
     columns = ["accuracy_ci_low", "accuracy_ci_high", "balanced_ci_low", "balanced_ci_high"]
     if len(names) < 2:
         return dict.fromkeys(columns, np.nan)
-    rng = np.random.default_rng([seed, zlib.crc32("|".join(map(str, names)).encode())])
-    multiplicities = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n_draws).astype(np.float64)
-    ends = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-    bounds = [np.quantile(means, ends) for means in resampled_means(*_cube(cell, cluster), multiplicities)]
+    multiplicities = _multiplicities(names, n_draws, seed)
+    bounds = [np.quantile(means, ENDS) for means in resampled_means(*_cube(cell, cluster), multiplicities)]
     return dict(zip(columns, map(float, np.concatenate(bounds)), strict=True))
 
 
+def cluster_of(predictions: pd.DataFrame) -> str:
+    """What the bootstrap draws: scanners, or scans where there is one scanner only."""
+    return "scanner" if predictions["scanner"].nunique() > 1 else "scan_id"
+
+
 def accuracy_by_cell(
-    predictions: pd.DataFrame, cluster: str = "scanner", n_draws: int = N_DRAWS, seed: int = SEED
+    predictions: pd.DataFrame, cluster: str | None = None, n_draws: int = N_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
     """Mean and SD (ddof = 1, blank with one fold) over folds of each cell, with bootstrap intervals: the curves over N.
 
     Columns: those of `CELL`, n_folds, n_rows, accuracy_mean, accuracy_sd, balanced_mean, balanced_sd, and
-    `*_ci_low`, `*_ci_high` of both. `cluster` is the column whose values are drawn.
+    `*_ci_low`, `*_ci_high` of both. `cluster` is the column whose values are drawn (default: that of `cluster_of`).
     """
+    cluster = cluster or cluster_of(predictions)
     folds = fold_accuracies(predictions).groupby(CELL, sort=True)
     out = folds.agg(
         n_folds=("fold", "size"),
@@ -208,3 +220,46 @@ def ranking(predictions: pd.DataFrame, n_draws: int = N_DRAWS, seed: int = SEED)
     cells = accuracy_by_cell(predictions, n_draws=n_draws, seed=seed)
     groups = [name for name in CELL if name != "extractor"]
     return cells.assign(rank=cells.groupby(groups)["balanced_mean"].rank(ascending=False))
+
+
+def changes(predictions: pd.DataFrame, base: pd.DataFrame, n_draws: int = N_DRAWS, seed: int = SEED) -> pd.DataFrame:
+    """What a variant changes: each cell less the same cell of `base`, which differs by the variant only.
+
+    Columns: those of `accuracy_by_cell`, then accuracy_change and balanced_change with `*_ci_low`, `*_ci_high` of the
+    same bootstrap draws for both (blank where `base` has no such cell).
+    """
+    cluster = cluster_of(predictions)
+    place = [name for name in CELL if name != "variant"]
+    others = dict(list(counts(base, cluster).groupby(place, sort=True)))
+    rows = []
+    for key, cell in counts(predictions, cluster).groupby(place + ["variant"], sort=True):
+        other = others.get(key[:-1])
+        row = dict(zip([*place, "variant"], key, strict=True))
+        names = sorted(cell[cluster].unique())
+        if other is not None and names == sorted(other[cluster].unique()):
+            cubes = [_cube(some, cluster) for some in (cell, other)]
+            once = [resampled_means(*cube, np.ones((1, len(names)))) for cube in cubes]
+            drawn = None
+            if len(names) > 1:
+                multiplicities = _multiplicities(names, n_draws, seed)
+                drawn = [resampled_means(*cube, multiplicities) for cube in cubes]
+            for number, what in enumerate(("accuracy", "balanced")):
+                row[f"{what}_change"] = float(once[0][number][0] - once[1][number][0])
+                if drawn is not None:
+                    low, high = np.quantile(drawn[0][number] - drawn[1][number], ENDS)
+                    row |= {f"{what}_change_ci_low": float(low), f"{what}_change_ci_high": float(high)}
+        rows.append(row)
+    columns = [f"{what}_change{end}" for what in ("accuracy", "balanced") for end in ("", "_ci_low", "_ci_high")]
+    found = pd.DataFrame(rows).reindex(columns=[*CELL, *columns])
+    return accuracy_by_cell(predictions, n_draws=n_draws, seed=seed).merge(found, on=CELL, how="left")
+
+
+def left_out(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy on each value that was left out, from the trainings with the most data: the folds of these cells.
+
+    Columns: those of `CELL`, left_out, n_rows, accuracy, balanced_accuracy.
+    """
+    groups = [name for name in CELL if name != "n_train"]
+    most = predictions[predictions["n_train"] == predictions.groupby(groups)["n_train"].transform("max")]
+    folds = fold_accuracies(most).rename(columns={"fold": "left_out", "n": "n_rows"})
+    return folds.drop(columns="n_right")

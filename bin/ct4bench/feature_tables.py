@@ -23,42 +23,51 @@ def _main(predictions: pd.DataFrame) -> pd.Series:
     )
 
 
-def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
-    """The curves over N, all other questions, and confusions; returns Table 7's accuracies."""
-    from ct4bench.accuracy import accuracy_by_cell, accuracy_by_value, confusion, table7_classification
-    from ct4bench.questions import TASKS
+BOOTSTRAP = "95 % intervals: bootstrap of scanners (of scans where there is one scanner)"
 
-    predictions = inputs.predictions
-    if predictions is None:
-        results.missing["accuracy_by_n"] = "no classifier was trained in this run"
-        return None
-    main = _main(predictions)
-    own, others = predictions[main], predictions[~main]
-    table7 = table7_classification(own)
-    results.tables["accuracy_by_n"] = ResultTable(
-        accuracy_by_cell(own),
-        "Accuracy over the amount of training data",
-        "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy (mean recall of the classes): loso "
-        "leaves one scanner out and trains on N others, those of other makers first; kfold trains on n of the nine "
-        "other folds. Intervals: 95 %, bootstrap of scanners.",
-    )
+
+def _question_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
+    """What else was asked of the perceptron: other tasks, other choices of the training, and each value left out."""
+    from ct4bench.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
+    from ct4bench.questions import TASKS, VARIANT_WORDS
+
+    others = predictions[predictions["task"] != "tissue"]
     if len(others):
         frame = accuracy_by_cell(others)
+        n_classes = others.groupby("task")["target"].nunique()
         frame.insert(1, "question", [TASKS[task].description if task in TASKS else "" for task in frame["task"]])
+        frame.insert(2, "chance", 1 / frame["task"].map(n_classes))
         results.tables["accuracy_questions"] = ResultTable(
-            frame,
-            "Other questions, variants and classifiers",
-            "As the accuracies of Table 7, with one thing changed: the question (task), a choice of the training "
-            "(variant), or the classifier. The same six objects lie at the same places in training and test of LOSO; "
-            "tissue_other_roi trains on one cyst and one normal region and tests on the other ones.",
+            frame.drop(columns=["classifier", "variant"]),
+            "Other questions",
+            "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy, by the perceptron of Table 7; "
+            f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same six objects lie at the same places in "
+            "training and test of Table 7; tissue_other_roi trains on one cyst and one normal region and tests on the "
+            "other ones. That scanner or maker can be told from the features is what harmonization should prevent.",
         )
-    most = own.groupby("scheme")["n_train"].transform("max")
-    results.tables["confusion"] = ResultTable(
-        confusion(own[own["n_train"] == most]),
-        "Which tissues are taken for which",
-        "Rows by true and predicted tissue over all folds, trained on all but one scanner (loso) or fold (kfold); "
-        "share of the true tissue's rows.",
-    )
+    own = predictions[predictions["task"] == "tissue"]
+    varied = own[own["variant"] != "default"]
+    if len(varied):
+        frame = changes(varied, own[own["variant"] == "default"]).drop(columns=["task", "classifier"])
+        frame.insert(1, "changed", frame["variant"].map(VARIANT_WORDS))
+        results.tables["accuracy_variants"] = ResultTable(
+            frame,
+            "Other choices of the training",
+            "The cells of Table 7 with one choice changed, and what that changes of them; the points are those of "
+            f"docs/deviations.md. {BOOTSTRAP}, drawn alike for both.",
+        )
+    held_out = predictions[
+        (predictions["variant"] == "default")
+        & ((predictions["scheme"] == "loso") | (predictions["scheme"] == "leave_one_out"))
+        & predictions["task"].isin(["tissue", "tissue_other_maker", "tissue_other_roi"])
+    ]
+    if len(held_out):
+        results.tables["accuracy_left_out"] = ResultTable(
+            left_out(held_out).drop(columns=["classifier", "variant"]),
+            "Accuracy on what was left out",
+            f"Trained on all other {DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s (tissue), makers or ROIs: "
+            "accuracy and balanced accuracy on each one.",
+        )
     for task, column in (("tissue_other_dose", "dose_mgy"), ("tissue_other_recon", "recon")):
         rows = predictions[predictions["task"] == task]
         if len(rows):
@@ -67,6 +76,60 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
                 f"Accuracy on another {'dose' if column == 'dose_mgy' else 'reconstruction'}",
                 f"{TASKS[task].description[0].upper()}{TASKS[task].description[1:]}.",
             )
+
+
+def _classifier_tables(predictions: pd.DataFrame, results: Results) -> None:
+    """Whether the order of the feature sets depends on the classifier."""
+    from ct4bench.accuracy import ranking
+    from ct4bench.questions import cells_of_table7
+    from ct4bench.splits import TRAINING_KEY
+
+    own = predictions[predictions["variant"] == "default"]
+    keys = pd.MultiIndex.from_frame(own[TRAINING_KEY])
+    own = own[keys.isin(cells_of_table7(keys.unique()))]
+    results.tables["accuracy_by_classifier"] = ResultTable(
+        ranking(own).drop(columns="variant"),
+        "Other classifiers",
+        "The cells of Table 7, and the other questions, by the perceptron and by second opinions; rank orders the "
+        f"feature sets by balanced accuracy, 1 the best. {BOOTSTRAP}. Where ranks differ between classifiers, the "
+        "order of Table 7 is not the features' alone.",
+    )
+
+
+def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
+    """The curves over N, all other questions, and confusions; returns Table 7's accuracies."""
+    from ct4bench.accuracy import accuracy_by_cell, confusion, table7_classification
+
+    if inputs.questions is not None:
+        results.tables["questions"] = ResultTable(
+            inputs.questions,
+            "What was asked of the classifiers",
+            "Trainings of each feature set by the perceptron, by question (task) and choice of the training (variant), "
+            "and why there are none.",
+        )
+    predictions = inputs.predictions
+    if predictions is None:
+        results.missing["accuracy_by_n"] = "no classifier was trained in this run"
+        return None
+    own = predictions[_main(predictions)]
+    table7 = table7_classification(own)
+    results.tables["accuracy_by_n"] = ResultTable(
+        accuracy_by_cell(own),
+        "Accuracy over the amount of training data",
+        "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy (mean recall of the classes): loso "
+        "leaves one scanner out and trains on N others, those of other makers first; kfold trains on n of the nine "
+        f"other folds. {BOOTSTRAP}.",
+    )
+    most = own.groupby("scheme")["n_train"].transform("max")
+    results.tables["confusion"] = ResultTable(
+        confusion(own[own["n_train"] == most]),
+        "Which tissues are taken for which",
+        "Rows by true and predicted tissue over all folds, trained on all but one scanner (loso) or fold (kfold); "
+        "share of the true tissue's rows.",
+    )
+    _question_tables(inputs, predictions[predictions["classifier"] == "mlp"], results)
+    if predictions["classifier"].nunique() > 1:
+        _classifier_tables(predictions, results)
     return table7
 
 
@@ -108,6 +171,20 @@ def repeatability_summary(repeatability: pd.DataFrame) -> pd.DataFrame:
     return _in_order(medians.reset_index())
 
 
+N_STABLE = 10
+"""Features of each extractor in the report's list of stable ones."""
+
+
+def stable_words(stable: pd.DataFrame) -> str:
+    """How many features of each extractor are stable in every stratum."""
+    counts = stable.groupby("extractor")["stable"].agg(["sum", "size"])
+    parts = [
+        f"{int(counts.loc[name, 'sum'])} of {counts.loc[name, 'size']} of {EXTRACTOR_NAMES.get(name, name)}"
+        for name in sorted(counts.index, key=_extractor_rank)
+    ]
+    return f"Features whose ICC is 0.9 or more in every stratum: {', '.join(parts)}."
+
+
 def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows in the paper's order of extractors, else as they are."""
     order = sorted(range(len(frame)), key=lambda i: _extractor_rank(frame["extractor"].iloc[i]))
@@ -136,13 +213,27 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
     if inputs.icc is None:
         results.missing["stability"] = "no ICC was computed in this run"
         return None
+    summary = icc_summary(inputs.icc)
+    if inputs.intervals is not None:
+        columns = ["extractor", "form", "stratum", "icc_ci_low", "icc_ci_high"]
+        summary = summary.merge(inputs.intervals[columns], on=columns[:3], how="left")
     results.tables["stability"] = ResultTable(
-        _in_order(icc_summary(inputs.icc)),
+        _in_order(summary),
         "Mean ICC by form and rows",
-        "Mean and SD (ddof = 1) over features of the ICC clipped at 0. Stratum all: all rows, ROIs as targets; "
-        "recon=… and dose_mgy=…: the rows of one; targets=…: patches as targets. n_undefined counts features that are "
-        "constant or not finite.",
+        "Mean and SD (ddof = 1) over features of the ICC clipped at 0, and its 95 % interval by a bootstrap of "
+        f"{DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s. Stratum all: all rows, ROIs as targets; recon=… and "
+        "dose_mgy=…: the rows of one; targets=…: patches as targets (without interval). n_undefined counts features "
+        "that are constant or not finite. Intervals of each feature, from F tests, are in icc.csv.",
     )
+    if inputs.stable_features is not None:
+        results.tables["stable_features"] = ResultTable(
+            _in_order(inputs.stable_features[inputs.stable_features["rank"] <= N_STABLE].reset_index(drop=True)),
+            "The most stable features",
+            f"{stable_words(inputs.stable_features)} The first {N_STABLE} of each set, by the lowest "
+            f"{mode.icc_headline} over all strata, with the interval of an F test over all rows; wcv is the "
+            "coefficient of variation over repetitions within a scanner, between_cv that over "
+            f"{DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s. The whole list is stable_features.csv.",
+        )
     headline = inputs.icc[(inputs.icc["form"] == mode.icc_headline) & (inputs.icc["stratum"] == ALL)]
     results.tables["stability_by_class"] = ResultTable(
         _in_order(icc_summary(headline, ("extractor", "feature_class"))),

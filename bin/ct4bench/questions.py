@@ -146,10 +146,18 @@ def several_values(plan: Plan, column: str) -> list[str]:
     return values
 
 
+def enough_scans(plan: Plan) -> None:
+    """Folds of whole scans need a scan each."""
+    n_scans = plan.keys["scan_id"].nunique()
+    if n_scans < plan.n_folds:
+        raise NotAnswerable(f"{plan.n_folds} folds of whole scans need as many scans, the features have {n_scans}")
+
+
 def origin(plan: Plan, task: str) -> list[tuple]:
     """Folds of whole scans, balanced over the column that is predicted (the task's name)."""
     counts = plan.keys.drop_duplicates("scan_id")[task].value_counts()
     several_values(plan, task)
+    enough_scans(plan)
     if counts.min() < 2:
         raise NotAnswerable(f"{task} {counts.idxmin()} has one scan only, which cannot both train and test")
     sizes = [plan.n_folds - 1]
@@ -277,10 +285,17 @@ def plan_questions(
             left_out[name, "default"] = str(reason)
     further_variants, named = several(variants, [name for name in VARIANTS if name != "default"], CHEAP_VARIANTS)
     for name in further_variants:
-        if not named and choices(plan.mode, name) == choices(plan.mode, "default"):
-            left_out["tissue", name] = f"what mode {plan.mode.name} does anyway"
-        else:
+        try:
+            chosen = choices(plan.mode, name)
+            if not named and chosen == choices(plan.mode, "default"):
+                raise NotAnswerable(f"what mode {plan.mode.name} does anyway")
+            if chosen.fold_unit == "scan":
+                enough_scans(plan)
             rows.append(plan_splits(plan, ["tissue"], [name], False))
+        except NotAnswerable as reason:
+            if named:
+                raise UserError(f"variant {name} cannot be trained: {reason}; leave it out") from reason
+            left_out["tissue", name] = str(reason)
     splits = pd.concat(rows, ignore_index=True).sort_values(SPLIT_COLUMNS, kind="stable", ignore_index=True)
     counts = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY).groupby(["task", "variant"]).size()
     asked = [

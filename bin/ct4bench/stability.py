@@ -332,21 +332,25 @@ def mean_icc_draws(values: np.ndarray, n_draws: int = N_DRAWS, seed: int = 0) ->
 def mean_icc_intervals(
     features: pd.DataFrame, extractor: str, domain: str = "scanner", seed: int = 0, n_draws: int = N_DRAWS
 ) -> pd.DataFrame:
-    """Mean of the clipped ICC over features with a bootstrap interval (95 %) over raters, a row for each form.
+    """Mean of the clipped ICC over features with a bootstrap interval (95 %) over raters, by stratum and form.
 
-    Columns: extractor, domain, stratum (`all`), form, n_features (that have one), icc_mean, icc_ci_low,
-    icc_ci_high.
+    Strata with ROIs as targets only. Columns: extractor, domain, stratum, form, n_features (that have one), icc_mean,
+    icc_ci_low, icc_ci_high.
     """
-    rated = ratings(check_features(features), domain)
-    ms = mean_squares(rated.values)
-    draws = mean_icc_draws(rated.values, n_draws, seed)
     rows = []
-    for form in FORMS:
-        value = np.clip(icc(ms, form), 0, 1)
-        value = value[np.isfinite(value)]
-        finite = draws[form][np.isfinite(draws[form])]
-        low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else (np.nan, np.nan)
-        rows.append((extractor, domain, ALL, form, len(value), value.mean() if len(value) else np.nan, low, high))
+    for stratum, table, by_patch in _strata(check_features(features), domain):
+        if by_patch:
+            continue
+        rated = ratings(table, domain, stratum=stratum)
+        ms = mean_squares(rated.values)
+        draws = mean_icc_draws(rated.values, n_draws, seed)
+        for form in FORMS:
+            value = np.clip(icc(ms, form), 0, 1)
+            value = value[np.isfinite(value)]
+            finite = draws[form][np.isfinite(draws[form])]
+            low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else (np.nan, np.nan)
+            mean = value.mean() if len(value) else np.nan
+            rows.append((extractor, domain, stratum, form, len(value), mean, low, high))
     columns = ["extractor", "domain", "stratum", "form", "n_features", "icc_mean", "icc_ci_low", "icc_ci_high"]
     return pd.DataFrame(rows, columns=columns)
 

@@ -77,9 +77,46 @@ def test_each_scanner_drawn_once_gives_the_mean_over_folds(rng):
 
 
 def test_one_scanner_has_no_interval_and_one_fold_no_sd(rng):
-    found = accuracy.accuracy_by_cell(cell(rng, folds=["A"])).iloc[0]
+    found = accuracy.accuracy_by_cell(cell(rng, folds=["A"]), "scanner").iloc[0]
     assert np.isnan(found["accuracy_sd"])
     assert np.isnan(found["accuracy_ci_low"])
+
+
+def test_rows_of_one_scanner_are_drawn_by_scan(rng):
+    rows = cell(rng, "kfold", folds=["1", "2"]).assign(scanner="A1")
+    rows = rows.assign(scan_id=[f"A1_10mGy_{i % 5:02d}" for i in range(len(rows))])
+    found = accuracy.accuracy_by_cell(rows).iloc[0]
+    assert found["accuracy_ci_low"] < found["accuracy_mean"] < found["accuracy_ci_high"]
+    expected = accuracy.accuracy_by_cell(rows, "scan_id").iloc[0]
+    pd.testing.assert_series_equal(found, expected)
+
+
+def test_changes_are_differences_of_the_same_draws(rng):
+    base = cell(rng, right=rng.uniform(0.2, 1, 13))
+    same = base.assign(variant="leaking_scaler")
+    found = accuracy.changes(same, base).iloc[0]
+    for what in ("accuracy", "balanced"):
+        assert [found[f"{what}_change{end}"] for end in ("", "_ci_low", "_ci_high")] == [0, 0, 0]
+    wrong = (base["fold"] == "S03") & (base.groupby("fold").cumcount() < 13)
+    worse = same.assign(predicted=base["predicted"].mask(wrong, "none"))
+    found = accuracy.changes(worse, base).iloc[0]
+    lost = (wrong & (base["predicted"] == base["target"])).sum() / 40 / 13
+    assert found["accuracy_change"] == pytest.approx(-lost)
+    assert found["accuracy_change_ci_low"] < -lost < found["accuracy_change_ci_high"] == 0
+
+
+def test_a_cell_that_the_base_lacks_has_no_change(rng):
+    found = accuracy.changes(cell(rng, variant="unbalanced"), cell(rng, n_train=2)).iloc[0]
+    assert np.isnan(found["accuracy_change"]) and found["accuracy_mean"] > 0.5
+
+
+def test_left_out_has_the_folds_with_the_most_data(rng):
+    rows = pd.concat(
+        [cell(rng, n_train=1, folds=["A", "B"], right=0.0), cell(rng, n_train=12, folds=["A", "B"], right=[1.0, 0.0])]
+    )
+    found = accuracy.left_out(rows)
+    assert list(found["left_out"]) == ["A", "B"] and list(found["accuracy"]) == [1.0, 0.0]
+    assert set(found["n_train"]) == {12} and set(found["n_rows"]) == {40}
 
 
 def whole_table(rng, extractors=("swin_unetr", "radiomics", "mine"), n_scanners=13):

@@ -145,6 +145,29 @@ def test_questions_get_a_table_of_their_own():
     assert set(tables["accuracy_by_n"].frame["task"]) == {"tissue"}
 
 
+def test_variants_left_out_values_and_classifiers_get_tables():
+    rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics", "swin_unetr"])
+    swin = rows["extractor"] == "swin_unetr"
+    worse = rows.assign(predicted=rows["predicted"].mask(swin & (rows["patch"] % 2 == 0), "metastasis"))
+    parts = [rows, worse.assign(variant="leaking_scaler"), worse.assign(classifier="logistic_regression")]
+    tables = made(predictions=pd.concat(parts, ignore_index=True)).tables
+    variants = tables["accuracy_variants"].frame
+    assert set(variants["variant"]) == {"leaking_scaler"}
+    assert variants["changed"].str.contains("scaler").all()
+    assert (variants.loc[variants["extractor"] == "radiomics", "accuracy_change"] == 0).all()
+    held_out = tables["accuracy_left_out"].frame
+    assert set(held_out["left_out"]) == set(SCANNERS[:3]) and set(held_out["scheme"]) == {"loso"}
+    classifiers = tables["accuracy_by_classifier"].frame
+    ranks = classifiers[classifiers["classifier"] == "logistic_regression"].set_index("extractor")["rank"]
+    assert (ranks["radiomics"] == 1).all() and (ranks["swin_unetr"] == 2).all()
+    assert set(classifiers.loc[classifiers["classifier"] == "mlp", "rank"]) == {1.5}
+
+
+def test_what_was_asked_stands_in_a_table():
+    asked = pd.DataFrame({"task": ["maker"], "variant": "default", "asked": "?", "n_trainings": 0, "reason": "none"})
+    assert made(questions=asked).tables["questions"].frame.equals(asked)
+
+
 def test_nothing_computed_is_said():
     results = made()
     assert not results.tables

@@ -78,6 +78,17 @@ def test_variants_of_all_leave_out_what_the_mode_does_anyway(keys):
         assert (questions.loc[questions["n_trainings"] > 0, "reason"] == "").all()
 
 
+def test_folds_of_scans_need_enough_of_them():
+    few = sorted_keys(keys_table(["A1", "C1"], repetitions=2, patches=1))
+    splits, questions = plan_questions(Plan(few, PAPER), ["default"], ["default"])
+    reasons = questions.set_index(["task", "variant"])["reason"]
+    for place in (("tissue", "scan_folds"), ("maker", "default"), ("scanner", "default")):
+        assert reasons[place] == "10 folds of whole scans need as many scans, the features have 4"
+    assert set(splits["variant"]) == {"default"}
+    with pytest.raises(UserError, match="variant scan_folds cannot be trained: 10 folds of whole scans"):
+        plan_questions(Plan(few, PAPER), ["none"], ["scan_folds"])
+
+
 def test_a_variant_of_the_folds_leaves_loso_alone(keys):
     table = plan_splits(Plan(keys, PAPER), variants=["scan_folds"], all_cells=False)
     assert set(table["scheme"]) == {"kfold"}
