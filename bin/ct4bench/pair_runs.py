@@ -165,6 +165,7 @@ def compare_batch(
     squared = np.zeros((len(pairs), n_rows))
     unlike = np.zeros((len(pairs), region.windows.shape[1]))
     intensities = np.zeros((len(uids), n_rows, 3))
+    whole = bool(region.inside.all() and region.windows.all())
     shares = [share for share in np.array_split(np.arange(len(pairs)), threads) if len(share)]
     held = 0, 0
     with ThreadPoolExecutor(threads) as pool:
@@ -186,7 +187,7 @@ def compare_batch(
                 local_moments(voxels[i], (means[i], variances[i]), n)
 
             def add(share, first=first, inside=inside, fitting=fitting, windows=windows, slab=(start, stop)):
-                sums = pair_sums(voxels, means, variances, inside, fitting, places[share], first)
+                sums = pair_sums(voxels, means, variances, inside, fitting, places[share], first, whole)
                 squared[share, slice(*slab)], unlike[share, windows] = sums
 
             list(pool.map(load, range(len(uids))))

@@ -24,7 +24,8 @@ SIGMA = 1.5
 WINDOW = 11
 REACH = WINDOW // 2
 STRIP = 32
-"""Rows worked on at a time: twelve slices of so many rows, filtered in plane, stay in the second-level cache."""
+"""Rows worked on at a time, a multiple of four: fourteen slices of so many rows, filtered in plane, stay in the
+second-level cache."""
 
 
 def gaussian_taps() -> np.ndarray:
@@ -97,16 +98,35 @@ def _weigh(p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10):
 
 
 @_kernel
+def _now_due(last, n_deep):
+    # How many windows along slices are worked off when `last` of n_deep is complete: four at a time, and the rest.
+    if last >= 0 and (last % 4 == 3 or last == n_deep - 1):
+        return last % 4 + 1
+    return 0
+
+
+@_kernel
+def _weigh_four(p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13):
+    # Windows that follow each other read fourteen values together rather than eleven each.
+    return (
+        _weigh(p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10),
+        _weigh(p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11),
+        _weigh(p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12),
+        _weigh(p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13),
+    )
+
+
+@_kernel
 def _filter_plane(plane, n, rows, ring, place):
-    # Rows 0 to n - 1, two at a time: down the columns into rows that stay in the first-level cache, then along them.
-    for y in range(0, n, 2):
+    # Rows 0 to n - 1, four at a time: down the columns into rows that stay in the first-level cache, then along them.
+    for y in range(0, n, 4):
         for x in range(rows.shape[1]):
-            p0, p1, p2, p3 = plane[y, x], plane[y + 1, x], plane[y + 2, x], plane[y + 3, x]
-            p4, p5, p6, p7 = plane[y + 4, x], plane[y + 5, x], plane[y + 6, x], plane[y + 7, x]
-            p8, p9, p10, p11 = plane[y + 8, x], plane[y + 9, x], plane[y + 10, x], plane[y + 11, x]
-            rows[0, x] = _weigh(p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10)
-            rows[1, x] = _weigh(p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11)
-        for i in range(2):
+            rows[0, x], rows[1, x], rows[2, x], rows[3, x] = _weigh_four(
+                plane[y, x], plane[y + 1, x], plane[y + 2, x], plane[y + 3, x], plane[y + 4, x], plane[y + 5, x],
+                plane[y + 6, x], plane[y + 7, x], plane[y + 8, x], plane[y + 9, x], plane[y + 10, x],
+                plane[y + 11, x], plane[y + 12, x], plane[y + 13, x],
+            )  # fmt: skip
+        for i in range(4):
             for x in range(ring.shape[2]):
                 ring[place, y + i, x] = _weigh(
                     rows[i, x], rows[i, x + 1], rows[i, x + 2], rows[i, x + 3], rows[i, x + 4], rows[i, x + 5],
@@ -116,31 +136,30 @@ def _filter_plane(plane, n, rows, ring, place):
 
 @_kernel
 def _filter_slices(ring, newest, y, out):
-    # `newest` is the ring's place of the last of the eleven slices.
-    k0, k1, k2, k3, k4 = (newest + 1) % 11, (newest + 2) % 11, (newest + 3) % 11, (newest + 4) % 11, (newest + 5) % 11
-    k5, k6, k7, k8, k9 = (newest + 6) % 11, (newest + 7) % 11, (newest + 8) % 11, (newest + 9) % 11, (newest + 10) % 11
+    # The last four windows along slices; `newest` is the ring's place of the last slice.
+    k0, k1, k2, k3, k4 = (newest + 1) % 14, (newest + 2) % 14, (newest + 3) % 14, (newest + 4) % 14, (newest + 5) % 14
+    k5, k6, k7, k8, k9 = (newest + 6) % 14, (newest + 7) % 14, (newest + 8) % 14, (newest + 9) % 14, (newest + 10) % 14
+    k10, k11, k12 = (newest + 11) % 14, (newest + 12) % 14, (newest + 13) % 14
     for x in range(ring.shape[2]):
-        out[x] = _weigh(
+        out[0, x], out[1, x], out[2, x], out[3, x] = _weigh_four(
             ring[k0, y, x], ring[k1, y, x], ring[k2, y, x], ring[k3, y, x], ring[k4, y, x], ring[k5, y, x],
-            ring[k6, y, x], ring[k7, y, x], ring[k8, y, x], ring[k9, y, x], ring[newest, y, x],
+            ring[k6, y, x], ring[k7, y, x], ring[k8, y, x], ring[k9, y, x], ring[k10, y, x], ring[k11, y, x],
+            ring[k12, y, x], ring[newest, y, x],
         )  # fmt: skip
-
-
-# Buffers have a row more than a strip and its margin: `_filter_plane` may work on the pair of the last row.
 
 
 @_kernel
 def _moments(volume, n_rows, mean, variance):
     n_slices, _, nx = volume.shape
-    plane = np.zeros((STRIP + 11, nx), np.float32)
-    rows = np.empty((2, nx), np.float32)
-    first = np.empty((11, STRIP + 1, nx - 10), np.float32)
-    second = np.empty((11, STRIP + 1, nx - 10), np.float32)
-    square = np.empty(nx - 10, np.float32)
+    plane = np.zeros((STRIP + 10, nx), np.float32)
+    rows = np.empty((4, nx), np.float32)
+    first = np.zeros((14, STRIP, nx - 10), np.float32)
+    second = np.zeros((14, STRIP, nx - 10), np.float32)
+    means, squares = np.empty((4, nx - 10), np.float32), np.empty((4, nx - 10), np.float32)
     for top in range(0, n_rows - 10, STRIP):
         n = min(STRIP, n_rows - 10 - top)
         for z in range(n_slices):
-            place = z % 11
+            place = z % 14
             for y in range(n + 10):
                 for x in range(nx):
                     plane[y, x] = np.float32(volume[z, top + y, x])
@@ -149,14 +168,17 @@ def _moments(volume, n_rows, mean, variance):
                 for x in range(nx):
                     plane[y, x] = plane[y, x] * plane[y, x]
             _filter_plane(plane, n, rows, second, place)
-            if z < 10:
+            count = _now_due(z - 10, n_slices - 10)
+            if not count:
                 continue
             for y in range(n):
-                m, v = mean[z - 10, top + y], variance[z - 10, top + y]
-                _filter_slices(first, place, y, m)
-                _filter_slices(second, place, y, square)
-                for x in range(nx - 10):
-                    v[x] = square[x] - m[x] * m[x]
+                _filter_slices(first, place, y, means)
+                _filter_slices(second, place, y, squares)
+                for i in range(4 - count, 4):
+                    m, v = mean[z - 13 + i, top + y], variance[z - 13 + i, top + y]
+                    for x in range(nx - 10):
+                        m[x] = means[i, x]
+                        v[x] = squares[i, x] - means[i, x] * means[i, x]
 
 
 def local_moments(volume: np.ndarray, out: tuple[np.ndarray, np.ndarray] | None = None, n_rows: int | None = None):
@@ -174,19 +196,25 @@ def local_moments(volume: np.ndarray, out: tuple[np.ndarray, np.ndarray] | None 
 
 
 @_kernel
-def _squared_errors(a, b, first, inside, top, n, whole, part, total):
-    # Adds (a - b)^2 of n rows of one slice, from `first` of a and b and `top` of inside on, to their totals by column.
-    nx = inside.shape[1]
-    for y in range(n):
-        # Exact in float32: HU are integers, and so are 64 times the means of 64 of them.
-        for x in range(nx):
-            part[x] = np.float32(a[first + y, x]) - np.float32(b[first + y, x])
-        if not whole:
+def _products(a, b, top, n_planes, plane, first, n_rows, inside, whole, errors):
+    # Products of n_planes rows from `top` on; (a - b)^2 of n_rows of them, from `first` on, is added to `errors`.
+    nx = plane.shape[1]
+    for y in range(n_planes):
+        u, e = top + y, y - first
+        if not 0 <= e < n_rows:
             for x in range(nx):
-                part[x] *= np.float32(inside[top + y, x])
-        for x in range(nx):
-            d = np.float64(part[x])
-            total[y, x] += d * d
+                plane[y, x] = np.float32(a[u, x]) * np.float32(b[u, x])
+        elif whole:
+            for x in range(nx):
+                one, other = np.float32(a[u, x]), np.float32(b[u, x])
+                plane[y, x] = one * other
+                errors[e, x] += (one - other) * (one - other)
+        else:
+            for x in range(nx):
+                one, other = np.float32(a[u, x]), np.float32(b[u, x])
+                plane[y, x] = one * other
+                part = (one - other) * np.float32(inside[e, x])
+                errors[e, x] += part * part
 
 
 @_kernel
@@ -200,83 +228,95 @@ def _unlikeness(product, mean_a, mean_b, variance_a, variance_b):
 
 
 @_kernel
-def _dissimilarities(
-    mean_a, mean_b, variance_a, variance_b, windows, whole, at, count, top, n, newest, ring, parts, total
-):
-    # Adds 1 - SSIM of the windows of n rows from `top` on to their totals by column, for the slices `at` and, if
-    # `count` is 2, `at` + 1. Two at a time read twelve planes of products rather than twice eleven.
-    wide = ring.shape[2]
-    k0, k1, k2, k3, k4 = (newest + 1) % 12, (newest + 2) % 12, (newest + 3) % 12, (newest + 4) % 12, (newest + 5) % 12
-    k5, k6, k7, k8, k9 = (newest + 6) % 12, (newest + 7) % 12, (newest + 8) % 12, (newest + 9) % 12, (newest + 10) % 12
-    k10 = (newest + 11) % 12
+def _dissimilarities(mean_a, mean_b, variance_a, variance_b, windows, whole, at, top, n, newest, ring, total):
+    # Adds 1 - SSIM of the windows of n rows from `top` on and four slices from `at` on to their totals by column.
+    k0, k1, k2, k3, k4 = (newest + 1) % 14, (newest + 2) % 14, (newest + 3) % 14, (newest + 4) % 14, (newest + 5) % 14
+    k5, k6, k7, k8, k9 = (newest + 6) % 14, (newest + 7) % 14, (newest + 8) % 14, (newest + 9) % 14, (newest + 10) % 14
+    k10, k11, k12 = (newest + 11) % 14, (newest + 12) % 14, (newest + 13) % 14
     for y in range(n):
         u = top + y
-        if count == 2:
-            for x in range(wide):
-                p0, p1, p2, p3 = ring[k0, y, x], ring[k1, y, x], ring[k2, y, x], ring[k3, y, x]
-                p4, p5, p6, p7 = ring[k4, y, x], ring[k5, y, x], ring[k6, y, x], ring[k7, y, x]
-                p8, p9, p10, p11 = ring[k8, y, x], ring[k9, y, x], ring[k10, y, x], ring[newest, y, x]
-                parts[0, x] = _unlikeness(
-                    _weigh(p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10),
-                    mean_a[at, u, x], mean_b[at, u, x], variance_a[at, u, x], variance_b[at, u, x],
+        for x in range(ring.shape[2]):
+            q0, q1, q2, q3 = _weigh_four(
+                ring[k0, y, x], ring[k1, y, x], ring[k2, y, x], ring[k3, y, x], ring[k4, y, x], ring[k5, y, x],
+                ring[k6, y, x], ring[k7, y, x], ring[k8, y, x], ring[k9, y, x], ring[k10, y, x], ring[k11, y, x],
+                ring[k12, y, x], ring[newest, y, x],
+            )  # fmt: skip
+            d0 = _unlikeness(q0, mean_a[at, u, x], mean_b[at, u, x], variance_a[at, u, x], variance_b[at, u, x])
+            d1 = _unlikeness(
+                q1, mean_a[at + 1, u, x], mean_b[at + 1, u, x], variance_a[at + 1, u, x], variance_b[at + 1, u, x]
+            )
+            d2 = _unlikeness(
+                q2, mean_a[at + 2, u, x], mean_b[at + 2, u, x], variance_a[at + 2, u, x], variance_b[at + 2, u, x]
+            )
+            d3 = _unlikeness(
+                q3, mean_a[at + 3, u, x], mean_b[at + 3, u, x], variance_a[at + 3, u, x], variance_b[at + 3, u, x]
+            )
+            if not whole:
+                d0 *= np.float32(windows[at, u, x])
+                d1 *= np.float32(windows[at + 1, u, x])
+                d2 *= np.float32(windows[at + 2, u, x])
+                d3 *= np.float32(windows[at + 3, u, x])
+            total[y, x] += (d0 + d1) + (d2 + d3)
+
+
+@_kernel
+def _last_dissimilarities(
+    mean_a, mean_b, variance_a, variance_b, windows, at, count, top, n, newest, ring, found, total
+):
+    # As `_dissimilarities` for the last `count` slices, from `at` on, where less than four are left.
+    for y in range(n):
+        u = top + y
+        _filter_slices(ring, newest, y, found)
+        for i in range(count):
+            for x in range(ring.shape[2]):
+                d = _unlikeness(
+                    found[4 - count + i, x], mean_a[at + i, u, x], mean_b[at + i, u, x], variance_a[at + i, u, x],
+                    variance_b[at + i, u, x],
                 )  # fmt: skip
-                parts[1, x] = _unlikeness(
-                    _weigh(p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11),
-                    mean_a[at + 1, u, x], mean_b[at + 1, u, x], variance_a[at + 1, u, x], variance_b[at + 1, u, x],
-                )  # fmt: skip
-        else:
-            for x in range(wide):
-                product = _weigh(
-                    ring[k1, y, x], ring[k2, y, x], ring[k3, y, x], ring[k4, y, x], ring[k5, y, x], ring[k6, y, x],
-                    ring[k7, y, x], ring[k8, y, x], ring[k9, y, x], ring[k10, y, x], ring[newest, y, x],
-                )  # fmt: skip
-                parts[0, x] = _unlikeness(
-                    product, mean_a[at, u, x], mean_b[at, u, x], variance_a[at, u, x], variance_b[at, u, x]
-                )
-        if not whole:
-            for i in range(count):
-                for x in range(wide):
-                    parts[i, x] *= np.float32(windows[at + i, u, x])
-        if count == 2:
-            for x in range(wide):
-                total[y, x] += parts[0, x] + parts[1, x]
-        else:
-            for x in range(wide):
-                total[y, x] += parts[0, x]
+                total[y, x] += d * np.float32(windows[at + i, u, x])
 
 
 @_kernel
 def _pair_sums(voxels, means, variances, inside, first, windows, whole, pairs, squared, unlike):
     n_slices, nx = inside.shape[0], inside.shape[2]
     n_deep, n_high, wide = windows.shape
-    plane = np.zeros((STRIP + 11, nx), np.float32)
-    rows = np.empty((2, nx), np.float32)
-    ring = np.zeros((12, STRIP + 1, wide), np.float32)
-    parts = np.empty((2, nx), np.float32)
+    plane = np.zeros((STRIP + 10, nx), np.float32)
+    rows = np.empty((4, nx), np.float32)
+    ring = np.zeros((14, STRIP, wide), np.float32)
+    found = np.empty((4, nx), np.float32)
+    # Four slices are summed in single precision, then added to the totals.
+    part = np.empty((STRIP, nx), np.float32)
     errors, totals = np.empty((STRIP, nx), np.float64), np.empty((STRIP, nx), np.float64)
     # A strip of rows goes through all slices; what is in reach of its windows stays in the cache.
     for top in range(0, max(inside.shape[1], n_high), STRIP):
-        n_rows = min(STRIP, inside.shape[1] - top)
-        n = min(STRIP, n_high - top) if n_deep and wide else 0
+        n_rows = max(0, min(STRIP, inside.shape[1] - top))
+        n = max(0, min(STRIP, n_high - top)) if n_deep and wide else 0
+        n_planes = max(first + n_rows if n_rows else 0, n + 10 if n else 0)
         for i in range(pairs.shape[0]):
             p, q = pairs[i, 0], pairs[i, 1]
             errors[:] = 0
             totals[:] = 0
+            part[:] = 0
             for z in range(n_slices):
-                a, b = voxels[p, z], voxels[q, z]
-                _squared_errors(a, b, first + top, inside[z], top, n_rows, whole, parts[0], errors)
-                if n <= 0:
+                _products(voxels[p, z], voxels[q, z], top, n_planes, plane, first, n_rows, inside[z, top:], whole, part)
+                if z % 4 == 3 or z == n_slices - 1:
+                    for y in range(n_rows):
+                        for x in range(nx):
+                            errors[y, x] += part[y, x]
+                            part[y, x] = 0
+                if not n:
                     continue
-                for y in range(n + 10):
-                    for x in range(nx):
-                        plane[y, x] = np.float32(a[top + y, x]) * np.float32(b[top + y, x])
-                _filter_plane(plane, n, rows, ring, z % 12)
-                last = z - 10
-                if last >= 0 and (last % 2 or last == n_deep - 1):
-                    count = 1 + last % 2
+                _filter_plane(plane, n, rows, ring, z % 14)
+                count = _now_due(z - 10, n_deep)
+                if count == 4:
                     _dissimilarities(
-                        means[p], means[q], variances[p], variances[q], windows, whole, last + 1 - count, count, top, n,
-                        z % 12, ring, parts, totals,
+                        means[p], means[q], variances[p], variances[q], windows, whole, z - 13, top, n, z % 14, ring,
+                        totals,
+                    )  # fmt: skip
+                elif count:
+                    _last_dissimilarities(
+                        means[p], means[q], variances[p], variances[q], windows, z - 9 - count, count, top, n, z % 14,
+                        ring, found, totals,
                     )  # fmt: skip
             for y in range(n_rows):
                 squared[i, top + y] = errors[y].sum()
@@ -284,17 +324,21 @@ def _pair_sums(voxels, means, variances, inside, first, windows, whole, pairs, s
                 unlike[i, top + y] = totals[y, :wide].sum()
 
 
-def pair_sums(voxels, means, variances, inside, windows, pairs, first: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def pair_sums(
+    voxels, means, variances, inside, windows, pairs, first: int = 0, whole: bool | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Per row and pair: sum of (a - b)^2 in HU^2 inside the mask, and sum of 1 - SSIM over the windows, float64.
 
     `voxels` (volumes, slices, rows, columns) is int16 or float32, `means` and `variances` are the volumes'
     `local_moments`, `pairs` (pairs, 2) holds places of volumes. `inside` (uint8) tells which voxels count of the rows
-    from `first` on, `windows` (uint8) which windows. The arrays returned are (pairs, rows of `inside`) and
-    (pairs, rows of `windows`). The order of pairs, or calls for some of them at a time, change no bit.
+    from `first` on, `windows` (uint8) which windows; `whole` says that all of both do, where the caller knows. The
+    arrays returned are (pairs, rows of `inside`) and (pairs, rows of `windows`). The order of pairs, or calls for some
+    of them at a time, change no bit.
     """
     pairs = np.ascontiguousarray(pairs, np.int64).reshape(-1, 2)
     squared, unlike = np.zeros((len(pairs), inside.shape[1])), np.zeros((len(pairs), windows.shape[1]))
-    whole = bool(inside.all() and windows.all())
+    if whole is None:
+        whole = bool(inside.min(initial=1) and windows.min(initial=1))
     _pair_sums(voxels, means, variances, inside, first, windows, whole, pairs, squared, unlike)
     return squared, unlike
 

@@ -124,6 +124,12 @@ def _chosen(rows: pd.DataFrame, variants: tuple[str, ...]) -> tuple[pd.DataFrame
     return rows.iloc[:0], ""
 
 
+def _holds_all(variant: str, cell: pd.DataFrame) -> bool:
+    """Whether the cell's rows of a variant are all pairs of their kind; those of equal reconstruction are where the
+    cell has all pairs."""
+    return variant in COMPLETE_VARIANTS or (variant == "same_recon" and (cell["variant"] == "all_pairs").any())
+
+
 def _beside(rows: pd.DataFrame) -> dict[str, float]:
     """Mean and SD of the metrics that stand beside others."""
     found = {}
@@ -161,7 +167,7 @@ def scanner_table(
         own, variant = _chosen(drawn, ("same_recon",) if same_recon else MAIN_VARIANTS)
         own = own[~own["is_self_pair"].astype(bool)]
         mean, sd = _mean_and_sd(own[metric])
-        complete = variant in COMPLETE_VARIANTS
+        complete = _holds_all(variant, drawn)
         low, high = _interval(bootstrap_means(own, metric, scans, n_draws)) if complete else (np.nan, np.nan)
         reason = ""
         if own.empty:
@@ -225,11 +231,12 @@ def table6(
         draws: dict[str, list] = {metric: [] for metric in METRICS}
         n_pairs, absent, used = 0, [], []
         for dose in TABLE_6_DOSES_MGY:
-            own, variant = _chosen(cells.get((scanner, dose), pairs.iloc[:0]), variants)
+            cell = cells.get((scanner, dose), pairs.iloc[:0])
+            own, variant = _chosen(cell, variants)
             row = {"scanner": scanner, "dose_mgy": f"{dose:g}"}
             for metric in METRICS:
                 row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(own[metric])
-                drawn = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
+                drawn = bootstrap_means(own, metric, scans, n_draws) if _holds_all(variant, cell) else None
                 row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(drawn)
                 if len(own):
                     draws[metric].append(drawn)

@@ -186,11 +186,17 @@ def test_the_interval_does_not_depend_on_other_cells(corrected):
     pd.testing.assert_series_equal(whole.loc["A2", "A1"], part.loc["A2", "A1"])
 
 
-def test_pairs_of_equal_reconstruction(corrected):
+def test_pairs_of_equal_reconstruction(corrected, paper):
     pairs, series = corrected
     table = scanner_table(pairs, series, "rmse_hu", same_recon=True, n_draws=20)
     assert set(table["variant"]) == {"same_recon"}
     assert table.set_index(["scanner_row", "scanner_col"]).loc[("A2", "A1"), "n_pairs"] == 2 * 16
+    # They are all of their kind in mode corrected, and have intervals there.
+    assert (table["ci_low"] < table["rmse_hu_mean"]).all() and (table["rmse_hu_mean"] < table["ci_high"]).all()
+    doses = table6(pairs, series, CORRECTED, same_recon=True, n_draws=20)
+    assert (doses["ssim_ci_low"] < doses["ssim_ci_high"]).all()
+    pairs, series = paper
+    assert scanner_table(pairs, series, "rmse_hu", same_recon=True, n_draws=20)["ci_low"].isna().all()
 
 
 def test_one_scanner_has_one_cell():
