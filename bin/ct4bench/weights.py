@@ -20,8 +20,10 @@ RELEASED, USER, STAND_IN, RANDOM = "released", "user", "stand-in", "random"
 
 STAND_IN_WORDS = "stand-in, trained on synthetic tissue"
 
-KNOWN_SHA256: dict[str, tuple[str, str]] = {}
-"""Status and words of files known by their SHA-256, in lower-case hex.
+KNOWN_SHA256: dict[str, tuple[str, str]] = {
+    "053a7cbae2e109041554d2a8a6a0522efe71c04ed6adc9d8023f79a5c63de5a7": (STAND_IN, STAND_IN_WORDS),
+}
+"""Status and words of files known by their SHA-256, in lower-case hex: `assets/shallow_cnn_standin.safetensors`.
 
 MONAI publishes no hash of `model_swinvit.pt`, so that file counts as a user's: its name and hash are recorded.
 """

@@ -15,7 +15,7 @@ def deepEncoders(Map settings) {
         ],
         [
             name: 'shallow_cnn', source: null, code: [],
-            weights: settings.shallow_cnn_weights ? file(settings.shallow_cnn_weights) : standIn.exists() ? standIn : [],
+            weights: settings.shallow_cnn_weights ? file(settings.shallow_cnn_weights) : standIn,
             options: [weights_sha256: settings.shallow_cnn_weights_sha256],
         ],
     ]

@@ -1,0 +1,50 @@
+"""The stand-in weights of the shallow CNN: known by their hash, as their card says, and trained again to the same."""
+
+import json
+import re
+
+import pytest
+import torch
+from conftest import ROOT
+
+from ct4bench.encoders import Options, build_encoder
+from ct4bench.organ_volumes import ORGANS
+from ct4bench.shallow_cnn import CLASSES
+from ct4bench.weights import STAND_IN_WORDS, read_state, sha256_of
+
+STAND_IN = ROOT / "assets" / "shallow_cnn_standin.safetensors"
+CARD = STAND_IN.with_suffix(".md")
+
+
+def test_the_file_is_small_half_precision_and_known():
+    assert STAND_IN.stat().st_size < 560_000
+    state = read_state(STAND_IN)
+    assert {tensor.dtype for tensor in state.values()} == {torch.float16}
+    assert sum(tensor.numel() for tensor in state.values()) == pytest.approx(270_000, rel=0.02)
+    assert len(state["fc2.bias"]) == CLASSES
+    weights = build_encoder("shallow_cnn", Options(weights=STAND_IN)).weights
+    assert (weights.status, weights.words) == ("stand-in", STAND_IN_WORDS)
+
+
+def test_the_card_is_of_this_file():
+    card = CARD.read_text(encoding="utf-8")
+    assert sha256_of(STAND_IN) in card
+    assert all(organ in card for organ in ORGANS)
+    assert STAND_IN_WORDS in card
+
+
+@pytest.mark.slow
+def test_another_training_gives_the_same_bytes(request, tmp_path):
+    """About seven minutes of CPU, so it runs on request only. Other kinds of processors round otherwise."""
+    if "slow" not in request.config.getoption("markexpr"):
+        pytest.skip("trains for minutes; run it with -m slow")
+    from pretrain_shallow_cnn import main
+
+    path = tmp_path / "again.safetensors"
+    main(["--output", str(path), "--report", str(tmp_path / "report.json")])
+    report = json.loads((tmp_path / "report.json").read_text())
+    said = float(re.search(r"Held-out accuracy \| ([\d.]+) balanced", CARD.read_text(encoding="utf-8"))[1])
+    assert report["balanced_accuracy"] == pytest.approx(said, abs=0.02)
+    if torch.backends.cpu.get_cpu_capability() != "AVX512":
+        pytest.skip("the file was trained on a processor with AVX-512; here its accuracy is the same")
+    assert path.read_bytes() == STAND_IN.read_bytes()
