@@ -20,6 +20,7 @@ def main(argv=None):
     parser.add_argument("--reference", type=Path, help="folder of the prepared reference")
     parser.add_argument("--truth", help="truth.csv of the twin")
     parser.add_argument("--settings", nargs="*", default=[], help="settings of the extractors, <extractor>.json")
+    parser.add_argument("--profile", help="scanner_profile.csv")
     parser.add_argument("--run", help="parameters, versions, command and date of the run, JSON")
     parser.add_argument("--usage", nargs="*", default=[], help="what tasks cost, JSON")
     parser.add_argument("--trace", help="Nextflow's trace.txt")

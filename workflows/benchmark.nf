@@ -18,7 +18,7 @@ workflow BENCHMARK {
     def none = channel.value([])
     def images = [
         index: none, registered: none, quarantine: none, transforms: none, patches: none, reference: none, truth: none,
-        volumes: channel.empty(), pairs: channel.empty(),
+        volumes: channel.empty(), pairs: channel.empty(), profile: channel.empty(),
     ]
     def features
     if (settings.features) {
@@ -47,7 +47,7 @@ workflow BENCHMARK {
         images.putAll([
             index: INDEX.out.index, registered: PREPROCESS.out.registered, quarantine: PREPROCESS.out.quarantine,
             transforms: PREPROCESS.out.transforms, patches: PREPROCESS.out.patches, reference: PREPROCESS.out.reference,
-            volumes: volumes, pairs: EVALUATE_IMAGES.out.pairs,
+            volumes: volumes, pairs: EVALUATE_IMAGES.out.pairs, profile: EVALUATE_IMAGES.out.profile,
         ])
     }
     EVALUATE_FEATURES(settings, features, images.patches)

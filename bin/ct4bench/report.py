@@ -30,6 +30,7 @@ from ct4bench.labels import (
     read_settings,
     weights_mark,
 )
+from ct4bench.profile_report import profile_view
 from ct4bench.published import BY_NAME, DATA, DATA_DOI, EXTRACTOR_NAMES, LICENCE, PAPER
 from ct4bench.report_sections import (
     extractors_view,
@@ -67,6 +68,7 @@ WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "features", "
 PLACES = {
     "phantom": ("figure2", "figure3"),
     "images": ("figure4", "rmse_matrix", "decomposition"),
+    "profile": ("profile_noise", "profile_sharpness", "profile_calibration", "profile_geometry"),
     "features": ("figure5", "figure6"),
     "classification": ("icc_grades", "accuracy_by_n"),
 }
@@ -88,6 +90,7 @@ class ReportInputs:
     transforms: pd.DataFrame | None = None
     patches: pd.DataFrame | None = None
     truth: pd.DataFrame | None = None
+    profile: pd.DataFrame | None = None
     corners_mm: np.ndarray | None = None
     """Corners (8, 3) of the reference's block."""
     settings: dict[str, dict] = field(default_factory=dict)
@@ -314,6 +317,7 @@ def context(inputs: ReportInputs) -> dict:
         "registration": registration_view(
             inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm
         ),
+        "profile": profile_view(inputs.profile),
         "quarantine": quarantine,
         "points": inputs.points,
         "choices": inputs.choices,
@@ -390,6 +394,7 @@ def read_inputs(args) -> ReportInputs:
         transforms=table(args.transforms),
         patches=table(args.patches),
         truth=table(args.truth),
+        profile=table(args.profile),
         corners_mm=corners,
         settings=read_settings(args.settings),
         run=read_json(args.run) if args.run else {},

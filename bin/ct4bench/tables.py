@@ -14,7 +14,7 @@ TEXT_COLUMNS = {
     "maker", "manufacturer_header", "model", "recon", "kernel", "scan_options", "path", "folder", "name", "reason",
     "detail", "roi", "tissue", "status", "role", "scheme", "fold", "extractor", "feature", "feature_class", "variant",
     "table", "mode", "origin", "task", "classifier", "stratum", "form", "domain", "target", "predicted",
-    "unit", "unit_kind",
+    "unit", "unit_kind", "kind", "measure", "region", "at_unit",
 }  # fmt: skip
 """Columns that stay text even where all their values look like numbers."""
 

@@ -3,7 +3,7 @@ process WRITE_REPORT {
     label 'figures'
 
     input:
-    tuple val(meta), path(tables, stageAs: 'tables/*'), path(figures, stageAs: 'figures/*'), path(settings, stageAs: 'settings/*')
+    tuple val(meta), path(tables, stageAs: 'tables/*'), path(figures, stageAs: 'figures/*'), path(settings, stageAs: 'settings/*'), path(profile)
     // of the images, each [] where the run started from features
     path registered
     path quarantine
@@ -33,6 +33,7 @@ process WRITE_REPORT {
         ${reference ? "--reference ${reference}" : ''} \\
         ${truth ? "--truth ${truth}" : ''} \\
         --settings ${settings} \\
+        ${profile ? "--profile ${profile}" : ''} \\
         --run ${run} \\
         --usage ${usage} \\
         --deviations ${assets}/deviations.yaml \\

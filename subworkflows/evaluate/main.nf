@@ -1,7 +1,9 @@
-// What the benchmark measures: image similarity of pairs of series; stability, classification and embedding of features.
+// What the benchmark measures: image similarity of pairs of series, profiles of scanners; stability, classification and embedding of features.
 
 include { PLAN_PAIRS        } from '../../modules/plan_pairs/main'
 include { COMPARE_PAIRS     } from '../../modules/compare_pairs/main'
+include { PROFILE_SERIES    } from '../../modules/profile_series/main'
+include { MERGE_PROFILES    } from '../../modules/merge_profiles/main'
 include { MERGE_TABLES      } from '../../modules/merge_tables/main'
 include { MEASURE_STABILITY } from '../../modules/measure_stability/main'
 include { PLAN_SPLITS       } from '../../modules/plan_splits/main'
@@ -9,6 +11,17 @@ include { TRAIN_CLASSIFIERS } from '../../modules/train_classifiers/main'
 include { MERGE_PREDICTIONS } from '../../modules/merge_predictions/main'
 include { EMBED_FEATURES    } from '../../modules/embed_features/main'
 include { codeDigest        } from '../utilities/code'
+
+// Series of a scanner in tasks of about `size`: all repetitions of a dose and reconstruction stay together.
+def profileTasks(rows, size) {
+    return rows.groupBy { row -> row.scanner }.collectMany { scanner, own ->
+        def groups = own.groupBy { row -> String.format('%010.3f %s', row.dose_mgy as Double, row.recon) }
+            .toSorted { a, b -> a.key <=> b.key }
+            .collect { _key, same -> same.collect { row -> row.series_uid }.toSorted() }
+        def packed = groups.inject([[]]) { tasks, uids -> tasks.last() && tasks.last().size() + uids.size() > size ? tasks + [uids] : tasks.dropRight(1) + [tasks.last() + uids] }
+        packed.withIndex().collect { uids, number -> ["${scanner.replaceAll('[^A-Za-z0-9_.-]', '_')}_${number}".toString(), uids] }
+    }
+}
 
 workflow EVALUATE_IMAGES {
     take:
@@ -42,7 +55,20 @@ workflow EVALUATE_IMAGES {
         }
     MERGE_TABLES(parts, codeDigest('merge_tables.py'))
 
+    // what the images themselves say of their scanners
+    def groups = registered.flatMap { table -> profileTasks(table.splitCsv(header: true), settings.chunk_size) }
+    PROFILE_SERIES(
+        byMethod.combine(groups).map { method, paths, id, uids -> [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }] },
+        registered, reference, settings.interpolator, codeDigest('profile_series.py'),
+    )
+    def profiled = PROFILE_SERIES.out.profile
+        .map { meta, rows, fields -> [meta.method, [meta.id, rows, fields]] }
+        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
+        .map { method, items -> [method, items.collect { item -> item[1] }, items.collect { item -> item[2] }] }
+    MERGE_PROFILES(profiled, codeDigest('merge_profiles.py'))
+
     emit:
+    profile = MERGE_PROFILES.out.profile    // [method, scanner_profile.csv, local_displacement.csv, series_profile.parquet]
     pairs = MERGE_TABLES.out.table.map { meta, table -> [meta.method, table] }      // [method, pairs.parquet]
 }
 

@@ -4,6 +4,7 @@ include { MAKE_TABLES               } from '../../modules/make_tables/main'
 include { DRAW_IMAGE_FIGURES        } from '../../modules/draw_image_figures/main'
 include { DRAW_EMBEDDING_FIGURES    } from '../../modules/draw_embedding_figures/main'
 include { DRAW_RESULT_FIGURES       } from '../../modules/draw_result_figures/main'
+include { DRAW_PROFILE_FIGURES      } from '../../modules/draw_profile_figures/main'
 include { WRITE_REPORT              } from '../../modules/write_report/main'
 include { COLLECT_RESULTS           } from '../../modules/collect_results/main'
 include { codeDigest                } from '../utilities/code'
@@ -12,7 +13,7 @@ include { contents                  } from '../utilities/files'
 workflow REPORT {
     take:
     settings    // map of parameters
-    images      // map of value channels, [] where the run started from features; and the channels volumes, pairs
+    images      // map of value channels, [] where the run started from features; and the channels volumes, pairs, profile
     features    // [meta(method, extractor), table, settings]
     evaluation  // [method, table]: the tables of EVALUATE_FEATURES
     times       // [method, training_times.csv]
@@ -57,7 +58,11 @@ workflow REPORT {
             tables.join(volumes).map { _method, meta, folder, paths -> [meta, paths, folder] },
             images.registered, images.reference, assets, digest, codeDigest('draw_image_figures.py'),
         )
-        pictured = DRAW_IMAGE_FIGURES.out.figures
+        DRAW_PROFILE_FIGURES(
+            tables.join(images.profile).map { _method, meta, folder, profile, displacement, _rows -> [meta, profile, displacement, folder] },
+            codeDigest('draw_profile_figures.py'),
+        )
+        pictured = DRAW_IMAGE_FIGURES.out.figures.mix(DRAW_PROFILE_FIGURES.out.figures)
     }
     def embedding = evaluation.filter { _method, table -> table.name == 'embedding.parquet' }
     DRAW_EMBEDDING_FIGURES(
@@ -67,14 +72,15 @@ workflow REPORT {
     DRAW_RESULT_FIGURES(MAKE_TABLES.out.tables, codeDigest('draw_result_figures.py'))
     def figures = pictured.mix(DRAW_EMBEDDING_FIGURES.out.figures, DRAW_RESULT_FIGURES.out.figures)
         .map { meta, paths -> [meta.method, paths] }
-        .groupTuple(size: settings.features ? 2 : 3)
+        .groupTuple(size: settings.features ? 2 : 4)
         .map { method, lists -> [method, lists.flatten().toSorted { a, b -> a.name <=> b.name }] }
 
     def about = channel.of(groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(run))).collectFile(name: 'run.json', newLine: true).first()
     def usage = channel.topic('usage').toSortedList { a, b -> a.toString() <=> b.toString() }
+    def profiles = settings.features ? byMethod.map { method, _tables, _notes -> [method, [], [], []] } : images.profile
     WRITE_REPORT(
-        tables.join(figures).join(byMethod.map { method, _tables, notes -> [method, notes] })
-            .map { _method, meta, folder, drawn, notes -> [meta, folder, drawn, notes] },
+        tables.join(figures).join(byMethod.map { method, _tables, notes -> [method, notes] }).join(profiles)
+            .map { _method, meta, folder, drawn, notes, profile, _displacement, _rows -> [meta, folder, drawn, notes, profile] },
         images.registered, images.quarantine, images.transforms, images.patches, images.reference, images.truth,
         about, usage, assets, digest, codeDigest('write_report.py'),
     )
@@ -86,7 +92,8 @@ workflow REPORT {
     COLLECT_RESULTS(
         indexed, images.transforms, top, aside,
         byMethod.map { method, made, notes -> [method, made + notes] }
-            .join(evaluated).join(tables.map { method, _meta, folder -> [method, folder] }).join(figures),
+            .join(evaluated.join(profiles).map { method, made, profile, displacement, rows -> [method, made + [profile, displacement, rows].flatten()] })
+            .join(tables.map { method, _meta, folder -> [method, folder] }).join(figures),
         codeDigest('collect_results.py'),
     )
 

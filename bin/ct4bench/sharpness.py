@@ -1,0 +1,238 @@
+"""Sharpness of CT volumes on arrays: steps, transfer functions, Siemens star, zone plate, contrast-to-noise.
+
+A step of the printed phantom blurred by a Gaussian is an error function (Rossmann, Radiology 93, 1969); the task
+transfer function is the Fourier transform of the step's derivative (Richard et al., Med Phys 39, 2012; TG 233).
+Everything here includes the print's own blur.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import curve_fit
+from scipy.special import erf
+
+FREQUENCIES_PER_MM = np.round(np.arange(0.0, 0.701, 0.05), 2)
+AIR_HU = -996.0
+RING_MM = 1.5
+SHELL_MM = 3.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step between two levels: Gaussian `sigma_mm`, place in mm, levels in HU; nan where no fit was found.
+
+    `wave_hu` are the cosine and sine amplitude of the pattern on its lower side, if it has one.
+    """
+
+    sigma_mm: float
+    place_mm: float
+    low_hu: float
+    high_hu: float
+    wave_hu: tuple[float, ...] = ()
+
+
+NO_STEP = Step(*(float("nan"),) * 4)
+
+
+def _rise(x, sigma, place):
+    return 0.5 * (1 + erf((x - place) / (np.sqrt(2) * sigma)))
+
+
+def fit_step(x_mm: np.ndarray, profile: np.ndarray, place_mm: float, period_mm: float | None = None) -> Step:
+    """Fit a step near `place_mm`, its upper side (large x) with a slope, its lower with a wave of `period_mm` if any.
+
+    `profile` holds HU at `x_mm`, ascending.
+    """
+    x = np.asarray(x_mm, float)
+    y = np.asarray(profile, float)
+
+    def model(x, sigma, place, low, high, slope, *wave):
+        left = low
+        if wave:
+            left = low + wave[0] * np.cos(2 * np.pi * x / period_mm) + wave[1] * np.sin(2 * np.pi * x / period_mm)
+        share = _rise(x, sigma, place)
+        return left * (1 - share) + (high + slope * (x - place)) * share
+
+    reach = 0.3 * (x[-1] - x[0])
+    left, right = y[x < place_mm - reach].mean(), y[x > place_mm + reach].mean()
+    start = [0.75, place_mm, left, right, 0.0] + ([0.0, 0.0] if period_mm else [])
+    return _fitted(model, x, y, start, left, right)
+
+
+def _fitted(model, x, y, start, left, right) -> Step:
+    try:
+        found, _ = curve_fit(model, x, y, start, maxfev=2000)
+    except RuntimeError:
+        return NO_STEP
+    sigma = abs(float(found[0]))
+    if not 0.05 < sigma < 5 or not x[0] < found[1] < x[-1]:
+        return NO_STEP
+    return Step(sigma, float(found[1]), float(left), float(right), tuple(float(v) for v in found[5:]))
+
+
+def without_wave(x_mm: np.ndarray, profile: np.ndarray, step: Step, period_mm: float | None) -> np.ndarray:
+    """The profile of a fitted step without the pattern on its lower side."""
+    if not step.wave_hu:
+        return np.asarray(profile, float)
+    angle = 2 * np.pi * np.asarray(x_mm, float) / period_mm
+    wave = step.wave_hu[0] * np.cos(angle) + step.wave_hu[1] * np.sin(angle)
+    return profile - wave * (1 - _rise(np.asarray(x_mm, float), step.sigma_mm, step.place_mm))
+
+
+def fit_face(depth_mm: np.ndarray, profile: np.ndarray) -> Step:
+    """Fit the outer part of a step from the block to air over the depth below the face (negative outside)."""
+
+    def model(x, sigma, place, height):
+        return AIR_HU + height * _rise(x, sigma, place)
+
+    x, y = np.asarray(depth_mm, float), np.asarray(profile, float)
+    return _fitted(model, x, y, [0.8, 0.0, 880.0], AIR_HU, AIR_HU + 880)
+
+
+def transfer_function(x_mm: np.ndarray, profile: np.ndarray, place_mm: float, f_per_mm=FREQUENCIES_PER_MM):
+    """Task transfer function at `f_per_mm` of a step sampled evenly at `x_mm` (1 at frequency zero).
+
+    The derivative is by differences of neighbours, whose own transfer is taken out; what the derivative is more than
+    4 mm from the step is taken for a slope, and the rest is tapered to its end.
+    """
+    x = np.asarray(x_mm, float)
+    step = float(x[1] - x[0])
+    middle = 0.5 * (x[1:] + x[:-1]) - place_mm
+    spread = np.diff(np.asarray(profile, float)) / step
+    far = np.abs(middle) > 4.0
+    if far.sum() >= 2:
+        spread = spread - spread[far].mean()
+    taper = np.clip((5.5 - np.abs(middle)) / 1.5, 0, 1)
+    spread = spread * np.sin(0.5 * np.pi * taper) ** 2
+    f = np.asarray(f_per_mm, float)
+    wave = np.exp(-2j * np.pi * f[:, None] * middle[None, :])
+    return np.abs(wave @ spread) / abs(spread.sum()) / np.sinc(f * step)
+
+
+def falls_to(f: np.ndarray, values: np.ndarray, level: float) -> float:
+    """First frequency at which a curve falls to `level`, nan where it does not."""
+    below = np.flatnonzero(np.asarray(values) < level)
+    if not len(below) or below[0] == 0:
+        return float("nan")
+    n = below[0]
+    return float(f[n - 1] + (values[n - 1] - level) / (values[n - 1] - values[n]) * (f[n] - f[n - 1]))
+
+
+def native_sigma(sigma_mm: float, lost_mm2: float) -> float:
+    """Sigma without the blur of an interpolation of variance `lost_mm2`."""
+    return float(np.sqrt(max(sigma_mm**2 - lost_mm2, 0.0)))
+
+
+class Waves:
+    """Waves of known phase in parts (rings or shells) of a region: their amplitudes by least squares.
+
+    `part` numbers the voxels (negative: left out), `phase` is the wave's in radians; `frequency_per_mm` by part.
+    """
+
+    MIN_VOXELS = 60
+
+    def __init__(self, part: np.ndarray, phase: np.ndarray, frequency_per_mm: np.ndarray):
+        self._index = np.flatnonzero(part.ravel() >= 0)
+        self._part = part.ravel()[self._index]
+        phase = phase.ravel()[self._index]
+        n = len(frequency_per_mm)
+        self._basis = np.stack([np.ones_like(phase), np.cos(phase), np.sin(phase)])
+        normal = np.zeros((n, 3, 3))
+        for i in range(3):
+            for j in range(i, 3):
+                normal[:, i, j] = np.bincount(self._part, self._basis[i] * self._basis[j], n)
+                normal[:, j, i] = normal[:, i, j]
+        self.good = normal[:, 0, 0] >= self.MIN_VOXELS
+        self.count = normal[:, 0, 0]
+        self.frequency_per_mm = np.asarray(frequency_per_mm, float)
+        self._normal = normal
+
+    def fit(self, image: np.ndarray) -> np.ndarray:
+        """Complex amplitude in HU of the wave in each part; nan where a part has too few voxels."""
+        values = image.ravel()[self._index].astype(np.float64)
+        n = len(self.count)
+        right = np.stack([np.bincount(self._part, b * values, n) for b in self._basis], axis=1)
+        out = np.full(n, np.nan + 0j)
+        found = np.linalg.solve(self._normal[self.good], right[self.good][..., None])[..., 0]
+        out[self.good] = found[:, 1] - 1j * found[:, 2]
+        return out
+
+
+def directions(found: np.ndarray, count: np.ndarray, reach: int) -> np.ndarray:
+    """Unit phases of complex amplitudes, each pooled with its neighbours within `reach`, so that noise averages out."""
+    weighted = np.where(np.isfinite(found), found * count, 0)
+    pooled = np.array([weighted[max(0, n - reach) : n + reach + 1].sum() for n in range(len(found))])
+    return pooled / np.where(np.abs(pooled) > 0, np.abs(pooled), 1)
+
+
+def projected(found: np.ndarray, phases: np.ndarray) -> np.ndarray:
+    """Amplitudes in HU along given phases: without the bias that noise gives to a modulus."""
+    return np.real(found * np.conj(phases))
+
+
+def star_waves(shape, centre, spacing_mm, pairs: int, reach_mm: tuple[float, float]) -> Waves:
+    """Waves of a Siemens star on an image (rows, columns) about `centre` (row, column), in rings of RING_MM."""
+    y = (np.arange(shape[0]) - centre[0])[:, None] * spacing_mm[0]
+    x = (np.arange(shape[1]) - centre[1])[None, :] * spacing_mm[1]
+    radius = np.hypot(y, x)
+    part = np.where((radius >= reach_mm[0]) & (radius < reach_mm[1]), (radius - reach_mm[0]) / RING_MM, -1).astype(int)
+    part[(radius < reach_mm[0]) | (radius >= reach_mm[1])] = -1
+    n = int(np.ceil((reach_mm[1] - reach_mm[0]) / RING_MM))
+    middle = reach_mm[0] + RING_MM * (np.arange(n) + 0.5)
+    return Waves(part, pairs * np.arctan2(y, x) + 0 * radius, pairs / (2 * np.pi * middle))
+
+
+def find_star(image: np.ndarray, centre, spacing_mm, pairs: int, reach_mm=(6.0, 16.0)) -> tuple[float, float]:
+    """Centre (row, column) near `centre` at which the inner rings of the star are strongest."""
+    best, place = -1.0, tuple(centre)
+    for step in (0.75, 0.25):
+        around = place
+        for dy in (-2, -1, 0, 1, 2):
+            for dx in (-2, -1, 0, 1, 2):
+                at = (around[0] + step * dy, around[1] + step * dx)
+                waves = star_waves(image.shape, at, spacing_mm, pairs, reach_mm)
+                power = float(np.nansum(np.abs(waves.fit(image)) ** 2 * waves.count))
+                if power > best:
+                    best, place = power, at
+    return float(place[0]), float(place[1])
+
+
+def zone_waves(shape, centre, spacing_mm, start_per_mm: float, rise_per_mm2: float) -> Waves:
+    """Waves of a zone plate in a volume (slices, rows, columns) about `centre` (in voxels), in shells of SHELL_MM."""
+    z, y, x = (
+        ((np.arange(n) - c) * d).reshape([-1 if a == axis else 1 for a in range(3)]).astype(np.float32)
+        for axis, (n, c, d) in enumerate(zip(shape, centre, spacing_mm, strict=True))
+    )
+    radius = np.sqrt(z * z + y * y + x * x)
+    phase = 2 * np.pi * (start_per_mm * radius + 0.5 * rise_per_mm2 * radius**2)
+    part = (radius / SHELL_MM).astype(int)
+    middle = SHELL_MM * (np.arange(part.max() + 1) + 0.5)
+    return Waves(part, phase, start_per_mm + rise_per_mm2 * middle)
+
+
+def gaussian_sigma(f_per_mm: np.ndarray, amplitude_hu: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
+    """Sigma in mm and amplitude at frequency zero of amplitudes A exp(-2 (pi sigma f)^2); nan where they do not fall.
+
+    By weighted least squares of the amplitudes, from those that are there.
+    """
+    good = np.isfinite(amplitude_hu) & (weight > 0)
+    if good.sum() < 3:
+        return float("nan"), float("nan")
+    f, a, w = f_per_mm[good], amplitude_hu[good], weight[good]
+
+    def model(f, height, variance):
+        return height * np.exp(-2 * np.pi**2 * variance * f**2)
+
+    try:
+        (height, variance), _ = curve_fit(model, f, a, (max(a.max(), 1.0), 0.5), sigma=1 / np.sqrt(w), maxfev=2000)
+    except RuntimeError:
+        return float("nan"), float("nan")
+    if variance <= 0 or height <= 0:
+        return float("nan"), float("nan")
+    return float(np.sqrt(variance)), float(height)
+
+
+def contrast_to_noise(mean_a: float, sd_a: float, mean_b: float, sd_b: float) -> float:
+    """Difference of two means over the root of the mean of two variances."""
+    noise = np.sqrt(0.5 * (sd_a**2 + sd_b**2))
+    return float(abs(mean_a - mean_b) / noise) if noise > 0 else float("nan")

@@ -1,0 +1,30 @@
+#!/usr/bin/env python3
+"""Draw the scanner profile: noise, sharpness, calibration and residual geometry."""
+
+import argparse
+from pathlib import Path
+
+from ct4bench.errors import run
+from ct4bench.labels import read_labels
+
+
+def main(argv=None):
+    """Read the tables, write PNG, SVG and a caption for each figure."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--profile", required=True, help="scanner_profile.csv")
+    parser.add_argument("--displacement", required=True, help="local_displacement.csv")
+    parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
+    parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
+    args = parser.parse_args(argv)
+    from ct4bench.profile_figures import draw_profile_figures
+    from ct4bench.profile_runs import PROFILE_COLUMNS
+    from ct4bench.tables import read_table
+
+    args.output.mkdir(parents=True, exist_ok=True)
+    profile, fields = read_table(args.profile, PROFILE_COLUMNS), read_table(args.displacement)
+    profile["reason"] = profile["reason"].fillna("").astype(str)
+    draw_profile_figures(profile, fields, read_labels(args.labels), args.output)
+
+
+if __name__ == "__main__":
+    run(main)

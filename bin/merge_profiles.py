@@ -1,0 +1,29 @@
+#!/usr/bin/env python3
+"""Merge the profiles of all series: means by scanner, dose and reconstruction."""
+
+import argparse
+
+from ct4bench.errors import run
+
+
+def main(argv=None):
+    """Read the parts, write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", required=True, nargs="+", help="rows of profile_series.py")
+    parser.add_argument("--fields", required=True, nargs="+", help="local displacements of profile_series.py")
+    parser.add_argument("--series", required=True, help="rows of all series, Parquet")
+    parser.add_argument("--profile", required=True, help="scanner_profile.csv")
+    parser.add_argument("--displacement", required=True, help="local_displacement.csv")
+    args = parser.parse_args(argv)
+
+    from ct4bench.profile_runs import merge_fields, merge_profiles
+    from ct4bench.tables import write_table
+
+    series, profile = merge_profiles(args.parts)
+    write_table(series, args.series)
+    write_table(profile, args.profile)
+    write_table(merge_fields(args.fields), args.displacement)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,28 @@
+process DRAW_PROFILE_FIGURES {
+    tag "${meta.method}"
+    label 'figures'
+
+    input:
+    tuple val(meta), path(profile), path(displacement), path(tables, stageAs: 'tables/*')
+    val _code
+
+    output:
+    tuple val(meta), path('figures/*'), emit: figures
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    draw_profile_figures.py \\
+        --profile ${profile} \\
+        --displacement ${displacement} \\
+        --labels tables/labels.json \\
+        --output figures
+    """
+
+    stub:
+    """
+    mkdir figures
+    touch figures/profile_noise.png
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,34 @@
+// All repetitions of a scanner, dose and reconstruction are in one task: what differs between them is quantum noise.
+process PROFILE_SERIES {
+    tag "${meta.id}"
+    label 'imaging'
+
+    input:
+    tuple val(meta), path(volumes, stageAs: 'volumes/*')
+    path registered
+    path reference
+    val interpolator
+    val _code
+
+    output:
+    tuple val(meta), path('profile.parquet'), path('displacement.parquet'), emit: profile
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    profile_series.py \\
+        --registered ${registered} \\
+        --series_uids ${meta.uids.join(',')} \\
+        --volumes volumes \\
+        --reference ${reference} \\
+        --interpolator ${interpolator} \\
+        --output profile.parquet \\
+        --fields displacement.parquet
+    """
+
+    stub:
+    """
+    touch profile.parquet displacement.parquet
+    echo '{}' > usage.json
+    """
+}
