@@ -60,6 +60,10 @@ TABLE_PLACES = {
                    "table6_dose_same_recon"),
     "contrasts": ("decomposition",),
     "table7": ("table7_stability_classification",),
+    "learning": ("accuracy_by_n", "confusion", "accuracy_questions", "accuracy_left_out", "accuracy_other_dose",
+                 "accuracy_other_recon", "accuracy_by_classifier", "accuracy_variants", "questions"),
+    "stability": ("stability", "stability_by_class", "stability_grades", "stable_features", "repeatability_summary"),
+    "embedding": ("embedding_quality",),
 }  # fmt: skip
 LONG_ROWS = 20
 """A companion table of more rows is folded away."""
@@ -69,8 +73,9 @@ PLACES = {
     "phantom": ("figure2", "figure3"),
     "images": ("figure4", "rmse_matrix", "decomposition"),
     "profile": ("profile_noise", "profile_sharpness", "profile_calibration", "profile_geometry"),
-    "features": ("figure5", "figure6"),
-    "classification": ("icc_grades", "accuracy_by_n"),
+    "features": ("figure5", "figure6", "pca"),
+    "stability": ("icc_grades",),
+    "learning": ("accuracy_by_n", "accuracy_questions", "accuracy_left_out", "accuracy_by_classifier"),
 }
 
 

@@ -29,7 +29,8 @@ HEADS = {
     "mse_hu2_median": "MSE, median (HU\N{SUPERSCRIPT TWO})", "mse_hu2_q1": "quartile 1 (HU\N{SUPERSCRIPT TWO})",
     "mse_hu2_q3": "quartile 3 (HU\N{SUPERSCRIPT TWO})", "increment_hu2": "increment (HU\N{SUPERSCRIPT TWO})",
     "increment_over": "over", "rmse_hu": "RMSE (HU)", "psnr_db": "PSNR (dB)", "psnr_max_db": "PSNR, peak of Eq. 2 (dB)",
-    "ssim": "SSIM", "ssim_global": "SSIM of Eq. 3", "n_cells": "cells of the table",
+    "n_train": "N", "n_folds": "folds", "n_rows": "test rows", "icc_lowest": "lowest ICC",
+    "stratum_lowest": "where", "ssim": "SSIM", "ssim_global": "SSIM of Eq. 3", "n_cells": "cells of the table",
 }  # fmt: skip
 """Column heads with their units; other columns have their names."""
 
@@ -200,6 +201,12 @@ def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
     def beside(stem):
         return lambda row: {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_std"), PUBLISHED_DECIMALS)}
 
+    def between(stem):
+        return lambda row: {"main": interval(row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high")) or BLANK}
+
+    if "icc_ci_low" in frame.columns:
+        columns.append(INTERVAL)
+        makers.append(between("icc"))
     for form, stem in (("ICC(2,1)", "icc_2_1"), ("ICC(3,1)", "icc_3_1")):
         if form != headline and f"{stem}_mean" in frame.columns:
             columns.append(f"Mean {form}")
@@ -207,6 +214,9 @@ def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
     for stem in [c.removesuffix("_mean") for c in frame.columns if c.endswith("_acc_mean")]:
         columns.append(_accuracy_head(stem, domain))
         makers.append(lambda row, stem=stem: pair_cell(row, stem, PUBLISHED_DECIMALS))
+        if f"{stem}_ci_low" in frame.columns:
+            columns.append(INTERVAL)
+            makers.append(between(stem))
         balanced = stem.replace("_acc", "_balanced")
         if f"{balanced}_mean" in frame.columns:
             columns.append("balanced")
@@ -236,6 +246,57 @@ def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
     return {"columns": [head(column) for column in columns], "rows": rows, "kind": "grid", "rest": rest, "left": left}
 
 
+FOLDED = {
+    "accuracy": "accuracy", "balanced": "balanced accuracy", "accuracy_change": "change of accuracy",
+    "balanced_change": "change of balanced accuracy", "icc": "mean ICC",
+}  # fmt: skip
+"""Stems of columns that belong together (mean, SD, interval), and their head."""
+INTERVAL = "95 % interval"
+
+
+def interval(low, high, decimals: int = PUBLISHED_DECIMALS) -> str:
+    """Both ends of an interval, blank where there is none."""
+    if not (is_number(low) and is_number(high)):
+        return ""
+    return f"{number(low, decimals)} to {number(high, decimals)}"
+
+
+def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with mean, SD and interval of each stem of `FOLDED` in two columns of text, and their heads.
+
+    Other columns stay. A stem without `_mean` is a number of its own with an interval.
+    """
+    heads, columns = [], {}
+    for column in frame.columns:
+        stem = column.removesuffix("_mean")
+        if stem in FOLDED and f"{stem}_ci_low" in frame.columns:
+            deviations = frame.get(f"{stem}_sd", frame.get(f"{stem}_std", pd.Series(np.nan, frame.index)))
+            signed = stem.endswith("_change")
+            columns[stem] = [
+                delta(value, PUBLISHED_DECIMALS) or BLANK if signed else mean_sd(value, sd, PUBLISHED_DECIMALS)
+                for value, sd in zip(frame[column], deviations, strict=True)
+            ]
+            ends = zip(frame[f"{stem}_ci_low"], frame[f"{stem}_ci_high"], strict=True)
+            columns[f"{stem}_interval"] = [interval(*pair) for pair in ends]
+            heads += [FOLDED[stem], INTERVAL]
+        elif not any(column.startswith(f"{s}_") and column.endswith(("_sd", "_std", "_low", "_high")) for s in FOLDED):
+            columns[column] = frame[column]
+            heads.append(head(column))
+    return pd.DataFrame(columns, index=frame.index), heads
+
+
+def folded_grid(frame: pd.DataFrame) -> dict:
+    """`plain_grid` of the folded frame; cells of numbers stay to the right."""
+    small, heads = folded(frame)
+    grid = plain_grid(small)
+    numeric = {i for i, column in enumerate(small.columns) if column.split("_interval")[0] in FOLDED}
+    for row in grid["rows"]:
+        for i, cell in enumerate(row["cells"], 1):
+            if i in numeric:
+                cell["left"] = False
+    return {**grid, "columns": heads, "left": [i for i in grid["left"] if i not in numeric]}
+
+
 def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
     """The cells of the table `name`; `domain` in words."""
     base = name.removesuffix("_same_recon")
@@ -247,4 +308,6 @@ def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
         return value_grid(frame, "scanner")
     if base == "table7_stability_classification":
         return feature_grid(frame, domain)
+    if base.startswith("accuracy_") or base == "stability":
+        return folded_grid(frame)
     return plain_grid(frame)

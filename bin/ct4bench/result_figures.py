@@ -20,6 +20,7 @@ from ct4bench.figures import (
     styled,
 )
 from ct4bench.labels import DOMAIN_WORDS, NOT_COMPARABLE, extractor_title, stamp_text
+from ct4bench.learning_figures import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_questions
 from ct4bench.published import EXTRACTOR_NAMES
 from ct4bench.tables import read_table
 
@@ -240,5 +241,8 @@ DRAWN = {
     "decomposition": draw_decomposition,
     "stability_grades": draw_icc_grades,
     "accuracy_by_n": draw_accuracy_by_n,
+    "accuracy_questions": draw_accuracy_questions,
+    "accuracy_left_out": draw_accuracy_left_out,
+    "accuracy_by_classifier": draw_accuracy_by_classifier,
 }
 """The figure that each table is drawn as."""
