@@ -24,6 +24,7 @@ from ct4bench.phantom import (
     write_phantom_json,
 )
 from ct4bench.phantom_anatomy import BASES, COLUMNS, ROWS, STYLES, Ink, composite, grown, layers
+from ct4bench.phantom_ribs import rib_sections
 from ct4bench.phantom_texture import (
     FINE_MM,
     coarse_field,
@@ -58,6 +59,7 @@ PATTERN_INK = Ink(89.0, 11.0, 0.25)
 PATTERN_BAND_HU, ANATOMY_BAND_HU = 4.0, 0.8
 """SD of the sheets' bands in the test patterns and in the anatomy."""
 PAPER_INK = {"liver": Ink(PAPER_HU, 8.0, 0.3), "thorax": Ink(-98.0, 10.0, 0.5)}
+RIB_INK, RIB_MARROW_INK, RIB_SOFT_MM = Ink(360.0, 26.0, 0.5), Ink(105.0, 22.0, 0.7), 0.45
 FAT_INK = Ink(-76.0, 21.0, 0.85)
 BODY = Ellipsoid((157.0, 262.0, 253.5), (134.0, 98.0, 900.0))
 SKIN_RINGS = ((143.0, 104.0, -50.0), (151.0, 112.0, -62.0))
@@ -228,6 +230,11 @@ def anatomy(grid: Grid, number: int, part: str) -> np.ndarray:
             plane.values, layer.at(float(corner[0])), fill.values, corner[1] - ROWS[0], corner[2] - COLUMNS[0], step,
             np.float32(style.soft_mm / A1_GRID.spacing_mm[1]),
         )  # fmt: skip
+    if part == "thorax":
+        for bone, marrow in rib_sections(float(corner[0])):
+            plane.solid(bone, RIB_INK, RIB_SOFT_MM)
+            if marrow is not None:
+                plane.solid(marrow, RIB_MARROW_INK, RIB_SOFT_MM)
     return plane.values
 
 

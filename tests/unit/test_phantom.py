@@ -10,6 +10,7 @@ from ct4bench.phantom import A1_GRID, BLOCK, REGIONS, Ellipsoid, open_phantom, p
 from ct4bench.phantom_anatomy import LAYERS, layers, parse_outlines, signed_depth
 from ct4bench.phantom_drawing import Drawing, fine_grid, part_weights
 from ct4bench.phantom_outlines import OUTLINES
+from ct4bench.phantom_ribs import MIRROR_COLUMN, rib_sections
 from ct4bench.phantom_texture import FINE_MM, SCAN_SIGMA_MM, coarse_field, grain_planes, region_corrections, whole_grid
 
 VOXELS = {"cyst1": 169_500, "cyst2": 3_255, "hemangioma": 85_000, "metastasis": 10_800, "normal1": 5_250,
@@ -129,3 +130,18 @@ def test_a_slab_is_a_part_of_the_whole():
     few = small.planes(3, 5)
     # Corrections of regions that only the bigger part meets do not reach here.
     np.testing.assert_array_equal(few, big.planes(7, 9)[:, 10 : 10 + ny, 6 : 6 + nx])
+
+
+def test_ribs_lie_in_the_block_and_mirror_each_other():
+    assert rib_sections(190) == [] and rib_sections(330) == []
+    for slice_number in np.arange(196, 320.5, 0.5):
+        sections = rib_sections(slice_number)
+        assert 2 <= len(sections) <= 12 and len(sections) % 2 == 0
+        for (left, _), (right, _) in zip(sections[::2], sections[1::2], strict=True):
+            _, row, column = left.centre
+            assert 165 < row < 397 and 60 < column < 140
+            assert right.centre == pytest.approx((slice_number, row, 2 * MIRROR_COLUMN - column))
+            mirror = np.diag([-1, 1, 1])
+            np.testing.assert_allclose(right.form, mirror @ left.form @ mirror, atol=1e-12)
+        for bone, marrow in sections:
+            assert marrow is None or all(np.array(marrow.semi_axes_mm[:2]) < bone.semi_axes_mm[:2])
