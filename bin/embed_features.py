@@ -21,10 +21,9 @@ def main(argv=None):
     )
     parser.add_argument("--output", required=True, help="embedding, Parquet")
     parser.add_argument("--quality", help="trustworthiness, continuity, silhouettes and settings, CSV")
-    parser.add_argument("--pca", help="first two principal components, Parquet")
     args = parser.parse_args(argv)
     tables = embedding_tables(read_features(args.features), args.extractor, args.seed, args.threads, verify=args.verify)
-    for table, path in zip(tables, (args.output, args.pca, args.quality), strict=True):
+    for table, path in zip(tables, (args.output, args.quality), strict=True):
         if path:
             write_table(table, path)
 

@@ -40,8 +40,7 @@ VERIFIED_SHARE, TOLERANCE = 0.99, 1e-3
 may have met a point so near that rounding decides how far they are pushed; with other random points, most would differ
 by 0.01 and more."""
 
-EMBEDDING_COLUMNS = ["figure", "extractor", *ROW_KEY, "umap_1", "umap_2"]
-PCA_COLUMNS = ["figure", "extractor", *ROW_KEY, "pca_1", "pca_2"]
+EMBEDDING_COLUMNS = ["figure", "extractor", *ROW_KEY, "umap_1", "umap_2", "pca_1", "pca_2"]
 QUALITY_COLUMNS = [
     "figure", "extractor", "n_rows", "n_features", "n_left_out", "n_neighbors", "min_dist", "n_epochs", "seed",
     "layout_difference", "judged_neighbors", "n_anchors", "trustworthiness", "continuity", "trustworthiness_pca",
@@ -297,9 +296,10 @@ def embedding_tables(
     threads: int = 1,
     n_epochs: int = EPOCHS,
     verify: int = VERIFIED_EPOCHS,
-) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Embedding, principal components and quality of both figures: columns `EMBEDDING_COLUMNS`, `PCA_COLUMNS` and
-    `QUALITY_COLUMNS`.
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Embedding with the first two principal components, and quality of both figures.
+
+    Columns: `EMBEDDING_COLUMNS` and `QUALITY_COLUMNS`.
 
     `features` has the columns of `benchmark.FEATURE_KEY`, then the features. Features that are constant or not finite
     among a figure's rows are left out (`n_left_out`). Rows are sorted by figure and row key.
@@ -308,7 +308,7 @@ def embedding_tables(
 
     table = features.sort_values(ROW_KEY, kind="stable", ignore_index=True)
     names = [name for name in table.columns if name not in FEATURE_KEY]
-    embeddings, components, qualities = [], [], []
+    embeddings, qualities = [], []
     for figure in sorted(FIGURES):
         rows = _rows_of(table, figure)
         scores = standardise(rows[names].to_numpy(float))
@@ -323,8 +323,10 @@ def embedding_tables(
             judged = judge(scores, {"umap": found.umap, "pca": found.pca}, labels, seed)
         judged = {name.removesuffix("_umap"): value for name, value in judged.items()}
         key = rows[ROW_KEY].assign(figure=figure, extractor=extractor)
-        embeddings.append(key.assign(umap_1=found.umap[:, 0], umap_2=found.umap[:, 1])[EMBEDDING_COLUMNS])
-        components.append(key.assign(pca_1=found.pca[:, 0], pca_2=found.pca[:, 1])[PCA_COLUMNS])
+        places = {
+            f"{name}_{i + 1}": part[:, i] for name, part in (("umap", found.umap), ("pca", found.pca)) for i in (0, 1)
+        }
+        embeddings.append(key.assign(**places)[EMBEDDING_COLUMNS])
         qualities.append(
             {
                 "figure": figure, "extractor": extractor, "n_rows": len(rows), "n_features": scores.shape[1],
@@ -333,5 +335,4 @@ def embedding_tables(
                 "pca_share_1": found.pca_shares[0], "pca_share_2": found.pca_shares[1], **judged,
             }
         )  # fmt: skip
-    frames = (pd.concat(parts, ignore_index=True) for parts in (embeddings, components))
-    return *frames, pd.DataFrame(qualities)[QUALITY_COLUMNS]
+    return pd.concat(embeddings, ignore_index=True), pd.DataFrame(qualities)[QUALITY_COLUMNS]

@@ -27,7 +27,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "8")
 RASTERISED_ROWS = 3000
 """From so many points on, a panel's points are one picture inside the SVG."""
 KEYS = ("series_uid", "scanner", "maker", "recon")
-EMBEDDING_COLUMNS = ("figure", "extractor", "series_uid", "roi", "patch", "umap_1", "umap_2")
+EMBEDDING_COLUMNS = ("figure", "extractor", "series_uid", "roi", "patch", "umap_1", "umap_2", "pca_1", "pca_2")
 LEGEND = {"loc": "upper left", "alignment": "left", "handletextpad": 0.2, "columnspacing": 1.0,
           "title_fontproperties": {"weight": "bold", "size": 8}}  # fmt: skip
 LEGEND_PLACES = (0.03, 0.26, 0.39, 0.50, 0.60)
@@ -57,20 +57,20 @@ def _by_maker(rows: pd.DataFrame) -> dict[str, list[str]]:
     return {maker: sorted(set(rows.loc[rows["maker"] == maker, "scanner"]), key=scanner_rank) for maker in order}
 
 
-def _panel(axes, title: str):
+def _panel(axes, title: str, plane: str = "UMAP"):
     axes.set_title(title)
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_xlabel("UMAP 1")
-    axes.set_ylabel("UMAP 2")
+    axes.set_xlabel(f"{plane} 1")
+    axes.set_ylabel(f"{plane} 2")
 
 
-def _scatter(axes, rows: pd.DataFrame, size: float, filled: bool = True, **look):
+def _scatter(axes, rows: pd.DataFrame, size: float, filled: bool = True, plane: str = "UMAP", **look):
     colour = look.pop("colour")
     fill = {"facecolors": colour, "edgecolors": look.pop("edge", "white"), "linewidths": 0.3}
     if not filled:
         fill = {"facecolors": "none", "edgecolors": colour, "linewidths": 1.0}
-    axes.scatter(rows["umap_1"], rows["umap_2"], s=size, **fill, **look)
+    axes.scatter(rows[f"{plane.lower()}_1"], rows[f"{plane.lower()}_2"], s=size, **fill, **look)
 
 
 def _extractors(rows: pd.DataFrame) -> list[str]:
@@ -141,9 +141,8 @@ def _missing(rows: pd.DataFrame, extractors: list[str]) -> list[str]:
     return [f"No features of {', '.join(gone)} in this run."] if gone else []
 
 
-@styled
-def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
-    """UMAP of all rows: by maker on the left, by tissue on the right, a row of panels for each extractor."""
+def _two_colourings(rows: pd.DataFrame, labels: dict, plane: str) -> Figure:
+    """All rows in the plane `UMAP` or `PCA`: by maker on the left, by tissue on the right, a row for each extractor."""
     extractors, makers = _extractors(rows), _by_maker(rows)
     markers = marker_of(makers)
     tissues = [t for t in TISSUES if t in set(rows["tissue"])] + sorted(set(rows["tissue"]) - set(TISSUES))
@@ -156,10 +155,10 @@ def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         own = rows[rows["extractor"] == extractor]
         left, right = (figure.add_subplot(grid[number, column]) for column in (0, 1))
         for axes, what in ((left, "by maker"), (right, "by tissue")):
-            _panel(axes, f"{extractor_title(extractor, labels)}, {what}")
+            _panel(axes, f"{extractor_title(extractor, labels)}, {what}", plane)
             if own.empty:
                 message_panel(axes, "no features of this extractor in this run")
-        look = {"rasterized": len(own) > RASTERISED_ROWS, "alpha": 0.8}
+        look = {"rasterized": len(own) > RASTERISED_ROWS, "alpha": 0.8, "plane": plane}
         for maker, scanners in makers.items():
             for scanner in scanners:
                 part = own[own["scanner"] == scanner]
@@ -187,6 +186,28 @@ def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
     figure.legend(handles=colours, loc="lower left", bbox_to_anchor=(0.515, 0.26 / total), ncols=len(colours),
                   handletextpad=0.2, columnspacing=1.2)  # fmt: skip
     stamp(figure, stamp_text(labels, extractors))
+    return figure
+
+
+@styled
+def draw_pca(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+    """First two principal components of the rows of Figure 6, in its form."""
+    caption = Caption(
+        "pca",
+        "The same features by their principal components",
+        "First two principal components of the z-scored features of Figure 6, in which distances keep their meaning. "
+        "Their shares of the variance, how far neighbourhoods are kept, and silhouettes of scanner, maker and tissue "
+        "among all features are in the table embedding_quality.",
+        "Pairs of scatter plots of the same points, on the left coloured by scanner maker, on the right by tissue.",
+        _missing(rows, _extractors(rows)),
+    )
+    return _two_colourings(rows, labels, "PCA"), caption
+
+
+@styled
+def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+    """UMAP of all rows: by maker on the left, by tissue on the right, a row of panels for each extractor."""
+    figure, extractors = _two_colourings(rows, labels, "UMAP"), _extractors(rows)
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(
         "figure6",
@@ -202,9 +223,12 @@ def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
 
 
 def draw_embedding_figures(embedding: pd.DataFrame, series: pd.DataFrame, labels: dict, folder: Path) -> None:
-    """Draw figures 5 and 6 into `folder`; `series` has a row or more for each series (`KEYS`)."""
+    """Draw figures 5 and 6, and the latter's principal components, into `folder`.
+
+    `series` has a row or more for each series (`KEYS`).
+    """
     rows = with_series(embedding, series)
-    for name, draw in (("figure5", draw_figure5), ("figure6", draw_figure6)):
+    for name, draw in (("figure5", draw_figure5), ("figure6", draw_figure6), ("figure6", draw_pca)):
         own = rows[rows["figure"] == name]
         if own.empty:
             raise UserError(f"the embedding has no rows of {name}; make it with embed_features.py")

@@ -102,7 +102,7 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, labels: dict) -> tuple[Figu
         else:
             axes.set_yticklabels([])
     _legend(figure, extractors, labels, 0.06)
-    stamp(figure, stamp_text(labels))
+    stamp(figure, stamp_text(labels, extractors))
     caption = Caption(
         "accuracy_by_classifier",
         "Does the order of the feature sets depend on the classifier?",
@@ -143,7 +143,7 @@ def draw_accuracy_questions(table: pd.DataFrame, labels: dict) -> tuple[Figure, 
     axes.set_xlabel("balanced accuracy, mean over folds")
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     _legend(figure, extractors, labels, 0.04, chance=True)
-    stamp(figure, stamp_text(labels))
+    stamp(figure, stamp_text(labels, extractors))
     caption = Caption(
         "accuracy_questions",
         "Other questions to the same features",
@@ -189,7 +189,7 @@ def draw_accuracy_left_out(table: pd.DataFrame, labels: dict) -> tuple[Figure, C
         mine = [place for (name, _), place in places.items() if name == task]
         axes.text(np.mean(mine), -0.235, words[task], transform=axes.get_xaxis_transform(), ha="center", fontsize=8.5)
     _legend(figure, extractors, labels, 0.08)
-    stamp(figure, stamp_text(labels))
+    stamp(figure, stamp_text(labels, extractors))
     caption = Caption(
         "accuracy_left_out",
         "Accuracy on what was left out of the training",

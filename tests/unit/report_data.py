@@ -68,8 +68,9 @@ def embedding_table(series: pd.DataFrame, extractors=("radiomics", "shallow_cnn"
             for roi in ("cyst1", "cyst2", "hemangioma", "metastasis", "normal1", "normal2"):
                 for patch in (0, 1):
                     figures = ("figure5", "figure6") if roi == "cyst1" else ("figure6",)
-                    rows += [(figure, extractor, uid, roi, patch, *generator.normal(size=2)) for figure in figures]
-    return pd.DataFrame(rows, columns=["figure", "extractor", "series_uid", "roi", "patch", "umap_1", "umap_2"])
+                    rows += [(figure, extractor, uid, roi, patch, *generator.normal(size=4)) for figure in figures]
+    places = ["umap_1", "umap_2", "pca_1", "pca_2"]
+    return pd.DataFrame(rows, columns=["figure", "extractor", "series_uid", "roi", "patch", *places])
 
 
 def features_table(series: pd.DataFrame) -> pd.DataFrame:

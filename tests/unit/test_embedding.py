@@ -8,7 +8,6 @@ from ct4bench import embedding
 from ct4bench.benchmark import FEATURE_KEY, ROIS, scan_id, tissue_of
 from ct4bench.embedding import (
     EMBEDDING_COLUMNS,
-    PCA_COLUMNS,
     QUALITY_COLUMNS,
     embed,
     embedding_tables,
@@ -38,14 +37,14 @@ def features(rng):
 
 
 def test_both_figures_have_their_rows_in_order(features):
-    places, components, quality = embedding_tables(features, "radiomics", n_epochs=50)
-    assert list(places.columns) == EMBEDDING_COLUMNS and list(components.columns) == PCA_COLUMNS
+    places, quality = embedding_tables(features, "radiomics", n_epochs=50)
+    assert list(places.columns) == EMBEDDING_COLUMNS
     assert list(quality.columns) == QUALITY_COLUMNS
     assert places.groupby("figure").size().to_dict() == {"figure5": 4 * 2 * 3, "figure6": 4 * 2 * 18}
     assert set(places.loc[places["figure"] == "figure5", "roi"]) == {"cyst1"}
     key = ["figure", "series_uid", "roi", "patch"]
     assert places[key].equals(places[key].sort_values(key, ignore_index=True)) and not places[key].duplicated().any()
-    assert np.isfinite(places[["umap_1", "umap_2"]]).all(axis=None)
+    assert np.isfinite(places[["umap_1", "umap_2", "pca_1", "pca_2"]]).all(axis=None)
     row = quality.set_index("figure").loc["figure6"]
     assert (row["n_rows"], row["n_features"], row["n_neighbors"], row["n_left_out"]) == (144, 8, 100, 0)
     assert quality.set_index("figure").loc["figure5", "n_neighbors"] == 23
@@ -75,10 +74,9 @@ def test_script_repeats_to_the_byte(features, tmp_path):
     for turn in "ab":
         main(
             f"--features {tmp_path}/f.parquet --extractor radiomics --seed 1 --threads {1 + (turn == 'b')} "
-            f"--output {tmp_path}/{turn}.parquet --quality {tmp_path}/{turn}.csv "
-            f"--pca {tmp_path}/{turn}_pca.parquet".split()
+            f"--output {tmp_path}/{turn}.parquet --quality {tmp_path}/{turn}.csv".split()
         )
-    for name in (".parquet", ".csv", "_pca.parquet"):
+    for name in (".parquet", ".csv"):
         assert (tmp_path / f"a{name}").read_bytes() == (tmp_path / f"b{name}").read_bytes()
     assert list(pd.read_parquet(tmp_path / "a.parquet").columns) == EMBEDDING_COLUMNS
     assert set(pd.read_csv(tmp_path / "a.csv")["n_epochs"]) == {1000}
@@ -100,7 +98,7 @@ def test_fewer_than_three_rows_and_no_row_of_the_roi_are_refused(features):
 def test_features_that_are_constant_or_not_finite_are_left_out_and_counted(features):
     plain = embedding_tables(features, "x", n_epochs=20, verify=0)
     broken = features.assign(flat=0.1, nan=np.nan, inf=np.where(features.index == 3, np.inf, 1.0))
-    places, _, quality = embedding_tables(broken, "x", n_epochs=20, verify=0)
+    places, quality = embedding_tables(broken, "x", n_epochs=20, verify=0)
     pd.testing.assert_frame_equal(places, plain[0], check_exact=True)
     assert set(quality["n_left_out"]) == {3} and set(quality["n_features"]) == {8}
     with pytest.raises(UserError, match="every feature of x is constant"):

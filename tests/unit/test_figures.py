@@ -189,7 +189,7 @@ def embedding_figures(tmp_path_factory):
     return out
 
 
-@pytest.mark.parametrize("name", ["figure5", "figure6"])
+@pytest.mark.parametrize("name", ["figure5", "figure6", "pca"])
 def test_embedding_figures_are_drawn_and_labelled(embedding_figures, name):
     assert_drawn(embedding_figures, name)
     svg = (embedding_figures / f"{name}.svg").read_text(encoding="utf-8")
