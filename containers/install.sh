@@ -12,11 +12,3 @@ python3 -m venv /opt/uv
 /opt/uv/bin/pip install -q --disable-pip-version-check --no-cache-dir --require-hashes -r uv.lock
 python3 -m venv --without-pip /opt/venv
 /opt/uv/bin/uv pip sync -q --no-cache --compile-bytecode --python /opt/venv/bin/python --require-hashes "$name.lock"
-# what no task uses: the packages' own tests, headers and static libraries, Arrow's remote file systems and services,
-# the symbol tables of the two largest compilers and readers
-site=$(echo /opt/venv/lib/python3*/site-packages)
-find "$site" -type d \( -name tests -o -name include \) -not -path "$site/numpy/*" -prune -exec rm -rf {} +
-find "$site/numpy" -type d -name tests -not -path '*/_core/*' -prune -exec rm -rf {} +
-find "$site" -type f \( -name '*.a' -o -name '*.pyi' \) -delete
-rm -f "$site"/pyarrow/libarrow_{flight,substrait,s3}.so* "$site"/pyarrow/_{flight,substrait,s3fs}.*.so
-strip --strip-unneeded "$site"/llvmlite/binding/libllvmlite.so "$site"/pyarrow/libarrow.so.*
