@@ -104,6 +104,7 @@ def test_features_have_a_row_for_every_patch(small_run):
         keys = table[FEATURE_KEY]
     notes = {name: json.loads((small_run.outdir / f"none/features/{name}.json").read_text()) for name in EXTRACTORS}
     assert notes["swin_unetr"]["weights"]["status"] == "random"
+    assert notes["shallow_cnn"]["weights"]["words"] == "stand-in, trained on synthetic tissue"
     assert all(note["verified"] > 0 for note in notes.values())
 
 
@@ -180,7 +181,14 @@ def test_volumes_lie_on_the_common_grid(small_run):
 
 def test_the_report_says_what_it_is_made_of(small_run):
     page = (small_run.outdir / "report.html").read_text()
-    for words in ("synthetic", "random weights", "mode paper", "Table 7", "Figure 6"):
+    for words in (
+        "synthetic",
+        "random weights",
+        "stand-in, trained on synthetic tissue",
+        "mode paper",
+        "Table 7",
+        "Figure 6",
+    ):
         assert words in page
     assert not re.findall(r"""(?:src|href)=["']https?://[^"']+\.(?:js|css|png|svg)""", page)
 
