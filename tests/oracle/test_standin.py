@@ -5,7 +5,7 @@ import re
 
 import pytest
 import torch
-from conftest import ROOT
+from pipeline_run import ROOT
 
 from ct4bench.encoders import Options, build_encoder
 from ct4bench.organ_volumes import ORGANS
