@@ -130,7 +130,7 @@ def draw_noise(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
     quantum = chosen.of("quantum_nps_hu2_mm2")
     spectrum = quantum if len(quantum) else chosen.of("total_nps_hu2_mm2")
     what = "quantum noise" if len(quantum) else "noise and printed texture"
-    axes.set_title(f"power spectrum in plane, {what}, {chosen.words}")
+    axes.set_title(f"noise power ({'quantum' if len(quantum) else 'total'}), {chosen.words}")
     if len(spectrum):
         _curves(axes, chosen, spectrum)
         axes.set_xlabel("spatial frequency (1/mm)")
@@ -184,7 +184,7 @@ def draw_sharpness(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption
     """Transfer function, modulation of star and zone plate, widths by scanner, contrast-to-noise of tissue pairs."""
     chosen = choose(profile)
     figure = new_figure(11.4, 8.3)
-    grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.15, hspace=0.32)
+    grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.21, hspace=0.32)
     axes = figure.add_subplot(grid[0, 0])
     step = next((name for name in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("ttf", name))), None)
     axes.set_title(f"task transfer function, {STEP_WORDS.get(step, 'steps between panels')}, {chosen.words}")
@@ -222,7 +222,9 @@ def draw_sharpness(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption
         handles = [Line2D([], [], marker="o", linestyle="", color="#444444", label="in plane"),
                    Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none",
                           label="along z")]  # fmt: skip
-        axes.legend(handles=handles, loc="best")
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.12 * (high - low))
+        axes.legend(handles=handles, loc="upper right", ncols=2)
     else:
         message_panel(axes, reason_of(chosen.rows, "sharpness", "edge_sigma", "slice_sigma"))
 
@@ -271,7 +273,7 @@ def draw_calibration(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Capti
     """The wedge's HU less the reference's over HU, and the bias of each region."""
     chosen = choose(profile)
     figure = new_figure(11.4, 4.4)
-    grid = figure.add_gridspec(1, 2, left=0.06, right=0.985, top=0.92, bottom=0.235, wspace=0.15)
+    grid = figure.add_gridspec(1, 2, left=0.06, right=0.985, top=0.92, bottom=0.235, wspace=0.2)
     axes = figure.add_subplot(grid[0])
     axes.set_title(f"the wedge against the reference, {chosen.words}")
     wedge = chosen.of("wedge_less_reference_hu")
@@ -296,7 +298,7 @@ def draw_calibration(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Capti
     axes.tick_params(length=0)
     for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
         dark = abs(values[i, j]) > 0.65 * reach
-        axes.text(j, i, f"{values[i, j]:+.1f}", ha="center", va="center", fontsize=7.5,
+        axes.text(j, i, f"{round(values[i, j], 1) + 0.0:+.1f}", ha="center", va="center", fontsize=7.5,
                   color="white" if dark else "black")  # fmt: skip
     for spine in axes.spines.values():
         spine.set_visible(False)
@@ -318,9 +320,9 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, labels: dict) -> 
     scanners = [name for name in chosen.looks if name in set(own["scanner"])]
     columns = 7
     rows = max(1, int(np.ceil(len(scanners) / columns)))
-    figure = new_figure(11.4, 4.3 + 1.35 * rows)
+    figure = new_figure(11.4, 3.75 + 1.35 * rows)
     height = figure.get_figheight()
-    top = figure.add_gridspec(1, 2, left=0.06, right=0.985, top=1 - 0.35 / height, bottom=1 - 2.75 / height,
+    top = figure.add_gridspec(1, 2, left=0.075, right=0.985, top=1 - 0.35 / height, bottom=1 - 2.6 / height,
                               wspace=0.15)  # fmt: skip
     axes = figure.add_subplot(top[0])
     axes.set_title(f"displacement along y (down) over z, {chosen.words}")
@@ -349,7 +351,7 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, labels: dict) -> 
         found = found or len(part) > 0
         _by_scanner(axes, chosen, part, marker, shift, hollow)
     if found:
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.22 * axes.get_ylim()[1])
         axes.set_ylabel("displacement (mm)")
         handles = [Line2D([], [], marker="o", linestyle="", color="#444444", label="median"),
                    Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none",
@@ -370,20 +372,35 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, labels: dict) -> 
     )  # fmt: skip
 
 
+def _mean_over_z(part: pd.DataFrame) -> pd.DataFrame:
+    """Displacement in plane by place in plane, the cells along z weighted by what is known of them."""
+    place = [part["y_mm"].round(0), part["x_mm"].round(0)]
+    columns = {"x_mm": part["x_mm"].groupby(place).mean(), "y_mm": part["y_mm"].groupby(place).mean()}
+    for axis in "xy":
+        moved = part[f"displacement_{axis}_mm"]
+        weight = (1 / part[f"error_{axis}_mm"].clip(lower=0.01) ** 2).where(moved.notna(), 0.0)
+        total = weight.groupby(place).sum()
+        columns[f"displacement_{axis}_mm"] = (moved.fillna(0) * weight).groupby(place).sum() / total.where(total > 0)
+    return pd.DataFrame(columns).dropna()
+
+
 def _arrows(figure, own: pd.DataFrame, scanners: list[str], columns: int, rows: int, height: float, chosen) -> None:
-    grid = figure.add_gridspec(rows, columns, left=0.02, right=0.99, top=1 - 3.45 / height, bottom=0.55 / height,
+    grid = figure.add_gridspec(rows, columns, left=0.02, right=0.99, top=1 - 3.2 / height, bottom=0.6 / height,
                                wspace=0.06, hspace=0.22)  # fmt: skip
     for number, scanner in enumerate(scanners):
         axes = figure.add_subplot(grid[divmod(number, columns)])
         part = own[own["scanner"] == scanner]
-        cells = part.groupby([part["y_mm"].round(0), part["x_mm"].round(0)])[
-            ["x_mm", "y_mm", "displacement_x_mm", "displacement_y_mm"]
-        ].mean().dropna()  # fmt: skip
+        cells = _mean_over_z(part)
         axes.plot(cells["x_mm"], cells["y_mm"], ".", color="#c8c8c8", markersize=1.5)
         axes.quiver(
             cells["x_mm"], cells["y_mm"], cells["displacement_x_mm"], cells["displacement_y_mm"], angles="xy",
             scale_units="xy", scale=0.01, color=chosen.looks[scanner]["color"], width=0.008, headwidth=3.5,
         )  # fmt: skip
+        if number == 0 and len(own):
+            left, low = own["x_mm"].min() - 8, own["y_mm"].max() + 9
+            axes.quiver(left, low, 0.1, 0, angles="xy", scale_units="xy", scale=0.01, color="black", width=0.008,
+                        headwidth=3.5)  # fmt: skip
+            axes.text(left + 13, low, "0.1 mm", fontsize=6.5, va="center")
         axes.set_title(scanner, pad=2)
         axes.set_aspect("equal")
         if len(own):

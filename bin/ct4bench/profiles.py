@@ -11,8 +11,8 @@ from itertools import combinations
 import numpy as np
 
 from ct4bench import noise_profile as noise
+from ct4bench import printed_patterns as patterns
 from ct4bench import sharpness
-from ct4bench import test_patterns as patterns
 from ct4bench.benchmark import ROIS, TISSUES, tissue_of
 from ct4bench.block import Block
 from ct4bench.calibration import calibration_line, wedge_curve
@@ -24,6 +24,7 @@ KINDS = ("noise", "sharpness", "calibration", "geometry")
 HOMOGENEOUS = "cyst1"
 """The ROI whose inner block serves for spectra."""
 ONE_REPETITION = "one repetition: quantum noise and printed texture cannot be told apart"
+NO_FIT = "no curve of its form fits"
 NO_SOURCE = "how the volume was interpolated is not known"
 BLOCK_FACES = {"block_left": (2, 0), "block_right": (2, 1), "block_top": (1, 0)}
 FACE_MARGIN_MM = 20.0
@@ -241,7 +242,7 @@ class Profiler:
         """Rows of all that one volume tells, and its local displacements."""
         rows = self._roi_rows(volume)
         rows += self._single_spectrum_rows(volume)
-        rows += self._step_rows(volume, source) + self._wave_rows(volume)
+        rows += self._step_rows(volume, source) + self._wave_rows(volume, source)
         rows += self._wedge_rows(volume)
         field = self.field.measure(volume)
         if len(field.place_mm):
@@ -269,9 +270,11 @@ class Profiler:
             step = sharpness.fit_step(x, profile, place, period)
             measure = "slice_sigma" if axis == 0 else "edge_sigma"
             rows += sigma_rows(measure, name, step.sigma_mm, source.lost_mm2(window, axis))
+            if not np.isfinite(step.sigma_mm):
+                continue
             if axis == 0:
                 rows.append(row("sharpness", "slice_fwhm_mm", name, 2 * np.sqrt(2 * np.log(2)) * step.sigma_mm))
-            elif np.isfinite(step.sigma_mm):
+            else:
                 rows += self._transfer_rows(name, x, sharpness.without_wave(x, profile, step, period), step.place_mm)
         for name, (window, axis, *_) in self.faces.items():
             step = self._face_step(volume, name)
@@ -287,7 +290,7 @@ class Profiler:
             rows.append(row("sharpness", f"ttf{level}_per_mm", name, sharpness.falls_to(f, curve, level / 100)))
         return rows
 
-    def _wave_rows(self, volume: np.ndarray) -> list[dict]:
+    def _wave_rows(self, volume: np.ndarray, source: Source) -> list[dict]:
         rows = []
         for name, stem, found in (("siemens_star", "star", self.star), ("zone_plate", "zone", self.zone)):
             if found is None:
@@ -296,7 +299,14 @@ class Profiler:
             image = volume[window].mean(axis=0, dtype=np.float64) if stem == "star" else volume[window]
             amplitude = sharpness.projected(waves.fit(image), phases)
             sigma, height = sharpness.gaussian_sigma(waves.frequency_per_mm, amplitude, waves.count)
-            rows.append(row("sharpness", f"{stem}_sigma_mm", name, sigma))
+            if not np.isfinite(sigma):
+                rows.append(absent("sharpness", f"{stem}_sigma_mm", name, NO_FIT))
+                continue
+            if stem == "star":
+                lost = [source.lost_mm2(window, axis) for axis in (1, 2)]
+                rows += sigma_rows("star_sigma", name, sigma, None if None in lost else float(np.mean(lost)))
+            else:
+                rows.append(row("sharpness", "zone_sigma_mm", name, sigma))
             for f, a in sorted(zip(waves.frequency_per_mm, amplitude, strict=True)):
                 if np.isfinite(a):
                     rows.append(row("sharpness", f"{stem}_amplitude_hu", name, a, f))
@@ -365,6 +375,8 @@ def contrast_rows(moments: dict[str, tuple[float, float]], measure: str) -> list
 
 def sigma_rows(measure: str, region: str, sigma_mm: float, lost_mm2: float | None) -> list[dict]:
     """A sigma as it is on the common grid, and without the interpolation's blur."""
+    if not np.isfinite(sigma_mm):
+        return [absent("sharpness", f"{measure}_mm", region, NO_FIT)]
     rows = [row("sharpness", f"{measure}_mm", region, sigma_mm)]
     if lost_mm2 is None:
         return rows + [absent("sharpness", f"{measure}_native_mm", region, NO_SOURCE)]

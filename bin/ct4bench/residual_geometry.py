@@ -32,27 +32,31 @@ MAX_ERROR_MM = 0.1
 MIN_VOXELS = 400
 
 
+@njit(cache=True, error_model="numpy", nogil=True, inline="always")
+def _gradient(volume, k, j, i, step, out):
+    """Gradient along slice, row, column by differences of the fourth order: bins of 1.4 mm are coarse for others."""
+    out[0] = (8 * (volume[k + 1, j, i] - volume[k - 1, j, i]) - volume[k + 2, j, i] + volume[k - 2, j, i]) * step[0]
+    out[1] = (8 * (volume[k, j + 1, i] - volume[k, j - 1, i]) - volume[k, j + 2, i] + volume[k, j - 2, i]) * step[1]
+    out[2] = (8 * (volume[k, j, i + 1] - volume[k, j, i - 1]) - volume[k, j, i + 2] + volume[k, j, i - 2]) * step[2]
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
-def _sums(fixed, moving, number, half, normal, right):
+def _sums(fixed, moving, number, step, normal, right):
     """Per cell: products of instruments (grad R, R, 1) with regressors (-grad M, R, 1) and with M."""
     nz, ny, nx = fixed.shape
-    tool = np.empty(5)
-    use = np.empty(5)
-    tool[4] = use[4] = 1.0
-    for k in range(1, nz - 1):
-        for j in range(1, ny - 1):
-            for i in range(1, nx - 1):
+    tool, use = np.ones(5), np.ones(5)
+    for k in range(2, nz - 2):
+        for j in range(2, ny - 2):
+            for i in range(2, nx - 2):
                 cell = number[k, j, i]
                 if cell < 0:
                     continue
-                tool[0] = (fixed[k + 1, j, i] - fixed[k - 1, j, i]) * half[0]
-                tool[1] = (fixed[k, j + 1, i] - fixed[k, j - 1, i]) * half[1]
-                tool[2] = (fixed[k, j, i + 1] - fixed[k, j, i - 1]) * half[2]
+                _gradient(fixed, k, j, i, step, tool)
+                _gradient(moving, k, j, i, step, use)
                 tool[3] = use[3] = fixed[k, j, i]
-                use[0] = -(moving[k + 1, j, i] - moving[k - 1, j, i]) * half[0]
-                use[1] = -(moving[k, j + 1, i] - moving[k, j - 1, i]) * half[1]
-                use[2] = -(moving[k, j, i + 1] - moving[k, j, i - 1]) * half[2]
                 value = moving[k, j, i]
+                for a in range(3):
+                    use[a] = -use[a]
                 for a in range(5):
                     right[cell, a] += tool[a] * value
                     for b in range(5):
@@ -60,25 +64,22 @@ def _sums(fixed, moving, number, half, normal, right):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _spread(fixed, moving, number, half, found, scatter, squares):
+def _spread(fixed, moving, number, step, found, scatter, squares):
     """Per cell: sum of squared residuals, and products of the instruments with themselves."""
     nz, ny, nx = fixed.shape
-    tool = np.empty(5)
-    tool[4] = 1.0
-    for k in range(1, nz - 1):
-        for j in range(1, ny - 1):
-            for i in range(1, nx - 1):
+    tool, slope = np.ones(5), np.ones(3)
+    for k in range(2, nz - 2):
+        for j in range(2, ny - 2):
+            for i in range(2, nx - 2):
                 cell = number[k, j, i]
                 if cell < 0:
                     continue
-                tool[0] = (fixed[k + 1, j, i] - fixed[k - 1, j, i]) * half[0]
-                tool[1] = (fixed[k, j + 1, i] - fixed[k, j - 1, i]) * half[1]
-                tool[2] = (fixed[k, j, i + 1] - fixed[k, j, i - 1]) * half[2]
+                _gradient(fixed, k, j, i, step, tool)
+                _gradient(moving, k, j, i, step, slope)
                 tool[3] = fixed[k, j, i]
                 value = moving[k, j, i] - found[cell, 3] * fixed[k, j, i] - found[cell, 4]
-                value += found[cell, 0] * (moving[k + 1, j, i] - moving[k - 1, j, i]) * half[0]
-                value += found[cell, 1] * (moving[k, j + 1, i] - moving[k, j - 1, i]) * half[1]
-                value += found[cell, 2] * (moving[k, j, i + 1] - moving[k, j, i - 1]) * half[2]
+                for a in range(3):
+                    value += found[cell, a] * slope[a]
                 squares[cell] += value * value
                 for a in range(5):
                     for b in range(5):
@@ -102,7 +103,7 @@ class LocalField:
         self._grid = binned_grid(grid, self._factors)
         self._sigma = [SMOOTH_MM / s for s in self._grid.spacing_mm]
         self._fixed = self._ready(reference)
-        self._half = np.array([0.5 / s for s in self._grid.spacing_mm])
+        self._step = np.array([1 / (12 * s) for s in self._grid.spacing_mm])
         self._number, self.place_mm = self._cells(block, cell_mm)
 
     def _ready(self, volume: np.ndarray) -> np.ndarray:
@@ -122,7 +123,7 @@ class LocalField:
                 used &= depth >= INSIDE_MM
         for axis, length in enumerate(shape):
             # differences and smoothing reach beyond the volume's ends
-            rim = int(np.ceil(2.5 * self._sigma[axis])) + 1
+            rim = int(np.ceil(2.5 * self._sigma[axis])) + 2
             used &= (axes[axis] >= rim) & (axes[axis] < length - rim)
         number = np.full(shape, -1, np.int32)
         hit = [np.flatnonzero(used.any(axis=tuple(b for b in range(3) if b != a))) for a in range(3)]
@@ -151,7 +152,7 @@ class LocalField:
         n = len(self.place_mm)
         moving = self._ready(volume)
         normal, right = np.zeros((n, 5, 5)), np.zeros((n, 5))
-        _sums(self._fixed, moving, self._number, self._half, normal, right)
+        _sums(self._fixed, moving, self._number, self._step, normal, right)
         found = np.full((n, 5), np.nan)
         inverse = np.full((n, 5, 5), np.nan)
         # a cell of even HU has no place of its own
@@ -159,7 +160,7 @@ class LocalField:
         inverse[sound] = np.linalg.inv(normal[sound])
         found[sound] = np.einsum("nij,nj->ni", inverse[sound], right[sound])
         scatter, squares = np.zeros((n, 5, 5)), np.zeros(n)
-        _spread(self._fixed, moving, self._number, self._half, np.nan_to_num(found), scatter, squares)
+        _spread(self._fixed, moving, self._number, self._step, np.nan_to_num(found), scatter, squares)
         variance = squares / np.maximum(scatter[:, 4, 4], 1)
         # neighbours share their noise: so many voxels count as one
         shared = np.prod([2 * np.sqrt(np.pi) * max(s, 0.6) for s in self._sigma])
@@ -197,7 +198,7 @@ def field_summary(field: Displacements) -> dict[str, float]:
     good = known[:, 1]
     out["sag_y_mm"] = nan
     length = np.ptp(place[good, 2]) if good.any() else 0.0
-    if good.sum() >= 6 and length > 2 * CELL_MM:
+    if good.sum() >= 6 and length > 1.5 * CELL_MM:
         z = place[good, 2] - centre[2]
         design = np.column_stack([np.ones(good.sum()), place[good] - centre, z**2])
         fit = _weighted(design, moved[good, 1], error[good, 1])

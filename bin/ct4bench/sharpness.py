@@ -56,10 +56,6 @@ def fit_step(x_mm: np.ndarray, profile: np.ndarray, place_mm: float, period_mm: 
     reach = 0.3 * (x[-1] - x[0])
     left, right = y[x < place_mm - reach].mean(), y[x > place_mm + reach].mean()
     start = [0.75, place_mm, left, right, 0.0] + ([0.0, 0.0] if period_mm else [])
-    return _fitted(model, x, y, start, left, right)
-
-
-def _fitted(model, x, y, start, left, right) -> Step:
     try:
         found, _ = curve_fit(model, x, y, start, maxfev=2000)
     except RuntimeError:
@@ -80,13 +76,22 @@ def without_wave(x_mm: np.ndarray, profile: np.ndarray, step: Step, period_mm: f
 
 
 def fit_face(depth_mm: np.ndarray, profile: np.ndarray) -> Step:
-    """Fit the outer part of a step from the block to air over the depth below the face (negative outside)."""
+    """Fit the outer part of a step from the block to air over the depth below the face (negative outside).
+
+    Air is the mean beyond 3.5 mm; the height, of which only half is seen, is held between 600 and 1000 HU.
+    """
+    x, y = np.asarray(depth_mm, float), np.asarray(profile, float)
+    air = float(y[x < -3.5].mean()) if (x < -3.5).any() else AIR_HU
 
     def model(x, sigma, place, height):
-        return AIR_HU + height * _rise(x, sigma, place)
+        return air + height * _rise(x, sigma, place)
 
-    x, y = np.asarray(depth_mm, float), np.asarray(profile, float)
-    return _fitted(model, x, y, [0.8, 0.0, 880.0], AIR_HU, AIR_HU + 880)
+    bounds = ([0.05, -2.0, 600.0], [5.0, 2.0, 1000.0])
+    try:
+        (sigma, place, height), _ = curve_fit(model, x, y, [0.8, 0.0, 880.0], bounds=bounds, max_nfev=2000)
+    except (RuntimeError, ValueError):
+        return NO_STEP
+    return Step(float(sigma), float(place), air, air + float(height))
 
 
 def transfer_function(x_mm: np.ndarray, profile: np.ndarray, place_mm: float, f_per_mm=FREQUENCIES_PER_MM):

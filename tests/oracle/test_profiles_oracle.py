@@ -1,0 +1,190 @@
+"""Profiles of the twin's series against its truth, and of the real series against what was measured on it by hand.
+
+The twin's series are brought to A1's grid by their true poses, so that nothing here depends on the registration.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+from twin_fixture import pose_of
+
+from ct4bench.benchmark import ROIS
+from ct4bench.block_finding import find_block
+from ct4bench.dicom import read_series
+from ct4bench.noise_profile import mean_frequency
+from ct4bench.phantom import A1_GRID, FIRST_VOXEL_MM, region_labels
+from ct4bench.profiles import KINDS, ONE_REPETITION, Profiler, Source
+from ct4bench.resampling import resample
+
+SLAB = "110:210,105:415,50:460"
+SCANNERS = ("A1", "C1", "E2")
+
+
+@pytest.fixture(scope="module")
+def twin(twin_of):
+    return twin_of(SLAB, SCANNERS, recons=("IR",), repetitions=2)
+
+
+@pytest.fixture(scope="module")
+def reference(twin):
+    volume, grid = twin.read("A1", "IR")
+    labels = region_labels(grid, np.eye(3), np.zeros(3))
+    return Profiler(volume, labels, grid, find_block(volume, grid), FIRST_VOXEL_MM), grid
+
+
+@pytest.fixture(scope="module")
+def profiles(twin, reference):
+    """Rows by scanner: means over two repetitions, and what both tell."""
+    profiler, grid = reference
+    back, found = pose_of(twin.row("A1", "IR")).inverse(), {}
+    for scanner in SCANNERS:
+        tables, samples = [], []
+        for repetition in (1, 2):
+            volume, own = twin.read(scanner, "IR", repetition=repetition)
+            motion = pose_of(twin.row(scanner, "IR", repetition=repetition)).after(back)
+            about = {"source_grid": own.to_dict(), "motion": vars(motion)}
+            source = Source(grid, about, "linear")
+            common = resample(volume, own, grid, motion)
+            rows, _ = profiler.series_rows(common, source)
+            tables.append(pd.DataFrame(rows))
+            samples.append(profiler.sample(common))
+        tables.append(pd.DataFrame(profiler.repeat_rows(samples, source)))
+        rows = pd.concat(tables)
+        found[scanner] = rows.groupby(["measure", "region", "at"], dropna=False)["value"].mean().reset_index()
+    return found
+
+
+def value(profiles, scanner, measure, region) -> float:
+    rows = profiles[scanner]
+    (found,) = rows.loc[(rows["measure"] == measure) & (rows["region"] == region), "value"]
+    return found
+
+
+def test_all_patterns_are_found(reference):
+    profiler, _ = reference
+    assert profiler.absent == []
+    np.testing.assert_allclose(profiler.layout.offset_mm, 0.0, atol=0.15)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_bias_and_noise_are_the_truths(twin, profiles, scanner):
+    row, first = twin.row(scanner, "IR"), twin.row("A1", "IR")
+    bias = row["cyst1_mean_hu"] - first["cyst1_mean_hu"]
+    assert value(profiles, scanner, "bias_hu", "cyst1") == pytest.approx(bias, abs=0.25)
+    assert value(profiles, scanner, "quantum_sd_native_hu", "cyst1") == pytest.approx(row["noise_sd_hu"], rel=0.04)
+    # interpolation takes noise, never adds
+    quantum = value(profiles, scanner, "quantum_sd_hu", "cyst1")
+    assert quantum < 1.02 * row["cyst1_quantum_sd_hu"]
+    assert value(profiles, scanner, "texture_sd_hu", "cyst1") == pytest.approx(row["cyst1_texture_sd_hu"], rel=0.09)
+    if scanner == "A1":
+        assert quantum == pytest.approx(row["cyst1_quantum_sd_hu"], rel=0.02)
+        for roi in ROIS:
+            total = value(profiles, scanner, "total_sd_hu", roi)
+            assert total == pytest.approx(row[f"{roi}_total_sd_hu"], rel=0.04), roi
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_noise_spectrum_is_the_truths(twin, profiles, scanner):
+    row = twin.row(scanner, "IR")
+    f = np.arange(0.0005, 0.7314, 0.001)
+    stated = f * np.exp(-((f / row["nps_peak_per_mm"]) ** row["nps_power"]) / row["nps_power"])
+    found = value(profiles, scanner, "quantum_nps_mean_native_per_mm", "cyst1")
+    assert found == pytest.approx(mean_frequency(f, stated), rel=0.05)
+    peak = value(profiles, scanner, "quantum_nps_peak_native_per_mm", "cyst1")
+    assert peak == pytest.approx(row["nps_peak_per_mm"], rel=0.15)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_sharpness_is_the_truths(twin, profiles, scanner):
+    row = twin.row(scanner, "IR")
+    plane = row["mtf_sigma_mm"]
+    assert value(profiles, scanner, "edge_sigma_native_mm", "dots_to_wedge") == pytest.approx(plane, rel=0.06)
+    assert value(profiles, scanner, "edge_sigma_native_mm", "plain_to_wedge") == pytest.approx(plane, rel=0.15)
+    assert value(profiles, scanner, "star_sigma_native_mm", "siemens_star") == pytest.approx(plane, rel=0.05)
+    along = value(profiles, scanner, "slice_sigma_native_mm", "wedge_to_liver")
+    assert along == pytest.approx(row["slice_sigma_mm"], rel=0.03)
+    # the sides are drawn as steps of 0.4 mm, of which 0.3 are in the stated blur
+    side = np.sqrt(plane**2 + 0.4**2 - 0.3**2)
+    for face in ("block_left", "block_right"):
+        assert value(profiles, scanner, "edge_sigma_native_mm", face) == pytest.approx(side, rel=0.06), face
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_calibration_is_the_truths(twin, profiles, scanner):
+    row = twin.row(scanner, "IR")
+    assert value(profiles, scanner, "calibration_slope", "wedge") == pytest.approx(row["slope"], abs=0.002)
+    assert value(profiles, scanner, "calibration_offset_hu", "wedge") == pytest.approx(row["offset_hu"], abs=0.6)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS[1:])
+def test_a_rigid_phantom_has_no_distortion(profiles, scanner):
+    assert value(profiles, scanner, "displacement_median_mm", "block") < 0.04
+    assert value(profiles, scanner, "displacement_p95_mm", "block") < 0.13
+    assert abs(value(profiles, scanner, "sag_y_mm", "block")) < 0.02
+    for axis in "xyz":
+        assert abs(value(profiles, scanner, f"scale_{axis}_permille", "block")) < 0.35, axis
+
+
+def test_one_repetition_is_said_and_not_guessed(twin, reference):
+    profiler, grid = reference
+    volume, _ = twin.read("A1", "IR")
+    rows = profiler.repeat_rows([profiler.sample(volume)], Source(grid, {}, "linear"))
+    assert all(np.isnan(entry["value"]) and entry["reason"] == ONE_REPETITION for entry in rows)
+    assert {entry["measure"] for entry in rows} >= {"quantum_sd_hu", "texture_sd_hu", "quantum_nps_mean_per_mm"}
+
+
+def test_what_a_slab_does_not_hold_is_absent_with_its_reason(twin):
+    """Liver only: no test patterns, no step along z."""
+    volume, grid = twin.read("A1", "IR")
+    box = (slice(18, None), slice(None), slice(None))
+    volume, grid = volume[box], grid.crop(box)
+    labels = region_labels(grid, np.eye(3), np.zeros(3))
+    profiler = Profiler(volume, labels, grid, find_block(volume, grid), FIRST_VOXEL_MM)
+    rows, _ = profiler.series_rows(volume, Source(grid, {}, "linear"))
+    missing = {(entry["measure"], entry["region"]): entry["reason"] for entry in rows if entry["reason"]}
+    assert missing["calibration_slope", "wedge"] == "the wedge is not in the volume"
+    assert missing["star_modulation", "siemens_star"] == "the Siemens star is not in the volume"
+    assert missing["slice_sigma_mm", "wedge_to_liver"] == "the step wedge to liver is not in the volume"
+    assert all(np.isfinite(entry["value"]) or entry["reason"] for entry in rows)
+    assert {entry["kind"] for entry in rows} == set(KINDS)
+
+
+# ------------------------------------------------------------------------------------------------ real series
+@pytest.fixture(scope="module")
+def real(real_series):
+    volume, grid = read_series(sorted(real_series.rglob("*.dcm")))
+    labels = region_labels(grid, np.eye(3), np.zeros(3))
+    profiler = Profiler(volume, labels, grid, find_block(volume, grid), A1_GRID.origin_mm)
+    rows, _ = profiler.series_rows(volume, Source(grid, {}, "linear"))
+    return {"real": pd.DataFrame(rows)}, profiler
+
+
+def test_real_patterns_are_where_they_were_measured(real):
+    _, profiler = real
+    assert profiler.absent == []
+    np.testing.assert_allclose(profiler.layout.offset_mm, 0.0, atol=0.3)
+
+
+def test_real_sharpness_is_what_was_measured(real):
+    """0.70 mm in plane, 0.9 mm along z, 0.8 mm from the block's top to air."""
+    rows, _ = real
+    assert value(rows, "real", "edge_sigma_mm", "dots_to_wedge") == pytest.approx(0.70, abs=0.05)
+    assert value(rows, "real", "slice_sigma_mm", "wedge_to_liver") == pytest.approx(0.90, abs=0.03)
+    assert value(rows, "real", "star_sigma_mm", "siemens_star") == pytest.approx(0.70, abs=0.05)
+    assert value(rows, "real", "edge_sigma_mm", "block_top") == pytest.approx(0.80, abs=0.08)
+
+
+def test_real_noise_is_correlated_as_was_measured(real):
+    rows, measured = real[0]["real"], {"z": (0.74, 0.32, 0.09, 0.01), "y": (0.63, 0.16, 0.05, 0.05),
+                                       "x": (0.74, 0.33, 0.14, 0.06)}  # fmt: skip
+    for axis, wanted in measured.items():
+        own = rows[rows["measure"] == f"total_autocorrelation_{axis}"].sort_values("at")
+        np.testing.assert_allclose(own["value"], wanted, atol=0.03)
+
+
+def test_real_wedge_is_what_was_measured(real):
+    rows = real[0]["real"]
+    own = rows[rows["measure"] == "wedge_hu"].sort_values("at")
+    row_of = 126 + own["at"] / A1_GRID.spacing_mm[1]
+    wanted = {140: 51, 160: 95, 200: 170, 250: 262, 300: 355, 350: 463}
+    np.testing.assert_allclose(np.interp(list(wanted), row_of, own["value"]), list(wanted.values()), atol=6)
