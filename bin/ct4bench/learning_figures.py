@@ -124,8 +124,8 @@ def draw_accuracy_questions(table: pd.DataFrame, labels: dict) -> tuple[Figure, 
     cells = cells.sort_values(["order", "scheme", "n_train"], ascending=[True, False, True]).reset_index(drop=True)
     extractors = _extractors(table)
     height = 1.15 + 0.36 * len(cells)
-    figure = new_figure(8.6, height)
-    axes = figure.add_axes([0.36, 0.95 / height, 0.615, 1 - 1.1 / height])
+    figure = new_figure(9.2, height)
+    axes = figure.add_axes([0.42, 0.95 / height, 0.56, 1 - 1.1 / height])
     names = []
     for place, cell in enumerate(cells.to_dict("records")):
         words = _cell_words(cell["scheme"], cell["n_train"], domain)
@@ -166,10 +166,12 @@ def draw_accuracy_left_out(table: pd.DataFrame, labels: dict) -> tuple[Figure, C
     for task in groups:
         values = set(table.loc[table["task"] == task, "left_out"])
         columns += [(task, value) for value in sorted(values, key=lambda v: (order.get(v, len(order)), v))]
-    gaps = np.cumsum([0, *(a[0] != b[0] for a, b in zip(columns[1:], columns[:-1], strict=True))])
-    figure = new_figure(max(6.0, 2.0 + 0.42 * len(columns)), 3.6)
+    widths = [1.0 if task == "tissue" else 1.6 for task, _ in columns]
+    gaps = [0.0, *(0.8 * (a[0] != b[0]) for a, b in zip(columns[1:], columns[:-1], strict=True))]
+    middles = np.cumsum(widths) - np.array(widths) / 2 + np.cumsum(gaps)
+    figure = new_figure(max(6.0, 1.4 + 0.42 * middles[-1]), 3.6)
     axes = figure.add_axes([0.09, 0.34, 0.895, 0.59])
-    places = dict(zip(columns, np.arange(len(columns)) + 0.8 * gaps, strict=True))
+    places = dict(zip(columns, middles, strict=True))
     for shift, extractor in enumerate(extractors):
         own = table[table["extractor"] == extractor]
         x = [places[key] for key in zip(own["task"], own["left_out"], strict=True)]

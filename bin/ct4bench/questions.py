@@ -15,6 +15,7 @@ import pandas as pd
 from ct4bench.errors import UserError
 from ct4bench.modes import Mode
 from ct4bench.splits import (
+    DOMAINS,
     N_FOLDS,
     SCHEMES,
     SPLIT_COLUMNS,
@@ -26,6 +27,9 @@ from ct4bench.splits import (
     loso_lines,
     units_of,
 )
+
+MOST_CLASSES = 16
+"""That the perceptron's kernels hold (`mlp_kernels.MAX_CLASSES`)."""
 
 
 class NotAnswerable(Exception):
@@ -158,6 +162,8 @@ def origin(plan: Plan, task: str) -> list[tuple]:
     counts = plan.keys.drop_duplicates("scan_id")[task].value_counts()
     several_values(plan, task)
     enough_scans(plan)
+    if len(set(plan.keys[task])) > MOST_CLASSES:
+        raise NotAnswerable(f"the perceptron tells {MOST_CLASSES} classes apart at most")
     if counts.min() < 2:
         raise NotAnswerable(f"{task} {counts.idxmin()} has one scan only, which cannot both train and test")
     sizes = [plan.n_folds - 1]
@@ -314,9 +320,9 @@ def plan_questions(
 def cells_of_table7(trainings: Iterable[tuple]) -> set[tuple]:
     """Of trainings by their `TRAINING_KEY`, those of variant `default` and the least and most training data.
 
-    Least counts for LOSO only. This is what second opinions train.
+    Least counts for LOSO only; what predicts the scanner or the maker is left out. This is what second opinions train.
     """
-    own = [key for key in trainings if key[1] == "default"]
+    own = [key for key in trainings if key[1] == "default" and key[0] not in DOMAINS]
     sizes = {}
     for task, _, scheme, n_train, _ in own:
         sizes.setdefault((task, scheme), set()).add(n_train)

@@ -9,6 +9,7 @@ from learning_data import keys_table
 
 from ct4bench import questions
 from ct4bench.errors import UserError
+from ct4bench.mlp_kernels import MAX_CLASSES
 from ct4bench.modes import CORRECTED, PAPER
 from ct4bench.questions import CHEAP_TASKS, TASKS, VARIANTS, Plan, cells_of_table7, choices, plan_questions, plan_splits
 from ct4bench.second_opinions import CLASSIFIERS
@@ -78,6 +79,13 @@ def test_variants_of_all_leave_out_what_the_mode_does_anyway(keys):
         assert (questions.loc[questions["n_trainings"] > 0, "reason"] == "").all()
 
 
+def test_more_classes_than_the_perceptron_has_are_not_asked_for(keys):
+    assert questions.MOST_CLASSES == MAX_CLASSES
+    many = pd.concat([keys.assign(scanner=keys["scanner"] + i, scan_id=keys["scan_id"] + i) for i in "ab"])
+    with pytest.raises(questions.NotAnswerable, match="16 classes apart at most"):
+        plan_splits(Plan(many.reset_index(drop=True), PAPER), ["scanner"])
+
+
 def test_folds_of_scans_need_enough_of_them():
     few = sorted_keys(keys_table(["A1", "C1"], repetitions=2, patches=1))
     splits, questions = plan_questions(Plan(few, PAPER), ["default"], ["default"])
@@ -110,7 +118,7 @@ def test_second_opinions_train_the_cells_of_table_7(keys):
     counts = pd.Series([(task, scheme, n) for task, _, scheme, n, _ in chosen]).value_counts().to_dict()
     assert counts == {
         ("tissue", "loso", 1): 13, ("tissue", "loso", 12): 13, ("tissue", "kfold", 9): 10,
-        ("tissue_other_roi", "leave_one_out", 2): 2, ("maker", "kfold", 9): 10,
+        ("tissue_other_roi", "leave_one_out", 2): 2,
     }  # fmt: skip
     assert {variant for _, variant, *_ in chosen} == {"default"}
 
