@@ -17,17 +17,19 @@ workflow EXTRACT {
 
     main:
     def doses = settings.feature_doses.toString().tokenize(',').collect { dose -> dose as BigDecimal }
-    def wanted = registered.map { table ->
-        def rows = table.splitCsv(header: true).findAll { row -> doses.any { dose -> (row.dose_mgy as BigDecimal).compareTo(dose) == 0 } }
-        [rows.collect { row -> row.series_uid } as Set]
-    }
+    // chunks cross scanners here: an encoder takes longer to start than to encode a series
     def chosen = volumes
-        .combine(wanted)
-        .map { meta, paths, uids ->
-            def kept = [paths].flatten().findAll { path -> path.baseName in uids }.toSorted { a, b -> a.name <=> b.name }
-            [meta + [uids: kept.collect { path -> path.baseName }], kept]
+        .map { meta, paths -> [meta.method, [paths].flatten()] }
+        .groupTuple()
+        .combine(registered)
+        .flatMap { method, lists, table ->
+            def byName = lists.flatten().collectEntries { path -> [path.baseName, path] }
+            def rows = table.splitCsv(header: true).findAll { row -> doses.any { dose -> (row.dose_mgy as BigDecimal).compareTo(dose) == 0 } }
+            def chunks = rows.collect { row -> row.series_uid }.collate(settings.chunk_size)
+            (0..<chunks.size()).collect { number ->
+                [[id: String.format('%04d', number), method: method, uids: chunks[number]], chunks[number].collect { uid -> byName[uid] }]
+            }
         }
-        .filter { _meta, kept -> kept }
 
     def radiomics = file(settings.radiomics_params ?: "${projectDir}/assets/radiomics.yaml")
     // whole ROIs have a table of their own, and need the reference's labels
