@@ -164,7 +164,7 @@ def _figure_views(figures: dict[str, tuple[dict, bytes]]) -> dict[str, dict]:
         width, height = png_size(pngs[name])
         number_ = name.removeprefix("figure")
         views[name] = {
-            "id": name,
+            "id": name if name in FIGURES else f"figure_{name}",
             "label": f"Figure {number_}" if name in FIGURES else "Figure",
             "title": str(caption.get("title", name)),
             "text": str(caption.get("text", "")),

@@ -32,7 +32,12 @@ COLUMNS = {
     "none/splits.csv": "scheme n_train fold unit unit_kind role",
     "none/predictions.parquet": "task extractor classifier variant scheme n_train fold series_uid roi patch scan_id "
     "scanner target predicted prob_cyst prob_hemangioma prob_metastasis prob_normal",
-    "none/embedding.parquet": "figure extractor series_uid roi patch umap_1 umap_2",
+    "none/questions.csv": "task variant asked n_trainings reason",
+    "none/icc_intervals.csv": "extractor domain stratum form n_features icc_mean icc_ci_low icc_ci_high",
+    "none/stable_features.csv": "extractor rank feature feature_class form icc_lowest stratum_lowest icc stable",
+    "none/repeatability.csv": "extractor feature within_sd wcv repeatability_coefficient between_cv discriminability",
+    "none/embedding.parquet": "figure extractor series_uid roi patch umap_1 umap_2 pca_1 pca_2",
+    "pipeline_info/training_times.csv": "task extractor classifier variant scheme n_train fold cpu_s",
     "truth.csv": "series_uid scan_id scanner",
 }
 TABLES = (
@@ -57,6 +62,8 @@ def test_contract_of_files(small_run):
     there = set(small_run.published())
     expected = {f"none/tables/{name}.csv" for name in TABLES} | {"report.html"}
     expected |= {f"none/figures/figure{n}.{kind}" for n in range(2, 7) for kind in ("png", "svg")}
+    drawn = ("accuracy_by_n", "accuracy_questions", "accuracy_left_out", "accuracy_by_classifier", "pca", "icc_grades")
+    expected |= {f"none/figures/{name}.{kind}" for name in drawn for kind in ("png", "svg")}
     expected |= {f"none/features/{name}.{kind}" for name in EXTRACTORS for kind in ("parquet", "json")}
     assert expected <= there
     about = {path.name.split("_20")[0] for path in (small_run.outdir / "pipeline_info").iterdir()}
@@ -126,8 +133,14 @@ def test_psnr_follows_from_rmse(small_run):
     assert pairs["ssim"].between(0, 1).all()
 
 
+def papers_own(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Rows of the trainings of Table 7."""
+    own = (predictions["task"] == "tissue") & (predictions["variant"] == "default")
+    return predictions[own & (predictions["classifier"] == "mlp")]
+
+
 def test_accuracies_follow_from_the_predictions(small_run):
-    predictions = read(small_run, "none/predictions.parquet")
+    predictions = papers_own(read(small_run, "none/predictions.parquet"))
     table = read(small_run, "none/tables/table7_stability_classification.csv").set_index("extractor")
     n_trainings = predictions.groupby(["extractor", "scheme", "n_train", "fold"]).ngroups
     assert n_trainings == 3 * (4 * 3 + 10 * 9)
@@ -146,10 +159,70 @@ def test_accuracies_follow_from_the_predictions(small_run):
 def test_no_row_of_the_left_out_scanner_is_trained_on(small_run):
     predictions = read(small_run, "none/predictions.parquet")
     loso = predictions[predictions["scheme"] == "loso"]
+    assert set(loso["task"]) == {"tissue", "tissue_inside"}
     assert (loso["scanner"] == loso["fold"]).all()
     splits = read(small_run, "none/splits.csv")
     training = splits[(splits["scheme"] == "loso") & (splits["role"] == "train")]
     assert (training["unit"] != training["fold"]).all()
+
+
+def test_questions_are_answered_or_said_to_have_none(small_run):
+    asked = read(small_run, "none/questions.csv").set_index(["task", "variant"])
+    trainings = read(small_run, "none/trainings.csv")
+    counts = trainings[trainings["classifier"] == "mlp"].groupby(["task", "variant"]).size() / len(EXTRACTORS)
+    answered = asked[asked["n_trainings"] > 0]
+    assert counts.to_dict() == answered["n_trainings"].to_dict()
+    assert set(counts.index.get_level_values("task")) == {
+        "tissue", "tissue_other_roi", "tissue_inside", "tissue_other_maker", "tissue_other_recon"
+    }  # fmt: skip
+    without = asked[asked["n_trainings"] == 0]["reason"]
+    assert without["tissue_other_dose", "default"] == "all rows have the dose_mgy 10"
+    for place in (("scanner", "default"), ("maker", "default"), ("tissue", "scan_folds")):
+        assert "10 folds of whole scans need as many scans, the features have 4" in without[place]
+
+
+def test_every_training_has_predictions_a_curve_and_a_time(small_run):
+    key = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "fold"]
+    trainings = read(small_run, "none/trainings.csv").astype({"fold": str})
+    predictions, losses = read(small_run, "none/predictions.parquet"), read(small_run, "none/losses.parquet")
+    times = read(small_run, "pipeline_info/training_times.csv").astype({"fold": str})
+    names = set(trainings[key].itertuples(index=False, name=None))
+    assert len(names) == len(trainings)
+    for table in (predictions, times):
+        assert set(table[key].itertuples(index=False, name=None)) == names
+    curves = losses.groupby(key).size()
+    assert set(curves.index) == {name for name in names if name[2] == "mlp"} and set(curves) == {30}
+    assert (times["cpu_s"] > 0).all()
+    differences = trainings["largest_loss_difference"].dropna()
+    assert len(differences) >= len(EXTRACTORS) and differences.max() < 1e-5
+
+
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+def test_other_questions_follow_from_the_predictions(small_run):
+    predictions = read(small_run, "none/predictions.parquet")
+    cells = read(small_run, "none/tables/accuracy_questions.csv")
+    held_out = read(small_run, "none/tables/accuracy_left_out.csv").astype({"left_out": str})
+    mine = predictions[(predictions["classifier"] == "mlp") & (predictions["task"] != "tissue")]
+    assert len(cells) == mine.groupby(["task", "extractor", "scheme", "n_train"]).ngroups
+    for row in cells.itertuples():
+        rows = mine[(mine["task"] == row.task) & (mine["extractor"] == row.extractor)]
+        rows = rows[(rows["scheme"] == row.scheme) & (rows["n_train"] == row.n_train)]
+        folds = [balanced_accuracy_score(fold["target"], fold["predicted"]) for _, fold in rows.groupby("fold")]
+        assert row.balanced_mean == pytest.approx(np.mean(folds))
+        assert row.chance == pytest.approx(1 / mine.loc[mine["task"] == row.task, "target"].nunique())
+    for row in held_out[held_out["task"] == "tissue_other_maker"].itertuples():
+        rows = mine[(mine["task"] == row.task) & (mine["extractor"] == row.extractor) & (mine["fold"] == row.left_out)]
+        assert row.accuracy == pytest.approx(accuracy_score(rows["target"], rows["predicted"]))
+
+
+def test_second_opinions_have_the_cells_of_table_7(small_run):
+    cells = read(small_run, "none/tables/accuracy_by_classifier.csv")
+    own = cells[cells["task"] == "tissue"]
+    assert set(own["classifier"]) == {"mlp", "logistic_regression"}
+    for _, part in own.groupby("classifier"):
+        places = set(zip(part["scheme"], part["n_train"], strict=True))
+        assert places == {("loso", 1), ("loso", 3), ("kfold", 9)}
+    assert (own.groupby(["classifier", "scheme", "n_train"])["rank"].sum() == 1 + 2 + 3).all()
 
 
 def test_mean_icc_follows_from_icc(small_run):
