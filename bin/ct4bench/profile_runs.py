@@ -38,7 +38,7 @@ def at_unit(measure: str) -> str:
 
 def _table(rows: list[dict], about: dict, uid: str, n_repetitions: int) -> pd.DataFrame:
     frame = pd.DataFrame(rows)
-    frame["at_unit"] = frame["measure"].map(at_unit)
+    frame["at_unit"] = frame["measure"].map(at_unit).where(frame["at"].notna(), "")
     facts = {name: about[name] for name in GROUP}
     return frame.assign(series_uid=uid, n_repetitions=n_repetitions, **facts)[SERIES_COLUMNS]
 

@@ -36,6 +36,9 @@ COLUMNS = {
     "none/icc_intervals.csv": "extractor domain stratum form n_features icc_mean icc_ci_low icc_ci_high",
     "none/stable_features.csv": "extractor rank feature feature_class form icc_lowest stratum_lowest icc stable",
     "none/repeatability.csv": "extractor feature within_sd wcv repeatability_coefficient between_cv discriminability",
+    "none/scanner_profile.csv": "scanner maker dose_mgy recon kind measure region at at_unit value sd n_series reason",
+    "none/series_profile.parquet": "series_uid scanner kind measure region at at_unit value reason",
+    "none/local_displacement.csv": "scanner dose_mgy recon x_mm y_mm z_mm displacement_x_mm error_x_mm n_series",
     "none/embedding.parquet": "figure extractor series_uid roi patch umap_1 umap_2 pca_1 pca_2",
     "pipeline_info/training_times.csv": "task extractor classifier variant scheme n_train fold cpu_s",
     "truth.csv": "series_uid scan_id scanner",
@@ -64,6 +67,7 @@ def test_contract_of_files(small_run):
     expected |= {f"none/figures/figure{n}.{kind}" for n in range(2, 7) for kind in ("png", "svg")}
     drawn = ("accuracy_by_n", "accuracy_questions", "accuracy_left_out", "accuracy_by_classifier", "pca", "icc_grades")
     expected |= {f"none/figures/{name}.{kind}" for name in drawn for kind in ("png", "svg")}
+    expected |= {f"none/figures/profile_{kind}.png" for kind in ("noise", "sharpness", "calibration", "geometry")}
     expected |= {f"none/features/{name}.{kind}" for name in EXTRACTORS for kind in ("parquet", "json")}
     assert expected <= there
     about = {path.name.split("_20")[0] for path in (small_run.outdir / "pipeline_info").iterdir()}
@@ -97,6 +101,18 @@ def test_every_series_is_registered_to_its_true_pose(small_run):
         errors[uid] = np.linalg.norm(found(block) - true(block), axis=1).max()
     assert np.median(list(errors.values())) <= 0.1
     assert max(errors.values()) <= 0.3
+
+
+def test_profiles_find_the_twins_calibration_and_sharpness(small_run):
+    profile, truth = read(small_run, "none/scanner_profile.csv"), read(small_run, "truth.csv")
+    assert (profile["value"].notna() ^ profile["reason"].notna()).all()
+    numbers = profile[profile["at"].isna()].set_index(["measure", "region", "scanner", "dose_mgy", "recon"])["value"]
+    for row in truth[truth["dose_mgy"] == 10].itertuples():
+        key = (row.scanner, row.dose_mgy, row.recon)
+        assert numbers["calibration_slope", "wedge", *key] == pytest.approx(row.slope, abs=0.004)
+        assert numbers["slice_sigma_native_mm", "wedge_to_liver", *key] == pytest.approx(row.slice_sigma_mm, rel=0.04)
+        assert numbers["star_sigma_native_mm", "siemens_star", *key] == pytest.approx(row.mtf_sigma_mm, rel=0.1)
+        assert np.isnan(numbers["quantum_sd_hu", "cyst1", *key])
 
 
 def test_features_have_a_row_for_every_patch(small_run):
