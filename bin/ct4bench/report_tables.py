@@ -129,6 +129,11 @@ def matrix(frame: pd.DataFrame, metric: str) -> dict:
                 cell["mark"] = row["not_a_target"]
             if cell["main"] == BLANK and row.get("reason"):
                 cell["title"] = row["reason"]
+            elif is_number(row.get("n_pairs")):
+                cell["title"] = f"{number(row['n_pairs'])} pair{'' if row['n_pairs'] == 1 else 's'}"
+            ends = interval(row.get("ci_low"), row.get("ci_high"), decimals)
+            if ends:
+                cell["range"] = ends
             line.append(cell)
         line += [{"main": "", "empty": True} for _ in order[i + 1 :]]
         rows.append({"head": scanner, "cells": line})
@@ -166,8 +171,10 @@ def dose_grid(frame: pd.DataFrame) -> dict:
     beside = "comparison" in frame.columns
     compared = beside and (frame["comparison"] == "compared").any()
     columns = ["Scanner", "Dose"]
-    for name in ("RMSE (HU)", "PSNR (dB)", "SSIM"):
-        columns += [name, *(["published"] if beside else []), *(["difference"] if compared else [])]
+    with_ends = [m for m in MATRIX_DECIMALS if f"{m}_ci_low" in frame.columns and frame[f"{m}_ci_low"].notna().any()]
+    for name, metric in zip(("RMSE (HU)", "PSNR (dB)", "SSIM"), MATRIX_DECIMALS, strict=True):
+        columns += [name, *([INTERVAL] if metric in with_ends else [])]
+        columns += [*(["published"] if beside else []), *(["difference"] if compared else [])]
     rows = []
     for row in frame.to_dict("records"):
         average = row["dose_mgy"] == "average"
@@ -177,6 +184,9 @@ def dose_grid(frame: pd.DataFrame) -> dict:
             if cell["main"] == BLANK and row.get("reason"):
                 cell["title"] = row["reason"]
             line.append({key: value for key, value in cell.items() if key in ("main", "title")})
+            if metric in with_ends:
+                ends = interval(row.get(f"{metric}_ci_low"), row.get(f"{metric}_ci_high"), decimals)
+                line.append({"main": ends or BLANK, "soft": True})
             line += [{"main": cell.get("sub", BLANK), "soft": True}] if beside else []
             line += [{"main": cell.get("delta", BLANK), "soft": True}] if compared else []
         line.append({"main": number(row.get("n_pairs"))})

@@ -154,9 +154,12 @@ def scanner_table(
     variant (of `pair_plans.VARIANTS`), psnr_max_db_mean and _std beside PSNR, ssim_global_mean and _std beside SSIM,
     ci_low, ci_high (95 %, where the cell holds all its pairs and more than one scan of each scanner), reason (why a
     cell is blank). For RMSE and SSIM also <metric>_mean_with_self, <metric>_std_with_self and n_pairs_with_self: the
-    published draw with its self-pairs (blank in mode corrected). `same_recon` takes the pairs of equal reconstruction.
+    published draw with its self-pairs (blank in mode corrected, and of equal reconstruction). `same_recon` takes the
+    pairs of equal reconstruction.
     """
     pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
+    # What stands beside a cell of mode corrected would be of another region and resolution.
+    beside = not same_recon and not (pairs["variant"] == "all_pairs").any()
     cells = dict(iter(pairs.groupby(["scanner_a", "scanner_b"], sort=False)))
     scans = _scans_of_strata(series)
     at_main_dose = set(series.loc[series["dose_mgy"] == MAIN_DOSE_MGY, "scanner"])
@@ -182,8 +185,7 @@ def scanner_table(
         for other in BESIDE.get(metric, []):
             cell[f"{other}_mean"], cell[f"{other}_std"] = _mean_and_sd(own[other])
         if metric != "psnr_db":
-            # What stands beside a cell of mode corrected would be of another region and resolution.
-            published = drawn[(drawn["variant"] == "published_draw") & (variant not in ("all_pairs", "same_recon"))]
+            published = drawn[(drawn["variant"] == "published_draw") & beside]
             mean, sd = _mean_and_sd(published[metric])
             cell |= {
                 f"{metric}_mean_with_self": mean, f"{metric}_std_with_self": sd, "n_pairs_with_self": len(published),

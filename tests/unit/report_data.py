@@ -1,6 +1,7 @@
 """Small made-up results for the tests of tables, figures and report."""
 
 import importlib.util
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,18 +14,18 @@ from ct4bench.pair_plans import plan_pairs
 MAKERS = dict(zip(SCANNERS, ["Siemens"] * 6 + ["Philips"] * 2 + ["GE"] * 3 + ["Toshiba"] * 2, strict=True))
 
 
-def series_table(origin="synthetic", scanners=SCANNERS, doses=DOSES_MGY) -> pd.DataFrame:
-    """FBP and IR (DL on E2) at 10 mGy and IR at the other doses of each scanner, as the demo has."""
+def series_table(origin="synthetic", scanners=SCANNERS, doses=DOSES_MGY, repetitions=1) -> pd.DataFrame:
+    """FBP and IR (DL on E2) at 10 mGy and IR at the other doses of each scanner, once as in the demo, or more often."""
     rows = []
     for scanner in scanners:
         for dose in doses:
             recons = ("FBP", "IR", *(["DL"] if scanner == "E2" else [])) if dose == 10 else ("IR",)
-            for recon in recons:
+            for recon, repetition in product(recons, range(1, repetitions + 1)):
                 rows.append(
                     {
-                        "series_uid": f"1.2.3.{len(rows) + 1:04d}", "scan_id": scan_id(scanner, dose, 1),
+                        "series_uid": f"1.2.3.{len(rows) + 1:04d}", "scan_id": scan_id(scanner, dose, repetition),
                         "scanner": scanner, "maker": MAKERS.get(scanner, "Acme"), "model": "M", "dose_mgy": float(dose),
-                        "recon": recon, "repetition": 1, "slice_increment_mm": 1.0, "slice_thickness_mm": 2.0,
+                        "recon": recon, "repetition": repetition, "slice_increment_mm": 1.0, "slice_thickness_mm": 2.0,
                         "kvp": 120.0, "exposure_mas": 148.0, "pitch": 1.0, "rotation_time_s": 0.5,
                         "collimation_mm": 38.4, "origin": origin,
                     }

@@ -14,6 +14,7 @@ from ct4bench.deviations import read_deviations
 from ct4bench.errors import UserError
 from ct4bench.geometry import Rigid
 from ct4bench.index import REASONS as CODES
+from ct4bench.modes import MODES
 from ct4bench.report import fit, png_size, read_figures, read_usage
 from ct4bench.report_sections import (
     REASONS,
@@ -70,9 +71,9 @@ def write_figure(folder, name, words="A caption", size=(400, 300)):
 
 def make_inputs(folder, origin="synthetic", mode="paper"):
     """Files of a run; the arguments of write_report.py."""
-    series = series_table(origin, ("A1", "A2", "C1"))
+    series = series_table(origin, ("A1", "A2", "C1"), repetitions=2 if mode == "corrected" else 1)
     series.to_csv(folder / "registered.csv", index=False)
-    pairs_table(series).to_parquet(folder / "pairs.parquet")
+    pairs_table(series, MODES[mode]).to_parquet(folder / "pairs.parquet")
     transforms_table(series).to_csv(folder / "transforms.csv", index=False)
     quarantine = [
         (f"A1/{HOSTILE}", "1.2.3", "missing_slices", HOSTILE),
@@ -224,9 +225,17 @@ def test_the_same_inputs_give_the_same_bytes(inputs, page, tmp_path):
 
 
 def test_mode_corrected_is_said(tmp_path):
-    words = Page(write(make_inputs(tmp_path, mode="corrected"), tmp_path / "r.html")).words
+    text = write(make_inputs(tmp_path, mode="corrected"), tmp_path / "r.html")
+    words = Page(text).words
     assert "Mode corrected: what the text of the paper says" in words
     assert "Mode corrected (this run)" in words
+    # Every cell of Tables 3-5 and row of Table 6 has its interval and its number of pairs.
+    table = pd.read_csv(tmp_path / "tables" / "table3_rmse_hu.csv").set_index(["scanner_row", "scanner_col"])
+    cell = table.loc["A2", "A1"]
+    assert f"95 % interval {cell['ci_low']:.2f} to {cell['ci_high']:.2f}" in words
+    assert f'title="{cell["n_pairs"]:.0f} pairs"' in text
+    row = pd.read_csv(tmp_path / "tables" / "table6_dose.csv").iloc[0]
+    assert f"{row['ssim_ci_low']:.3f} to {row['ssim_ci_high']:.3f}" in words
 
 
 def test_tables_alone_make_a_report(inputs, tmp_path):

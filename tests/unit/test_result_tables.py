@@ -17,7 +17,7 @@ IMAGE_TABLES = ("table1_acquisition", "table2_series_counts", "table3_rmse_hu", 
 
 
 def tables_of(origin, scanners=SCANNERS, mode=PAPER):
-    series = series_table(origin, scanners)
+    series = series_table(origin, scanners, repetitions=2 if mode.all_pairs else 1)
     return make_tables(Inputs(series, index=series, pairs=pairs_table(series, mode)), mode, {}).tables
 
 
@@ -135,6 +135,8 @@ def test_mode_corrected_has_intervals_and_says_so():
     assert "all pairs" in table.text
     assert "phantom's block" in table.text
     assert "full resolution" in table.text
+    assert table.frame["ci_low"].notna().any()
+    assert "resample the scans" in table.notes[0]
 
 
 def test_missing_inputs_are_named_with_a_reason():

@@ -192,11 +192,13 @@ def test_pairs_of_equal_reconstruction(corrected, paper):
     assert set(table["variant"]) == {"same_recon"}
     assert table.set_index(["scanner_row", "scanner_col"]).loc[("A2", "A1"), "n_pairs"] == 2 * 16
     # They are all of their kind in mode corrected, and have intervals there.
+    assert table["n_pairs_with_self"].eq(0).all()
     assert (table["ci_low"] < table["rmse_hu_mean"]).all() and (table["rmse_hu_mean"] < table["ci_high"]).all()
     doses = table6(pairs, series, CORRECTED, same_recon=True, n_draws=20)
     assert (doses["ssim_ci_low"] < doses["ssim_ci_high"]).all()
     pairs, series = paper
-    assert scanner_table(pairs, series, "rmse_hu", same_recon=True, n_draws=20)["ci_low"].isna().all()
+    drawn = scanner_table(pairs, series, "rmse_hu", same_recon=True, n_draws=20)
+    assert drawn[["ci_low", "rmse_hu_mean_with_self"]].isna().all(axis=None)
 
 
 def test_one_scanner_has_one_cell():
