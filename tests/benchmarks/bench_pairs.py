@@ -165,8 +165,8 @@ for side in (BATCH_SIDE // 4, BATCH_SIDE // 2, BATCH_SIDE):
 """
 )
 """CPU seconds of tiles of three sizes over few rows and over more, and the process's peak memory after each."""
-ROWS = (26, 65)
-"""Two slabs and five of a full tile: the difference has no share of what is done once."""
+ROWS = (26, 52)
+"""Two slabs and four of a full tile: the difference has no share of what is done once."""
 
 
 def batches_of_the_collection() -> tuple[int, int, int]:

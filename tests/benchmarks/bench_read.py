@@ -48,6 +48,11 @@ def bench_read(record, real_series, request):
     reference_s = record.cpu_seconds(lambda: by_pydicom(paths), repeat=5)
     cpu_s = record.cpu_seconds(lambda: read_series(paths), repeat=5)
     record("read", "pydicom", reference_s, cpu_s, difference, peak_mb)
+    sizes = [len(paths) // 4, len(paths) // 2, len(paths)]
+    costs = [record.cpu_seconds(lambda n=n: read_series(paths[:n]), repeat=5) for n in sizes]
+    print(", ".join(f"{n} slices: {1e3 * cost:.0f} ms" for n, cost in zip(sizes, costs, strict=True)))
     assert difference == 0
     assert reference_s / cpu_s >= 6
     assert peak_mb <= 450
+    of_slice = np.array(costs) / sizes
+    assert of_slice.max() < 2 * of_slice.min()
