@@ -17,7 +17,7 @@ def main(argv=None):
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
     from ct4bench.profile_figures import draw_profile_figures
-    from ct4bench.profile_runs import PROFILE_COLUMNS
+    from ct4bench.profile_tables import PROFILE_COLUMNS
     from ct4bench.tables import read_table
 
     args.output.mkdir(parents=True, exist_ok=True)

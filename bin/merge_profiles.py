@@ -16,7 +16,7 @@ def main(argv=None):
     parser.add_argument("--displacement", required=True, help="local_displacement.csv")
     args = parser.parse_args(argv)
 
-    from ct4bench.profile_runs import merge_fields, merge_profiles
+    from ct4bench.profile_tables import merge_fields, merge_profiles
     from ct4bench.tables import write_table
 
     series, profile = merge_profiles(args.parts)

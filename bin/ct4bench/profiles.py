@@ -3,7 +3,7 @@
 A `Profiler` is made ready once from the reference; `series_rows` measures one volume, `repeat_rows` several repetitions
 of one scanner, dose and reconstruction. Volumes are arrays of HU on the common grid, so that a method that changes
 images is measured in the same way. A row is kind, measure, region, at, value, reason: `at` is the place on a curve
-(a frequency, a depth, a lag; its unit is in `AT_UNITS`), `reason` says why a value is missing.
+(a frequency, a depth, a lag; its unit is in `profile_tables.AT_UNITS`), `reason` says why a value is missing.
 """
 
 from itertools import combinations
@@ -20,7 +20,6 @@ from ct4bench.geometry import Grid, Rigid
 from ct4bench.resampling import index_map
 from ct4bench.residual_geometry import Displacements, LocalField, field_summary
 
-KINDS = ("noise", "sharpness", "calibration", "geometry")
 HOMOGENEOUS = "cyst1"
 """The ROI whose inner block serves for spectra."""
 ONE_REPETITION = "one repetition: quantum noise and printed texture cannot be told apart"

@@ -12,15 +12,14 @@ include { MERGE_PREDICTIONS } from '../../modules/merge_predictions/main'
 include { EMBED_FEATURES    } from '../../modules/embed_features/main'
 include { codeDigest        } from '../utilities/code'
 
-// Series of a scanner in tasks of about `size`: all repetitions of a dose and reconstruction stay together.
+// Series in tasks of at most `size`, across scanners: a task takes longer to start than to measure a series. All
+// repetitions of a scanner, dose and reconstruction stay together.
 def profileTasks(rows, size) {
-    return rows.groupBy { row -> row.scanner }.collectMany { scanner, own ->
-        def groups = own.groupBy { row -> String.format('%010.3f %s', row.dose_mgy as Double, row.recon) }
-            .toSorted { a, b -> a.key <=> b.key }
-            .collect { _key, same -> same.collect { row -> row.series_uid }.toSorted() }
-        def packed = groups.inject([[]]) { tasks, uids -> tasks.last() && tasks.last().size() + uids.size() > size ? tasks + [uids] : tasks.dropRight(1) + [tasks.last() + uids] }
-        packed.withIndex().collect { uids, number -> ["${scanner.replaceAll('[^A-Za-z0-9_.-]', '_')}_${number}".toString(), uids] }
-    }
+    def groups = rows.groupBy { row -> String.format('%s %010.3f %s', row.scanner, row.dose_mgy as Double, row.recon) }
+        .toSorted { a, b -> a.key <=> b.key }
+        .collect { _key, same -> same.collect { row -> row.series_uid }.toSorted() }
+    def packed = groups.inject([[]]) { tasks, uids -> tasks.last() && tasks.last().size() + uids.size() > size ? tasks + [uids] : tasks.dropRight(1) + [tasks.last() + uids] }
+    return packed.withIndex().collect { uids, number -> [String.format('%04d', number), uids] }
 }
 
 workflow EVALUATE_IMAGES {
@@ -56,7 +55,7 @@ workflow EVALUATE_IMAGES {
     MERGE_TABLES(parts, codeDigest('merge_tables.py'))
 
     // what the images themselves say of their scanners
-    def groups = registered.flatMap { table -> profileTasks(table.splitCsv(header: true), settings.chunk_size) }
+    def groups = registered.flatMap { table -> profileTasks(table.splitCsv(header: true), 4 * settings.chunk_size) }
     PROFILE_SERIES(
         byMethod.combine(groups).map { method, paths, id, uids -> [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }] },
         registered, reference, settings.interpolator, codeDigest('profile_series.py'),

@@ -13,7 +13,8 @@ from ct4bench.block_finding import find_block
 from ct4bench.dicom import read_series
 from ct4bench.noise_profile import mean_frequency
 from ct4bench.phantom import A1_GRID, FIRST_VOXEL_MM, region_labels
-from ct4bench.profiles import KINDS, ONE_REPETITION, Profiler, Source
+from ct4bench.profile_tables import KINDS
+from ct4bench.profiles import ONE_REPETITION, Profiler, Source
 from ct4bench.resampling import resample
 
 SLAB = "110:210,105:415,50:460"

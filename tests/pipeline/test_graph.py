@@ -42,7 +42,7 @@ def test_full_collection_has_the_tasks_it_should(nextflow, tmp_path, shared_data
         "MERGE_REGISTRATION": 1, "EXTRACT_RADIOMICS": chunks_at_10_mgy, "EXTRACT_DEEP": 2 * chunks_at_10_mgy,
         "MERGE_FEATURES": 3, "PLAN_PAIRS": 1, "COMPARE_PAIRS": 1 + 13 + 1, "MEASURE_STABILITY": 3, "PLAN_SPLITS": 1,
         "TRAIN_CLASSIFIERS": 3 * (4 + 1), "MERGE_PREDICTIONS": 1, "EMBED_FEATURES": 3, "MERGE_TABLES": 7,
-        "MAKE_TABLES": 1, "PROFILE_SERIES": chunks, "MERGE_PROFILES": 1, "DRAW_PROFILE_FIGURES": 1,
+        "MAKE_TABLES": 1, "PROFILE_SERIES": 35, "MERGE_PROFILES": 1, "DRAW_PROFILE_FIGURES": 1,
         "DRAW_IMAGE_FIGURES": 1, "DRAW_EMBEDDING_FIGURES": 1, "DRAW_RESULT_FIGURES": 1, "WRITE_REPORT": 1,
         "COLLECT_RESULTS": 1,
     }  # fmt: skip

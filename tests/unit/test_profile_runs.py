@@ -9,14 +9,14 @@ import pytest
 from ct4bench.errors import UserError
 from ct4bench.profile_figures import choose, draw_profile_figures
 from ct4bench.profile_report import profile_view
-from ct4bench.profile_runs import (
+from ct4bench.profile_runs import profile_chunk
+from ct4bench.profile_tables import (
     FIELD_COLUMNS,
     PROFILE_COLUMNS,
     SERIES_COLUMNS,
     at_unit,
     merge_fields,
     merge_profiles,
-    profile_chunk,
 )
 from ct4bench.profiles import ONE_REPETITION, absent, contrast_rows, row
 from ct4bench.tables import read_table, write_table
