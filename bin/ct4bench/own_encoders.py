@@ -103,7 +103,7 @@ def own_encoder(extractor: str, options: Options, reserved: set[str]) -> Encoder
         words = f"{'ONNX' if onnx else 'TorchScript'} of the file {options.weights.name}"
     else:
         network = _call(source, options)
-        words = f"weights of the file {options.weights.name}" if digest else f"as {source} sets them"
+        words = f"weights of the file {options.weights.name}" if digest else f"as {Path(source).name} sets them"
     pooling = options.pooling or "mean"
     features = OwnFeatures(network, options.layer, pooling, name, options.device)
     try:
