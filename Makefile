@@ -18,7 +18,7 @@ test: setup lint ## every test
 	@.venv/bin/python -m pytest $(PYTEST_ARGS)
 
 lint: setup      ## ruff and nextflow lint
-	@.venv/bin/ruff check -q bin tests tools && .venv/bin/ruff format -q --check bin tests tools
+	@.venv/bin/ruff check -q bin tests tools containers && .venv/bin/ruff format -q --check bin tests tools containers
 	@$(NEXTFLOW) lint main.nf nextflow.config conf modules subworkflows workflows
 
 bench: setup     ## ratios of time and differences of value to the reference libraries, into results/bench.json
