@@ -43,7 +43,8 @@ def _question_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results
             "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy, by the perceptron of Table 7; "
             f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same six objects lie at the same places in "
             "training and test of Table 7; tissue_other_roi trains on one cyst and one normal region and tests on the "
-            "other ones, and its interval is of scanners, not of other objects. That scanner or maker can be told from the features is what harmonization should prevent.",
+            "other ones, and its interval is of scanners, not of other objects. That scanner or maker can be told from "
+            "the features is what harmonization should prevent.",
         )
     own = predictions[predictions["task"] == "tissue"]
     varied = own[own["variant"] != "default"]
