@@ -71,7 +71,7 @@ def test_contract_of_files(small_run):
     expected |= {f"none/features/{name}.{kind}" for name in EXTRACTORS for kind in ("parquet", "json")}
     assert expected <= there
     about = {path.name.split("_20")[0] for path in (small_run.outdir / "pipeline_info").iterdir()}
-    assert about == {"trace", "timeline", "dag", "run.json", "complete.json"}
+    assert about == {"trace", "timeline", "dag", "run.json", "training_times.csv", "complete.json"}
 
 
 def test_complete_mark_has_the_digest_of_every_file(small_run):
@@ -247,6 +247,11 @@ def test_mean_icc_follows_from_icc(small_run):
     rows = icc[(icc["form"] == "ICC(3,1)") & (icc["stratum"] == "all")]
     for extractor, own in rows.groupby("extractor"):
         assert table.loc[extractor, "icc_mean"] == pytest.approx(own["icc_clipped"].mean())
+        # a feature that is the same everywhere has none: dead channels of the stand-in
+        undefined = (own["ms_targets"] == 0) & (own["ms_error"] == 0)
+        assert undefined.sum() == table.loc[extractor, "n_undefined"]
+        assert (own["icc"].isna() == undefined).all()
+        own = own[~undefined]
         assert np.allclose(own["icc_clipped"], own["icc"].clip(0, 1))
         # Eq. 4: between targets and residual, for i scanners
         i = own["n_raters"]
