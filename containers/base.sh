@@ -8,11 +8,10 @@ command -v debootstrap >/dev/null || { echo "[base] ERROR: no debootstrap; on De
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 debootstrap --variant=minbase bookworm "$folder/root" >"$folder/log" 2>&1 || { tail -n 5 "$folder/log" >&2; exit 1; }
-cat > "$folder/root/etc/apt/sources.list" <<SOURCES
-deb http://deb.debian.org/debian bookworm main
-deb http://deb.debian.org/debian bookworm-updates main
-deb http://deb.debian.org/debian-security bookworm-security main
-SOURCES
+# updates and security fixes from the mirror that debootstrap took
+mirror=$(awk '$1 == "deb" { print $2; exit }' "$folder/root/etc/apt/sources.list")
+printf 'deb %s %s main\n' "$mirror" bookworm "$mirror" bookworm-updates "$mirror-security" bookworm-security \
+    > "$folder/root/etc/apt/sources.list"
 mkdir -p "$folder/root/usr/local/share/ca-certificates"
 find /usr/local/share/ca-certificates -name '*.crt' -exec cp {} "$folder/root/usr/local/share/ca-certificates/" \; 2>/dev/null || true
 rm -rf "$folder"/root/var/lib/apt/lists/* "$folder"/root/var/cache/apt/archives/*.deb "$folder"/root/usr/share/{man,locale,info}/*
