@@ -165,7 +165,9 @@ def draw_accuracy_left_out(table: pd.DataFrame, labels: dict) -> tuple[Figure, C
     columns = []
     for task in groups:
         values = set(table.loc[table["task"] == task, "left_out"])
-        columns += [(task, value) for value in sorted(values, key=lambda v: (order.get(v, len(order)), v))]
+        columns += [
+            (task, value) for value in sorted(values, key=lambda v: (order.get(v, len(order)), len(v.split(".")[0]), v))
+        ]
     widths = [1.0 if task == "tissue" else 1.6 for task, _ in columns]
     gaps = [0.0, *(0.8 * (a[0] != b[0]) for a, b in zip(columns[1:], columns[:-1], strict=True))]
     middles = np.cumsum(widths) - np.array(widths) / 2 + np.cumsum(gaps)

@@ -68,6 +68,12 @@ def test_left_out_values_stand_in_the_papers_order():
     assert [by_name[i] for i in range(5)] == [0.5, 0.75, 1, 1, 0.25]
 
 
+def test_doses_that_were_left_out_stand_in_their_order():
+    table = pd.DataFrame({"task": "tissue", "left_out": ["10", "14", "1", "3"], "extractor": "mine", "accuracy": 1.0})
+    figure, _ = draw_accuracy_left_out(table, LABELS | {"domain": "dose_mgy"})
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["1", "3", "10", "14"]
+
+
 @pytest.mark.parametrize("draw", [draw_accuracy_by_classifier, draw_accuracy_questions])
 def test_cells_without_an_interval_are_drawn(draw):
     table = cells(task="tissue" if draw is draw_accuracy_by_classifier else "roi", classifier="mlp", chance=0.5)
