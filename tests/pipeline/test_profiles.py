@@ -165,7 +165,7 @@ def commands(nextflow, folder: Path, index_and_root, *arguments: str, fails: str
 
 def launch_line(text: str, engine: str) -> str:
     """The line of a task's script that starts the engine."""
-    (line,) = re.findall(rf"^ +(?:\w+=\S+ )*{engine} (?:run|exec) .*$", text, re.MULTILINE)
+    (line,) = re.findall(rf"^.* {engine} (?:run|exec) .*$", text, re.MULTILINE)
     return line
 
 
