@@ -88,5 +88,9 @@ def split_by_status(series: pd.DataFrame, quarantine: pd.DataFrame, transforms: 
             f"{first['reason']}, {first['detail']}; take them out of the input or leave out --strict"
         )
     columns = ["path", "series_uid", "reason", "detail"]
+    # the index of an earlier run also has what that run's registration refused
+    accepted = pd.MultiIndex.from_frame(series[["path", "series_uid"]].astype(str))
+    earlier = pd.MultiIndex.from_frame(quarantine[["path", "series_uid"]].astype(str)).isin(accepted)
+    quarantine = quarantine[~earlier]
     both = pd.concat([frame[columns] for frame in (quarantine, rows) if len(frame)] or [quarantine[columns]])
     return registered.reset_index(drop=True), both.sort_values(columns, kind="stable", ignore_index=True)

@@ -86,6 +86,14 @@ def test_no_failure_leaves_the_quarantine_as_it_is(tmp_path):
     pd.testing.assert_frame_equal(quarantine, QUARANTINE)
 
 
+def test_the_quarantine_of_an_earlier_run_does_not_double(tmp_path):
+    transforms = merge_transforms(SERIES, parts(tmp_path, all_rows(**{"1_5": "mirrored"})))
+    once = split_by_status(SERIES, QUARANTINE, transforms, False)[1]
+    pd.testing.assert_frame_equal(split_by_status(SERIES, once, transforms, False)[1], once)
+    copy = QUARANTINE.assign(path="r/copy", series_uid="1.5", reason="duplicate_series")
+    assert len(split_by_status(SERIES, copy, transforms, False)[1]) == 2
+
+
 def test_an_empty_quarantine_keeps_its_columns(tmp_path):
     transforms = merge_transforms(SERIES, parts(tmp_path, all_rows()))
     _, quarantine = split_by_status(SERIES, QUARANTINE.iloc[:0], transforms, True)
