@@ -13,6 +13,9 @@ include { shellQuote            } from '../utilities/files'
 def folderOf(String place, roots) {
     def name = place.tokenize('/')[0]
     def root = roots.find { folder -> folder.name == name }
+    if (!root) {
+        error("--index is of a folder ${name}, which is not among this run's input (${roots.collect { folder -> folder.name }.join(', ')}); name the index of the same input, or leave --index out")
+    }
     def rest = place.substring(name.size()).replaceAll('^/+', '')
     return rest ? root.resolve(rest) : root
 }

@@ -85,7 +85,9 @@ workflow REPORT {
         about, usage, assets, digest, codeDigest('write_report.py'),
     )
 
-    def indexed = settings.features ? [] : index.combine(images.quarantine).combine(images.patches).map { paths -> paths }.first()
+    // with all that --index needs of an earlier run
+    def kept = settings.features ? [] : images.index.map { folder -> ['series.csv', 'files.parquet', 'inputs.csv'].collect { name -> folder.resolve(name) } }
+    def indexed = settings.features ? [] : kept.combine(images.quarantine).combine(images.patches).map { paths -> paths }.first()
     def top = WRITE_REPORT.out.report.map { _meta, page -> page }.combine(images.truth.toList()).map { page, truth -> [page, truth].flatten() }
     // what is not the same twice: parameters with their places, and times
     def aside = about.combine(times.map { _method, table -> table }).map { paths -> paths }.first()

@@ -64,6 +64,7 @@ def test_contract_of_columns(small_run, name):
 def test_contract_of_files(small_run):
     there = set(small_run.published())
     expected = {f"none/tables/{name}.csv" for name in TABLES} | {"report.html"}
+    expected |= {f"index/{name}" for name in ("series.csv", "files.parquet", "inputs.csv", "quarantine.csv")}
     expected |= {f"none/figures/figure{n}.{kind}" for n in range(2, 7) for kind in ("png", "svg")}
     drawn = ("accuracy_by_n", "accuracy_questions", "accuracy_left_out", "accuracy_by_classifier", "pca", "icc_grades")
     expected |= {f"none/figures/{name}.{kind}" for name in drawn for kind in ("png", "svg")}
