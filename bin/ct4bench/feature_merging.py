@@ -53,6 +53,8 @@ def read_features(path: Path | str) -> pd.DataFrame:
     `UserError` where a column of the key is missing or blank, a feature is no number, or no feature is there.
     """
     table = read_table(path, FEATURE_KEY)
+    if table.empty:
+        raise UserError(f"{path} has no rows; it needs one for each patch of each series")
     features = feature_columns(table)
     if not features:
         raise UserError(f"{path} has no feature: beside {', '.join(FEATURE_KEY)} it needs a column for each feature")

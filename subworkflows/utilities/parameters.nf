@@ -50,10 +50,18 @@ def limitError(String name, value, Map rule) {
 }
 
 def fileError(String name, value, Map rule) {
-    if (!(rule.format in ['file-path', 'directory-path']) || !rule.exists) {
+    if (!(rule.format in ['file-path', 'directory-path'])) {
         return null
     }
-    def bad = value.toString().tokenize(',').find { item -> !file(item, glob: false).exists() }
+    // the engine takes these for patterns of names
+    if (value.toString() =~ /[*?{}\[\]]/) {
+        return "--${name} ${value} has one of * ? { } [ ] in its path; rename the folder, or link to it under another name"
+    }
+    if (!rule.exists) {
+        return null
+    }
+    def paths = rule.list ? value.toString().tokenize(',') : [value.toString()]
+    def bad = paths.find { item -> !file(item).exists() }
     if (bad) {
         return "--${name} ${bad} does not exist"
     }

@@ -12,6 +12,11 @@ def outdirError(outdir, resumed) {
     if (!there) {
         return null
     }
+    // DICOM and volumes on request are published as they are made, so a run that ended early may have left them
+    def begun = folder.resolve('pipeline_info').exists() && there.every { name -> name == 'dicom' || (name == 'none' && folder.resolve(name).list().every { inner -> inner == 'volumes' }) }
+    if (resumed && begun) {
+        return null
+    }
     if (!folder.resolve('pipeline_info/complete.json').exists()) {
         return "--outdir ${outdir} holds files that are not of this pipeline (${there.toSorted()[0]}, …); name a new or empty folder"
     }

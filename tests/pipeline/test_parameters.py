@@ -40,6 +40,9 @@ WRONG = {
     ("--spacing", "1,1"): ("--spacing '1,1' has not the right form",),
     ("--verify", "2"): ("--verify must be 0 to 1",),
     ("--series_pattern",): ("--series_pattern needs a value",),
+    ("--twin_like", "a,b [1]"): ("--twin_like a,b [1] has one of * ? { } [ ] in its path",),
+    ("--patches", "mine,yours.csv"): ("--patches mine,yours.csv does not exist",),
+    ("--twin_doses", "2"): ("--twin_doses '2' has not the right form", "1, 3, 6, 10 and 14"),
 }
 
 
@@ -86,3 +89,14 @@ def test_outdir_with_files_of_the_user(nextflow, tmp_path):
     assert "not of this pipeline" in run.text
     assert (outdir / "thesis.txt").read_text() == "precious"
     assert "Submitted process" not in run.text
+
+
+def test_a_run_that_ended_early_goes_on_into_its_outdir(nextflow, tmp_path):
+    """DICOM and volumes on request lie there before the mark of a whole run does."""
+    for place in ("results/pipeline_info", "results/dicom/A1", "results/none/volumes"):
+        (tmp_path / place).mkdir(parents=True)
+    assert "not of this pipeline" in nextflow(tmp_path, "-preview").text
+    resumed = nextflow(tmp_path, "-preview", "-resume")
+    assert resumed.status == 0, resumed.text
+    (tmp_path / "results" / "none" / "thesis.txt").write_text("precious")
+    assert "not of this pipeline" in nextflow(tmp_path, "-preview", "-resume").text

@@ -106,6 +106,7 @@ def test_every_registered_series_of_the_doses_must_be_there(parts):
     [
         (lambda t: t.drop(columns="tissue"), "lacks the columns tissue"),
         (lambda t: t[FEATURE_KEY], "has no feature"),
+        (lambda t: t.iloc[:0], "has no rows"),
         (lambda t: t.assign(roi=["", *t["roi"][1:]]), "roi is blank in row 1"),
         (lambda t: t.assign(dose_mgy=[None, *t["dose_mgy"][1:]]), "dose_mgy is blank in row 1"),
         (lambda t: t.assign(patch=t["patch"] + 0.5), "patch must be whole numbers"),
