@@ -47,6 +47,10 @@ def encoderError(Map own, Map weights, List published) {
     if (alone) {
         return "--extractor_weights ${alone}=… names no encoder of --extractors"
     }
+    def formless = own.find { _name, source -> !codeFile(source) && !(source ==~ /[\w.]+:\w+/) }
+    if (formless) {
+        return "--extractors ${formless.key}=${formless.value}: give module:function, file.py:function or settings.yaml"
+    }
     def places = own.values().collect { source -> codeFile(source) }.findAll { place -> place } + weights.values()
     def absent = places.find { place -> !file(place, glob: false).exists() }
     return absent ? "${absent} of --extractors or --extractor_weights does not exist" : null
