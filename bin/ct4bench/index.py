@@ -1,6 +1,5 @@
 """The index: which series a tree of DICOM files holds, and for everything else the reason why it is left out."""
 
-import hashlib
 import os
 import re
 from collections import Counter, defaultdict
@@ -26,7 +25,7 @@ SERIES_COLUMNS = [
     "kernel", "scan_options", "path", "rotation_time_source", "origin",
 ]  # fmt: skip
 QUARANTINE_COLUMNS = ["path", "series_uid", "reason", "detail"]
-INPUT_COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition", "root", "folders", "fingerprint"]
+INPUT_COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition", "root", "folders"]
 
 REASONS = (
     "unreadable", "not_ct", "not_an_image_series", "description_unmatched", "missing_slices", "duplicate_slices",
@@ -330,14 +329,9 @@ def _file_table(accepted: list[_Accepted]) -> pd.DataFrame:
 
 
 def _input_row(item: _Accepted) -> tuple:
-    digest = hashlib.sha256()
-    for file in sorted([*item.found.files, item.segmentation.file]):
-        digest.update(f"{file.place}\t{file.size_bytes}\t{file.mtime_ns}\n".encode())
     name, roots = item.name, sorted({file.root for file in item.found.files})
-    return (
-        item.uid, name.scanner, name.dose_mgy, name.recon, name.repetition, ";".join(roots), _folders_text(item.found),
-        digest.hexdigest(),
-    )  # fmt: skip
+    place = ";".join(roots), _folders_text(item.found)
+    return item.uid, name.scanner, name.dose_mgy, name.recon, name.repetition, *place
 
 
 def _nothing_accepted(roots, contents: Contents, quarantine: pd.DataFrame) -> str:
@@ -393,6 +387,6 @@ def series_from_idc_table(frame: pd.DataFrame) -> pd.DataFrame:
 def index_of_idc_table(frame: pd.DataFrame) -> Index:
     """Index of the collection's list without its files, to see the tasks of a full run (`-stub-run`)."""
     series = series_from_idc_table(frame)
-    inputs = series.assign(root="idc", folders=series["path"], fingerprint=series["series_uid"])[INPUT_COLUMNS]
+    inputs = series.assign(root="idc", folders=series["path"])[INPUT_COLUMNS]
     files = pd.DataFrame(columns=FILE_COLUMNS).astype({"size_bytes": "int64", "place_mm": "float64"})
     return Index(series, pd.DataFrame(columns=QUARANTINE_COLUMNS), files, inputs, {}, 0)
