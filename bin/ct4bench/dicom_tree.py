@@ -28,7 +28,6 @@ class File(NamedTuple):
     folder: str
     name: str
     size_bytes: int
-    mtime_ns: int
 
     @property
     def place(self) -> str:
@@ -124,10 +123,10 @@ def list_files(root: Path) -> list[File]:
                 continue
             try:
                 status = entry.stat()
-                size, time = status.st_size if stat.S_ISREG(status.st_mode) else -1, status.st_mtime_ns
+                size = status.st_size if stat.S_ISREG(status.st_mode) else -1
             except OSError:
-                size, time = -1, 0
-            found.append(File(root_name, folder, entry.name, size, time))
+                size = -1
+            found.append(File(root_name, folder, entry.name, size))
     return sorted(found)
 
 
