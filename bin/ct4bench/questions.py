@@ -80,6 +80,10 @@ def both_schemes(plan: Plan, task: str, variant: str = "default", all_cells: boo
     return out
 
 
+LEAST_ROWS_OF_A_FOLD = 5
+"""On average, of patches inside: folds are drawn over all rows, and one without any could not be tested."""
+
+
 def inside_patches(plan: Plan, task: str) -> list[tuple]:
     """Both schemes without the patches that reach out of their ROI."""
     if plan.patches is None:
@@ -87,10 +91,16 @@ def inside_patches(plan: Plan, task: str) -> list[tuple]:
     outside = plan.patches[plan.patches["share_inside"] < plan.share_inside]
     of_row = units_of(plan.keys, "patch")
     units = [unit for unit in sorted(units_of(outside, "patch")) if unit in set(of_row)]
-    if plan.keys.loc[~np.isin(of_row, units), "tissue"].nunique() < 2:
+    inside = plan.keys.loc[~np.isin(of_row, units), "tissue"]
+    if inside.nunique() < 2:
         raise NotAnswerable(
             f"patches with {plan.share_inside:.0%} of their voxels inside are of fewer than two tissues (a patch is "
             "larger than four of the six ROIs)"
+        )
+    if len(inside) < LEAST_ROWS_OF_A_FOLD * plan.n_folds:
+        raise NotAnswerable(
+            f"only {len(inside)} rows are of patches with {plan.share_inside:.0%} of their voxels inside, too few for "
+            f"{plan.n_folds} folds"
         )
     excluded = [
         line for scheme in plan.schemes for line in lines((task, "default", scheme, 0, ""), "patch", units, "exclude")

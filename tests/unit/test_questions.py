@@ -214,6 +214,9 @@ def test_what_the_features_cannot_answer_is_an_error_where_it_is_asked_for_by_na
     outside = keys[["roi", "tissue", "patch"]].drop_duplicates().assign(share_inside=0.4)
     with pytest.raises(UserError, match="fewer than two tissues"):
         plan_questions(Plan(keys, PAPER, patches=outside), ["tissue_inside"])
+    few = keys[keys["scanner"].isin(keys["scanner"].unique()[:3])].groupby(["scanner", "tissue"]).head(1)
+    with pytest.raises(UserError, match=r"only \d+ rows .* too few for 10 folds"):
+        plan_questions(Plan(few, PAPER, patches=outside.assign(share_inside=1.0)), ["tissue_inside"])
 
 
 @pytest.mark.parametrize(("asked", "names"), [("all", set(TASKS)), ("default", {"tissue", *CHEAP_TASKS})])
