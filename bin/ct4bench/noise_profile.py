@@ -97,7 +97,8 @@ class Rings:
 def in_plane(power: np.ndarray, spacing_mm) -> Rings:
     """The spectrum in plane: the 3D one, integrated along z, averaged in rings up to the Nyquist frequency.
 
-    Frequency zero, which the trend has taken with it, is left out, and so are rings without a frequency.
+    Frequency zero, which the trend has taken with it, is left out, and so are rings without a frequency. A frequency
+    between two rings counts to the outer one.
     """
     depth_mm = power.shape[0] * spacing_mm[0]
     plane = power.sum(axis=0) / depth_mm
@@ -105,7 +106,7 @@ def in_plane(power: np.ndarray, spacing_mm) -> Rings:
     f = np.hypot(fy, fx)[0]
     top = 0.5 / max(spacing_mm[1:])
     used = (f > 0) & (f <= top)
-    ring = (f[used] / RING_PER_MM).astype(int)
+    ring = (f[used] / RING_PER_MM + 1e-9).astype(int)
     count = np.bincount(ring)
     good = count > 0
     means = [np.bincount(ring, values)[good] / count[good] for values in (f[used], plane[used])]
