@@ -199,39 +199,42 @@ def icc(ms: MeanSquares, form: str) -> np.ndarray:
     return np.where(undefined, np.nan, value)
 
 
-def icc_interval(ms: MeanSquares, form: str, level: float = LEVEL) -> tuple[np.ndarray, np.ndarray]:
-    """Confidence interval of each feature's ICC from F tests, two arrays (features,).
+def icc_intervals(ms: MeanSquares, level: float = LEVEL) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Confidence interval of each feature's ICC of each form from F tests, two arrays (features,).
 
-    Forms 1 and 3 are exact under normality, form 2 takes Satterthwaite's degrees of freedom. Not a number where the ICC
-    is none; 1 to 1 where raters agree wholly.
+    Forms 1 and 3 are exact under normality, form 2 takes Satterthwaite's degrees of freedom; a k form's limits are its
+    single form's by Spearman and Brown's formula. Not a number where the ICC is none; 1 to 1 where raters agree wholly.
     """
     from scipy.special import fdtri
 
     n, k = ms.n_targets, ms.n_raters
     top = 0.5 + level / 2
+
+    def from_ratio(rest: np.ndarray, df: int) -> tuple[np.ndarray, np.ndarray]:
+        ratio = ms.targets / rest
+        limits = ratio / fdtri(n - 1, df, top), ratio * fdtri(df, n - 1, top)
+        return tuple(1 - k / (limit + k - 1) for limit in limits)
+
+    found = {}
     with np.errstate(divide="ignore", invalid="ignore"):
-        if form[4] == "2":
-            j, e = ms.raters, ms.error
-            r = icc(ms, "ICC(2,1)")
-            a = k * r / (n * (1 - r))
-            b = 1 + k * r * (n - 1) / (n * (1 - r))
-            df = (a * j + b * e) ** 2 / ((a * j) ** 2 / (k - 1) + (b * e) ** 2 / ((n - 1) * (k - 1)))
-            f_low, f_high = fdtri(n - 1, df, top), fdtri(df, n - 1, top)
-            rest = k * j + (k * n - k - n) * e
-            low = n * (ms.targets - f_low * e) / (f_low * rest + n * ms.targets)
-            high = n * (f_high * ms.targets - e) / (rest + n * f_high * ms.targets)
-            if form.endswith("k)"):
-                low, high = (k * limit / (1 + (k - 1) * limit) for limit in (low, high))
-        else:
-            rest, df = (ms.within, n * (k - 1)) if form[4] == "1" else (ms.error, (n - 1) * (k - 1))
-            ratio = ms.targets / rest
-            f_low, f_high = ratio / fdtri(n - 1, df, top), ratio * fdtri(df, n - 1, top)
-            if form.endswith("k)"):
-                low, high = 1 - 1 / f_low, 1 - 1 / f_high
-            else:
-                low, high = (1 - k / (limit + k - 1) for limit in (f_low, f_high))
-    agree = (ms.targets > 0) & ((ms.within if form[4] != "3" else ms.error) == 0)
-    return np.where(agree, 1.0, low), np.where(agree, 1.0, high)
+        found["ICC(1,1)"] = from_ratio(ms.within, n * (k - 1))
+        j, e = ms.raters, ms.error
+        r = icc(ms, "ICC(2,1)")
+        a = k * r / (n * (1 - r))
+        b = 1 + k * r * (n - 1) / (n * (1 - r))
+        df = (a * j + b * e) ** 2 / ((a * j) ** 2 / (k - 1) + (b * e) ** 2 / ((n - 1) * (k - 1)))
+        f_low, f_high = fdtri(n - 1, df, top), fdtri(df, n - 1, top)
+        rest = k * j + (k * n - k - n) * e
+        low = n * (ms.targets - f_low * e) / (f_low * rest + n * ms.targets)
+        high = n * (f_high * ms.targets - e) / (rest + n * f_high * ms.targets)
+        found["ICC(2,1)"] = low, high
+        found["ICC(3,1)"] = from_ratio(ms.error, (n - 1) * (k - 1))
+        for single, limits in list(found.items()):
+            found[single.replace(",1", ",k")] = tuple(k * limit / (1 + (k - 1) * limit) for limit in limits)
+    for form, limits in found.items():
+        agree = (ms.targets > 0) & ((ms.within if form[4] != "3" else ms.error) == 0)
+        found[form] = tuple(np.where(agree, 1.0, limit) for limit in limits)
+    return {form: found[form] for form in FORMS}
 
 
 def _strata(table: pd.DataFrame, domain: str) -> list[tuple[str, pd.DataFrame, bool]]:
@@ -266,9 +269,8 @@ def icc_table(features: pd.DataFrame, extractor: str, domain: str = "scanner") -
         rated = ratings(rows, domain, by_patch, name)
         ms = mean_squares(rated.values)
         classes = [feature_class(feature) for feature in rated.features]
-        for form in FORMS:
+        for form, (low, high) in icc_intervals(ms).items():
             value = icc(ms, form)
-            low, high = icc_interval(ms, form)
             parts.append(
                 pd.DataFrame(
                     {

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ct4bench.benchmark import FEATURE_KEY
-from ct4bench.stability import FORMS, icc, icc_interval, icc_table, mean_squares
+from ct4bench.stability import FORMS, icc, icc_intervals, icc_table, mean_squares
 
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
 """Table 2 of Shrout and Fleiss 1979: six subjects rated by four judges."""
@@ -50,7 +50,7 @@ def test_values_and_intervals_are_those_of_pingouin(rng, shape, error):
     for form in FORMS:
         row = expected.loc[PINGOUIN[form]]
         assert icc(ms, form)[0] == pytest.approx(row["ICC"], rel=1e-9, abs=1e-12)
-        low, high = icc_interval(ms, form)
+        low, high = icc_intervals(ms)[form]
         assert [low[0], high[0]] == pytest.approx(list(row["CI95"]), rel=1e-8, abs=1e-10)
 
 
@@ -72,12 +72,12 @@ def test_intervals_cover_as_often_as_they_say(rng):
         "ICC(3,k)": targets / (targets + error / k),
     }
     for form, truth in truths.items():
-        low, high = icc_interval(ms, form)
+        low, high = icc_intervals(ms)[form]
         covered = np.mean((low <= truth) & (truth <= high))
         # Satterthwaite's degrees of freedom are an approximation.
         assert covered == pytest.approx(0.95, abs=0.03 if form.startswith("ICC(2") else 0.015)
     one_way = rng.normal(0, 1, (n_tables, n, 1)) + rng.normal(0, 1, (n_tables, n, k))
-    low, high = icc_interval(mean_squares(one_way), "ICC(1,1)")
+    low, high = icc_intervals(mean_squares(one_way))["ICC(1,1)"]
     assert np.mean((low <= 0.5) & (high >= 0.5)) == pytest.approx(0.95, abs=0.015)
 
 

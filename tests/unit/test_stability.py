@@ -14,7 +14,7 @@ from ct4bench.stability import (
     WHAT_EACH_SEES,
     feature_class,
     icc,
-    icc_interval,
+    icc_intervals,
     icc_summary,
     icc_table,
     mean_icc_draws,
@@ -135,7 +135,7 @@ def test_raters_that_agree_wholly_have_icc_1_with_interval_1():
     ms = mean_squares(values)
     for form in FORMS:
         assert icc(ms, form)[0] == pytest.approx(1)
-        low, high = icc_interval(ms, form)
+        low, high = icc_intervals(ms)[form]
         assert low[0] == pytest.approx(1) and high[0] == pytest.approx(1)
 
 
@@ -270,3 +270,20 @@ def test_script_writes_its_tables(features, tmp_path):
     written = pd.read_csv(tmp_path / "a_output.csv")
     assert list(written.columns) == ICC_COLUMNS
     assert set(pd.read_csv(tmp_path / "a_stable_features.csv")["form"]) == {"ICC(2,1)"}
+
+
+def test_script_rates_extractors_together_as_it_rates_each_alone(features, tmp_path):
+    from measure_stability import main
+
+    names = ["output", "repeatability", "intervals", "stable_features"]
+    for name, scale in (("b", 1.0), ("a", -2.0)):
+        columns = [column for column in features.columns if column not in FEATURE_KEY]
+        features.assign(**scale * features[columns]).to_parquet(tmp_path / f"{name}.parquet", index=False)
+    for chosen in ("b", "a"), ("b",), ("a",):
+        files = [f"--{name}={tmp_path}/{'+'.join(chosen)}_{name}.csv" for name in names]
+        main(["--features", *(f"{tmp_path}/{name}.parquet" for name in chosen), "--extractor", *chosen, *files])
+    for name in names:
+        both, a, b = ((tmp_path / f"{who}_{name}.csv").read_text().splitlines() for who in ("b+a", "a", "b"))
+        assert both == a + b[1:]
+    with pytest.raises(UserError, match="1 tables of features for 2 extractors"):
+        main(["--features", f"{tmp_path}/a.parquet", "--extractor", "a", "b", "--output", f"{tmp_path}/x.csv"])
