@@ -56,7 +56,7 @@ make_sif() {
     local engine=$1 image=$2
     local sif=.images/ct4bench-$image-$VERSION.sif archive=.images/ct4bench-$image-$VERSION.tar
     "$engine" save -o "$archive" "ct4bench-$image:$VERSION"
-    apptainer build --force --mksquashfs-args '-comp zstd -Xcompression-level 3' "$sif" "docker-archive:$archive" >/dev/null
+    apptainer build --force --mksquashfs-args '-comp zstd -Xcompression-level 3' "$sif" "docker-archive:$archive" >"${sif%.sif}.log" 2>&1 || { tail -n 5 "${sif%.sif}.log" >&2; die "apptainer could not make $sif"; }
     rm "$archive"
     say "$(du -h "$sif" | cut -f1) $sif"
 }

@@ -22,6 +22,13 @@ have() {  # have PROGRAM PACKAGES...: on PATH, or installed where CT4BENCH_INSTA
     command -v "$program" >/dev/null
 }
 
+have_apptainer() {
+    command -v apptainer >/dev/null && return 0
+    [ "${CT4BENCH_INSTALL:-}" = 1 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+    say "installing Apptainer"
+    "$project/tests/executors/apptainer.sh" "$place/apptainer" >"$place/install-apptainer.log" 2>&1
+}
+
 wait_for() {  # wait_for SECONDS COMMAND...
     local left=$1
     shift

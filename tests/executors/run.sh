@@ -44,7 +44,7 @@ podman_images() {
 }
 
 sif_images() {
-    command -v apptainer >/dev/null || return 1
+    have_apptainer || return 1
     local image sif archive
     mkdir -p "$place/sif"
     for image in "${images[@]}"; do

@@ -137,7 +137,7 @@ echo "Submitted batch job $RANDOM$RANDOM"
 """
 
 
-def commands(nextflow, folder: Path, index_and_root, *arguments: str, fails: str = "no process"):
+def commands(nextflow, folder: Path, index_and_root, *arguments: str, fails: str = "no process", settings: str = ""):
     """The `.command.run` of a run's tasks by process, in order of attempts, with stand-ins on PATH."""
     stand_ins = folder / "stand_ins"
     stand_ins.mkdir()
@@ -148,7 +148,7 @@ def commands(nextflow, folder: Path, index_and_root, *arguments: str, fails: str
         (stand_ins / name).write_text(text)
         (stand_ins / name).chmod(0o755)
     quick = folder / "quick.config"
-    quick.write_text("executor { pollInterval = '100 ms'; '$slurm' { pollInterval = '100 ms' } }\n")
+    quick.write_text("executor { pollInterval = '100 ms'; '$slurm' { pollInterval = '100 ms' } }\n" + settings)
     index, root = index_and_root
     run = nextflow(
         folder / "run", "-c", quick, "--input", root, "--index", index, "-stub-run", *arguments,
@@ -210,3 +210,19 @@ def test_slurm_and_apptainer_commands_of_every_process(nextflow, tmp_path, index
             assert any(word.startswith("--mem ") for word in asked)
             assert any(word.startswith("-t ") for word in asked)
             assert ("--gres=gpu:a100:1" in asked) == (label == "deep"), process
+
+
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_stub_run_of_every_cloud_profile(cloud, nextflow, tmp_path, index_of_eight):
+    """Each cloud's profile to its end, with this machine in the cloud's place: its plugin is not to be had offline."""
+    found = commands(
+        nextflow, tmp_path, index_of_eight, "-profile", f"{cloud},gpu", "--registry", "registry.example.org/ct",
+        "--queue", "long", "--account", "phantoms", "--cloud_region", "there", "--volume_claim", "shelf",
+        settings="process.executor = 'local'\n",
+    )  # fmt: skip
+    assert set(found) >= set(LABELS) - {"SIMULATE_SERIES", "DRAW_PHANTOM", "MERGE_FEATURES", "INDEX_SERIES"}
+    for process, texts in found.items():
+        for text in texts:
+            line = launch_line(text, "docker")
+            kind = "deep" if LABELS[process] in TORCH else "imaging"
+            assert f" registry.example.org/ct/ct4bench-{kind}:{VERSION} " in line, process
