@@ -65,8 +65,15 @@ def _cell_words(scheme: str, n_train: int, domain: str) -> str:
     return SCHEME_WORDS.get(scheme, "").format(domain=domain, n=n_train)
 
 
-def _whiskers(axes, values, low, high, places, horizontal: bool, look: dict) -> None:
-    """Points with the part of their interval that lies to either side of them."""
+def _beside(extractors: list[str], step: float):
+    """Each feature set, how far its points lie beside the middle of their place, and how they look."""
+    for number, extractor in enumerate(extractors):
+        yield extractor, step * (number - (len(extractors) - 1) / 2), _look(extractor, extractors)
+
+
+def _whiskers(axes, rows: pd.DataFrame, places, horizontal: bool, look: dict) -> None:
+    """Points of balanced accuracy with the part of their interval that lies to either side of them."""
+    values, low, high = (rows[f"balanced_{what}"].to_numpy(float) for what in ("mean", "ci_low", "ci_high"))
     below, above = (np.nan_to_num(np.maximum(part, 0)) for part in (values - low, high - values))
     spread = {"xerr" if horizontal else "yerr": np.stack([below, above])}
     where = (values, places) if horizontal else (places, values)
@@ -87,12 +94,10 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, labels: dict) -> tuple[Figu
     for number, (scheme, n_train) in enumerate(cells):
         axes = figure.add_subplot(grid[number])
         axes.set_title(_cell_words(scheme, n_train, domain))
-        for shift, extractor in enumerate(extractors):
+        for extractor, shift, look in _beside(extractors, 0.16):
             own = rows[(rows["scheme"] == scheme) & (rows["n_train"] == n_train) & (rows["extractor"] == extractor)]
             own = own.set_index("classifier").reindex(classifiers)
-            places = np.arange(len(classifiers)) + 0.16 * (shift - (len(extractors) - 1) / 2)
-            numbers = (own[f"balanced_{what}"].to_numpy(float) for what in ("mean", "ci_low", "ci_high"))
-            _whiskers(axes, *numbers, places, False, _look(extractor, extractors))
+            _whiskers(axes, own, np.arange(len(classifiers)) + shift, False, look)
         axes.set_xticks(range(len(classifiers)), [CLASSIFIER_WORDS.get(c, c) for c in classifiers])
         axes.set_xlim(-0.5, len(classifiers) - 0.5)
         axes.set_ylim(max(0.0, np.floor(20 * lowest - 0.2) / 20), 1.01)
@@ -132,11 +137,9 @@ def draw_accuracy_questions(table: pd.DataFrame, labels: dict) -> tuple[Figure, 
         names.append(QUESTION_WORDS.get(cell["task"], cell["task"]) + (f": {words}" if words else ""))
         axes.plot(cell["chance"], place, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
         own = table[np.all([table[name] == cell[name] for name in keys], axis=0)]
-        for shift, extractor in enumerate(extractors):
+        for extractor, shift, look in _beside(extractors, 0.2):
             row = own[own["extractor"] == extractor]
-            at = np.full(len(row), place + 0.2 * (shift - (len(extractors) - 1) / 2))
-            numbers = (row[f"balanced_{what}"].to_numpy(float) for what in ("mean", "ci_low", "ci_high"))
-            _whiskers(axes, *numbers, at, True, _look(extractor, extractors))
+            _whiskers(axes, row, np.full(len(row), place + shift), True, look)
     axes.set_yticks(range(len(cells)), names)
     axes.set_ylim(len(cells) - 0.5, -0.5)
     axes.set_xlim(0, 1.02)
@@ -174,11 +177,10 @@ def draw_accuracy_left_out(table: pd.DataFrame, labels: dict) -> tuple[Figure, C
     figure = new_figure(max(6.0, 1.4 + 0.42 * middles[-1]), 3.6)
     axes = figure.add_axes([0.09, 0.34, 0.895, 0.59])
     places = dict(zip(columns, middles, strict=True))
-    for shift, extractor in enumerate(extractors):
+    for extractor, shift, look in _beside(extractors, 0.2):
         own = table[table["extractor"] == extractor]
-        x = [places[key] for key in zip(own["task"], own["left_out"], strict=True)]
-        look = _look(extractor, extractors)
-        axes.plot(np.array(x) + 0.2 * (shift - (len(extractors) - 1) / 2), own["accuracy"], linestyle="", **look)
+        x = [places[key] + shift for key in zip(own["task"], own["left_out"], strict=True)]
+        axes.plot(x, own["accuracy"], linestyle="", **look)
     names = [value.replace("+", "\n") for _, value in columns]
     axes.set_xticks(list(places.values()), names)
     axes.set_ylim(min(0.9, float(table["accuracy"].min())) - 0.03, 1.015)

@@ -25,6 +25,13 @@ PAPER_HU = -103.0
 
 A1_GRID = Grid.axis_aligned(SHAPE, SPACING_MM, FIRST_VOXEL_MM)
 
+STAR_PAIRS, STAR_CENTRE = 20, (329.4, 132.8)
+"""Siemens star of the test patterns: pairs of dark and bright, and its middle (row, column)."""
+ZONE_CENTRE = (71.71, 190.15, 132.43)
+ZONE_FREQUENCY = (0.0664, 0.00436)
+"""Spatial frequency of the zone plate's rings in 1/mm: at the centre, and its rise with the distance from it in mm."""
+DOTS_PERIOD_MM = 10.3 * SPACING_MM[2]
+
 
 @dataclass(frozen=True)
 class BlockFrame:

@@ -17,9 +17,14 @@ from ct4bench.phantom import (
     A1_GRID,
     AIR_HU,
     BLOCK,
+    DOTS_PERIOD_MM,
     FIRST_VOXEL_MM,
     PAPER_HU,
     REGIONS,
+    STAR_CENTRE,
+    STAR_PAIRS,
+    ZONE_CENTRE,
+    ZONE_FREQUENCY,
     Ellipsoid,
     write_phantom_json,
 )
@@ -47,11 +52,7 @@ SHEET_SIGMA_MM = 0.25
 CHUNK = 24
 """Planes drawn at a time."""
 
-STAR_PAIRS, STAR_CENTRE, STAR_PHASE = 20, (329.4, 132.8), 1.513
-GRID_PERIOD = 10.3
-ZONE_CENTRE = (71.71, 190.15, 132.43)
-ZONE_FREQUENCY = (0.0664, 0.00436)
-"""Spatial frequency of the rings in 1/mm: at the centre, and its rise with the distance from it in mm."""
+STAR_PHASE = 1.513
 WEDGE = ((122, 13), (140, 51), (160, 95), (200, 170), (250, 262), (300, 355), (350, 463), (390, 547), (397, 552))
 """Row and HU of the wedge."""
 PANEL_ROW, PANEL_COLUMNS = 258.0, (201.0, 341.0)
@@ -190,11 +191,10 @@ class TestPatterns:
         return 82.0 + 89.5 * self._damping(STAR_PAIRS / (2 * np.pi * radius)) * np.cos(STAR_PAIRS * angle - STAR_PHASE)
 
     def _dots(self) -> np.ndarray:
-        period = GRID_PERIOD * A1_GRID.spacing_mm[2]
         x, y, _ = _lps(0, 0, 0)
-        along_x = np.cos(2 * np.pi * (self.x - x) / period + 0.879)
-        along_y = np.cos(2 * np.pi * (self.y - y) / period - 2.584)
-        return 77.5 + self._damping(1 / period) * (36.0 * along_x + 24.0 * along_y)
+        along_x = np.cos(2 * np.pi * (self.x - x) / DOTS_PERIOD_MM + 0.879)
+        along_y = np.cos(2 * np.pi * (self.y - y) / DOTS_PERIOD_MM - 2.584)
+        return 77.5 + self._damping(1 / DOTS_PERIOD_MM) * (36.0 * along_x + 24.0 * along_y)
 
     def _wedge(self) -> np.ndarray:
         rows, values = np.array(WEDGE, float).T

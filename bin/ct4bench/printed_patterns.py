@@ -15,17 +15,12 @@ from ct4bench.phantom import A1_GRID, BLOCK, FIRST_VOXEL_MM
 PATTERN_SLICES = (34.0, 117.0)
 """Slices of the test patterns, away from the block's rough end and from the step to the liver part."""
 STAR_PANEL = ((262.0, 393.0), (66.0, 197.0))
-STAR_CENTRE, STAR_PAIRS = (329.4, 132.8), 20
 ZONE_PANEL = ((126.0, 254.0), (66.0, 197.0))
-ZONE_CENTRE = (71.71, 190.15, 132.43)
-ZONE_FREQUENCY = (0.0664, 0.00436)
-"""Spatial frequency of the rings in 1/mm: at the centre, and its rise with the distance from it in mm."""
 WEDGE_PANEL = ((126.0, 392.0), (355.0, 430.0))
 PLAIN_PANEL = ((128.0, 252.0), (208.0, 330.0))
 PANEL_STEP_COLUMN = 341.5
 PLAIN_STEP_ROWS, DOTS_STEP_ROWS = (205.0, 255.0), (300.0, 390.0)
 """Rows in which the wedge is well above the panel on its left: the plain one, then the dots."""
-DOTS_PERIOD_MM = 10.3 * 0.68359375
 STEP_REACH_MM = 8.5
 LIVER_STEP_SLICE, LIVER_STEP_PANEL = 120.2, ((330.0, 370.0), (355.0, 430.0))
 LIVER_STEP_REACH_MM = 9.0

@@ -185,31 +185,13 @@ def draw_sharpness(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption
     chosen = choose(profile)
     figure = new_figure(11.4, 8.3)
     grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.21, hspace=0.32)
-    axes = figure.add_subplot(grid[0, 0])
     step = next((name for name in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("ttf", name))), None)
+    axes = figure.add_subplot(grid[0, 0])
     axes.set_title(f"task transfer function, {STEP_WORDS.get(step, 'steps between panels')}, {chosen.words}")
-    if step:
-        _curves(axes, chosen, chosen.of("ttf", step))
-        axes.axhline(0.5, color=FAINT, linewidth=0.6, zorder=0)
-        axes.set_xlim(0, 0.7)
-        axes.set_ylim(0, 1.05)
-        axes.set_xlabel("spatial frequency (1/mm)")
-        axes.set_ylabel("TTF")
-    else:
-        message_panel(axes, reason_of(chosen.rows, "sharpness", "edge_sigma"))
-
+    _falling(axes, chosen, chosen.of("ttf", step or ""), "TTF", "edge_sigma")
     axes = figure.add_subplot(grid[0, 1])
     axes.set_title(f"modulation of the Siemens star, {chosen.words}")
-    star = chosen.of("star_modulation")
-    if len(star):
-        _curves(axes, chosen, star)
-        axes.axhline(0.5, color=FAINT, linewidth=0.6, zorder=0)
-        axes.set_xlim(0, 0.7)
-        axes.set_ylim(0, 1.05)
-        axes.set_xlabel("spatial frequency (1/mm)")
-        axes.set_ylabel("modulation")
-    else:
-        message_panel(axes, reason_of(chosen.rows, "sharpness", "star"))
+    _falling(axes, chosen, chosen.of("star_modulation"), "modulation", "star")
 
     axes = figure.add_subplot(grid[1, 0])
     step = next((n for n in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("edge_sigma_native_mm", n))), "")
@@ -248,6 +230,19 @@ def draw_sharpness(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption
         "Curves that fall with spatial frequency, points of blur by scanner, and a coloured table of contrast-to-noise "
         "by scanner and pair of tissues.",
     )  # fmt: skip
+
+
+def _falling(axes, chosen: Chosen, rows: pd.DataFrame, label: str, measure: str) -> None:
+    """Curves over frequency that begin at 1, with a line at a half; the reason of `measure` where there are none."""
+    if not len(rows):
+        message_panel(axes, reason_of(chosen.rows, "sharpness", measure))
+        return
+    _curves(axes, chosen, rows)
+    axes.axhline(0.5, color=FAINT, linewidth=0.6, zorder=0)
+    axes.set_xlim(0, 0.7)
+    axes.set_ylim(0, 1.05)
+    axes.set_xlabel("spatial frequency (1/mm)")
+    axes.set_ylabel(label)
 
 
 def _ratios(axes, chosen: Chosen, rows: pd.DataFrame, message: str) -> None:

@@ -17,6 +17,7 @@ from ct4bench.benchmark import ROIS, TISSUES, tissue_of
 from ct4bench.block import Block
 from ct4bench.calibration import calibration_line, wedge_curve
 from ct4bench.geometry import Grid, Rigid
+from ct4bench.phantom import DOTS_PERIOD_MM, STAR_CENTRE, STAR_PAIRS, ZONE_CENTRE, ZONE_FREQUENCY
 from ct4bench.resampling import index_map
 from ct4bench.residual_geometry import Displacements, LocalField, field_summary
 
@@ -126,7 +127,7 @@ class Profiler:
         slices = (patterns.LIVER_STEP_SLICE - z, patterns.LIVER_STEP_SLICE + z)
         wanted = {
             "plain_to_wedge": (patterns.PATTERN_SLICES, patterns.PLAIN_STEP_ROWS, columns, 2, None),
-            "dots_to_wedge": (patterns.PATTERN_SLICES, patterns.DOTS_STEP_ROWS, columns, 2, patterns.DOTS_PERIOD_MM),
+            "dots_to_wedge": (patterns.PATTERN_SLICES, patterns.DOTS_STEP_ROWS, columns, 2, DOTS_PERIOD_MM),
             "wedge_to_liver": (slices, *patterns.LIVER_STEP_PANEL, 0, None),
         }
         found = {}
@@ -211,11 +212,11 @@ class Profiler:
         window = self.layout.window(patterns.PATTERN_SLICES, *patterns.STAR_PANEL, patterns.MIN_DEPTH_MM)
         if window is not None:
             image = reference[window].mean(axis=0, dtype=np.float64)
-            centre = self.layout.index((patterns.PATTERN_SLICES[0], *patterns.STAR_CENTRE))[1:]
+            centre = self.layout.index((patterns.PATTERN_SLICES[0], *STAR_CENTRE))[1:]
             centre = centre - [window[1].start, window[2].start]
             spacing = self.grid.spacing_mm[1:]
-            centre = sharpness.find_star(image, centre, spacing, patterns.STAR_PAIRS)
-            waves = sharpness.star_waves(image.shape, centre, spacing, patterns.STAR_PAIRS, STAR_REACH_MM)
+            centre = sharpness.find_star(image, centre, spacing, STAR_PAIRS)
+            waves = sharpness.star_waves(image.shape, centre, spacing, STAR_PAIRS, STAR_REACH_MM)
             found = waves.fit(image)
             outer = np.nanmean(np.abs(found[len(found) // 2 :]))
             if outer >= MIN_WAVE_HU:
@@ -226,9 +227,9 @@ class Profiler:
     def _find_zone(self, reference: np.ndarray):
         window = self.layout.window(patterns.PATTERN_SLICES, *patterns.ZONE_PANEL, patterns.MIN_DEPTH_MM)
         if window is not None:
-            centre = self.layout.index(patterns.ZONE_CENTRE) - [s.start for s in window]
+            centre = self.layout.index(ZONE_CENTRE) - [s.start for s in window]
             shape = tuple(s.stop - s.start for s in window)
-            waves = sharpness.zone_waves(shape, centre, self.grid.spacing_mm, *patterns.ZONE_FREQUENCY)
+            waves = sharpness.zone_waves(shape, centre, self.grid.spacing_mm, *ZONE_FREQUENCY)
             found = waves.fit(reference[window])
             phases = sharpness.directions(found, waves.count, 2)
             if np.nanmax(sharpness.projected(found, phases)) >= MIN_WAVE_HU:

@@ -41,10 +41,11 @@ def _gradient(volume, k, j, i, step, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _sums(fixed, moving, number, step, normal, right):
-    """Per cell: products of instruments (grad R, R, 1) with regressors (-grad M, R, 1) and with M."""
+def _sums(fixed, moving, number, step, crossed, tools, uses):
+    """Per cell: sums of products of the instruments (grad R, R, 1) and of (-grad M, R, 1, M): one with the other
+    (cells, 5, 6), and each with itself (cells, 5, 5 and 6, 6)."""
     nz, ny, nx = fixed.shape
-    tool, use = np.ones(5), np.ones(5)
+    tool, use = np.ones(5), np.ones(6)
     for k in range(2, nz - 2):
         for j in range(2, ny - 2):
             for i in range(2, nx - 2):
@@ -53,37 +54,18 @@ def _sums(fixed, moving, number, step, normal, right):
                     continue
                 _gradient(fixed, k, j, i, step, tool)
                 _gradient(moving, k, j, i, step, use)
-                tool[3] = use[3] = fixed[k, j, i]
-                value = moving[k, j, i]
                 for a in range(3):
                     use[a] = -use[a]
+                tool[3] = use[3] = fixed[k, j, i]
+                use[5] = moving[k, j, i]
+                for a in range(6):
+                    for b in range(6):
+                        uses[cell, a, b] += use[a] * use[b]
                 for a in range(5):
-                    right[cell, a] += tool[a] * value
+                    for b in range(6):
+                        crossed[cell, a, b] += tool[a] * use[b]
                     for b in range(5):
-                        normal[cell, a, b] += tool[a] * use[b]
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _spread(fixed, moving, number, step, found, scatter, squares):
-    """Per cell: sum of squared residuals, and products of the instruments with themselves."""
-    nz, ny, nx = fixed.shape
-    tool, slope = np.ones(5), np.ones(3)
-    for k in range(2, nz - 2):
-        for j in range(2, ny - 2):
-            for i in range(2, nx - 2):
-                cell = number[k, j, i]
-                if cell < 0:
-                    continue
-                _gradient(fixed, k, j, i, step, tool)
-                _gradient(moving, k, j, i, step, slope)
-                tool[3] = fixed[k, j, i]
-                value = moving[k, j, i] - found[cell, 3] * fixed[k, j, i] - found[cell, 4]
-                for a in range(3):
-                    value += found[cell, a] * slope[a]
-                squares[cell] += value * value
-                for a in range(5):
-                    for b in range(5):
-                        scatter[cell, a, b] += tool[a] * tool[b]
+                        tools[cell, a, b] += tool[a] * tool[b]
 
 
 @dataclass(frozen=True)
@@ -151,20 +133,19 @@ class LocalField:
         """Displacement of each cell in a volume (int16 or float32 HU) on the reference's grid."""
         n = len(self.place_mm)
         moving = self._ready(volume)
-        normal, right = np.zeros((n, 5, 5)), np.zeros((n, 5))
-        _sums(self._fixed, moving, self._number, self._step, normal, right)
-        found = np.full((n, 5), np.nan)
+        crossed, tools, uses = np.zeros((n, 5, 6)), np.zeros((n, 5, 5)), np.zeros((n, 6, 6))
+        _sums(self._fixed, moving, self._number, self._step, crossed, tools, uses)
+        normal, right = crossed[:, :, :5], crossed[:, :, 5]
         inverse = np.full((n, 5, 5), np.nan)
         # a cell of even HU has no place of its own
         sound = np.linalg.cond(normal) < 1e12
         inverse[sound] = np.linalg.inv(normal[sound])
-        found[sound] = np.einsum("nij,nj->ni", inverse[sound], right[sound])
-        scatter, squares = np.zeros((n, 5, 5)), np.zeros(n)
-        _spread(self._fixed, moving, self._number, self._step, np.nan_to_num(found), scatter, squares)
-        variance = squares / np.maximum(scatter[:, 4, 4], 1)
+        found = np.einsum("nij,nj->ni", inverse, right)
+        left = np.concatenate([-found, np.ones((n, 1))], axis=1)
+        variance = np.einsum("ni,nij,nj->n", left, uses, left) / np.maximum(tools[:, 4, 4], 1)
         # neighbours share their noise: so many voxels count as one
         shared = np.prod([2 * np.sqrt(np.pi) * max(s, 0.6) for s in self._sigma])
-        spread = np.einsum("nij,njk,nlk->nil", inverse, scatter, inverse)[:, [0, 1, 2], [0, 1, 2]]
+        spread = np.einsum("nij,njk,nlk->nil", inverse, tools, inverse)[:, [0, 1, 2], [0, 1, 2]]
         with np.errstate(invalid="ignore"):
             error = np.sqrt(variance[:, None] * shared * spread)[:, ::-1]
             moved = np.where(error <= MAX_ERROR_MM, found[:, :3][:, ::-1], np.nan)
