@@ -12,6 +12,7 @@ stop_daemons() {
     done
 }
 trap stop_daemons EXIT
+trap 'exit 130' INT TERM HUP
 
 have() {  # have PROGRAM PACKAGES...: on PATH, or installed where CT4BENCH_INSTALL=1 allows it
     local program=$1

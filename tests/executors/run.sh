@@ -12,7 +12,11 @@ shift
 ways=() parameters=()
 while [ $# -gt 0 ] && [ "$1" != -- ]; do ways+=("$1"); shift; done
 [ $# -gt 0 ] && shift && parameters=("$@")
-[ ${#ways[@]} -gt 0 ] || ways=(local docker podman apptainer slurm)
+known=(local docker podman apptainer slurm)
+[ ${#ways[@]} -gt 0 ] || ways=("${known[@]}")
+for way in "${ways[@]}"; do
+    [[ " ${known[*]} " = *" $way "* ]] || { echo "[executors] no such way: $way; there are ${known[*]}"; exit 2; }
+done
 images=(imaging deep)
 if [ "${SIZE:-}" = small ]; then
     images=(imaging)
@@ -22,6 +26,7 @@ elif [ ${#parameters[@]} -eq 0 ]; then
 fi
 version=$(sed -n "s/^    version = '\(.*\)'/\1/p" "$project/nextflow.config")
 source "$project/tests/executors/daemons.sh"
+
 
 docker_images() {
     start_docker || return 1
@@ -56,14 +61,13 @@ sif_images() {
     done
 }
 
-ready() {
+ready() {  # everything is there, and an empty task of the smaller image ends well
     case $1 in
         local) [ -x "$project/.venv/bin/python" ] ;;
-        docker) docker_images ;;
-        podman) podman_images ;;
-        apptainer) sif_images ;;
-        slurm) sif_images && start_slurm ;;
-        *) return 1 ;;
+        docker) docker_images && docker run --rm --network none --read-only "ct4bench-imaging:$version" true ;;
+        podman) podman_images && podman run --rm --network none --read-only "localhost/ct4bench-imaging:$version" true ;;
+        apptainer) sif_images && apptainer exec --contain --net --network none "$place/sif/ct4bench-imaging-$version.sif" true ;;
+        slurm) ready apptainer && start_slurm && timeout 60 srun true ;;
     esac
 }
 
@@ -85,7 +89,10 @@ settings() {  # settings WAY: quick polling; where there is just the imaging ima
 
 done_ways=()
 for way in "${ways[@]}"; do
-    if ! ready "$way"; then say "skipped: $way cannot be had here"; continue; fi
+    if ! ready "$way" >"$place/ready-$way.log" 2>&1; then
+        say "skipped: $way cannot be had here: $(tail -n 1 "$place/ready-$way.log")"
+        continue
+    fi
     say "running: $way"
     mkdir -p "$place/$way"
     settings "$way" > "$place/$way/settings.config"
