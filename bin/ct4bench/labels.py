@@ -27,6 +27,14 @@ NOT_COMPARABLE = {
 """Why no difference to a published value is claimed."""
 DOMAIN_WORDS = {"scanner": "scanner", "maker": "maker", "dose_mgy": "dose", "recon": "reconstruction"}
 """The factor that is left out and compared, by its column."""
+CONTRAST_WORDS = {
+    "other_recon": "other reconstruction of the same scan",
+    "other_repetition": "other scan, same settings",
+    "other_dose": "other dose",
+    "other_scanner": "other scanner of the maker",
+    "other_maker": "other maker",
+}
+"""What the two series of a pair of the decomposition differ in."""
 EXCEPTIONS = {"paper": (5, 6, 11, 15)}
 """Points of docs/deviations.md where a mode that is 'as published' is not."""
 TRAINED = ("released", "user")

@@ -180,13 +180,17 @@ def _figure_views(figures: dict[str, tuple[dict, bytes]]) -> dict[str, dict]:
 def _table_view(name: str, frame: pd.DataFrame, about: dict, labels: dict) -> dict:
     comparisons = sorted(set(frame["comparison"])) if "comparison" in frame.columns else []
     compared = "compared" in comparisons
-    legend = ""
     cells = cells_of(name, frame, DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value"))
+    flat = [cell for row in cells["rows"] for cell in row["cells"]]
+    lines = ["this run"]
+    below = (("sd", "its SD"), ("range", "95 % interval"))
+    lines += [words for key, words in below if any(cell.get(key) for cell in flat)]
+    if about.get("published") and not cells.get("inline"):
+        lines.append("published, where different" if cells.get("where_different") else "published")
+        lines += ["this run less published"] if compared else []
+    lines += ["number of pairs (n)"] if any(cell.get("n") for cell in flat) else []
+    legend = f"From top to bottom: {'; '.join(lines)}. " if len(lines) > 1 else ""
     if about.get("published"):
-        if not cells.get("inline"):
-            legend = "Upper value: this run; lower: published" + (
-                "; last: this run less published. " if compared else ". "
-            )
         legend += "" if compared else f"{NOT_COMPARABLE.get(labels['origin'], '').capitalize()}. "
         if "not_a_target" in frame.columns and (frame["not_a_target"] != "").any():
             legend += "\N{DAGGER}: the published value is not a target."

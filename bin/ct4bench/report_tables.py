@@ -1,8 +1,9 @@
 """Frames as the cells of the report: plain strings and numbers, that the template escapes and lays out.
 
-A cell is a dict with `main` (text), and where there is one `sub` (the published value), `delta` (computed - published),
-`mark` (why the published value is no target), `tint` (0..1, how dark the cell's ground is), `title` (why it is blank),
-`left` (words), and `soft` (less weight).
+A cell is a dict with `main` (text), and where there is one `sd` (where it stands below), `range` (the 95 %
+interval), `sub` (the published value), `delta` (computed - published), `mark` (why the published value is no target),
+`n` (of pairs), `tint` (0..1, how dark the cell's ground is), `title` (why it is blank), `left` (words), and `soft`
+(less weight).
 """
 
 import math
@@ -11,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.benchmark import scanner_rank
+from ct4bench.labels import CONTRAST_WORDS
 
 BLANK = "\N{EN DASH}"
 PLUS_MINUS = "\N{NO-BREAK SPACE}\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}"
@@ -25,9 +27,11 @@ HEADS = {
     "tube_current_time_product_mas": "Current x time (mAs)", "pitch": "Pitch",
     "rotation_time_s": "Rotation time (s)", "collimation_mm": "Collimation (mm)",
     "slice_thickness_mm": "Slice thickness (mm)", "slice_increment_mm": "Slice increment (mm)",
-    "reconstructions": "Reconstructions", "n_series": "Series", "features": "Features", "n_pairs": "pairs",
-    "mse_hu2_median": "MSE, median (HU\N{SUPERSCRIPT TWO})", "mse_hu2_q1": "quartile 1 (HU\N{SUPERSCRIPT TWO})",
+    "reconstructions": "Recon\N{SOFT HYPHEN}structions", "n_series": "Series", "features": "Features",
+    "n_pairs": "pairs", "mse_hu2_median": "MSE, median (HU\N{SUPERSCRIPT TWO})",
+    "mse_hu2_q1": "quartile 1 (HU\N{SUPERSCRIPT TWO})",
     "mse_hu2_q3": "quartile 3 (HU\N{SUPERSCRIPT TWO})", "increment_hu2": "increment (HU\N{SUPERSCRIPT TWO})",
+    "contrast": "differs in",
     "increment_over": "over", "rmse_hu": "RMSE (HU)", "psnr_db": "PSNR (dB)", "psnr_max_db": "PSNR, peak of Eq. 2 (dB)",
     "n_train": "N", "n_folds": "folds", "n_rows": "test rows", "icc_lowest": "lowest ICC",
     "stratum_lowest": "where", "ssim": "SSIM", "ssim_global": "SSIM of Eq. 3", "n_cells": "cells of the table",
@@ -97,7 +101,7 @@ def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
     cell = {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_std"), decimals, tight)}
     if is_number(row.get(f"{stem}_mean_published")):
         published = row[f"{stem}_mean_published"], row.get(f"{stem}_std_published")
-        cell["sub"] = mean_sd(*published, PUBLISHED_DECIMALS, tight)
+        cell["sub"] = mean_sd(*published, decimals if tight else PUBLISHED_DECIMALS, tight)
     difference = delta(row.get(f"{stem}_mean_difference"), decimals)
     if difference:
         cell["delta"] = difference
@@ -105,12 +109,16 @@ def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
 
 
 def matrix(frame: pd.DataFrame, metric: str) -> dict:
-    """Table 3, 4 or 5 as the paper's lower triangle; the ground's tint grows with RMSE or falls with likeness."""
+    """Table 3, 4 or 5 as the paper's lower triangle; the ground's tint grows with RMSE or falls with likeness.
+
+    Cells have their numbers of pairs where those differ.
+    """
     decimals = MATRIX_DECIMALS[metric]
     order = sorted({*frame["scanner_row"], *frame["scanner_col"]}, key=scanner_rank)
     cells = {(row["scanner_row"], row["scanner_col"]): row for row in frame.to_dict("records")}
     values = frame[f"{metric}_mean"].to_numpy(float)
     finite = values[np.isfinite(values)]
+    differ = frame.loc[frame["n_pairs"] > 0, "n_pairs"].nunique() > 1 if "n_pairs" in frame.columns else False
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
     rows = []
     for i, scanner in enumerate(order):
@@ -121,7 +129,10 @@ def matrix(frame: pd.DataFrame, metric: str) -> dict:
                 line.append({"main": ""})
                 continue
             cell = pair_cell(row, metric, decimals, tight=True)
-            value = row[f"{metric}_mean"]
+            value, sd = row[f"{metric}_mean"], row.get(f"{metric}_std")
+            cell["main"] = number(value, decimals)
+            if is_number(sd):
+                cell["sd"] = PLUS_MINUS.strip() + number(sd, decimals)
             if is_number(value) and math.isfinite(value) and high > low:
                 share = (value - low) / (high - low)
                 cell["tint"] = round(float(share if metric == "rmse_hu" else 1 - share), 3)
@@ -129,9 +140,9 @@ def matrix(frame: pd.DataFrame, metric: str) -> dict:
                 cell["mark"] = row["not_a_target"]
             if cell["main"] == BLANK and row.get("reason"):
                 cell["title"] = row["reason"]
-            elif is_number(row.get("n_pairs")):
-                cell["title"] = f"{number(row['n_pairs'])} pair{'' if row['n_pairs'] == 1 else 's'}"
-            ends = interval(row.get("ci_low"), row.get("ci_high"), decimals)
+            elif differ:
+                cell["n"] = number(row["n_pairs"])
+            ends = interval(row.get("ci_low"), row.get("ci_high"), decimals, BLANK)
             if ends:
                 cell["range"] = ends
             line.append(cell)
@@ -145,12 +156,14 @@ def value_grid(frame: pd.DataFrame, key: str) -> dict:
     columns = [
         c.removesuffix("_published") for c in frame.columns if c.endswith("_published") and c != "n_pairs_published"
     ]
+    wordy = [any(isinstance(v, str) and v for c in (column, f"{column}_published") for v in frame[c])
+             for column in columns]  # fmt: skip
     rows = []
     for row in frame.to_dict("records"):
         line = []
-        for column in columns:
+        for column, left in zip(columns, wordy, strict=True):
             own, published = text_of(row.get(column)), text_of(row.get(f"{column}_published"))
-            cell = {"main": own or BLANK, "left": not is_number(row.get(column))}
+            cell = {"main": own or BLANK, "left": left}
             if published and published != own:
                 cell["sub"] = published
             difference = row.get(f"{column}_difference")
@@ -160,21 +173,20 @@ def value_grid(frame: pd.DataFrame, key: str) -> dict:
         if row.get("not_a_target"):
             line[-1]["mark"] = row["not_a_target"]
         rows.append({"head": str(row[key]), "cells": line})
-    left = [i for i in range(len(columns)) if rows and all(row["cells"][i]["left"] for row in rows)]
     return {
-        "columns": [head(key), *map(head, columns)], "rows": rows, "kind": "grid", "left": [i + 1 for i in left],
+        "columns": [head(key), *map(head, columns)], "rows": rows, "kind": "grid", "where_different": True,
+        "left": [i for i, left in enumerate(wordy, 1) if left],
     }  # fmt: skip
 
 
 def dose_grid(frame: pd.DataFrame) -> dict:
-    """Table 6: a group of rows for each scanner; published values and differences in columns of their own."""
+    """Table 6: a group of rows for each scanner; published values and differences in columns of their own, intervals
+    below what they belong to."""
     beside = "comparison" in frame.columns
     compared = beside and (frame["comparison"] == "compared").any()
     columns = ["Scanner", "Dose"]
-    with_ends = [m for m in MATRIX_DECIMALS if f"{m}_ci_low" in frame.columns and frame[f"{m}_ci_low"].notna().any()]
-    for name, metric in zip(("RMSE (HU)", "PSNR (dB)", "SSIM"), MATRIX_DECIMALS, strict=True):
-        columns += [name, *([INTERVAL] if metric in with_ends else [])]
-        columns += [*(["published"] if beside else []), *(["difference"] if compared else [])]
+    for name in ("RMSE (HU)", "PSNR (dB)", "SSIM"):
+        columns += [name, *(["published"] if beside else []), *(["difference"] if compared else [])]
     rows = []
     for row in frame.to_dict("records"):
         average = row["dose_mgy"] == "average"
@@ -183,10 +195,8 @@ def dose_grid(frame: pd.DataFrame) -> dict:
             cell = pair_cell(row, metric, decimals)
             if cell["main"] == BLANK and row.get("reason"):
                 cell["title"] = row["reason"]
-            line.append({key: value for key, value in cell.items() if key in ("main", "title")})
-            if metric in with_ends:
-                ends = interval(row.get(f"{metric}_ci_low"), row.get(f"{metric}_ci_high"), decimals)
-                line.append({"main": ends or BLANK, "soft": True})
+            cell["range"] = interval(row.get(f"{metric}_ci_low"), row.get(f"{metric}_ci_high"), decimals)
+            line.append({key: value for key, value in cell.items() if key in ("main", "title", "range")})
             line += [{"main": cell.get("sub", BLANK), "soft": True}] if beside else []
             line += [{"main": cell.get("delta", BLANK), "soft": True}] if compared else []
         line.append({"main": number(row.get("n_pairs"))})
@@ -264,11 +274,11 @@ FOLDED = {
 INTERVAL = "95 % interval"
 
 
-def interval(low, high, decimals: int = PUBLISHED_DECIMALS) -> str:
+def interval(low, high, decimals: int = PUBLISHED_DECIMALS, between: str = " to ") -> str:
     """Both ends of an interval, blank where there is none."""
     if not (is_number(low) and is_number(high)):
         return ""
-    return f"{number(low, decimals)} to {number(high, decimals)}"
+    return number(low, decimals) + between + number(high, decimals)
 
 
 def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -320,4 +330,8 @@ def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
         return feature_grid(frame, domain)
     if base.startswith("accuracy_") or base == "stability":
         return folded_grid(frame)
+    if base == "decomposition":
+        # the text above it says region and bins
+        words = {name: frame[name].replace(CONTRAST_WORDS) for name in ("contrast", "increment_over")}
+        frame = frame.assign(**words).drop(columns=["shrink", "region"])
     return plain_grid(frame)

@@ -1,6 +1,7 @@
 """Figures of results beside the paper's: the RMSE matrix, what each step adds, and accuracy over training size."""
 
 from pathlib import Path
+from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -19,18 +20,10 @@ from ct4bench.figures import (
     stamp,
     styled,
 )
-from ct4bench.labels import DOMAIN_WORDS, NOT_COMPARABLE, extractor_title, stamp_text
+from ct4bench.labels import CONTRAST_WORDS, DOMAIN_WORDS, NOT_COMPARABLE, extractor_title, stamp_text
 from ct4bench.learning_figures import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_questions
 from ct4bench.published import EXTRACTOR_NAMES
 from ct4bench.tables import read_table
-
-CONTRAST_WORDS = {
-    "other_recon": "other reconstruction\nof the same scan",
-    "other_repetition": "other scan,\nsame settings",
-    "other_dose": "other dose",
-    "other_scanner": "other scanner\nof the maker",
-    "other_maker": "other maker",
-}
 
 
 def _triangle(frame: pd.DataFrame, column: str, order: list[str]) -> np.ndarray:
@@ -101,7 +94,7 @@ def draw_decomposition(table: pd.DataFrame, labels: dict) -> tuple[Figure, Capti
     axes.barh(places, root[:, 1], color="#56B4E9", height=0.62)
     spread = np.stack([root[:, 1] - root[:, 0], root[:, 2] - root[:, 1]])
     axes.errorbar(root[:, 1], places, xerr=spread, fmt="none", ecolor="black", elinewidth=1, capsize=3)
-    axes.set_yticks(places, [CONTRAST_WORDS.get(name, name) for name in rows["contrast"]])
+    axes.set_yticks(places, [fill(CONTRAST_WORDS.get(name, name), 21) for name in rows["contrast"]])
     for place, (_, median, q3), n in zip(places, root, rows["n_pairs"], strict=True):
         axes.text(q3, place, f"  {median:.1f} HU, n = {n}", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.3 * max(1.0, float(root[:, 2].max()) if len(root) else 1.0))

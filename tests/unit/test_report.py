@@ -26,7 +26,7 @@ from ct4bench.report_sections import (
     size_mb,
     trace_view,
 )
-from ct4bench.report_tables import delta, mean_sd, number, text_of
+from ct4bench.report_tables import delta, matrix, mean_sd, number, text_of, value_grid
 from ct4bench.stability import icc_table
 from ct4bench.tables import write_table
 
@@ -183,7 +183,7 @@ def test_synthetic_input_claims_no_difference(page):
     assert "Not comparable: synthetic input" in words
     assert "this run less published" not in words
     assert 'class="delta"' not in page
-    assert "44.720\N{PLUS-MINUS SIGN}0.125" in words
+    assert "44.72\N{PLUS-MINUS SIGN}0.12" in words
 
 
 def test_the_collection_has_differences(collection_page):
@@ -232,10 +232,34 @@ def test_mode_corrected_is_said(tmp_path):
     # Every cell of Tables 3-5 and row of Table 6 has its interval and its number of pairs.
     table = pd.read_csv(tmp_path / "tables" / "table3_rmse_hu.csv").set_index(["scanner_row", "scanner_col"])
     cell = table.loc["A2", "A1"]
-    assert f"95 % interval {cell['ci_low']:.2f} to {cell['ci_high']:.2f}" in words
-    assert f'title="{cell["n_pairs"]:.0f} pairs"' in text
+    assert f"95 % interval {cell['ci_low']:.2f}\N{EN DASH}{cell['ci_high']:.2f}" in words
+    mean, sd = (f"{cell[f'rmse_hu_{part}']:.2f}" for part in ("mean", "std"))
+    assert re.search(rf"{mean} .{sd} .{{1,60}} n={cell['n_pairs']:.0f} ", words)
     row = pd.read_csv(tmp_path / "tables" / "table6_dose.csv").iloc[0]
     assert f"{row['ssim_ci_low']:.3f} to {row['ssim_ci_high']:.3f}" in words
+
+
+def test_a_column_of_numbers_stays_to_the_right_where_only_the_paper_has_one():
+    frame = pd.DataFrame(
+        {
+            "scanner": ["A1", "E1"], "model": ["X", None], "model_published": ["X", "Y"],
+            "pitch": [1.0, np.nan], "pitch_published": [0.9, 0.8],
+        }
+    )  # fmt: skip
+    grid = value_grid(frame, "scanner")
+    assert grid["left"] == [1]
+    assert [[cell["left"] for cell in row["cells"]] for row in grid["rows"]] == [[True, False], [True, False]]
+    assert grid["rows"][1]["cells"][1]["sub"] == "0.8"
+
+
+def test_numbers_of_pairs_stand_in_the_cells_where_they_differ():
+    frame = pd.DataFrame({"scanner_row": ["A1", "A2", "A2"], "scanner_col": ["A1", "A1", "A2"], "n_pairs": [6, 16, 6],
+                          "ssim_mean": [0.99, 0.9, 0.98], "ssim_std": [0.01, 0.02, np.nan]})  # fmt: skip
+    cells = [cell for row in matrix(frame, "ssim")["rows"] for cell in row["cells"] if "empty" not in cell]
+    assert [cell["n"] for cell in cells] == ["6", "16", "6"]
+    assert [cell.get("sd") for cell in cells] == ["\N{PLUS-MINUS SIGN}0.010", "\N{PLUS-MINUS SIGN}0.020", None]
+    even = matrix(frame.assign(n_pairs=20), "ssim")["rows"]
+    assert not any("n" in cell for row in even for cell in row["cells"])
 
 
 def test_tables_alone_make_a_report(inputs, tmp_path):
