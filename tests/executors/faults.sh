@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
-# Faults on a real Slurm of one node: a job over its memory, and the head process killed in the middle of a run.
+# Faults on a real Slurm of one node: a job over its memory, a node that goes in the middle of a run, and the head process
+# killed there.
 #   tests/executors/faults.sh FOLDER
 #   SIZE=small tests/executors/faults.sh FOLDER     the same on a stub run, in which one task is real
 # The run starts from a small table of features, without containers; as root, with Slurm on PATH (CT4BENCH_INSTALL=1 lets it
-# be installed). What it checks: the job that the kernel killed for its memory is tried again with more, and -resume after
-# SIGKILL gives the same files.
+# be installed). What it checks: the job that the kernel killed for its memory is tried again with more; a run waits for a node
+# that is drained, and goes on when it is back; and -resume after the head's SIGKILL, with the node down and its jobs lost,
+# gives the same files.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
 place=$(mkdir -p "$1" && cd "$1" && pwd)
@@ -45,19 +47,41 @@ case $exits in
     *) say "failed: exit statuses of $greedy are $exits"; exit 1 ;;
 esac
 
-say "a run whose head process is killed after its third task"
+submitted() { grep -c 'Submitted process' "$place/$1/run.log" || true; }
+three_submitted() { [ "$(submitted "$1")" -ge 3 ]; }
+node() { scontrol update NodeName="$(hostname -s)" State="$1" ${2:+Reason="$2"}; }
+same() {  # same NAME: as the run that was left alone
+    [ "$(tables whole)" = "$(tables "$1")" ] && return
+    diff <(tables whole) <(tables "$1") || true
+    say "failed: $1 has other results"
+    exit 1
+}
+
+say "a run whose node is drained after its third task, and is back some time later"
+start drained
+wait_for 600 three_submitted drained
+node DRAIN upkeep
+wait_for 300 sh -c '[ -z "$(squeue -h -t RUNNING,COMPLETING -o %i)" ] && [ -n "$(squeue -h -t PENDING -o %i)" ]' ||
+    { say "failed: no job waits for the drained node"; exit 1; }
+before=$(submitted drained)
+sleep 5
+kill -0 "$(cat "$place/drained/pid")" || { say "failed: the run did not wait for its node"; exit 1; }
+node RESUME
+wait "$(cat "$place/drained/pid")" || { tail -n 20 "$place/drained/run.log"; say "failed: the run did not go on"; exit 1; }
+same drained
+say "passed: a run waited for its drained node after $before tasks, went on, and gave the same $(tables whole | wc -l) files"
+
+say "a run whose head process is killed after its third task, and its node with it"
 start killed
-wait_for 600 sh -c "[ \$(grep -c 'Submitted process' '$place/killed/run.log') -ge 3 ]"
+wait_for 600 three_submitted killed
 kill -9 "$(cat "$place/killed/pid")"
+node DOWN failure
 left=$(squeue -h -o %i | wc -l)
-scancel --me 2>/dev/null || scancel -u "$(id -un)"
+scancel -u "$(id -un)"
+node RESUME
+wait_for 60 sh -c 'sinfo -h -o %t | grep -q idle'
 start killed -resume
 wait "$(cat "$place/killed/pid")" || { tail -n 20 "$place/killed/run.log"; say "failed: the resumed run did not finish"; exit 1; }
 cached=$(grep -c 'Cached process' "$place/killed/run.log" || true)
-if [ "$(tables whole)" = "$(tables killed)" ]; then
-    say "passed: after SIGKILL of the head ($left jobs left, cancelled) -resume took $cached tasks from the cache; $(tables whole | wc -l) files equal byte for byte"
-else
-    diff <(tables whole) <(tables killed) || true
-    say "failed: the resumed run has other results"
-    exit 1
-fi
+same killed
+say "passed: after SIGKILL of the head ($left jobs left, cancelled) -resume took $cached tasks from the cache; $(tables whole | wc -l) files equal byte for byte"
