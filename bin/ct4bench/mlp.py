@@ -264,6 +264,7 @@ def torch_losses(
 ) -> np.ndarray:
     """Loss of each of the first steps of the first epoch by torch, with the same weights, order and dropout."""
     import torch
+    from torch.optim.adamw import adamw
 
     linears = []
     for weight, bias in initial_layers(rows.n_features, n_classes, key):
@@ -273,13 +274,20 @@ def torch_losses(
         linears.append(linear)
     weights = torch.tensor(class_weights(targets[training], n_classes, settings.balanced), dtype=torch.float32)
     criterion = torch.nn.CrossEntropyLoss(weight=weights)
-    optimizer = torch.optim.AdamW(
-        [parameter for linear in linears for parameter in linear.parameters()],
-        lr=settings.learning_rate,
-        betas=(settings.beta1, settings.beta2),
-        eps=settings.epsilon,
-        weight_decay=settings.weight_decay,
-    )
+    parameters = [parameter for linear in linears for parameter in linear.parameters()]
+    # The class AdamW would import torch's compiler, which takes longer than all the steps; it calls this function.
+    first, second = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
+    steps_done = [torch.tensor(0.0) for _ in parameters]
+    rates = {
+        "lr": settings.learning_rate,
+        "beta1": settings.beta1,
+        "beta2": settings.beta2,
+        "eps": settings.epsilon,
+        "weight_decay": settings.weight_decay,
+        "foreach": False,
+        "amsgrad": False,
+        "maximize": False,
+    }
     order, draws = next(epochs_of(len(training), key))
     places = -(-len(training) // BATCH) * BATCH
     kept = draws[: places * N_DRAWS].reshape(places, N_DRAWS) >= settings.threshold
@@ -292,8 +300,8 @@ def torch_losses(
             mask = kept[start : start + len(batch), bounds[i] : bounds[i + 1]].astype(np.float32)
             signal = torch.nn.functional.gelu(linear(signal)) * torch.tensor(mask) / (1 - settings.dropout)
         loss = criterion(linears[-1](signal), torch.tensor(targets[batch]))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        gradients = list(torch.autograd.grad(loss, parameters))
+        with torch.no_grad():
+            adamw(parameters, gradients, first, second, [], steps_done, **rates)
         losses.append(float(loss.detach()))
     return np.array(losses)
