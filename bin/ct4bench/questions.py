@@ -7,7 +7,7 @@ folds but one (k-fold).
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -64,14 +64,30 @@ class Plan:
     """Least share of a patch's voxels inside its ROI, for `tissue_inside`."""
 
 
+def lacking(plan: Plan, fold_unit: str) -> dict[str, str]:
+    """What the features lack for each scheme of the plan; blank for one that they have all for."""
+    reasons = dict.fromkeys(plan.schemes, "")
+    values, n_scans = domain_values(plan.keys, plan.domain), plan.keys["scan_id"].nunique()
+    if "loso" in reasons and len(values) < 2:
+        reasons["loso"] = f"leave-one-out over {plan.domain} needs two values, the features have {', '.join(values)}"
+    if "kfold" in reasons and fold_unit == "scan" and n_scans < plan.n_folds:
+        reasons["kfold"] = f"{plan.n_folds} folds of whole scans need as many scans, the features have {n_scans}"
+    return reasons
+
+
 def both_schemes(plan: Plan, task: str, variant: str = "default", all_cells: bool = False) -> list[tuple]:
-    """Lines of Algorithms 1 and 2, for all n_train or for the cells of Table 7."""
+    """Lines of Algorithms 1 and 2, for all n_train or for the cells of Table 7; an algorithm that the features lack
+    something for is left out."""
     chosen = choices(plan.mode, variant)
+    reasons = lacking(plan, chosen.fold_unit)
+    if all(reasons.values()):
+        raise NotAnswerable("; ".join(reasons.values()))
+    schemes = [scheme for scheme, reason in reasons.items() if not reason]
     out = []
-    if "loso" in plan.schemes and set(VARIANTS[variant]) != {"fold_unit"}:
+    if "loso" in schemes and set(VARIANTS[variant]) != {"fold_unit"}:
         sizes = None if all_cells else sorted({1, len(domain_values(plan.keys, plan.domain)) - 1} - {0}) or None
         out += loso_lines(plan.keys, plan.domain, plan.seed, chosen.early_stopping, sizes, (task, variant))
-    if "kfold" in plan.schemes:
+    if "kfold" in schemes:
         sizes = None if all_cells else [plan.n_folds - 1]
         out += kfold_lines(
             plan.keys, plan.domain, plan.seed, chosen.early_stopping, chosen.fold_unit, plan.n_folds, sizes,
@@ -102,10 +118,10 @@ def inside_patches(plan: Plan, task: str) -> list[tuple]:
             f"only {len(inside)} rows are of patches with {plan.share_inside:.0%} of their voxels inside, too few for "
             f"{plan.n_folds} folds"
         )
-    excluded = [
-        line for scheme in plan.schemes for line in lines((task, "default", scheme, 0, ""), "patch", units, "exclude")
-    ]
-    return both_schemes(plan, task) + excluded
+    out = both_schemes(plan, task)
+    for scheme in sorted({scheme for _, _, scheme, *_ in out}):
+        out += lines((task, "default", scheme, 0, ""), "patch", units, "exclude")
+    return out
 
 
 def other_roi(plan: Plan, task: str) -> list[tuple]:
@@ -162,9 +178,9 @@ def several_values(plan: Plan, column: str) -> list[str]:
 
 def enough_scans(plan: Plan) -> None:
     """Folds of whole scans need a scan each."""
-    n_scans = plan.keys["scan_id"].nunique()
-    if n_scans < plan.n_folds:
-        raise NotAnswerable(f"{plan.n_folds} folds of whole scans need as many scans, the features have {n_scans}")
+    reason = lacking(replace(plan, schemes=("kfold",)), "scan")["kfold"]
+    if reason:
+        raise NotAnswerable(reason)
 
 
 def origin(plan: Plan, task: str) -> list[tuple]:
@@ -285,11 +301,16 @@ def plan_questions(
 
     `tasks` and `variants` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
     cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `QUESTION_COLUMNS`:
-    n_trainings of each classifier that has all (the perceptron), reason (why there are none).
+    n_trainings of each classifier that has all (the perceptron), reason (why there are none, or what the paper's own
+    lack).
     """
     further, named = several(tasks, [name for name in TASKS if name != "tissue"], CHEAP_TASKS)
-    left_out = {}
-    rows = [plan_splits(plan, ["tissue"], ["default"], all_cells)]
+    try:
+        rows = [plan_splits(plan, ["tissue"], ["default"], all_cells)]
+    except NotAnswerable as reason:
+        raise UserError(f"the classifiers of Table 7 cannot be trained: {reason}; add series") from reason
+    reasons = lacking(plan, choices(plan.mode, "default").fold_unit)
+    left_out = {("tissue", "default"): "; ".join(filter(None, reasons.values()))}
     for name in further:
         try:
             rows.append(plan_splits(plan, [name]))

@@ -97,6 +97,19 @@ def test_folds_of_scans_need_enough_of_them():
         plan_questions(Plan(few, PAPER), ["none"], ["scan_folds"])
 
 
+def test_mode_corrected_does_without_folds_where_scans_are_too_few():
+    few = sorted_keys(keys_table(["A1", "C1"], repetitions=2, patches=1))
+    splits, questions = plan_questions(Plan(few, CORRECTED), ["none"], ["default"])
+    assert set(splits.loc[splits["variant"] == "default", "scheme"]) == {"loso"}
+    assert set(splits.loc[splits["variant"] == "row_folds", "scheme"]) == {"kfold"}
+    own = questions.set_index("variant").loc["default"]
+    assert own["n_trainings"] == 2
+    assert own["reason"] == "10 folds of whole scans need as many scans, the features have 4"
+    one = Plan(sorted_keys(keys_table(["A1"], patches=1)), CORRECTED)
+    with pytest.raises(UserError, match="Table 7 cannot be trained: leave-one-out over scanner .* have A1; 10 folds"):
+        plan_questions(one, ["none"], ["none"])
+
+
 def test_a_variant_of_the_folds_leaves_loso_alone(keys):
     table = plan_splits(Plan(keys, PAPER), variants=["scan_folds"], all_cells=False)
     assert set(table["scheme"]) == {"kfold"}
