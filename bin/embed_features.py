@@ -3,17 +3,19 @@
 
 import argparse
 
-from ct4bench.embedding import VERIFIED_EPOCHS, embedding_tables
+from ct4bench.embedding import VERIFIED_EPOCHS, embedding_tables, load_without_search
 from ct4bench.errors import run
-from ct4bench.feature_merging import read_features
-from ct4bench.tables import write_table
+from ct4bench.feature_merging import read_feature_sets
+from ct4bench.tables import stack, write_table
+
+ORDERS = (["figure", "extractor", "series_uid", "roi", "patch"], ["figure", "extractor"])
 
 
 def main(argv=None):
     """Read features, write their places in the plane."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", required=True, help="table of features, Parquet or CSV")
-    parser.add_argument("--extractor", required=True, help="its name in the tables")
+    parser.add_argument("--features", required=True, nargs="+", help="tables of features, Parquet or CSV")
+    parser.add_argument("--extractor", required=True, nargs="+", help="the name of each in the results")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1, help="for the search of neighbours")
     parser.add_argument(
@@ -22,10 +24,15 @@ def main(argv=None):
     parser.add_argument("--output", required=True, help="embedding, Parquet")
     parser.add_argument("--quality", help="trustworthiness, continuity, silhouettes and settings, CSV")
     args = parser.parse_args(argv)
-    tables = embedding_tables(read_features(args.features), args.extractor, args.seed, args.threads, verify=args.verify)
-    for table, path in zip(tables, (args.output, args.quality), strict=True):
+    load_without_search()
+    options = (args.seed, args.threads)
+    found = [
+        embedding_tables(features, extractor, *options, verify=args.verify)
+        for extractor, features in read_feature_sets(args.extractor, args.features)
+    ]
+    for tables, order, path in zip(zip(*found, strict=True), ORDERS, (args.output, args.quality), strict=True):
         if path:
-            write_table(table, path)
+            write_table(stack(list(tables), order), path)
 
 
 if __name__ == "__main__":

@@ -4,18 +4,32 @@
 import argparse
 
 from ct4bench.errors import run
-from ct4bench.feature_merging import read_features
+from ct4bench.feature_merging import read_feature_sets
 from ct4bench.modes import MODES
 from ct4bench.repeatability import repeatability_table, stable_features
 from ct4bench.stability import DOMAINS, icc_table, mean_icc_intervals
-from ct4bench.tables import write_table
+from ct4bench.tables import stack, write_table
+
+ORDERS = (
+    ["extractor", "form", "stratum", "feature"],
+    ["extractor", "stratum", "form"],
+    ["extractor", "feature"],
+    ["extractor", "rank"],
+)
+
+
+def stability_tables(features, extractor, domain, seed, form):
+    """ICC, means of ICC, repeatability and rank of the features of one extractor."""
+    icc, repeatability = icc_table(features, extractor, domain), repeatability_table(features, extractor, domain)
+    intervals = mean_icc_intervals(features, extractor, domain, seed)
+    return icc, intervals, repeatability, stable_features(icc, form, repeatability)
 
 
 def main(argv=None):
     """Read features, write their stability."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", required=True, help="table of features, Parquet or CSV")
-    parser.add_argument("--extractor", required=True, help="its name in the tables")
+    parser.add_argument("--features", required=True, nargs="+", help="tables of features, Parquet or CSV")
+    parser.add_argument("--extractor", required=True, nargs="+", help="the name of each in the results")
     parser.add_argument("--domain", choices=DOMAINS, default="scanner", help="the factor whose values are compared")
     parser.add_argument("--mode", choices=sorted(MODES), default="paper", help="whose form of ICC ranks the features")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
@@ -24,16 +38,14 @@ def main(argv=None):
     parser.add_argument("--intervals", help="mean ICC with its bootstrap interval, CSV")
     parser.add_argument("--stable_features", help="features from the most to the least stable, CSV")
     args = parser.parse_args(argv)
-    features = read_features(args.features)
-    icc = icc_table(features, args.extractor, args.domain)
-    write_table(icc, args.output)
-    repeatability = repeatability_table(features, args.extractor, args.domain)
-    if args.repeatability:
-        write_table(repeatability, args.repeatability)
-    if args.intervals:
-        write_table(mean_icc_intervals(features, args.extractor, args.domain, args.seed), args.intervals)
-    if args.stable_features:
-        write_table(stable_features(icc, MODES[args.mode].icc_headline, repeatability), args.stable_features)
+    found = [
+        stability_tables(features, extractor, args.domain, args.seed, MODES[args.mode].icc_headline)
+        for extractor, features in read_feature_sets(args.extractor, args.features)
+    ]
+    paths = (args.output, args.intervals, args.repeatability, args.stable_features)
+    for tables, order, path in zip(zip(*found, strict=True), ORDERS, paths, strict=True):
+        if path:
+            write_table(stack(list(tables), order), path)
 
 
 if __name__ == "__main__":

@@ -122,6 +122,22 @@ def principal_components(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return coordinates, shares
 
 
+def load_without_search() -> None:
+    """Import umap-learn without compiling pynndescent, its search of neighbours, which takes longer than all the rest.
+
+    For a process that finds neighbours itself: pynndescent stays plain Python in it, right but slow.
+    """
+    import numba
+
+    compiled = numba.config.DISABLE_JIT
+    numba.config.DISABLE_JIT = 1
+    try:
+        import pynndescent  # noqa: F401
+    finally:
+        numba.config.DISABLE_JIT = compiled
+    import umap  # noqa: F401
+
+
 def settings(n_rows: int, seed: int, n_epochs: int = EPOCHS, neighbours=None):
     """The UMAP estimator of the figures for so many rows; `neighbours` are those of `nearest_neighbours`."""
     import umap

@@ -6,7 +6,7 @@ A table has the columns `benchmark.FEATURE_KEY`, then the features as float64, a
 import hashlib
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +75,13 @@ def read_features(path: Path | str) -> pd.DataFrame:
     kinds = dict.fromkeys(FEATURE_KEY, str) | dict.fromkeys(WHOLE, np.int64) | dict.fromkeys(features, np.float64)
     kinds["dose_mgy"] = np.int64 if (doses % 1 == 0).all() else np.float64
     return table[[*FEATURE_KEY, *features]].astype(kinds)
+
+
+def read_feature_sets(extractors: list[str], paths: list[Path | str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The extractors, each with its table of features; one table is read at a time."""
+    if len(extractors) != len(paths):
+        raise UserError(f"{len(paths)} tables of features for {len(extractors)} extractors; name one for each table")
+    yield from ((extractor, read_features(path)) for extractor, path in zip(extractors, paths, strict=True))
 
 
 def merge_tables(paths: Iterable[Path | str]) -> pd.DataFrame:

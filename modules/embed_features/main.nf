@@ -1,9 +1,9 @@
 process EMBED_FEATURES {
-    tag "${meta.method} ${meta.extractor}"
+    tag "${meta.method}"
     label 'embedding'
 
     input:
-    tuple val(meta), path(features)
+    tuple val(meta), path(features)     // meta: method, extractors (in the order of their tables)
     val seed
     val _code
 
@@ -15,7 +15,7 @@ process EMBED_FEATURES {
     """
     embed_features.py \\
         --features ${features} \\
-        --extractor ${meta.extractor} \\
+        --extractor ${meta.extractors.join(' ')} \\
         --seed ${seed} \\
         --threads ${task.cpus} \\
         --output embedding.parquet \\

@@ -1,9 +1,9 @@
 process MEASURE_STABILITY {
-    tag "${meta.method} ${meta.extractor}"
+    tag "${meta.method}"
     label 'small'
 
     input:
-    tuple val(meta), path(features)
+    tuple val(meta), path(features)     // meta: method, extractors (in the order of their tables)
     val domain
     val mode
     val seed
@@ -17,7 +17,7 @@ process MEASURE_STABILITY {
     """
     measure_stability.py \\
         --features ${features} \\
-        --extractor ${meta.extractor} \\
+        --extractor ${meta.extractors.join(' ')} \\
         --domain ${domain} \\
         --mode ${mode} \\
         --seed ${seed} \\

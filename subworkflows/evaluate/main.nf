@@ -22,6 +22,14 @@ def profileTasks(rows, size) {
     return packed.withIndex().collect { uids, number -> [String.format('%04d', number), uids] }
 }
 
+// One item for each method, of all its extractors: [meta(method, extractors), [table, ...]].
+def together(features) {
+    return features
+        .map { meta, table -> [meta.method, [meta.extractor, table]] }
+        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
+        .map { method, items -> [[method: method, extractors: items.collect { item -> item[0] }], items.collect { item -> item[1] }] }
+}
+
 workflow EVALUATE_IMAGES {
     take:
     settings    // map of parameters
@@ -79,16 +87,14 @@ workflow EVALUATE_FEATURES {
 
     main:
     def rows = features.map { meta, table, _notes -> [meta, table] }
-    MEASURE_STABILITY(rows, settings.domain, settings.mode, settings.seed, codeDigest('measure_stability.py'))
+    // all extractors in one task each: starting takes longer than the work
+    MEASURE_STABILITY(together(rows), settings.domain, settings.mode, settings.seed, codeDigest('measure_stability.py'))
     // whole ROIs have sizes that give them away, so their features are rated for stability only
     def classified = settings.features ? rows : rows.filter { meta, _table -> meta.extractor != 'radiomics_roi' }
-    EMBED_FEATURES(classified, settings.seed, codeDigest('embed_features.py'))
+    EMBED_FEATURES(together(classified), settings.seed, codeDigest('embed_features.py'))
 
     // the rows of all extractors are the same, so one of them decides the splits
-    def first = classified
-        .map { meta, table -> [meta.method, [meta.extractor, table]] }
-        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
-        .map { method, items -> [method, items[0][1]] }
+    def first = together(classified).map { meta, tables -> [meta.method, tables[0]] }
     PLAN_SPLITS(
         first, settings.domain, settings.mode, settings.seed, settings.questions, settings.variants,
         patches, settings.share_inside, codeDigest('plan_splits.py'),
@@ -111,22 +117,9 @@ workflow EVALUATE_FEATURES {
         .combine(PLAN_SPLITS.out.splits, by: 0)
     MERGE_PREDICTIONS(trained, codeDigest('merge_predictions.py'))
 
-    // the parts of an extractor become one table of all; columns that order its rows
-    def orders = [
-        'icc.csv': 'extractor,form,stratum,feature', 'icc_intervals.csv': 'extractor,stratum,form',
-        'repeatability.csv': 'extractor,feature', 'stable_features.csv': 'extractor,rank',
-        'embedding.parquet': 'figure,extractor,series_uid,roi,patch', 'embedding_quality.csv': 'figure,extractor',
-    ]
-    def merged = MEASURE_STABILITY.out.stability.mix(EMBED_FEATURES.out.embedding)
-        .flatMap { item -> item.drop(1).collect { part -> [item[0], part, orders[part.name]] } }
-        .map { meta, part, order -> [[method: meta.method, name: part.name, sort_by: order], [meta.extractor, part]] }
-        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
-        .map { meta, items -> [meta, items.collect { item -> item[1] }] }
-    MERGE_TABLES(merged, codeDigest('merge_tables.py'))
-
     emit:
-    tables = MERGE_TABLES.out.table
-        .map { meta, table -> [meta.method, table] }
+    tables = MEASURE_STABILITY.out.stability.mix(EMBED_FEATURES.out.embedding)
+        .flatMap { item -> item.drop(1).collect { table -> [item[0].method, table] } }
         .mix(PLAN_SPLITS.out.splits, PLAN_SPLITS.out.asked)
         .mix(MERGE_PREDICTIONS.out.predictions.flatMap { method, predictions, trainings, losses -> [[method, predictions], [method, trainings], [method, losses]] })
         // [method, table]: icc.csv, icc_intervals.csv, repeatability.csv, stable_features.csv, embedding.parquet,

@@ -17,6 +17,7 @@ from ct4bench.embedding import (
     standardise,
 )
 from ct4bench.errors import UserError
+from ct4bench.tables import read_table
 
 
 def make_features(rng, scanners=("A1", "B1", "C1", "E2"), repetitions=2, patches=3, n=8):
@@ -80,6 +81,24 @@ def test_script_repeats_to_the_byte(features, tmp_path):
         assert (tmp_path / f"a{name}").read_bytes() == (tmp_path / f"b{name}").read_bytes()
     assert list(pd.read_parquet(tmp_path / "a.parquet").columns) == EMBEDDING_COLUMNS
     assert set(pd.read_csv(tmp_path / "a.csv")["n_epochs"]) == {1000}
+
+
+def test_extractors_of_one_call_get_what_each_gets_alone(features, rng, tmp_path):
+    from embed_features import main
+
+    tables = {"b": features, "a": make_features(rng, n=5)}
+    for name, table in tables.items():
+        table.to_parquet(tmp_path / f"{name}.parquet", index=False)
+    for names in ("b", "a"), ("b",), ("a",):
+        files = [f"{tmp_path}/{name}.parquet" for name in names]
+        outputs = [f"--output={tmp_path}/{'+'.join(names)}.out.parquet", f"--quality={tmp_path}/{'+'.join(names)}.csv"]
+        main(["--features", *files, "--extractor", *names, "--verify", "0", *outputs])
+    for form, key in ((".out.parquet", ["figure", "extractor", "series_uid", "roi", "patch"]), (".csv", ["figure"])):
+        both, b, a = (read_table(tmp_path / f"{name}{form}") for name in ("b+a", "b", "a"))
+        assert both.equals(both.sort_values(key, ignore_index=True)) and not both.duplicated(key + ["extractor"]).any()
+        for name, alone in (("a", a), ("b", b)):
+            own = both[both["extractor"] == name].reset_index(drop=True)
+            pd.testing.assert_frame_equal(own, alone, check_exact=True)
 
 
 @pytest.mark.parametrize("n", [3, 4, 20])
