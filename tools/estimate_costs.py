@@ -32,8 +32,8 @@ ROWS = {
 """Processes whose work grows with the rows of features, that is with the series that features are taken from."""
 TWIN = {"DRAW_PHANTOM", "SIMULATE_SERIES"}
 """Processes that real data does without."""
-SCATTERED = {"REGISTER_SERIES", "EXTRACT_RADIOMICS", "EXTRACT_DEEP", "PROFILE_SERIES"}
-"""Processes of which there is a task for each chunk of series; of the others the number stays."""
+SCATTERED = {"REGISTER_SERIES": 1, "EXTRACT_RADIOMICS": 3, "EXTRACT_DEEP": 3, "PROFILE_SERIES": 4}
+"""Processes of which there is a task for each so many chunks of series; of the others the number stays."""
 UNITS = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -75,7 +75,7 @@ def scaled(process: str, tasks: list[float], measured: Run, wanted: Run) -> tupl
         factor = wanted.feature_series / measured.feature_series
     count = len(tasks)
     if process in SCATTERED:
-        share = (wanted.series if process in VOXELS else wanted.feature_series) / wanted.chunk_size
+        share = (wanted.series if process in VOXELS else wanted.feature_series) / wanted.chunk_size / SCATTERED[process]
         kinds = 2 if process == "EXTRACT_DEEP" else 1
         count = max(kinds * math.ceil(share), 1)
     return sum(tasks) * factor, count

@@ -52,6 +52,8 @@ GROUP_SERIES = 80
 """Where all pairs are compared, a task of Tables 3-5 holds the cells of two groups of scanners, each of about so many
 series at most. A series is staged, and its bytes are hashed, once for each group: fewer groups make less of that, but
 longer tasks."""
+TABLE_6_SERIES = 30
+"""Scanners share a task of Table 6 up to about so many series: of a few series each, starting would take longest."""
 
 
 def _recon_rank(recon: str) -> tuple[int, str]:
@@ -173,7 +175,11 @@ def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
     own_region = BOX_TABLE_6 if mode.pair_region == BOX else mode.pair_region
     region_of = {"published_draw": BOX_TABLE_6, "all_unordered": BOX_TABLE_6, "drawn_in_mask": MASK}
     rows = []
-    for scanner in _scanners(series):
+    scanners = _scanners(series)
+    groups = scanner_groups(
+        {scanner: int((series["scanner"] == scanner).sum()) for scanner in scanners}, TABLE_6_SERIES
+    )
+    for scanner in scanners:
         own = series[series["scanner"] == scanner]
         of_dose = {float(dose): part for dose, part in own.groupby("dose_mgy")}
         highest = of_dose.get(REFERENCE_DOSE_MGY)
@@ -206,7 +212,7 @@ def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
         for variant, pairs in selected.items():
             region = region_of.get(variant, own_region)
             rows += [
-                _row(f"{TABLE_6}_{scanner}", TABLE_6, variant, index, pair, (scanner, scanner), region, 1)
+                _row(f"{TABLE_6}_{groups[scanner] + 1}", TABLE_6, variant, index, pair, (scanner, scanner), region, 1)
                 for index, pair in enumerate(pairs)
             ]
     return rows

@@ -17,7 +17,7 @@ workflow EXTRACT {
 
     main:
     def doses = settings.feature_doses.toString().tokenize(',').collect { dose -> dose as BigDecimal }
-    // chunks cross scanners here: an encoder takes longer to start than to encode a series
+    // chunks are large and cross scanners here: an encoder takes longer to start than to encode ten series
     def chosen = volumes
         .map { meta, paths -> [meta.method, [paths].flatten()] }
         .groupTuple()
@@ -25,7 +25,7 @@ workflow EXTRACT {
         .flatMap { method, lists, table ->
             def byName = lists.flatten().collectEntries { path -> [path.baseName, path] }
             def rows = table.splitCsv(header: true).findAll { row -> doses.any { dose -> (row.dose_mgy as BigDecimal).compareTo(dose) == 0 } }
-            def chunks = rows.collect { row -> row.series_uid }.collate(settings.chunk_size)
+            def chunks = rows.collect { row -> row.series_uid }.collate(3 * settings.chunk_size)
             (0..<chunks.size()).collect { number ->
                 [[id: String.format('%04d', number), method: method, uids: chunks[number]], chunks[number].collect { uid -> byName[uid] }]
             }

@@ -234,6 +234,15 @@ def test_tasks_of_all_pairs_stage_each_series_a_few_times_only(corrected_plan):
     assert sum(pairs) == 35_778 and max(pairs) < 6000
 
 
+def test_scanners_of_few_series_share_a_task_of_table_6(paper_plan):
+    def scanners_of_tasks(plan):
+        return plan[plan["table"] == TABLE_6].groupby("task")["scanner_a"].unique().map(len).tolist()
+
+    assert scanners_of_tasks(paper_plan) == [1] * 13
+    few = [(scanner, dose, "IR", 1) for scanner in SCANNERS for dose in (1, 3, 6, 10, 14)]
+    assert scanners_of_tasks(plan_pairs(series_rows(few), PAPER)) == [4, 5, 4]
+
+
 def test_groups_are_neighbours_of_about_equal_size():
     assert scanner_groups({"A": 20, "B": 20, "C": 20, "D": 20}, 40) == {"A": 0, "B": 0, "C": 1, "D": 1}
     assert scanner_groups({"A": 5, "B": 5}, 40) == {"A": 0, "B": 0}
