@@ -74,6 +74,9 @@ def main() -> None:
     ).to_csv(DATA / "transforms.csv", index=False, lineterminator="\n")  # fmt: skip
     (DATA / "placeholder").mkdir(exist_ok=True)
     (DATA / "placeholder" / "file.txt").write_text("stands for any input of a stub\n")
+    # where the index says that the series lie
+    (DATA / "idc" / "none").mkdir(parents=True, exist_ok=True)
+    (DATA / "idc" / "none" / "file.txt").write_text("stands for the DICOM of the eight series\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """The cases of the nf-test files (modules, subworkflows, whole pipeline), read and run without nf-test.
 
 A file of tests keeps to the few forms that `read_cases` knows, so that both runners check the same: `options`, a block
-that fills `input`, and then either success with a snapshot, or failure with a message.
+that fills `input` (of a whole pipeline: `params`), and then either success with a snapshot, or failure with a message.
 """
 
 import json
 import re
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Context, Decimal
 from pathlib import Path
@@ -15,15 +17,26 @@ ROOT = Path(__file__).resolve().parents[1]
 CASE = re.compile(
     r'    test\("(?P<name>[^"]+)"\) \{\n'
     r'(?:        options "(?P<options>[^"]+)"\n)?'
-    r'        when \{\n            (?:process|workflow) \{\n                """\n(?P<block>.*?)                """\n'
+    r"        when \{\n            (?:"
+    r'(?:process|workflow) \{\n                """\n(?P<block>.*?)                """\n'
+    r"|params \{\n(?P<params>.*?))"
     r"            \}\n        \}\n"
     r"        then \{\n(?P<then>.*?)        \}\n    \}\n",
     re.DOTALL,
 )
-SUCCESS = re.compile(r" +assert (process|workflow)\.success\n +assert snapshot\(Outline\.of\(\1\.out\)\)\.match\(\)\n")
-FAILURE = re.compile(
-    r'            assert process\.failed\n            assert process\.errorReport\.contains\("(?P<text>[^"]+)"\)\n'
-)
+SUCCESS = {
+    "process": r"assert process\.success\n +assert snapshot\(Outline\.of\(process\.out\)\)\.match\(\)",
+    "workflow": r"assert workflow\.success\n +assert snapshot\("
+    r"Outline\.of\(workflow\.out\), Outline\.tasks\(workflow\.trace\)\)\.match\(\)",
+    "pipeline": r"assert workflow\.success\n +assert snapshot\("
+    r"Outline\.tasks\(workflow\.trace\), Outline\.results\(params\.outdir, \[(?P<tables>.*?)\]\)\)\.match\(\)",
+}
+FAILURE = {
+    "process": r'assert process\.failed\n +assert process\.errorReport\.contains\("(?P<text>[^"]+)"\)',
+    "workflow": r'assert workflow\.failed\n +assert workflow\.errorReport\.contains\("(?P<text>[^"]+)"\)',
+    "pipeline": r"assert workflow\.failed\n +"
+    r'assert workflow\.stdout\.any \{ line -> line\.contains\("(?P<text>[^"]+)"\) \}',
+}
 
 
 @dataclass
@@ -31,39 +44,51 @@ class Case:
     """One test: what is called with which inputs, and what is to come of it."""
 
     file: Path
+    kind: str  # process, workflow or pipeline
     name: str
     called: str
     stub: bool
-    block: str
+    block: str  # lines that fill `input`; '' for a pipeline
+    params: dict[str, str]  # of a pipeline
+    tables: list[str]  # of a pipeline: results of which the snapshot has all rows
     error: str | None
 
     @property
     def label(self) -> str:
         """Short name for reports."""
-        return f"{self.file.parents[1].name}: {self.name}"
+        place = self.called if self.kind == "workflow" else self.file.parents[1].name
+        return f"{'main.nf' if self.kind == 'pipeline' else place}: {self.name}"
 
     @property
     def script(self) -> Path:
         """File that holds the process or workflow."""
         return self.file.parents[1] / "main.nf"
 
-    def snapshot(self) -> dict:
-        """What the snapshot beside the file says of the outputs."""
-        return json.loads(Path(f"{self.file}.snap").read_text())[self.name]["content"][0]
+    def snapshot(self) -> list:
+        """What the snapshot beside the file has."""
+        return json.loads(Path(f"{self.file}.snap").read_text())[self.name]["content"]
 
 
 def read_cases(file: Path) -> list[Case]:
     """Cases of a file of tests; a form that this does not know is an error."""
     text = file.read_text()
-    (called,) = re.findall(r'^    (?:process|workflow) "(\w+)"$', text, re.MULTILINE)
+    (kind,) = re.findall(r"^nextflow_(process|workflow|pipeline) \{$", text, re.MULTILINE)
+    called = re.findall(r'^    (?:process|workflow) "(\w+)"$', text, re.MULTILINE)
     cases = []
     for match in CASE.finditer(text):
-        then = match["then"]
-        failure = FAILURE.fullmatch(then)
-        assert failure or SUCCESS.fullmatch(then), f"{file}: {match['name']}: not a form that is known"
+        then = match["then"].strip()
+        failure, success = re.fullmatch(FAILURE[kind], then), re.fullmatch(SUCCESS[kind], then)
+        assert failure or success, f"{file}: {match['name']}: not a form that is known"
         assert match["options"] in (None, "-stub-run"), file
-        error = failure["text"] if failure else None
-        cases.append(Case(file, match["name"], called, match["options"] is not None, match["block"], error))
+        given = dict(re.findall(r'^ +(\w+) = "(.*)"$', match["params"] or "", re.MULTILINE))
+        assert len(given) == (match["params"] or "").count("\n"), file
+        tables = re.findall(r'"([^"]+)"', success["tables"]) if success and kind == "pipeline" else []
+        cases.append(
+            Case(
+                file, kind, match["name"], called[0] if called else "", match["options"] is not None,
+                match["block"] or "", given, tables, failure["text"] if failure else None,
+            )
+        )  # fmt: skip
     assert len(cases) == text.count('    test("'), f"{file}: not all tests have a form that is known"
     return cases
 
@@ -72,6 +97,11 @@ def all_cases() -> list[Case]:
     """Cases of all modules and subworkflows."""
     files = sorted(ROOT.glob("modules/*/tests/main.nf.test")) + sorted(ROOT.glob("subworkflows/*/tests/*.nf.test"))
     return [case for file in files for case in read_cases(file)]
+
+
+def pipeline_cases() -> list[Case]:
+    """Cases of the whole pipeline."""
+    return read_cases(ROOT / "tests" / "main.nf.test")
 
 
 HEAD = """// made by tests/nf_cases.py
@@ -110,6 +140,36 @@ def script_of(cases: list[Case]) -> str:
         )
     calls = "".join(f"    RUN_{number}()\n" for number in range(len(cases)))
     return "\n".join(parts) + f"workflow {{\n{calls}}}\n"
+
+
+def of_outputs(outputs: dict) -> dict:
+    """Outline of all outputs; the items of a channel come in the order in which tasks end, so they are sorted."""
+    return {name: sorted(outline(items), key=as_text) for name, items in sorted(outputs.items())}
+
+
+def as_text(item) -> str:
+    """The JSON text by which Outline.groovy sorts."""
+    return json.dumps(item, separators=(",", ":"))
+
+
+def of_tasks(names: Iterable[str]) -> dict[str, int]:
+    """How many tasks each process had, from the tasks' names."""
+    return dict(sorted(Counter(name.split(" ")[0].split(":")[-1] for name in names).items()))
+
+
+def of_results(folder: Path, tables: list[str]) -> list:
+    """Files below a folder; of CSV tables the columns and the number of rows, of `tables` all rows."""
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    own_notes = re.compile(r"pipeline_info/(trace|timeline|dag)_.*")
+    return [of_result(folder / name, name, name in tables) for name in names if not own_notes.fullmatch(name)]
+
+
+def of_result(path: Path, name: str, whole: bool):
+    """Outline of one file of the results."""
+    if path.suffix != ".csv" or not path.stat().st_size:
+        return name
+    rows = of_file(path)["rows"]
+    return {"table": name, "rows": rows} if whole else {"table": name, "columns": rows[0], "n_rows": len(rows) - 1}
 
 
 def outline(value):

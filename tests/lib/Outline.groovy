@@ -1,15 +1,40 @@
+import groovy.io.FileType
+import groovy.json.JsonOutput
 import java.math.MathContext
 
 /**
- * What a snapshot keeps of outputs: names of files and folders, and CSV tables with numbers rounded to six digits.
- * tests/nf_cases.py does the same in Python; no digest of bytes that a library's version may change.
+ * What a snapshot keeps of outputs: names of files and folders, and CSV tables with numbers rounded to six digits; of
+ * tasks, how many of each process. tests/nf_cases.py does the same in Python; no digest of bytes that a library's
+ * version may change.
  */
 class Outline {
 
+    // items of a channel come in the order in which tasks end, so they are sorted
     static Map of(outputs) {
         return outputs.findAll { name, _value -> !(name.toString() ==~ /\d+/) }
             .sort()
-            .collectEntries { name, value -> [name, plain(value)] }
+            .collectEntries { name, items -> [name, plain(items).sort { item -> JsonOutput.toJson(item) }] }
+    }
+
+    static Map tasks(trace) {
+        return trace.tasks().countBy { task -> task.name.tokenize(' ')[0].tokenize(':').last() }.sort()
+    }
+
+    // files below a folder; of CSV tables the columns and the number of rows, of `tables` all rows
+    static List results(String folder, List tables) {
+        def found = []
+        new File(folder).eachFileRecurse(FileType.FILES) { file -> found << file.path.substring(folder.size() + 1) }
+        return found.findAll { name -> !(name ==~ /pipeline_info\/(trace|timeline|dag)_.*/) }
+            .sort()
+            .collect { name -> ofResult(new File(folder, name), name, name in tables) }
+    }
+
+    static Object ofResult(File file, String name, boolean whole) {
+        if (!name.endsWith('.csv') || !file.length()) {
+            return name
+        }
+        def rows = ofFile(file).rows
+        return whole ? [table: name, rows: rows] : [table: name, columns: rows[0], n_rows: rows.size() - 1]
     }
 
     static Object plain(value) {

@@ -6,7 +6,7 @@ import subprocess
 import uuid
 
 import pytest
-from nf_cases import all_cases, outline, script_of
+from nf_cases import all_cases, of_outputs, of_tasks, script_of
 from pipeline_run import ENGINE, ROOT
 
 pytestmark = pytest.mark.pipeline
@@ -16,7 +16,7 @@ CASES = all_cases()
 
 @pytest.fixture(scope="session")
 def outcomes(nextflow, tmp_path_factory):
-    """Outputs by emit, and messages of tasks, of each case; the stub cases in one run, the others in a second."""
+    """Outputs by emit, names and messages of tasks, of each case; stub cases in one run, the others in a second."""
     found = {}
     for stub in (True, False):
         cases = [case for case in CASES if case.stub == stub]
@@ -39,25 +39,28 @@ def outcomes(nextflow, tmp_path_factory):
         for number, case in enumerate(cases):
             files = folder.glob(f"case_{number}_*.json")
             outputs = {path.stem.removeprefix(f"case_{number}_"): json.loads(path.read_text()) for path in files}
-            tasks = re.findall(rf"^\[(\S+)\] Submitted process > RUN_{number}:", said, re.MULTILINE)
-            folders = [next((folder / "work").glob(f"{task}*")) for task in tasks]
+            tasks = re.findall(rf"^\[(\S+)\] Submitted process > (RUN_{number}:.*)$", said, re.MULTILINE)
+            folders = [next((folder / "work").glob(f"{task}*")) for task, _ in tasks]
             errors = "".join(
                 (task / ".command.err").read_text() for task in folders if (task / ".command.err").exists()
             )
-            found[case.label] = outputs, errors
+            found[case.label] = outputs, [name for _, name in tasks], errors
     return found
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
 def test_case_gives_its_snapshot(case, outcomes):
-    outputs, errors = outcomes[case.label]
+    outputs, tasks, errors = outcomes[case.label]
     if case.error:
         assert case.error in errors
         assert not any(outputs.values())
     else:
-        assert outline(outputs) == case.snapshot(), errors
+        parts = [of_outputs(outputs)] if case.kind == "process" else [of_outputs(outputs), of_tasks(tasks)]
+        assert parts == case.snapshot(), errors
 
 
-def test_every_module_has_a_stub_case():
-    named = {case.file.parents[1].name for case in CASES if case.stub}
-    assert named >= {path.parent.name for path in ROOT.glob("modules/*/main.nf")}
+def test_every_module_and_subworkflow_has_a_stub_case():
+    named = {case.called for case in CASES if case.stub}
+    scripts = [*ROOT.glob("modules/*/main.nf"), *ROOT.glob("subworkflows/*/main.nf")]
+    there = {name for path in scripts for name in re.findall(r"^(?:process|workflow) (\w+) \{", path.read_text(), re.M)}
+    assert named == there
