@@ -7,13 +7,14 @@ from itertools import combinations_with_replacement
 import numpy as np
 import pytest
 from full_size import PEAK_MB, in_own_process
-from scipy.ndimage import correlate1d, gaussian_filter
+from scipy.ndimage import gaussian_filter
+from ssim_float64 import ssim_map_float64
 
 from ct4bench.benchmark import SCANNERS
 from ct4bench.geometry import Grid
 from ct4bench.pair_plans import scanner_groups, unordered_pairs
 from ct4bench.pair_runs import Region, batches, compare_batch
-from ct4bench.similarity import C1, C2, compare, gaussian_taps, local_moments, pair_sums, shrink, windows_inside
+from ct4bench.similarity import compare, local_moments, pair_sums, shrink, windows_inside
 from ct4bench.volumes import save_volume
 
 BOX = (310, 275, 381)
@@ -29,18 +30,6 @@ def make_volumes(n: int, shape=BOX) -> list[np.ndarray]:
         np.rint(scene + 3 * i + 60 * gaussian_filter(rng.normal(0, 1, shape).astype(np.float32), 0.8)).astype(np.int16)
         for i in range(n)
     ]
-
-
-def ssim_float64(a: np.ndarray, b: np.ndarray) -> float:
-    def mean(volume):
-        for axis in range(3):
-            volume = correlate1d(volume, gaussian_taps(), axis=axis)
-        return volume[5:-5, 5:-5, 5:-5]
-
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    ma, mb = mean(a), mean(b)
-    va, vb, cov = mean(a * a) - ma**2, mean(b * b) - mb**2, mean(a * b) - ma * mb
-    return float(((2 * ma * mb + C1) * (2 * cov + C2) / ((ma**2 + mb**2 + C1) * (va + vb + C2))).mean())
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +50,7 @@ def pair():
     result = compare(a, b)
     uncached_s = time.process_time() - start
     cpu_s = float(np.median(times[1:]))
-    error = abs(result.ssim - ssim_float64(a, b))
+    error = abs(result.ssim - ssim_map_float64(a, b).mean())
     print(
         f"\na pair in the box: {cpu_s:.3f} CPU s, with both moments {uncached_s:.3f}; SSIM off float64 by {error:.1e}"
     )

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from scipy.ndimage import correlate1d, gaussian_filter
+from ssim_float64 import ssim_map_float64
 
-from ct4bench.similarity import C1, C2, compare, gaussian_taps, local_moments, shrink, windows_inside
+from ct4bench.similarity import compare, gaussian_taps, local_moments, shrink, windows_inside
 
 
 def phantom_like(rng, shape=(40, 60, 70), noise_hu=20.0) -> np.ndarray:
@@ -15,20 +16,6 @@ def phantom_like(rng, shape=(40, 60, 70), noise_hu=20.0) -> np.ndarray:
     volume[:, 40:45, 30:50] = 1200
     volume += gaussian_filter(rng.normal(0, 1, shape), 0.8) * noise_hu * 4
     return np.clip(np.rint(volume), -1000, 2000).astype(np.int16)
-
-
-def ssim_map_float64(a, b) -> np.ndarray:
-    """SSIM of every window that fits, in float64 throughout."""
-
-    def mean(volume):
-        for axis in range(3):
-            volume = correlate1d(volume, gaussian_taps(), axis=axis)
-        return volume[5:-5, 5:-5, 5:-5]
-
-    a, b = a.astype(np.float64), b.astype(np.float64)
-    ma, mb = mean(a), mean(b)
-    va, vb, cov = mean(a * a) - ma**2, mean(b * b) - mb**2, mean(a * b) - ma * mb
-    return (2 * ma * mb + C1) * (2 * cov + C2) / ((ma**2 + mb**2 + C1) * (va + vb + C2))
 
 
 @pytest.fixture
