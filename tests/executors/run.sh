@@ -40,7 +40,8 @@ docker_images() {
 podman_images() {
     have podman podman runc || return 1
     printf '[containers]\ndefault_ulimits = []\n[engine]\nruntime = "runc"\n' > "$place/containers.conf"
-    export CONTAINERS_CONF=$place/containers.conf
+    printf '[storage]\ndriver = "overlay"\ngraphroot = "%s"\nrunroot = "%s"\n' "$place/podman-store" "$place/podman-run" > "$place/storage.conf"
+    export CONTAINERS_CONF=$place/containers.conf CONTAINERS_STORAGE_CONF=$place/storage.conf
     local image
     for image in "${images[@]}"; do
         podman image exists "localhost/ct4bench-$image:$version" && continue

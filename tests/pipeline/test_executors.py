@@ -1,4 +1,4 @@
-"""Real engines and a real Slurm of one node, where they can be had: the same tables from each, memory, SIGKILL, -resume.
+"""Real engines and a real Slurm of one node, where they can be had: the same tables from each, faults, -resume.
 
 They start daemons and may install packages, so they run where CT4BENCH_EXECUTORS=1 says that they may (.ci/run does).
 """
@@ -35,7 +35,8 @@ def same_data_every_way(nextflow, tmp_path_factory):
     """One table of features, evaluated every way that can be had here."""
     folder = tmp_path_factory.mktemp("ways")
     yield script("run.sh", folder, *WAYS)
-    shutil.rmtree(folder / "docker", ignore_errors=True)  # the daemon's own store of images
+    for store in ("docker", "podman-store", "sif"):
+        shutil.rmtree(folder / store, ignore_errors=True)
 
 
 @pytest.mark.parametrize("way", WAYS)
