@@ -201,7 +201,7 @@ def _labelled(frames: list[pd.DataFrame], trainings: pd.DataFrame) -> pd.DataFra
 
 def check_differences(trainings: pd.DataFrame) -> None:
     """A difference to torch beyond `VERIFY_TOLERANCE` is an error."""
-    difference = trainings["largest_loss_difference"]
+    difference = trainings.loc[trainings["n_steps_verified"] > 0, "largest_loss_difference"].fillna(np.inf)
     if difference.max() > VERIFY_TOLERANCE:
         row = trainings.loc[difference.idxmax(), PREDICTION_KEY]
         raise UserError(
