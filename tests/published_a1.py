@@ -29,7 +29,7 @@ def n_voxels(table: pd.DataFrame) -> np.ndarray:
 
 def read_published(path: Path | str) -> pd.DataFrame:
     """The file as a feature table: 86 features of 100 series with six ROIs each, patch 0."""
-    source = pd.read_csv(path, float_precision="round_trip")
+    source = pd.read_csv(path)
     names, counts = source["ROI"].str.strip(), n_voxels(source)
     roi = np.full(len(source), "", object)
     for name, (fewest, most) in VOXELS.items():

@@ -30,7 +30,7 @@ def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
         else:
             head = pd.read_csv(path, nrows=0)
             kinds = {name: str for name in head.columns if name in TEXT_COLUMNS}
-            frame = pd.read_csv(path, dtype=kinds, float_precision="round_trip", keep_default_na=True)
+            frame = pd.read_csv(path, dtype=kinds, keep_default_na=True)
             for name in kinds:
                 frame[name] = frame[name].fillna("")
     except (ValueError, OSError, pa.ArrowInvalid) as error:

@@ -23,7 +23,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 def read(path: Path) -> pd.DataFrame:
     """A table of either kind."""
-    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, float_precision="round_trip")
+    return pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
 
 
 def difference(first: Path, second: Path) -> float:
