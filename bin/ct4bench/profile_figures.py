@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from ct4bench.benchmark import ROIS, scanner_rank
 from ct4bench.figures import MAKER_COLOURS, Caption, colour_of, message_panel, new_figure, save_figure, stamp, styled
@@ -17,6 +18,8 @@ DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 
 RECON_MARKERS = {"FBP": "s", "IR": "o", "DL": "^"}
 STEP_WORDS = {"plain_to_wedge": "plain panel to wedge", "dots_to_wedge": "dots to wedge"}
 FAINT = "#8a8a8a"
+ARROW_FACTOR = 200
+"""How much longer than the displacement its arrow is."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +87,11 @@ def _legend(figure, chosen: Chosen, y: float, left: float = 0.5) -> None:
 
 def _by_scanner(axes, chosen: Chosen, rows: pd.DataFrame, marker: str, offset: float = 0.0, hollow=False) -> None:
     order = {name: n for n, name in enumerate(chosen.looks)}
+    size = 10 if marker == "_" else 5
     for own in rows.itertuples():
         colour = chosen.looks[own.scanner]["color"]
         axes.errorbar(order[own.scanner] + offset, own.value, yerr=None if np.isnan(own.sd) else own.sd, fmt=marker,
-                      color=colour, markerfacecolor="none" if hollow else colour, markersize=5, elinewidth=0.9,
+                      color=colour, markerfacecolor="none" if hollow else colour, markersize=size, elinewidth=0.9,
                       capsize=2)  # fmt: skip
     axes.set_xticks(range(len(order)), list(order))
     axes.set_xlim(-0.6, len(order) - 0.4)
@@ -118,7 +122,7 @@ def draw_noise(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
                     RECON_MARKERS[recon], shift, hollow=True)  # fmt: skip
     axes.set_title(f"SD in the large cyst, {chosen.dose_mgy:g} mGy")
     axes.set_ylabel("SD (HU)")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, 1.03 * axes.get_ylim()[1])
     handles = [Line2D([], [], marker=RECON_MARKERS[r], linestyle="", color="#444444", label=r) for r in recons]
     if separated.any():
         handles += [Line2D([], [], marker="o", linestyle="", color="#444444", label="total"),
@@ -154,8 +158,11 @@ def draw_noise(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         ticks = sorted(set(over["dose_mgy"]))
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         low, high = over["value"].min(), over["value"].max()
-        marks = [v for v in (5, 7, 10, 14, 20, 28, 40, 56, 80) if 0.85 * low <= v <= 1.15 * high]
+        # evenly spread marks where the axis is short, powers of the root of two where it is long
+        powers = [v for v in (5, 7, 10, 14, 20, 28, 40, 56, 80) if low <= v <= high]
+        marks = powers if len(powers) > 2 else MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
         axes.set_yticks(marks, [f"{v:g}" for v in marks])
+        axes.set_ylim(0.95 * low, 1.05 * high)
         axes.minorticks_off()
         axes.set_xlabel("dose (mGy)")
         axes.set_ylabel("SD (HU)")
@@ -351,7 +358,8 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, labels: dict) -> 
         handles = [Line2D([], [], marker="o", linestyle="", color="#444444", label="median"),
                    Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none",
                           label="95th percentile"),
-                   Line2D([], [], marker="_", linestyle="", color="#444444", label="largest")]  # fmt: skip
+                   Line2D([], [], marker="_", linestyle="", color="#444444", markersize=10,
+                          label="largest")]  # fmt: skip
         axes.legend(handles=handles, loc="upper right", ncols=3, columnspacing=1)
     else:
         message_panel(axes, reason_of(chosen.rows, "geometry"))
@@ -361,8 +369,8 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, labels: dict) -> 
         figure, labels, "profile_geometry", "What registration leaves",
         "Local displacement against the reference in cells of about 24 mm inside the block, after the rigid "
         "registration: distortion, sag of the table, and errors. A cell is known to about 0.04 mm. Above: mean along y "
-        "of the cells of a layer, and size of the components. Below: displacement in plane, mean over z, as arrows 100 "
-        "times as long.",
+        "of the cells of a layer, and size of the components. Below: displacement in plane, mean over z, as arrows "
+        f"{ARROW_FACTOR} times as long; dots are cells where it is known.",
         "Lines of displacement over z, points of its size by scanner, and small maps of arrows, one for each scanner.",
     )  # fmt: skip
 
@@ -387,16 +395,16 @@ def _arrows(figure, own: pd.DataFrame, scanners: list[str], columns: int, rows: 
         part = own[own["scanner"] == scanner]
         cells = _mean_over_z(part)
         axes.plot(cells["x_mm"], cells["y_mm"], ".", color="#c8c8c8", markersize=1.5)
-        axes.quiver(
-            cells["x_mm"], cells["y_mm"], cells["displacement_x_mm"], cells["displacement_y_mm"], angles="xy",
-            scale_units="xy", scale=0.01, color=chosen.looks[scanner]["color"], width=0.008, headwidth=3.5,
-        )  # fmt: skip
+        arrows = {"angles": "xy", "scale_units": "xy", "scale": 1 / ARROW_FACTOR, "width": 0.007, "headwidth": 3,
+                  "headlength": 3.5, "headaxislength": 3}  # fmt: skip
+        moved = [cells["displacement_x_mm"], cells["displacement_y_mm"]]
+        axes.quiver(cells["x_mm"], cells["y_mm"], *moved, color=chosen.looks[scanner]["color"], **arrows)
         if number == 0 and len(own):
             left, low = own["x_mm"].min() - 8, own["y_mm"].max() + 9
-            axes.quiver(left, low, 0.1, 0, angles="xy", scale_units="xy", scale=0.01, color="black", width=0.008,
-                        headwidth=3.5)  # fmt: skip
-            axes.text(left + 13, low, "0.1 mm", fontsize=6.5, va="center")
-        axes.set_title(scanner, pad=2)
+            axes.quiver(left, low, 0.1, 0, color="black", **arrows)
+            axes.text(left + 0.1 * ARROW_FACTOR + 4, low, "0.1 mm", fontsize=6.5, va="center")
+        still = len(cells) > 0 and max(part.abs().max() for part in moved) < 1e-6
+        axes.set_title(f"{scanner}, the reference" if still else scanner, pad=2)
         axes.set_aspect("equal")
         if len(own):
             axes.set_xlim(own["x_mm"].min() - 16, own["x_mm"].max() + 16)
