@@ -103,8 +103,10 @@ workflow EVALUATE_FEATURES {
     def opinions = [all: ['logistic_regression', 'svm', 'gradient_boosting'], none: []]
     def others = opinions[settings.second_opinions] != null ? opinions[settings.second_opinions] : settings.second_opinions.tokenize(',').toUnique()
     TRAIN_CLASSIFIERS(
+        // the widest features take longest, so they come first
         classified
-            .map { meta, table -> [meta.method, meta, table] }
+            .toSortedList { a, b -> b[1].size() <=> a[1].size() ?: a[0].toString() <=> b[0].toString() }
+            .flatMap { sets -> sets.collect { meta, table -> [meta.method, meta, table] } }
             .combine(PLAN_SPLITS.out.splits, by: 0)
             .combine(channel.fromList(parts + others.collect { classifier -> [classifier, '1/1'] }))
             .map { _method, meta, table, splits, classifier, part -> [meta, table, splits, classifier, part] },
