@@ -285,6 +285,9 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
     if mode.icc_headline != PUBLISHED_FORM:
         frame[["icc_mean_difference", "icc_std_difference"]] = float("nan")
         notes.insert(0, f"The published mean ICC is {PUBLISHED_FORM}; this run's headline is {mode.icc_headline}.")
+    if inputs.questions is not None:
+        own = inputs.questions[(inputs.questions["task"] == "tissue") & (inputs.questions["variant"] == "default")]
+        notes += [f"Left out: {reason}." for reason in own["reason"].dropna() if reason]
     text = (
         f"Mean and SD (ddof = 1) over features of the {mode.icc_headline}, clipped at 0, over {domain}s as raters and "
         "ROIs as targets; mean and SD (ddof = 1) over folds of the accuracy of an MLP that tells four tissues, trained "

@@ -212,35 +212,33 @@ def _accuracy_head(stem: str, domain: str) -> str:
 
 
 def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
-    """Table 7: a row for each extractor; ICC(2,1) or (3,1) beside the headline, balanced beside plain accuracy."""
+    """Table 7: a row for each extractor; ICC(2,1) or (3,1) beside the headline, balanced beside plain accuracy, each
+    with its interval below."""
     rows = frame.to_dict("records")
     used = [row["icc_form"] for row in rows if row.get("icc_form")]
     headline = used[0] if used else "ICC"
-    columns, makers = ["Features", f"Mean {headline}"], [lambda row: pair_cell(row, "icc", PUBLISHED_DECIMALS)]
 
-    def beside(stem):
-        return lambda row: {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_std"), PUBLISHED_DECIMALS)}
+    def cell(stem):
+        """Maker of the cell of a value, with its interval below."""
 
-    def between(stem):
-        return lambda row: {"main": interval(row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high")) or BLANK}
+        def make(row) -> dict:
+            ends = interval(row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high"))
+            return {**pair_cell(row, stem, PUBLISHED_DECIMALS), "range": ends}
 
-    if "icc_ci_low" in frame.columns:
-        columns.append(INTERVAL)
-        makers.append(between("icc"))
+        return make
+
+    columns, makers = ["Features", f"Mean {headline}"], [cell("icc")]
     for form, stem in (("ICC(2,1)", "icc_2_1"), ("ICC(3,1)", "icc_3_1")):
         if form != headline and f"{stem}_mean" in frame.columns:
             columns.append(f"Mean {form}")
-            makers.append(beside(stem))
+            makers.append(cell(stem))
     for stem in [c.removesuffix("_mean") for c in frame.columns if c.endswith("_acc_mean")]:
         columns.append(_accuracy_head(stem, domain))
-        makers.append(lambda row, stem=stem: pair_cell(row, stem, PUBLISHED_DECIMALS))
-        if f"{stem}_ci_low" in frame.columns:
-            columns.append(INTERVAL)
-            makers.append(between(stem))
+        makers.append(cell(stem))
         balanced = stem.replace("_acc", "_balanced")
         if f"{balanced}_mean" in frame.columns:
             columns.append("balanced")
-            makers.append(beside(balanced))
+            makers.append(cell(balanced))
     lines = []
     for row in rows:
         line = [make(row) for make in makers]

@@ -168,6 +168,16 @@ def test_what_was_asked_stands_in_a_table():
     assert made(questions=asked).tables["questions"].frame.equals(asked)
 
 
+def test_table_7_says_what_the_scans_were_too_few_for():
+    rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics"])
+    few = pd.DataFrame({"task": ["tissue", "tissue"], "variant": ["default", "scan_folds"], "asked": "?",
+                        "n_trainings": [6, 0], "reason": ["10 folds need ten scans", "another"]})  # fmt: skip
+    notes = made(predictions=rows, questions=few).tables[NAME].notes
+    assert "Left out: 10 folds need ten scans." in notes
+    assert not any("another" in note for note in notes)
+    assert not any(note.startswith("Left out") for note in made(predictions=rows).tables[NAME].notes)
+
+
 def test_nothing_computed_is_said():
     results = made()
     assert not results.tables
