@@ -223,7 +223,7 @@ def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
 
         def make(row) -> dict:
             ends = interval(row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high"))
-            return {**pair_cell(row, stem, PUBLISHED_DECIMALS), "range": ends}
+            return {**pair_cell(row, stem, PUBLISHED_DECIMALS, tight=True), "range": ends}
 
         return make
 
