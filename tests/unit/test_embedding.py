@@ -1,8 +1,13 @@
 """Embedding of tables of features: bytes, keys, small and awkward tables, and what is refused."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
+from tests.conftest import ROOT
 
 from ct4bench import embedding
 from ct4bench.benchmark import FEATURE_KEY, ROIS, scan_id, tissue_of
@@ -182,3 +187,18 @@ def test_a_layout_that_differs_from_umap_learns_is_refused(rng, monkeypatch):
     monkeypatch.setattr(embedding, "TOLERANCE", 0.0)
     with pytest.raises(UserError, match="the layout differs from umap-learn's"):
         embed(standardise(rng.normal(0, 1, (60, 5))), n_epochs=20)
+
+
+LOADED = """
+import inspect, numba
+from ct4bench.embedding import load_without_search
+load_without_search()
+import pynndescent, umap
+assert not numba.config.DISABLE_JIT
+assert isinstance(umap.umap_.smooth_knn_dist, numba.core.dispatcher.Dispatcher)
+assert inspect.isfunction(pynndescent.distances.euclidean)
+"""
+
+
+def test_only_the_search_of_umap_learn_stays_uncompiled():
+    subprocess.run([sys.executable, "-c", LOADED], env=os.environ | {"PYTHONPATH": f"{ROOT}/bin"}, check=True)
