@@ -128,7 +128,7 @@ def draw_noise(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         handles += [Line2D([], [], marker="o", linestyle="", color="#444444", label="total"),
                     Line2D([], [], marker="o", linestyle="", color="#444444", markerfacecolor="none",
                            label="quantum")]  # fmt: skip
-    axes.legend(handles=handles, loc="lower left", ncols=3, columnspacing=0.8, handletextpad=0.2)
+    axes.legend(handles=handles, loc="lower left", ncols=2, columnspacing=0.8, handletextpad=0.2)
 
     axes = figure.add_subplot(grid[1])
     quantum = chosen.of("quantum_nps_hu2_mm2")

@@ -14,7 +14,7 @@ COLUMNS = (
     ("CNR cyst to normal", ("cnr", "cyst_normal"), 1),
     ("Slope of HU", ("calibration_slope", "wedge"), 3),
     ("Offset (HU)", ("calibration_offset_hu", "wedge"), 1),
-    ("Displacement, 95th percentile (mm)", ("displacement_p95_mm", "block"), 2),
+    ("Displace\N{SOFT HYPHEN}ment, 95th percentile (mm)", ("displacement_p95_mm", "block"), 2),
 )
 """Head, (measure, region, measure to take where that one has no value), decimals."""
 
@@ -28,7 +28,10 @@ def _value(rows: pd.DataFrame, measure: str, region: str, other: str = "") -> fl
 
 
 def profile_view(profile: pd.DataFrame | None) -> dict | None:
-    """A grid of the main numbers by scanner and reconstruction at the dose that most scanners have, and reasons."""
+    """A grid of the main numbers by scanner and reconstruction at the dose that most scanners have, and reasons.
+
+    Reasons are those of the same dose: at another one there may be fewer repetitions.
+    """
     if profile is None or profile.empty:
         return None
     groups = profile[["scanner", "dose_mgy", "recon"]].drop_duplicates()
@@ -41,7 +44,8 @@ def profile_view(profile: pd.DataFrame | None) -> dict | None:
     ):
         cells = [{"main": number(_value(own, *wanted), decimals)} for _, wanted, decimals in COLUMNS]
         rows.append({"head": f"{scanner} {recon}", "cells": cells})
-    missing = profile[profile["reason"] != ""].drop_duplicates(["measure", "region", "reason"])
+    missing = profile[(profile["dose_mgy"] == dose) & (profile["reason"] != "")]
+    missing = missing.drop_duplicates(["measure", "region", "reason"])
     reasons = []
     for reason, own in missing.groupby("reason", sort=True):
         names = sorted({name.replace("_", " ") for name in own["measure"]})

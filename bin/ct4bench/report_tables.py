@@ -60,6 +60,8 @@ def number(value, decimals: int | None = None) -> str:
         text = f"{value:.0f}"
     else:
         text = f"{value:.4g}"
+    if text.startswith("-") and not text.strip("-0."):
+        text = text[1:]
     return text.replace("-", "\N{MINUS SIGN}")
 
 

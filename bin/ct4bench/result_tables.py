@@ -16,7 +16,8 @@ PAIR_NOTE = (
     "collection lacks."
 )
 INTERVAL_NOTE = (
-    "Intervals (95 %) resample the scans of each scanner (2,000 draws); there are none where a scanner has one scan."
+    "Intervals (95 %) resample the scans of each scanner (2,000 draws); there are none where a scanner has one scan. "
+    "With few scans those of the diagonal lie to one side: a scan that is drawn twice meets its own reconstructions."
 )
 METRIC_WORDS = {
     "table3_rmse_hu": ("RMSE in HU, lower is more alike", "rmse_hu"),

@@ -104,7 +104,8 @@ def bootstrap_means(
 
 
 def _interval(draws: np.ndarray | None) -> tuple[float, float]:
-    if draws is None or not np.isfinite(draws).any():
+    """Ends of the interval; blank where no draw has a pair, or where all draws hold the same ones."""
+    if draws is None or not np.nanmax(draws, initial=-np.inf) > np.nanmin(draws, initial=np.inf):
         return np.nan, np.nan
     low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)

@@ -119,6 +119,9 @@ def test_report_has_a_row_for_each_scanner_and_the_reasons(parts, tmp_path):
     assert [r["head"] for r in view["table"]["rows"]] == ["A1 IR", "C1 IR", "E2 IR"]
     assert view["table"]["rows"][0]["cells"][0]["main"] == "15.0"
     assert {item["reason"] for item in view["reasons"]} == {ONE_REPETITION, "the zone plate is not in the volume"}
+    elsewhere = profile[profile["reason"] == "the zone plate is not in the volume"].assign(dose_mgy=1, reason="gone")
+    view = profile_view(pd.concat([profile, elsewhere], ignore_index=True))
+    assert "gone" not in {item["reason"] for item in view["reasons"]}
     assert profile_view(None) is None
 
 

@@ -418,6 +418,8 @@ def test_usage_adds_up(tmp_path):
         (number(float("nan")), "\N{EN DASH}"),
         (number(float("inf"), 2), "inf"),
         (number(12.0), "12"),
+        (number(-0.04, 1), "0.0"),
+        (number(-0.06, 1), "\N{MINUS SIGN}0.1"),
         (number(0.123456), "0.1235"),
         (mean_sd(1.0, float("nan"), 2), "1.00"),
         (mean_sd(1.0, 0.5, 1, tight=True), "1.0\N{PLUS-MINUS SIGN}0.5"),

@@ -178,6 +178,14 @@ def test_intervals_need_two_scans_and_all_pairs(paper):
     assert drawn["ci_low"].isna().all()
 
 
+def test_draws_that_all_hold_the_same_pairs_are_no_interval():
+    """Two scans of one scanner meet in one way only, where their own reconstructions do not count."""
+    series = make_series(("A1", "A2"), (10,), ("FBP", "IR"), 2)
+    table = scanner_table(make_pairs(series, CORRECTED), series, "rmse_hu", same_recon=True)
+    assert table["n_pairs"].tolist() == [2, 8, 2]
+    assert table["ci_low"].isna().tolist() == [True, False, True] == table["ci_high"].isna().tolist()
+
+
 def test_the_interval_does_not_depend_on_other_cells(corrected):
     pairs, series = corrected
     whole = scanner_table(pairs, series, "rmse_hu").set_index(["scanner_row", "scanner_col"])
