@@ -21,6 +21,8 @@ EXTRACTOR_COLOURS = {"radiomics": "#0072B2", "shallow_cnn": "#E69F00", "swin_une
 EXTRACTOR_MARKERS = {"radiomics": "o", "shallow_cnn": "s", "swin_unetr": "^"}
 OTHER_COLOURS = ("#56B4E9", "#D55E00", "#999999", "#000000")
 """For makers, tissues and extractors that the benchmark does not know."""
+OTHER_MARKERS = ("D", "v", "P", "X")
+"""For extractors that it does not know."""
 
 STYLE = {
     "font.family": ["DejaVu Sans"],
@@ -66,8 +68,16 @@ def colour_of(name: str, colours: dict[str, str], names) -> str:
     """Colour of `name`: its own, else one of the spare ones by its place among the unknown of `names`."""
     if name in colours:
         return colours[name]
-    unknown = sorted(set(names) - set(colours))
-    return OTHER_COLOURS[unknown.index(name) % len(OTHER_COLOURS)]
+    return _spare(name, colours, names, OTHER_COLOURS)
+
+
+def marker_of(extractor: str, extractors) -> str:
+    """Marker of an extractor: its own, else a spare one by its place among the unknown of `extractors`."""
+    return EXTRACTOR_MARKERS.get(extractor) or _spare(extractor, EXTRACTOR_MARKERS, extractors, OTHER_MARKERS)
+
+
+def _spare(name: str, known: dict[str, str], names, spare: tuple[str, ...]) -> str:
+    return spare[sorted(set(names) - set(known)).index(name) % len(spare)]
 
 
 def stamp(figure: Figure, text: str) -> None:

@@ -8,9 +8,9 @@ from matplotlib.lines import Line2D
 from ct4bench.benchmark import EXTRACTORS, MAKERS, ROIS, SCANNERS
 from ct4bench.figures import (
     EXTRACTOR_COLOURS,
-    EXTRACTOR_MARKERS,
     Caption,
     colour_of,
+    marker_of,
     new_figure,
     stamp,
     styled,
@@ -33,6 +33,8 @@ QUESTION_WORDS = {
     "scanner": "which scanner",
     "maker": "which maker",
 }
+LEGEND_IN, LEGEND_ROW_IN = 0.24, 0.17
+"""Where a legend starts over the lower edge, and what each of its rows takes."""
 SCHEME_WORDS = {"loso": "one {domain} left out, N = {n}", "kfold": "10-fold, n = {n}"}
 
 
@@ -44,7 +46,7 @@ def _extractors(table: pd.DataFrame) -> list[str]:
 def _look(extractor: str, extractors: list[str]) -> dict:
     return {
         "color": colour_of(extractor, EXTRACTOR_COLOURS, extractors),
-        "marker": EXTRACTOR_MARKERS.get(extractor, "D"),
+        "marker": marker_of(extractor, extractors),
         "markersize": 5,
     }
 
@@ -57,8 +59,28 @@ def _legend(figure: Figure, extractors: list[str], labels: dict, left: float, ch
         handles.append(
             Line2D([], [], linestyle="", marker="|", color="black", markersize=9, markeredgewidth=1.6, label="chance")
         )
-    place = (left, 0.24 / figure.get_figheight())
-    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=place, ncols=4, columnspacing=1.4)
+    for columns in range(4, 0, -1):
+        place = (left, LEGEND_IN / figure.get_figheight())
+        legend = figure.legend(
+            handles=handles, loc="lower left", bbox_to_anchor=place, ncols=columns, columnspacing=1.4
+        )
+        width = legend.get_window_extent().width / figure.dpi
+        if columns == 1 or left + width / figure.get_figwidth() <= 1:
+            break
+        legend.remove()
+    rows = -(-len(handles) // columns)
+    _lift(figure, (rows - 1) * LEGEND_ROW_IN)
+    legend.set_bbox_to_anchor((left, LEGEND_IN / figure.get_figheight()))
+
+
+def _lift(figure: Figure, more_in: float) -> None:
+    """Make a figure higher below its axes, which keep their size."""
+    before = figure.get_figheight()
+    after = before + more_in
+    for axes in figure.axes:
+        left, bottom, width, height = axes.get_position().bounds
+        axes.set_position((left, (bottom * before + more_in) / after, width, height * before / after))
+    figure.set_figheight(after)
 
 
 def _cell_words(scheme: str, n_train: int, domain: str) -> str:

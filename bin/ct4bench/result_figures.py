@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 from ct4bench.benchmark import EXTRACTORS, scanner_rank
 from ct4bench.figures import (
     EXTRACTOR_COLOURS,
-    EXTRACTOR_MARKERS,
     Caption,
     colour_of,
+    marker_of,
     message_panel,
     new_figure,
     save_figure,
@@ -179,7 +179,7 @@ def draw_accuracy_by_n(table: pd.DataFrame, labels: dict, table7: pd.DataFrame |
             colour = colour_of(extractor, EXTRACTOR_COLOURS, extractors)
             x = own["n_train"] + 0.06 * (place - 1)
             axes.fill_between(x, own["accuracy_ci_low"], own["accuracy_ci_high"], color=colour, alpha=0.15, linewidth=0)
-            marker = EXTRACTOR_MARKERS.get(extractor, "D")
+            marker = marker_of(extractor, extractors)
             axes.plot(x, own["accuracy_mean"], color=colour, marker=marker, markersize=4.5, linewidth=1.4)
             name = EXTRACTOR_NAMES.get(extractor, extractor)
             if name in published.index and domain == "scanner":
@@ -188,13 +188,14 @@ def draw_accuracy_by_n(table: pd.DataFrame, labels: dict, table7: pd.DataFrame |
                     look = {"marker": marker, "color": colour, "markersize": 9, "markerfacecolor": "none"}
                     axes.plot(n + 0.06 * (place - 1), value, linestyle="", **look)
         axes.set_xlabel(f"number of {axis.format(domain=domain)}")
-        axes.set_xticks(sorted(set(rows["n_train"])))
+        beside = {n for n, _ in places} if domain == "scanner" and len(published) else set()
+        axes.set_xticks(sorted(set(rows["n_train"]) | beside))
         axes.set_ylim(bottom, 1.005)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         if number == 0:
             axes.set_ylabel("accuracy, mean over folds")
     handles = [
-        Line2D([], [], color=colour_of(e, EXTRACTOR_COLOURS, extractors), marker=EXTRACTOR_MARKERS.get(e, "D"),
+        Line2D([], [], color=colour_of(e, EXTRACTOR_COLOURS, extractors), marker=marker_of(e, extractors),
                markersize=4.5, label=extractor_title(e, labels))
         for e in extractors
     ]  # fmt: skip

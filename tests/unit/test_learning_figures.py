@@ -56,6 +56,28 @@ def test_each_question_has_its_chance():
     assert {(round(x, 4), round(y)) for x, y in at if x < 0.5} == {(0.1667, 0), (0.1667, 1), (0.1667, 2), (0.25, 3)}
 
 
+@pytest.mark.parametrize("draw", ["classifier", "questions", "left_out"])
+def test_legends_of_many_extractors_keep_clear(draw):
+    """Within the figure, below all that axes have around them."""
+    names = ("radiomics", "shallow_cnn", "swin_unetr", "an_encoder_of_ones_own", "another")
+    rows = pd.concat([cells(task="tissue_other_roi", chance=0.5).iloc[[0]].assign(extractor=name) for name in names])
+    if draw == "classifier":
+        known = rows.assign(task="tissue")
+        figure, _ = draw_accuracy_by_classifier(
+            pd.concat([known.assign(classifier=name) for name in ("mlp", "logistic_regression")]), LABELS
+        )
+    elif draw == "questions":
+        figure, _ = draw_accuracy_questions(rows.assign(scheme="leave_one_out"), LABELS)
+    else:
+        figure, _ = draw_accuracy_left_out(rows.assign(left_out="cyst1+normal1", accuracy=0.7), LABELS)
+    (legend,) = figure.legends
+    box, whole = legend.get_window_extent(), figure.bbox
+    assert box.x0 >= 0 and box.x1 <= whole.x1 and box.y0 > 0
+    assert box.y1 <= min(axes.get_tightbbox().y0 for axes in figure.axes) + 2
+    markers = [handle.get_marker() for handle in legend.legend_handles[: len(names)]]
+    assert len(set(markers)) == len(names)
+
+
 def test_left_out_values_stand_in_the_papers_order():
     tasks = ["tissue"] * 3 + ["tissue_other_maker", "tissue_other_roi"]
     values = ["H1", "A1", "G1", "GE", "cyst1+normal1"]
