@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Images: tools/images.sh build | test
 # build: ct4bench-imaging and ct4bench-deep with Docker or Podman (ENGINE=…), then SIF files in .images/ where there is
-#        Apptainer, with the inventories beside them. The base is pulled by its digest, or made by containers/base.sh.
+#        Apptainer (unless SIF=no), with the inventories beside them. The base is pulled by its digest, or made by containers/base.sh.
 # test:  the smoke test of each image in each engine that has it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -48,7 +48,7 @@ build() {
             "$engine" run --rm --network none "ct4bench-$image:$VERSION" cat "/usr/share/ct4bench/$file" > ".images/ct4bench-$image-$VERSION.$file"
         done
         say "$("$engine" image inspect --format '{{.Size}}' "ct4bench-$image:$VERSION" | awk '{printf "%.2f GB", $1 / 1e9}') ct4bench-$image:$VERSION"
-        if command -v apptainer >/dev/null; then make_sif "$engine" "$image"; fi
+        if [ "${SIF:-}" != no ] && command -v apptainer >/dev/null; then make_sif "$engine" "$image"; fi
     done
 }
 
@@ -67,8 +67,8 @@ run_in() {
     shift 3
     local binds=(-v "$PWD:$PWD:ro" -v "$folder:$folder" -w "$folder")
     case $engine in
-        docker) docker run --rm -u 12345:12345 --network none --read-only --tmpfs /tmp "${binds[@]}" "ct4bench-$image:$VERSION" "$@" ;;
-        podman) podman run --rm --user 0:0 --network none --read-only --tmpfs /tmp "${binds[@]}" "localhost/ct4bench-$image:$VERSION" "$@" ;;
+        docker) docker run --rm -u 12345:12345 --network none --read-only --tmpfs /scratch:rw,exec -e TMPDIR=/scratch -e HOME=/scratch "${binds[@]}" "ct4bench-$image:$VERSION" "$@" ;;
+        podman) podman run --rm --user 0:0 --network none --read-only --tmpfs /scratch:rw,exec -e TMPDIR=/scratch -e HOME=/scratch "${binds[@]}" "localhost/ct4bench-$image:$VERSION" "$@" ;;
         *) "$engine" exec --contain --cleanenv --net --network none -B "$PWD:$PWD:ro" -B "$folder" --pwd "$folder" ".images/ct4bench-$image-$VERSION.sif" "$@" ;;
     esac
 }

@@ -45,7 +45,7 @@ start_docker() {
     have dockerd docker.io || return 1
     export DOCKER_HOST=unix://$place/docker.sock PATH=/usr/bin:$PATH
     if ! docker info >/dev/null 2>&1; then
-        setsid nohup dockerd --data-root "$place/docker" --exec-root "$place/docker-exec" --pidfile "$place/docker.pid" \
+        setsid nohup dockerd --data-root "$place/docker-store" --exec-root "$place/docker-exec" --pidfile "$place/docker.pid" \
             -H "$DOCKER_HOST" >"$place/dockerd.log" 2>&1 </dev/null &
         started+=("$place/docker.pid")
         wait_for 60 docker info || return 1

@@ -34,7 +34,7 @@ docker_images() {
     for image in "${images[@]}"; do
         docker image inspect "ct4bench-$image:$version" >/dev/null 2>&1 || missing+=("$image")
     done
-    if [ ${#missing[@]} -gt 0 ]; then have debootstrap debootstrap && ENGINE=docker IMAGES="${missing[*]}" "$project/tools/images.sh" build; fi
+    if [ ${#missing[@]} -gt 0 ]; then have debootstrap debootstrap && SIF=no ENGINE=docker IMAGES="${missing[*]}" "$project/tools/images.sh" build; fi
 }
 
 podman_images() {

@@ -35,7 +35,7 @@ def same_data_every_way(nextflow, tmp_path_factory):
     """One table of features, evaluated every way that can be had here."""
     folder = tmp_path_factory.mktemp("ways")
     yield script("run.sh", folder, *WAYS)
-    for store in ("docker", "podman-store", "sif"):
+    for store in ("docker-store", "podman-store", "sif"):
         shutil.rmtree(folder / store, ignore_errors=True)
 
 
