@@ -95,7 +95,7 @@ def head(column: str) -> str:
         return f"{column[2:-3]} mGy"
     if column in ("n_fbp", "n_ir", "n_dl"):
         return column[2:].upper()
-    return column.replace("_", " ")
+    return column.replace("_", " ").replace("discriminability", "discrimin\N{SOFT HYPHEN}ability")
 
 
 def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
