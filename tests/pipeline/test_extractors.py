@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 FILTERED = """
 imageType:
   Original: {}
+  Wavelet: {}
   LoG: {sigma: [2.0]}
 featureClass:
   firstorder: [Mean, Variance]
@@ -80,9 +81,10 @@ def test_swinvits_output_is_chosen(run):
 
 def test_filters_are_pyradiomics_own(run):
     table, notes = features(run, "radiomics")
-    assert {"log-sigma-2-0-mm-3D_firstorder_Mean", "original_firstorder_Variance"} < set(table.columns)
+    filtered = {"log-sigma-2-0-mm-3D_firstorder_Mean", "wavelet-LLL_firstorder_Mean", "wavelet-HHH_firstorder_Variance"}
+    assert filtered | {"original_firstorder_Variance"} < set(table.columns)
     assert notes["engine"] == "pyradiomics"
-    assert "LoG" in notes["engine_reason"]
+    assert "LoG" in notes["engine_reason"] and "Wavelet" in notes["engine_reason"]
 
 
 def test_whole_rois_have_a_table_and_a_stability_of_their_own(run):
