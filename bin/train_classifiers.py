@@ -16,6 +16,15 @@ def part(text):
     return number, count
 
 
+def chosen_device(name):
+    """`cpu` or `cuda`; torch is asked, and imported, for a GPU only."""
+    if name == "cpu":
+        return name
+    from ct4bench.deep_features import choose_device
+
+    return choose_device(name)
+
+
 def main(argv=None):
     """Read features and splits, write predictions, trainings and curves."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -28,6 +37,9 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", default="1/1", help="i/n: part i of n of the trainings")
     parser.add_argument("--threads", type=int, default=1, help="trainings at once")
+    parser.add_argument(
+        "--device", choices=("cpu", "cuda", "auto"), default="cpu", help="perceptrons on a GPU, in stacks"
+    )
     parser.add_argument("--verify", type=float, default=0.01, help="share of trainings whose first steps torch repeats")
     parser.add_argument("--output", required=True, help="predictions, Parquet")
     parser.add_argument("--trainings", required=True, help="a row for each training, CSV")
@@ -43,7 +55,7 @@ def main(argv=None):
 
     features, splits = prepare(read_features(args.features), args.features), read_table(args.splits, SPLIT_COLUMNS)
     mode, place = MODES[args.mode], part(args.part)
-    options = (args.seed, args.classifier, place, args.verify, args.threads, args.domain)
+    options = (args.seed, args.classifier, place, args.verify, args.threads, args.domain, chosen_device(args.device))
     results = train_part(features, args.extractor, splits, mode, *options)
     write_table(results.predictions, args.output)
     write_table(results.trainings, args.trainings)

@@ -3,7 +3,7 @@
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,7 @@ import pandas as pd
 from ct4bench.benchmark import ROW_KEY
 from ct4bench.errors import UserError
 from ct4bench.feature_merging import feature_columns
-from ct4bench.mlp import Settings, fit_scaler, log_proba, standardise, torch_losses, train
+from ct4bench.mlp import Rows, Settings, Training, fit_scaler, log_proba, standardise, torch_losses, train
 from ct4bench.modes import Mode
 from ct4bench.questions import cells_of_table7, choices, task_named
 from ct4bench.second_opinions import CLASSIFIERS, fit_and_predict
@@ -31,6 +31,8 @@ PATIENCE = 5
 VERIFIED_STEPS = 100
 VERIFY_TOLERANCE = 1e-5
 """Largest difference of a step's loss to torch's in a sound run."""
+TOGETHER = 64
+"""Trainings of a stack: 64 of 16,080 rows of 768 features take 3.4 GB of a GPU, and as much of the host."""
 VERIFY_DRAW = 3
 """Third number of the seed [seed, key, VERIFY_DRAW] that says whether torch checks a training."""
 
@@ -132,14 +134,37 @@ def is_verified(run: Run, split: Split) -> bool:
     return bool(drawn) or split.key in run.verified
 
 
-def train_one(run: Run, split: Split) -> Outcome:
-    """Train on a split and predict its test rows."""
-    start = time.thread_time()
+@dataclass(frozen=True)
+class Prepared:
+    """What a split's training reads, standardised, and what is told of it."""
+
+    split: Split
+    about: dict
+    names: np.ndarray
+    """Targets as text, of the training, validation and test rows in turn."""
+    classes: list[str]
+    rows: Rows
+    targets: np.ndarray
+    settings: Settings
+
+    @property
+    def n_learning(self) -> int:
+        """Training and validation rows."""
+        return len(self.split.training) + len(self.split.validation)
+
+    def arguments(self, run: Run) -> tuple:
+        """Those of `mlp.train`."""
+        training, validation = np.split(np.arange(self.n_learning), [len(self.split.training)])
+        key = (run.seed, training_number(self.split))
+        return self.rows, self.targets, len(self.classes), training, validation, self.settings, key
+
+
+def prepare_one(run: Run, split: Split) -> Prepared:
+    """Standardised rows and class numbers of a split."""
     keys, values = run.features.keys, run.features.values
     chosen = choices(run.mode, split.variant)
     needed = np.concatenate([split.training, split.validation, split.test])
     n_training, n_learning = len(split.training), len(split.training) + len(split.validation)
-    training, validation = np.arange(n_training), np.arange(n_training, n_learning)
     scaler = fit_scaler(values, np.arange(len(values)) if chosen.scaler_rows == "all" else split.training)
     rows = standardise(values, needed, scaler)
     names = as_text(keys[task_named(split.task).target].to_numpy()[needed])
@@ -151,7 +176,7 @@ def train_one(run: Run, split: Split) -> Outcome:
     targets = np.array([numbers.get(name, 0) for name in names], np.int64)
     about = dict(zip(PREDICTION_KEY, _key(run, split), strict=True)) | {
         "n_rows_train": n_training,
-        "n_rows_validation": len(validation),
+        "n_rows_validation": len(split.validation),
         "n_rows_test": len(split.test),
         "n_classes": len(classes),
         "n_features": values.shape[1],
@@ -160,31 +185,77 @@ def train_one(run: Run, split: Split) -> Outcome:
         "key": training_number(split),
         "n_steps_verified": 0,
     }
+    settings = Settings(patience=PATIENCE if len(split.validation) else 0, balanced=chosen.balanced)
+    return Prepared(split, about, names, classes, rows, targets, settings)
+
+
+def finish_one(run: Run, ready: Prepared, trained: Training) -> Outcome:
+    """Predictions, curves and torch's check of a trained perceptron."""
+    split, n_learning = ready.split, ready.n_learning
+    log_p = log_proba(trained.model, ready.rows, np.arange(n_learning, len(ready.names)))
+    epochs = np.arange(1, len(trained.losses) + 1)
+    losses = pd.DataFrame({"epoch": epochs, "loss": trained.losses, "validation_loss": trained.validation_losses})
+    about = ready.about | {"epochs": len(epochs), "best_epoch": trained.best_epoch}
+    about |= losses.loc[trained.best_epoch - 1, ["loss", "validation_loss"]].to_dict()
+    if is_verified(run, split):
+        rows, targets, n_classes, training, _, settings, key = ready.arguments(run)
+        expected = torch_losses(rows, targets, n_classes, training, settings, key, VERIFIED_STEPS)
+        difference = np.abs(trained.first_losses[: len(expected)] - expected).max()
+        about |= {"n_steps_verified": len(expected), "largest_loss_difference": float(difference)}
+    return Outcome(about, _predictions(ready, log_p.argmax(axis=1), np.exp(log_p)), losses, 0.0)
+
+
+def _predictions(ready: Prepared, predicted: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """A row for each test row; `predicted` are class numbers, `probabilities` (rows, classes)."""
+    columns = {
+        "row": ready.split.test,
+        "target": ready.names[ready.n_learning :],
+        "predicted": np.array(ready.classes, object)[predicted],
+    }
+    columns |= {f"prob_{name}": probabilities[:, i].astype(np.float32) for i, name in enumerate(ready.classes)}
+    return pd.DataFrame(columns)
+
+
+def train_one(run: Run, split: Split) -> Outcome:
+    """Train on a split and predict its test rows."""
+    start = time.thread_time()
+    ready = prepare_one(run, split)
     if run.classifier == "mlp":
-        settings = Settings(patience=PATIENCE if len(validation) else 0, balanced=chosen.balanced)
-        key = (run.seed, training_number(split))
-        trained = train(rows, targets, len(classes), training, validation, settings, key)
-        log_p = log_proba(trained.model, rows, np.arange(n_learning, len(needed)))
-        predicted, probabilities = log_p.argmax(axis=1), np.exp(log_p)
-        epochs = np.arange(1, len(trained.losses) + 1)
-        losses = pd.DataFrame({"epoch": epochs, "loss": trained.losses, "validation_loss": trained.validation_losses})
-        about |= {"epochs": len(epochs), "best_epoch": trained.best_epoch}
-        about |= losses.loc[trained.best_epoch - 1, ["loss", "validation_loss"]].to_dict()
-        if is_verified(run, split):
-            expected = torch_losses(rows, targets, len(classes), training, settings, key, VERIFIED_STEPS)
-            difference = np.abs(trained.first_losses[: len(expected)] - expected).max()
-            about |= {"n_steps_verified": len(expected), "largest_loss_difference": float(difference)}
+        outcome = finish_one(run, ready, train(*ready.arguments(run)))
     else:
-        learning = rows.values[:n_learning, : rows.n_features]
-        test = rows.values[n_learning : len(needed), : rows.n_features]
+        learning, test = np.split(ready.rows.values[:-1, : ready.rows.n_features], [ready.n_learning])
+        n_classes = len(ready.classes)
         predicted, probabilities = fit_and_predict(
-            run.classifier, learning, targets[:n_learning], test, len(classes), run.seed
+            run.classifier, learning, ready.targets[: ready.n_learning], test, n_classes, run.seed
         )
         losses = pd.DataFrame({name: [] for name in ("epoch", "loss", "validation_loss")}, dtype=float)
-    predictions = {"row": split.test, "target": names[n_learning:], "predicted": np.array(classes, object)[predicted]}
-    for number, name in enumerate(classes):
-        predictions[f"prob_{name}"] = probabilities[:, number].astype(np.float32)
-    return Outcome(about, pd.DataFrame(predictions), losses, time.thread_time() - start)
+        outcome = Outcome(ready.about, _predictions(ready, predicted, probabilities), losses, 0.0)
+    return replace(outcome, cpu_s=time.thread_time() - start)
+
+
+def train_stacked(run: Run, splits: list[Split], device: str) -> list[Outcome]:
+    """The same for perceptrons as stacks of at most `TOGETHER` on a device, the longest trainings first.
+
+    Results are in the order of `splits`; a stack's CPU time is shared out evenly.
+    """
+    from ct4bench.mlp_stack import Job, train_together
+
+    by_classes: dict[int, list[int]] = {}
+    names = run.features.keys
+    for i in sorted(range(len(splits)), key=lambda i: (-len(splits[i].training), splits[i].key)):
+        learning = np.concatenate([splits[i].training, splits[i].validation])
+        n_classes = len(set(as_text(names[task_named(splits[i].task).target].to_numpy()[learning])))
+        by_classes.setdefault(n_classes, []).append(i)
+    found: dict[int, Outcome] = {}
+    for places in by_classes.values():
+        for chunk in (places[start : start + TOGETHER] for start in range(0, len(places), TOGETHER)):
+            start = time.process_time()
+            ready = [prepare_one(run, splits[i]) for i in chunk]
+            trained = train_together([Job(*one.arguments(run)) for one in ready], device)
+            outcomes = [finish_one(run, *both) for both in zip(ready, trained, strict=True)]
+            share = (time.process_time() - start) / len(chunk)
+            found |= {i: replace(outcome, cpu_s=share) for i, outcome in zip(chunk, outcomes, strict=True)}
+    return [found[i] for i in range(len(splits))]
 
 
 def _key(run: Run, split: Split) -> tuple:
@@ -239,12 +310,14 @@ def train_part(
     verify: float = 0.01,
     threads: int = 1,
     domain: str | None = None,
+    device: str = "cpu",
 ) -> Results:
     """Part i of n of an extractor's trainings. `splits` has the columns `splits.SPLIT_COLUMNS`.
 
     The perceptron trains all of them, another classifier those that `questions.cells_of_table7` names.
     `verify` is the share of trainings whose first steps torch repeats (0: none; else at least the plan's smallest);
-    `domain`, where given, is the one that the splits must be planned for.
+    `domain`, where given, is the one that the splits must be planned for. With `device` `cuda` perceptrons train in
+    stacks on a GPU.
     """
     if classifier not in ("mlp", *CLASSIFIERS):
         raise UserError(f"--classifier {classifier} is not one of mlp, {', '.join(CLASSIFIERS)}")
@@ -261,8 +334,11 @@ def train_part(
         raise UserError(
             f"--part {part[0]}/{part[1]} is empty: the splits have {len(plan)} trainings; ask for fewer parts"
         )
-    with ThreadPoolExecutor(threads) as pool:
-        outcomes = list(pool.map(lambda split: train_one(run, split), mine))
+    if classifier == "mlp" and device != "cpu":
+        outcomes = train_stacked(run, mine, device)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            outcomes = list(pool.map(lambda split: train_one(run, split), mine))
     trainings = pd.DataFrame([outcome.about for outcome in outcomes]).reindex(columns=TRAINING_COLUMNS)
     check_differences(trainings)
     times = trainings[PREDICTION_KEY].assign(cpu_s=[outcome.cpu_s for outcome in outcomes])

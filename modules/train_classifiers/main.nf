@@ -27,6 +27,7 @@ process TRAIN_CLASSIFIERS {
         --verify ${verify} \\
         --seed ${seed} \\
         --threads ${task.cpus} \\
+        --device ${task.ext.device ?: 'cpu'} \\
         --output predictions.parquet \\
         --trainings trainings.csv \\
         --losses losses.parquet \\

@@ -149,3 +149,54 @@ def test_initial_weights_are_spread_as_torchs(n_features):
         assert np.abs(tw).max() <= bound * (1 + 1e-6)
         if w.size > 1000:
             np.testing.assert_allclose([w.mean(), w.std()], [tw.mean(), tw.std()], atol=0.06 * bound)
+
+
+def test_a_stack_of_trainings_is_each_by_torch_alone(rng):
+    """Of other sizes, keys, balances and early ends; also as `mlp.train` has them, in what is kept and when."""
+    from ct4bench.mlp_stack import Job, train_together
+
+    n_features, n_classes = 20, 4
+    jobs = []
+    for number, (n, n_validation, patience) in enumerate(((97, 0, 0), (203, 40, 0), (64, 30, 1), (203, 0, 0))):
+        x, y = problem(rng, n + n_validation, n_features, n_classes, spread=0.5 if patience else 4.0)
+        if patience:
+            y[n:] = n_classes - 1 - y[n:]  # what is learned makes the validation worse
+        training, validation = np.split(np.arange(n + n_validation), [n])
+        rows = mlp.standardise(x, np.arange(len(x)), mlp.fit_scaler(x, training))
+        settings = mlp.Settings(epochs=20, patience=patience, balanced=number != 3)
+        jobs.append(Job(rows, y, n_classes, training, validation, settings, (1, number)))
+
+    together = train_together(jobs, "cpu")
+
+    for job, found in zip(jobs, together, strict=True):
+        n = len(job.training)
+        orders, masks = draws_of(n, job.key, len(found.losses))
+        twin = perceptron(n_features, n_classes, lambda: GivenDropout(0.2))
+        set_layers(twin, mlp.initial_layers(n_features, n_classes, job.key))
+        weights = mlp.class_weights(job.targets[:n], n_classes, job.settings.balanced)
+        expected = train_epochs(twin, job.rows.values[:n, :n_features], job.targets[:n], weights, orders, masks)
+        steps = -(-n // 8)
+        np.testing.assert_allclose(found.first_losses, expected[:steps], atol=1e-5, rtol=0)
+        alone = mlp.train(job.rows, job.targets, n_classes, job.training, job.validation, job.settings, job.key)
+        assert found.best_epoch == alone.best_epoch
+        np.testing.assert_allclose(found.losses, alone.losses, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(found.validation_losses, alone.validation_losses, atol=1e-5, rtol=0)
+        np.testing.assert_allclose(found.model.weights, alone.model.weights, atol=1e-5, rtol=0)
+        if not job.settings.patience:
+            for (w, b), (tw, tb) in zip(mlp.unpack(found.model), get_layers(twin), strict=True):
+                np.testing.assert_allclose(w, tw, atol=1e-5, rtol=0)
+                np.testing.assert_allclose(b, tb, atol=1e-5, rtol=0)
+    assert len(together[2].losses) < 20, "the third was to end early"
+
+
+def test_trainings_of_other_shapes_do_not_stack(rng):
+    from ct4bench.mlp_stack import Job, train_together
+
+    jobs = []
+    for n_features in (3, 4):
+        x, y = problem(rng, 30, n_features, 2)
+        everything = np.arange(30)
+        rows = mlp.standardise(x, everything, mlp.fit_scaler(x, everything))
+        jobs.append(Job(rows, y, 2, everything, everything[:0], mlp.Settings(epochs=1), (0, 0)))
+    with pytest.raises(ValueError, match="do not stack"):
+        train_together(jobs, "cpu")

@@ -239,3 +239,17 @@ def test_merging_without_a_part_is_an_error(splits, whole):
         merge(whole.predictions.iloc[1:], whole.trainings, whole.losses, splits)
     with pytest.raises(UserError, match="trainings are not in the splits"):
         merge(whole.predictions, whole.trainings, whole.losses, splits[splits["scheme"] == "loso"])
+
+
+def test_stacks_give_what_single_trainings_give(features, splits, whole, monkeypatch):
+    monkeypatch.setattr(classification, "TOGETHER", 5)
+    stacked = classification.train_stacked
+    monkeypatch.setattr(classification, "train_stacked", lambda run, mine, device: stacked(run, mine, "cpu"))
+    found = train_part(features, "made", splits, PAPER, 0, device="cuda")
+    names = [name for name in whole.predictions.columns if not name.startswith("prob_")]
+    probabilities = [name for name in whole.predictions.columns if name.startswith("prob_")]
+    pd.testing.assert_frame_equal(found.predictions[names], whole.predictions[names])
+    np.testing.assert_allclose(found.predictions[probabilities], whole.predictions[probabilities], atol=1e-5)
+    pd.testing.assert_frame_equal(found.losses, whole.losses, rtol=0, atol=1e-5)
+    pd.testing.assert_frame_equal(found.trainings, whole.trainings, rtol=0, atol=1e-5)
+    assert (found.times["cpu_s"] > 0).all()
