@@ -17,6 +17,9 @@ def main(argv=None):
     parser.add_argument("--folders", required=True, nargs="+", help="folders of their slices, in the index's order")
     parser.add_argument("--reference", required=True, help="folder of the prepared reference")
     parser.add_argument("--interpolator", default="linear", help="linear, nearest or bspline")
+    parser.add_argument(
+        "--short_series", choices=("pad", "stretch"), default="pad", help="stretch: as the published code did, point 11"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--volumes", required=True, help="folder for the registered volumes")
     parser.add_argument("--nifti", help="folder for the same as NIfTI")
@@ -32,7 +35,7 @@ def main(argv=None):
     transforms = register_chunk(
         read_table(args.series, ["series_uid"]), read_table(args.files, FILE_COLUMNS), args.folders,
         args.series_uids.split(","), open_reference(args.reference), args.volumes, args.nifti, args.interpolator,
-        args.threads,
+        args.threads, args.short_series,
     )  # fmt: skip
     write_table(transforms, args.transforms, TRANSFORM_COLUMNS)
 

@@ -15,8 +15,8 @@ from ct4bench.files import locate
 from ct4bench.geometry import Grid, Rigid
 from ct4bench.reference import Reference
 from ct4bench.registration import Fixed, RegistrationError, prepare_fixed, register
-from ct4bench.resampling import lost_noise_variance, resample
-from ct4bench.transforms import TRANSFORM_COLUMNS, motion_columns
+from ct4bench.resampling import lost_noise_variance, resample, stretched
+from ct4bench.transforms import STRETCHED, TRANSFORM_COLUMNS, motion_columns
 from ct4bench.volumes import SUFFIX, save_volume, write_nifti
 
 LOG = logging.getLogger(__name__)
@@ -38,6 +38,12 @@ def check_coverage(region: Sequence[Sequence[int]], common: Grid, grid: Grid, mo
     if out[1:].max() > 0:
         short_mm = (out[1:] * np.array(grid.spacing_mm[1:])).max()
         raise RegistrationError("phantom_outside_fov", f"the image ends {short_mm:.1f} mm before the ROIs' patches do")
+
+
+def is_short(grid: Grid, full: Grid) -> bool:
+    """Whether a series has fewer slices than the reference, of the same increment (to 1 %)."""
+    alike = abs(grid.spacing_mm[0] / full.spacing_mm[0] - 1) < 0.01
+    return alike and 2 <= grid.shape[0] < full.shape[0]
 
 
 def _still(reference: Reference) -> Rigid:
@@ -66,12 +72,14 @@ def on_common_grid(
 def register_chunk(
     series: pd.DataFrame, files: pd.DataFrame, folders: Sequence[Path | str], uids: Sequence[str], reference: Reference,
     volumes: Path | str, nifti: Path | str | None = None, interpolator: str = "linear", threads: int = 1,
+    short_series: str = "pad",
 ) -> pd.DataFrame:  # fmt: skip
     """Write `<series_uid>.b2nd` of every series that registers; returns transforms.csv with a row for every one.
 
     `folders` are those of the slices of these series in the order of `files.folders_of`. The reference itself passes
     as `prepare_reference` left it. A series that cannot be read or registered gets its quarantine reason as status, and
-    no volume. One series is in memory at a time.
+    no volume. One series is in memory at a time. With `short_series` `stretch`, a series of the reference's increment
+    with fewer slices is stretched to as many, as the published code did; `detail` says so.
     """
     unknown = sorted(set(uids) - set(series["series_uid"]))
     if unknown:
@@ -98,7 +106,13 @@ def register_chunk(
                 if fixed is None:
                     fixed = prepare_fixed(*reference.own(), reference.block)
                 source, grid = read_series(located.loc[located["series_uid"] == uid, "file"], threads)
+                detail = ""
+                if short_series == "stretch" and is_short(grid, Grid.from_dict(reference.values["full_grid"])):
+                    n_slices = reference.values["full_grid"]["shape"][0]
+                    detail = f"{STRETCHED}: {grid.shape[0]} slices to {n_slices}"
+                    source, grid = stretched(source, grid, n_slices)
                 array, motion, row = on_common_grid(source, grid, reference, fixed, interpolator, threads)
+                row["detail"] = detail
                 del source
             rows.append({"series_uid": uid, **motion_columns(motion), "detail": "", **row})
         except (DicomError, RegistrationError) as error:

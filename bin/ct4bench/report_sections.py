@@ -10,7 +10,7 @@ from ct4bench.geometry import worst_displacement_mm
 from ct4bench.labels import TRAINED, weights_mark
 from ct4bench.published import EXTRACTOR_NAMES
 from ct4bench.report_tables import is_number, number
-from ct4bench.transforms import motion_of
+from ct4bench.transforms import STRETCHED, motion_of
 
 REASONS = {
     "unreadable": "the file cannot be read as DICOM, or ends too early",
@@ -111,6 +111,7 @@ def registration_view(
     heads += ["Error, largest (mm)"] if len(errors) else []
     return {
         "n": len(frame),
+        "n_stretched": int(frame["detail"].astype(str).str.startswith(STRETCHED).sum()),
         "status": [{"status": str(name), "n": int(status[name])} for name in sorted(status.index)],
         "reference": [_series_words(known.loc[uid]) for uid in references],
         "errors": {"n": len(errors), "median": number(errors.median(), 3), "largest": number(errors.max(), 3)}

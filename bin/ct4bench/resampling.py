@@ -238,6 +238,18 @@ def resample_labels(labels: np.ndarray, source_grid: Grid, target: Grid) -> np.n
     return np.where(values < 0, 0, values).astype(np.uint8)
 
 
+def stretched(volume: np.ndarray, grid: Grid, n_slices: int) -> tuple[np.ndarray, Grid]:
+    """A flaw of the published code, point 11: fewer slices stretched to `n_slices`, first to first and last to last.
+
+    Linear along the slices, rounded to int16; the grid then has as many slices of the same increment, which is wrong.
+    """
+    places = np.linspace(0, len(volume) - 1, n_slices)
+    below = np.minimum(places.astype(int), len(volume) - 2)
+    share = (places - below).astype(np.float32)[:, None, None]
+    filled = (1 - share) * volume[below] + share * volume[below + 1]
+    return np.rint(filled).astype(np.int16), Grid((n_slices, *grid.shape[1:]), grid.affine)
+
+
 def lost_noise_variance(source_grid: Grid, target: Grid, motion: Rigid, interpolator: str = "linear") -> float:
     """Share of the variance of white noise that the interpolation takes away, 0 to 0.875.
 

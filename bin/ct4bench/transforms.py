@@ -18,6 +18,8 @@ TRANSFORM_COLUMNS = [
     "series_uid", *MOTION_COLUMNS, "similarity_before", "similarity_after", "overlap", "lost_noise_variance", "status",
     "detail",
 ]  # fmt: skip
+STRETCHED = "stretched"
+"""First word of `detail` where a short series was stretched on request."""
 PASSED = ("reference", "registered")
 """Statuses with which a series goes on; any other one is a quarantine reason."""
 

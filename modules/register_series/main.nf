@@ -7,6 +7,7 @@ process REGISTER_SERIES {
     path index
     path reference
     val interpolator
+    val short_series    // pad or stretch
     val nifti       // whether to write NIfTI, too
     val _code
 
@@ -25,6 +26,7 @@ process REGISTER_SERIES {
         --folders ${folders} \\
         --reference ${reference} \\
         --interpolator ${interpolator} \\
+        --short_series ${short_series} \\
         --threads ${task.cpus} \\
         --volumes volumes \\
         ${nifti ? '--nifti nifti' : ''} \\

@@ -72,7 +72,7 @@ workflow PREPROCESS {
             def id = "${scanner.replaceAll('[^A-Za-z0-9_.-]', '_')}_${number}".toString()
             [[id: id, uids: part.collect { row -> row.series_uid }], folders, fingerprints(folders, prints)]
         }
-    REGISTER_SERIES(chunks, index, prepared, settings.interpolator, settings.publish_volumes, codeDigest('register_series.py'))
+    REGISTER_SERIES(chunks, index, prepared, settings.interpolator, settings.short_series, settings.publish_volumes, codeDigest('register_series.py'))
     MERGE_REGISTRATION(
         index,
         REGISTER_SERIES.out.transforms.toSortedList { a, b -> a.toString() <=> b.toString() },

@@ -285,3 +285,38 @@ def test_wrong_arguments_end_with_one_line(run, tmp_path, monkeypatch, name, arg
 def test_the_block_is_the_same_on_the_common_grid(run):
     reference = open_reference(run.reference)
     assert on_grid(reference.block, reference.grid).box == reference.block.box
+
+
+def test_stretching_is_that_of_a_zoom(rng):
+    """scipy's, with first and last slice held, as point 11 of the deviations tells of the published code."""
+    from scipy.ndimage import zoom
+
+    from ct4bench.resampling import stretched
+
+    volume = rng.integers(-1000, 2000, (33, 5, 7)).astype(np.int16)
+    grid = Grid.axis_aligned(volume.shape, (1.0, 0.7, 0.7), (3.0, 4.0, 5.0))
+    found, wrong = stretched(volume, grid, 35)
+    np.testing.assert_allclose(found, zoom(volume.astype(np.float64), (35 / 33, 1, 1), order=1), atol=0.501)
+    assert (found.dtype, wrong.shape) == (np.int16, (35, 5, 7))
+    np.testing.assert_array_equal(wrong.affine, grid.affine)
+
+
+def test_a_short_series_is_stretched_on_request_alone_and_says_so(run, tmp_path):
+    whole = scan_grid(SPACING)
+    uid = write_phantom(tmp_path, "cut", "F1", seed=5, grid=whole.crop((slice(0, whole.shape[0] - 2), ALL, ALL)))
+    index = build_index([tmp_path])
+    folders = [tmp_path / folder for _, folder in folders_of(index.files[index.files["role"] == "ct"])]
+    tables = {
+        choice: register_chunk(
+            index.series, index.files, folders, [uid], open_reference(run.reference), tmp_path / choice,
+            short_series=choice,
+        )
+        for choice in ("pad", "stretch")
+    }  # fmt: skip
+    assert [table["status"].tolist() for table in tables.values()] == [["registered"]] * 2
+    assert tables["pad"]["detail"].tolist() == [""]
+    n = whole.shape[0]
+    assert tables["stretch"]["detail"].tolist() == [f"stretched: {n - 2} slices to {n}"]
+    assert tables["pad"]["similarity_after"][0] > tables["stretch"]["similarity_after"][0]
+    as_it_is = run.register(tmp_path / "other", "b", short_series="stretch")
+    assert as_it_is["detail"].tolist() == [""]

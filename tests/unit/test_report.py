@@ -366,6 +366,18 @@ def test_truth_reaches_the_page(inputs, tmp_path):
     assert "is 0.000 mm in the median and 0.000 mm at most (17 series)" in words
 
 
+def test_a_stretched_series_is_named_as_a_flaw(inputs, tmp_path):
+    at = inputs.index("--transforms") + 1
+    assert "were stretched to as many" not in Page(write(inputs, tmp_path / "plain.html")).words
+    transforms = pd.read_csv(inputs[at])
+    transforms["detail"] = ["stretched: 337 slices to 343", *[""] * (len(transforms) - 1)]
+    transforms.to_csv(tmp_path / "transforms.csv", index=False)
+    changed = [*inputs[:at], f"{tmp_path}/transforms.csv", *inputs[at + 1 :]]
+    words = Page(write(changed, tmp_path / "r.html")).words
+    assert "1 series with fewer slices than the reference were stretched" in words
+    assert "a flaw of the published code, point 11" in words
+
+
 def test_overlap_of_patches():
     patches = pd.DataFrame({"roi": "cyst1", "slice": [20, 28, 60], "row": [40, 40, 40], "column": [50, 66, 50],
                             "share_inside": [1.0, 0.5, 0.75]})  # fmt: skip
