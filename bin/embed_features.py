@@ -5,7 +5,7 @@ import argparse
 
 from ct4bench.embedding import VERIFIED_EPOCHS, embedding_tables, load_without_search
 from ct4bench.errors import run
-from ct4bench.feature_merging import read_feature_sets
+from ct4bench.feature_merging import check_same_rows, read_feature_sets
 from ct4bench.tables import stack, write_table
 
 ORDERS = (["figure", "extractor", "series_uid", "roi", "patch"], ["figure", "extractor"])
@@ -26,10 +26,11 @@ def main(argv=None):
     args = parser.parse_args(argv)
     load_without_search()
     options = (args.seed, args.threads)
-    found = [
-        embedding_tables(features, extractor, *options, verify=args.verify)
-        for extractor, features in read_feature_sets(args.extractor, args.features)
-    ]
+    first, found = None, []
+    for extractor, features in read_feature_sets(args.extractor, args.features):
+        first = first or (extractor, features)
+        check_same_rows(first, (extractor, features))
+        found.append(embedding_tables(features, extractor, *options, verify=args.verify))
     for tables, order, path in zip(zip(*found, strict=True), ORDERS, (args.output, args.quality), strict=True):
         if path:
             write_table(stack(list(tables), order), path)

@@ -29,7 +29,7 @@ make_base() {  # says what to build FROM
     else
         if ! "$engine" image inspect ct4bench-base:bookworm >/dev/null 2>&1; then
             say "no registry gives ${pinned%@*}: making it by debootstrap" >&2
-            containers/base.sh "$engine" ct4bench-base:bookworm >&2
+            containers/base.sh "$engine" ct4bench-base:bookworm >&2 || exit 1     # a substitution's set -e is off
         fi
         [ "$engine" = podman ] && echo localhost/ct4bench-base:bookworm || echo ct4bench-base:bookworm
     fi
@@ -61,7 +61,7 @@ make_sif() {
     say "$(du -h "$sif" | cut -f1) $sif"
 }
 
-# as the pipeline runs them: another user than the image's, no network, nothing to write but the folder and /tmp
+# as the pipeline runs them: another user than the image's, no network, nothing to write but the folder and /scratch
 run_in() {
     local engine=$1 image=$2 folder=$3
     shift 3

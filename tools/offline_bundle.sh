@@ -10,7 +10,7 @@ archive=${1:-results/ct4bench-$VERSION-offline.tar}
 say() { printf '[bundle] %s\n' "$*"; }
 die() { printf '[bundle] ERROR: %s\n' "$*" >&2; exit 1; }
 
-jar=$(ls .engine/nextflow-*-one.jar 2>/dev/null | head -n 1)
+jar=$(find .engine -maxdepth 1 -name 'nextflow-*-one.jar' 2>/dev/null | head -n 1)
 [ -n "$jar" ] && [ -d .engine/launcher ] || die "the engine is one of PATH, or without its jar; copy that installation by hand, or run 'make clean setup' with Maven on PATH"
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

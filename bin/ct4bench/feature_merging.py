@@ -84,6 +84,17 @@ def read_feature_sets(extractors: list[str], paths: list[Path | str]) -> Iterato
     yield from ((extractor, read_features(path)) for extractor, path in zip(extractors, paths, strict=True))
 
 
+def check_same_rows(one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]) -> None:
+    """`UserError` where two extractors' tables differ in their rows (series, ROI, patch): they would not compare."""
+    keys = [pd.MultiIndex.from_frame(table[ROW_KEY].astype(str)) for _, table in (one, other)]
+    lacking = keys[0].symmetric_difference(keys[1])
+    if len(lacking):
+        raise UserError(
+            f"the tables of features {one[0]} and {other[0]} have not the same rows: {len(lacking)} are in one alone, "
+            f"such as {' '.join(lacking[0])}; give all extractors the same series, ROIs and patches"
+        )
+
+
 def merge_tables(paths: Iterable[Path | str]) -> pd.DataFrame:
     """The rows of all tables in their fixed order, whatever the order of `paths`.
 

@@ -159,8 +159,9 @@ def draw_noise(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         low, high = over["value"].min(), over["value"].max()
         # evenly spread marks where the axis is short, powers of the root of two where it is long
-        powers = [v for v in (5, 7, 10, 14, 20, 28, 40, 56, 80) if low <= v <= high]
-        marks = powers if len(powers) > 2 else MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+        powers = [v for v in (5, 7, 10, 14, 20, 28, 40, 56, 80) if 0.95 * low <= v <= 1.05 * high]
+        spread = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+        marks = powers if len(powers) > 2 else [v for v in spread if 0.95 * low <= v <= 1.05 * high]
         axes.set_yticks(marks, [f"{v:g}" for v in marks])
         axes.set_ylim(0.95 * low, 1.05 * high)
         axes.minorticks_off()

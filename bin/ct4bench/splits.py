@@ -271,7 +271,10 @@ class _Units:
             codes, names = self.of(kind)
             folds = pd.Series(some["fold"].to_numpy(), index=some["unit"]).reindex(names).to_numpy()[codes]
         if pd.isna(folds).any():
-            raise UserError("splits do not name a fold for every row of the features; plan the splits again")
+            raise UserError(
+                "splits do not name a fold for every row of the features: they were planned for other rows; give all "
+                "tables of features the same series, ROIs and patches, or plan the splits again"
+            )
         self.known["fold"] = pd.factorize(folds)
 
     def matching(self, chosen: pd.DataFrame) -> np.ndarray:

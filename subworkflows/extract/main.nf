@@ -66,6 +66,10 @@ workflow GIVEN_FEATURES {
 
     main:
     def tables = settings.features.toString().tokenize(',').collect { place -> file(place) }
+    def twice = tables.countBy { table -> table.baseName }.find { _name, n -> n > 1 }
+    if (twice) {
+        error("--features has two tables called ${twice.key}; a table's name is its extractor's: rename one")
+    }
     def given = channel.fromList(tables).map { table -> [[method: 'none', extractor: table.baseName], [table], []] }
     MERGE_FEATURES(given, [], [], codeDigest('merge_features.py'))
 

@@ -12,7 +12,8 @@ stop_daemons() {
     done
 }
 trap stop_daemons EXIT
-trap 'exit 130' INT TERM HUP
+# the shell hears of a signal while it waits for a child in the background, not for one in front
+trap 'pkill -TERM -P $$ || true; exit 130' INT TERM HUP
 
 have() {  # have PROGRAM PACKAGES...: on PATH, or installed where CT4BENCH_INSTALL=1 allows it
     local program=$1
@@ -53,7 +54,9 @@ start_docker() {
 }
 
 start_slurm() {
+    if sinfo >/dev/null 2>&1; then say "there is a Slurm here already; it is left alone" >&2; return 1; fi
     have slurmctld slurm-wlm munge || return 1
+    case $place in *[[:space:]]*) say "Slurm's configuration has no place for blanks: $place" >&2; return 1 ;; esac
     local host
     host=$(hostname -s)
     mkdir -p "$place/slurm/state" "$place/slurm/spool" "$place/slurm/log"

@@ -9,6 +9,7 @@
 # gives the same files.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
+[ $# -gt 0 ] || { sed -n '2,9s/^# *//p' "$0"; exit 2; }
 place=$(mkdir -p "$1" && cd "$1" && pwd)
 source "$project/tests/executors/daemons.sh"
 start_slurm || { say "skipped: Slurm cannot be had here"; exit 0; }
@@ -59,7 +60,7 @@ same() {  # same NAME: as the run that was left alone
 
 say "a run whose node is drained after its third task, and is back some time later"
 start drained
-wait_for 600 three_submitted drained
+wait_for 600 three_submitted drained || { tail -n 20 "$place/drained/run.log"; say "failed: the run has no third task"; exit 1; }
 node DRAIN upkeep
 wait_for 300 sh -c '[ -z "$(squeue -h -t RUNNING,COMPLETING -o %i)" ] && [ -n "$(squeue -h -t PENDING -o %i)" ]' ||
     { say "failed: no job waits for the drained node"; exit 1; }
@@ -73,7 +74,7 @@ say "passed: a run waited for its drained node after $before tasks, went on, and
 
 say "a run whose head process is killed after its third task, and its node with it"
 start killed
-wait_for 600 three_submitted killed
+wait_for 600 three_submitted killed || { tail -n 20 "$place/killed/run.log"; say "failed: the run has no third task"; exit 1; }
 kill -9 "$(cat "$place/killed/pid")"
 node DOWN failure
 left=$(squeue -h -o %i | wc -l)

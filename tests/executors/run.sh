@@ -7,6 +7,7 @@
 # logs.
 set -euo pipefail
 project=$(cd "$(dirname "$0")/../.." && pwd)
+[ $# -gt 0 ] || { sed -n '2,9s/^# *//p' "$0"; exit 2; }
 place=$(mkdir -p "$1" && cd "$1" && pwd)
 shift
 ways=() parameters=()
@@ -34,7 +35,10 @@ docker_images() {
     for image in "${images[@]}"; do
         docker image inspect "ct4bench-$image:$version" >/dev/null 2>&1 || missing+=("$image")
     done
-    if [ ${#missing[@]} -gt 0 ]; then have debootstrap debootstrap && SIF=no ENGINE=docker IMAGES="${missing[*]}" "$project/tools/images.sh" build; fi
+    [ ${#missing[@]} -gt 0 ] || return 0
+    have debootstrap debootstrap || return 1
+    SIF=no ENGINE=docker IMAGES="${missing[*]}" "$project/tools/images.sh" build &
+    wait $!
 }
 
 podman_images() {
@@ -100,8 +104,9 @@ for way in "${ways[@]}"; do
     extra=()
     [ "$way" = apptainer ] || [ "$way" = slurm ] && extra=(--image_folder "$place/sif")
     began=$SECONDS
-    if (cd "$place/$way" && "$project/.engine/nextflow" -log nextflow.log -c settings.config run "$project" -profile "$(profiles "$way")" \
-        -ansi-log false -work-dir work -resume --outdir results "${parameters[@]}" "${extra[@]}" > run.log 2>&1); then
+    (cd "$place/$way" && exec "$project/.engine/nextflow" -log nextflow.log -c settings.config run "$project" -profile "$(profiles "$way")" \
+        -ansi-log false -work-dir work -resume --outdir results "${parameters[@]}" "${extra[@]}" > run.log 2>&1) &
+    if wait $!; then
         say "done: $way in $((SECONDS - began)) s"
         done_ways+=("$way")
     else

@@ -100,3 +100,23 @@ def test_a_run_that_ended_early_goes_on_into_its_outdir(nextflow, tmp_path):
     assert resumed.status == 0, resumed.text
     (tmp_path / "results" / "none" / "thesis.txt").write_text("precious")
     assert "not of this pipeline" in nextflow(tmp_path, "-preview", "-resume").text
+
+
+@pytest.mark.parametrize("name", ["my features.csv", "it's.csv", "$(b).csv"])
+def test_the_name_of_a_table_of_features_must_be_plain(name, nextflow, tmp_path):
+    (tmp_path / name).write_text("")
+    run = nextflow(tmp_path / "run", "--features", tmp_path / name)
+    assert run.status != 0
+    assert f"--features '{tmp_path / name}' has not the right form" in run.text
+    assert "Submitted process" not in run.text
+
+
+def test_two_tables_of_features_of_one_name_are_refused(nextflow, tmp_path):
+    places = [tmp_path / folder / "radiomics.csv" for folder in ("a", "b")]
+    for place in places:
+        place.parent.mkdir()
+        place.write_text("")
+    run = nextflow(tmp_path / "run", "--features", ",".join(map(str, places)))
+    assert run.status != 0
+    assert "--features has two tables called radiomics" in run.text
+    assert "Submitted process" not in run.text

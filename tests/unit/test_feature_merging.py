@@ -8,7 +8,15 @@ import pytest
 
 from ct4bench.benchmark import FEATURE_KEY
 from ct4bench.errors import UserError
-from ct4bench.feature_merging import check_complete, merge, merge_settings, merge_tables, read_features, sort_features
+from ct4bench.feature_merging import (
+    check_complete,
+    check_same_rows,
+    merge,
+    merge_settings,
+    merge_tables,
+    read_features,
+    sort_features,
+)
 from ct4bench.tables import write_table
 
 UIDS = {
@@ -158,3 +166,14 @@ def test_settings_of_another_extractor_and_broken_ones_are_refused(parts, tmp_pa
         path.write_text(text)
         with pytest.raises(UserError, match="s.json is not a settings file"):
             merge("radiomics", parts, [path])
+
+
+def test_extractors_with_other_rows_are_named_with_one_of_them():
+    table = rows(["1.2", "1.3"])
+    check_same_rows(("a", table), ("b", table.sample(frac=1, random_state=0)))
+    for some in (("a", table), ("b", table.iloc[1:])), (("b", table.iloc[1:]), ("a", table)):
+        one = table.iloc[0]
+        words = f"not the same rows: 1 are in one alone, such as {one['series_uid']} {one['roi']} {one['patch']}"
+        with pytest.raises(UserError, match=words) as raised:
+            check_same_rows(*some)
+        assert f"{some[0][0]} and {some[1][0]}" in str(raised.value)
