@@ -14,7 +14,7 @@ from ct4bench.figures import MAKER_COLOURS, Caption, colour_of, message_panel, n
 from ct4bench.labels import stamp_text
 
 MAIN_DOSE_MGY = 10.0
-DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)), (0, (8, 2)), (0, (2.5, 1, 2.5, 3)))
+DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 RECON_MARKERS = {"FBP": "s", "IR": "o", "DL": "^"}
 STEP_WORDS = {"plain_to_wedge": "plain panel to wedge", "dots_to_wedge": "dots to wedge"}
 FAINT = "#8a8a8a"
@@ -43,7 +43,7 @@ class Chosen:
 
 
 def scanner_looks(profile: pd.DataFrame) -> dict[str, dict]:
-    """Colour (by maker) and dashes (by scanner of a maker) of each scanner's lines, in the paper's order."""
+    """Colour (by maker) and dashes (by scanner of a maker, paler from the fifth) of each, in the paper's order."""
     makers = profile.drop_duplicates("scanner").set_index("scanner")["maker"]
     looks, used = {}, {}
     for scanner in sorted(makers.index, key=scanner_rank):
@@ -51,7 +51,8 @@ def scanner_looks(profile: pd.DataFrame) -> dict[str, dict]:
         number = used.setdefault(maker, 0)
         used[maker] += 1
         looks[scanner] = {"color": colour_of(maker, MAKER_COLOURS, set(makers)),
-                          "linestyle": DASHES[number % len(DASHES)]}  # fmt: skip
+                          "linestyle": DASHES[number % len(DASHES)],
+                          "alpha": 1.0 if number < len(DASHES) else 0.45}  # fmt: skip
     return looks
 
 
@@ -158,10 +159,10 @@ def draw_noise(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         ticks = sorted(set(over["dose_mgy"]))
         axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
         low, high = over["value"].min(), over["value"].max()
-        # evenly spread marks where the axis is short, powers of the root of two where it is long
-        powers = [v for v in (5, 7, 10, 14, 20, 28, 40, 56, 80) if 0.95 * low <= v <= 1.05 * high]
+        # evenly spread marks where the axis is short, steps of about a quarter where it is long
+        steps = [v for v in (5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80) if 0.95 * low <= v <= 1.05 * high]
         spread = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
-        marks = powers if len(powers) > 2 else [v for v in spread if 0.95 * low <= v <= 1.05 * high]
+        marks = steps if len(steps) > 2 else [v for v in spread if 0.95 * low <= v <= 1.05 * high]
         axes.set_yticks(marks, [f"{v:g}" for v in marks])
         axes.set_ylim(0.95 * low, 1.05 * high)
         axes.minorticks_off()
