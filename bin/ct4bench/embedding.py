@@ -329,8 +329,12 @@ def embedding_tables(
         rows = _rows_of(table, figure)
         scores = standardise(rows[names].to_numpy(float))
         if not scores.shape[1]:
+            bad = rows[~np.isfinite(rows[names].to_numpy(float)).all(axis=1)]
+            named = " ".join(map(str, bad.iloc[0][ROW_KEY])) if len(bad) else ""
             raise UserError(
-                f"{figure}: every feature of {extractor} is constant or not finite; there is nothing to embed"
+                f"{figure}: every feature of {extractor} is constant or not finite in some row"
+                + (f" ({len(bad)} of {len(rows)} rows, such as {named}: leave these out)" if named else "")
+                + "; there is nothing to embed"
             )
         labels = {name: rows[name].to_numpy() for name in ("scanner", "maker", "tissue")}
         # The last digit of a product of matrices hangs on the number of threads, and a layout on every digit.

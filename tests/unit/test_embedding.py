@@ -129,6 +129,15 @@ def test_features_that_are_constant_or_not_finite_are_left_out_and_counted(featu
         embedding_tables(features[FEATURE_KEY].assign(flat=1.0), "x")
 
 
+def test_a_row_that_spoils_every_feature_is_named(features):
+    spoilt = features.copy()
+    names = [name for name in spoilt.columns if name not in FEATURE_KEY]
+    spoilt.loc[5, names] = np.nan
+    row = spoilt.loc[5]
+    with pytest.raises(UserError, match=f"1 of .* rows, such as {row['series_uid']} {row['roi']} {row['patch']}"):
+        embedding_tables(spoilt, "x")
+
+
 def test_rows_that_are_equal_get_places_of_their_own(rng):
     scores = standardise(np.repeat(rng.normal(0, 1, (10, 4)), 6, axis=0))
     found = embed(scores, n_epochs=50, verify=0)
