@@ -89,8 +89,10 @@ def test_user_errors(folder):
     with pytest.raises(UserError, match="radiomics.parquet: feature f03 is missing or infinite in 1 rows"):
         train(folder, "radiomics", "1/1")
     write_table(table[table["scanner"] == "A1"], folder / "radiomics.parquet")
-    with pytest.raises(UserError, match="at least two values"):
-        plan(folder)
+    plan(folder)
+    assert set(read_table(folder / "splits.csv")["scheme"]) == {"kfold"}
+    with pytest.raises(UserError, match="needs two values, the features have A1; 50 folds of whole scans need"):
+        plan(folder, "--mode", "corrected", "--folds", "50")
 
 
 def test_schemes_tasks_and_cells_by_option(folder):
