@@ -253,6 +253,20 @@ def train(
     return Training(model, np.array(losses), np.array(validation_losses), best_epoch, first_losses)
 
 
+def torch_adamw(parameters: list, gradients: list, first: list, second: list, steps_done: list, settings: Settings):
+    """A step of torch's AdamW in place; lists of tensors, one of each for a parameter.
+
+    The class AdamW would import torch's compiler, which takes longer than all the steps; it calls this function.
+    """
+    from torch.optim.adamw import adamw
+
+    adamw(
+        parameters, gradients, first, second, [], steps_done, foreach=False, amsgrad=False, maximize=False,
+        lr=settings.learning_rate, beta1=settings.beta1, beta2=settings.beta2, eps=settings.epsilon,
+        weight_decay=settings.weight_decay,
+    )  # fmt: skip
+
+
 def torch_losses(
     rows: Rows,
     targets: np.ndarray,
@@ -264,7 +278,6 @@ def torch_losses(
 ) -> np.ndarray:
     """Loss of each of the first steps of the first epoch by torch, with the same weights, order and dropout."""
     import torch
-    from torch.optim.adamw import adamw
 
     linears = []
     for weight, bias in initial_layers(rows.n_features, n_classes, key):
@@ -275,19 +288,8 @@ def torch_losses(
     weights = torch.tensor(class_weights(targets[training], n_classes, settings.balanced), dtype=torch.float32)
     criterion = torch.nn.CrossEntropyLoss(weight=weights)
     parameters = [parameter for linear in linears for parameter in linear.parameters()]
-    # The class AdamW would import torch's compiler, which takes longer than all the steps; it calls this function.
     first, second = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
     steps_done = [torch.tensor(0.0) for _ in parameters]
-    rates = {
-        "lr": settings.learning_rate,
-        "beta1": settings.beta1,
-        "beta2": settings.beta2,
-        "eps": settings.epsilon,
-        "weight_decay": settings.weight_decay,
-        "foreach": False,
-        "amsgrad": False,
-        "maximize": False,
-    }
     order, draws = next(epochs_of(len(training), key))
     places = -(-len(training) // BATCH) * BATCH
     kept = draws[: places * N_DRAWS].reshape(places, N_DRAWS) >= settings.threshold
@@ -302,6 +304,6 @@ def torch_losses(
         loss = criterion(linears[-1](signal), torch.tensor(targets[batch]))
         gradients = list(torch.autograd.grad(loss, parameters))
         with torch.no_grad():
-            adamw(parameters, gradients, first, second, [], steps_done, **rates)
+            torch_adamw(parameters, gradients, first, second, steps_done, settings)
         losses.append(float(loss.detach()))
     return np.array(losses)

@@ -22,6 +22,7 @@ from ct4bench.mlp import (
     initial_layers,
     log_proba,
     pack,
+    torch_adamw,
     weighted_loss,
 )
 from ct4bench.mlp_kernels import BATCH, HIDDEN, N_DRAWS
@@ -74,9 +75,10 @@ class Stack:
         for layer in range(len(drawn[0])):
             weights = np.stack([of_job[layer][0].T for of_job in drawn])
             biases = np.stack([of_job[layer][1][None] for of_job in drawn])
-            self.parameters += [torch.tensor(array, device=device, requires_grad=True) for array in (weights, biases)]
+            self.parameters += [torch.tensor(array, device=device) for array in (weights, biases)]
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.second = [torch.zeros_like(p) for p in self.parameters]
+        self.steps_done = [torch.tensor(0.0) for _ in self.parameters]
         # the rows of all trainings below each other; a training's row r is offset + r
         counts = [len(job.rows.values) for job in jobs]
         self.offsets = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -103,8 +105,8 @@ class Stack:
         kept = draws[: places * N_DRAWS].reshape(places, N_DRAWS) >= job.settings.threshold
         self.kept[number, :places] = torch.tensor(kept)
 
-    def step(self, number: int, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Step `number` (from 1) of the first len(places) trainings on the rows at places (trainings, 8).
+    def step(self, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The next step of the first len(places) trainings on the rows at places (trainings, 8).
 
         Returns each training's loss and the sum of its rows' class weights.
         """
@@ -124,19 +126,10 @@ class Stack:
         losses = -(of_row * log_p.gather(2, targets[:, :, None])[:, :, 0]).sum(dim=1) / mass
         gradients = torch.autograd.grad(losses.sum(), parameters)
         with torch.no_grad():
-            self._adamw(number, n, gradients, settings)
+            # views of the whole: the step is taken in place
+            parts = [[p.detach()[:n] for p in some] for some in (self.parameters, self.first, self.second)]
+            torch_adamw(parts[0], list(gradients), *parts[1:], self.steps_done, settings)
         return losses.detach(), mass
-
-    def _adamw(self, number: int, n: int, gradients: tuple[torch.Tensor, ...], settings: Settings) -> None:
-        """AdamW of torch on the first n trainings (Loshchilov and Hutter 2019, arXiv:1711.05101, Algorithm 2)."""
-        at_first, at_second = 1 - settings.beta1**number, 1 - settings.beta2**number
-        for whole, first, second, gradient in zip(self.parameters, self.first, self.second, gradients, strict=True):
-            parameter, first, second = whole.detach()[:n], first[:n], second[:n]
-            parameter.mul_(1 - settings.learning_rate * settings.weight_decay)
-            first.lerp_(gradient, 1 - settings.beta1)
-            second.mul_(settings.beta2).addcmul_(gradient, gradient, value=1 - settings.beta2)
-            spread = (second.sqrt() / at_second**0.5).add_(settings.epsilon)
-            parameter.addcdiv_(first, spread, value=-settings.learning_rate / at_first)
 
     def model(self, number: int) -> Model:
         """A training's model as it is."""
@@ -166,7 +159,7 @@ def train_together(jobs: list[Job], device: str) -> list[Training]:
             if step % job.n_steps == 0:
                 stack.begin_epoch(number, *next(progress[number].epochs))
         at = step % n_steps[:going]
-        losses, mass = stack.step(step + 1, at[:, None] * BATCH + within)
+        losses, mass = stack.step(at[:, None] * BATCH + within)
         step_losses[torch.arange(going, device=device), at] = losses.double()
         masses[torch.arange(going, device=device), at] = mass.double()
         for number, job in enumerate(ordered[:going]):

@@ -106,11 +106,10 @@ def register_chunk(
                 if fixed is None:
                     fixed = prepare_fixed(*reference.own(), reference.block)
                 source, grid = read_series(located.loc[located["series_uid"] == uid, "file"], threads)
-                detail = ""
-                if short_series == "stretch" and is_short(grid, Grid.from_dict(reference.values["full_grid"])):
-                    n_slices = reference.values["full_grid"]["shape"][0]
-                    detail = f"{STRETCHED}: {grid.shape[0]} slices to {n_slices}"
-                    source, grid = stretched(source, grid, n_slices)
+                detail, full = "", Grid.from_dict(reference.values["full_grid"])
+                if short_series == "stretch" and is_short(grid, full):
+                    detail = f"{STRETCHED}: {grid.shape[0]} slices to {full.shape[0]}"
+                    source, grid = stretched(source, grid, full.shape[0])
                 array, motion, row = on_common_grid(source, grid, reference, fixed, interpolator, threads)
                 row["detail"] = detail
                 del source
