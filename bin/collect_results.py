@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from ct4bench.errors import UserError, run
+from ct4bench.core.errors import UserError, run
 
 
 def main(argv=None):

@@ -4,10 +4,10 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.errors import run
-from ct4bench.pair_plans import PLAN_COLUMNS
-from ct4bench.pair_runs import compare_task
-from ct4bench.tables import read_table, write_table
+from ct4bench.core.errors import run
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.pairs.compare import compare_task
+from ct4bench.pairs.plan import PLAN_COLUMNS
 
 
 def main(argv=None):

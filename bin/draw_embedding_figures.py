@@ -4,9 +4,9 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.errors import run
-from ct4bench.labels import read_labels
-from ct4bench.tables import read_table
+from ct4bench.core.errors import run
+from ct4bench.core.tables import read_table
+from ct4bench.results.run_facts import read_labels
 
 
 def main(argv=None):
@@ -17,7 +17,7 @@ def main(argv=None):
     parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
-    from ct4bench.embedding_figures import EMBEDDING_COLUMNS, KEYS, draw_embedding_figures
+    from ct4bench.figures.embedding import EMBEDDING_COLUMNS, KEYS, draw_embedding_figures
 
     embedding, series = read_table(args.embedding, EMBEDDING_COLUMNS), read_table(args.registered, KEYS)
     draw_embedding_figures(embedding, series, read_labels(args.labels), args.output)

@@ -4,8 +4,8 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.errors import run
-from ct4bench.labels import read_labels, read_series, stamp_text
+from ct4bench.core.errors import run
+from ct4bench.results.run_facts import read_labels, read_series, stamp_text
 
 # code-data: ../assets/scanners.csv
 SCANNERS = Path(__file__).resolve().parents[1] / "assets" / "scanners.csv"
@@ -21,8 +21,8 @@ def main(argv=None):
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
-    from ct4bench.acquisition import read_scanner_names
-    from ct4bench.image_figures import draw_image_figures
+    from ct4bench.figures.images import draw_image_figures
+    from ct4bench.results.acquisition import read_scanner_names
 
     series, names = read_series(args.registered), read_scanner_names(args.scanners)
     note = stamp_text(read_labels(args.labels))

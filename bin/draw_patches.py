@@ -4,8 +4,8 @@
 import argparse
 import logging
 
-from ct4bench.errors import run
-from ct4bench.tables import write_table
+from ct4bench.core.errors import run
+from ct4bench.core.tables import write_table
 
 
 def main(argv=None):
@@ -19,8 +19,8 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="patches, CSV")
     args = parser.parse_args(argv)
-    from ct4bench.patches import draw_centres, patch_table, read_centres
-    from ct4bench.reference import open_reference
+    from ct4bench.preprocess.patches import draw_centres, patch_table, read_centres
+    from ct4bench.preprocess.reference import open_reference
 
     reference = open_reference(args.reference)
     labels = reference.read("labels")

@@ -3,8 +3,8 @@
 
 import argparse
 
-from ct4bench.errors import run
-from ct4bench.phantom import parse_slab
+from ct4bench.core.errors import run
+from ct4bench.twin.phantom import parse_slab
 
 
 def main(argv=None):
@@ -18,11 +18,11 @@ def main(argv=None):
     args = parser.parse_args(argv)
     slab = parse_slab(args.slab)
     if args.like:
-        from ct4bench.phantom_like import phantom_from_series
+        from ct4bench.twin.from_series import phantom_from_series
 
         phantom_from_series(args.like, slab, args.seed, args.output, args.threads)
     else:
-        from ct4bench.phantom_drawing import draw_phantom
+        from ct4bench.twin.draw import draw_phantom
 
         draw_phantom(slab, args.seed, args.output, args.threads)
 

@@ -4,8 +4,8 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.errors import run
-from ct4bench.labels import read_labels
+from ct4bench.core.errors import run
+from ct4bench.results.run_facts import read_labels
 
 
 def main(argv=None):
@@ -16,9 +16,9 @@ def main(argv=None):
     parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
-    from ct4bench.profile_figures import draw_profile_figures
-    from ct4bench.profile_tables import PROFILE_COLUMNS
-    from ct4bench.tables import read_table
+    from ct4bench.core.tables import read_table
+    from ct4bench.figures.profiles import draw_profile_figures
+    from ct4bench.profiles.merge import PROFILE_COLUMNS
 
     args.output.mkdir(parents=True, exist_ok=True)
     profile, fields = read_table(args.profile, PROFILE_COLUMNS), read_table(args.displacement)

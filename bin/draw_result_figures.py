@@ -4,8 +4,8 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.errors import run
-from ct4bench.labels import read_labels
+from ct4bench.core.errors import run
+from ct4bench.results.run_facts import read_labels
 
 
 def main(argv=None):
@@ -15,7 +15,7 @@ def main(argv=None):
     parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
-    from ct4bench.result_figures import draw_result_figures
+    from ct4bench.figures.results import draw_result_figures
 
     args.output.mkdir(parents=True, exist_ok=True)
     draw_result_figures(args.tables, read_labels(args.labels), args.output)

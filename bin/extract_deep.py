@@ -5,8 +5,8 @@ import argparse
 import json
 from pathlib import Path
 
-from ct4bench.errors import run
-from ct4bench.modes import MODES
+from ct4bench.core.errors import run
+from ct4bench.core.modes import MODES
 
 
 def main(argv=None):
@@ -36,11 +36,11 @@ def main(argv=None):
     parser.add_argument("--settings", required=True, help="what they were made with, JSON")
     args = parser.parse_args(argv)
 
-    from ct4bench.benchmark import SERIES_KEY
-    from ct4bench.deep_features import BATCH, choose_device, extract_series
-    from ct4bench.encoders import Options, build_encoder
-    from ct4bench.patches import COLUMNS
-    from ct4bench.tables import read_table, write_table
+    from ct4bench.core.benchmark import SERIES_KEY
+    from ct4bench.core.tables import read_table, write_table
+    from ct4bench.features.encoders import Options, build_encoder
+    from ct4bench.features.extract_deep import BATCH, choose_device, extract_series
+    from ct4bench.preprocess.patches import COLUMNS
 
     registered, patches = read_table(args.registered, SERIES_KEY), read_table(args.patches, COLUMNS)
     device = choose_device(args.device)

@@ -5,7 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ct4bench.errors import run
+from ct4bench.core.errors import run
 
 
 def main(argv=None):
@@ -27,10 +27,10 @@ def main(argv=None):
     parser.add_argument("--settings", required=True, help="what they were made with, JSON")
     args = parser.parse_args(argv)
 
-    from ct4bench.benchmark import SERIES_KEY
-    from ct4bench.radiomics_runs import describe, extract, make_groups
-    from ct4bench.radiomics_settings import load_settings
-    from ct4bench.tables import read_table, write_table
+    from ct4bench.core.benchmark import SERIES_KEY
+    from ct4bench.core.tables import read_table, write_table
+    from ct4bench.features.extract_radiomics import describe, extract, make_groups
+    from ct4bench.features.radiomics_settings import load_settings
 
     settings = load_settings(args.params, args.engine)
     groups = make_groups(args.region, args.patches, args.reference, args.output, args.output_roi)

@@ -4,11 +4,11 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.errors import run
-from ct4bench.labels import make_labels, read_series, read_settings
-from ct4bench.modes import MODES
-from ct4bench.published import FOLDER
-from ct4bench.tables import read_table
+from ct4bench.core.errors import run
+from ct4bench.core.modes import MODES
+from ct4bench.core.tables import read_table
+from ct4bench.results.published import FOLDER
+from ct4bench.results.run_facts import make_labels, read_series, read_settings
 
 # code-data: ../assets/scanners.csv
 SCANNERS = Path(__file__).resolve().parents[1] / "assets" / "scanners.csv"
@@ -35,8 +35,8 @@ def main(argv=None):
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
     parser.add_argument("--output", required=True, type=Path, help="folder for the tables")
     args = parser.parse_args(argv)
-    from ct4bench.acquisition import read_scanner_names
-    from ct4bench.result_tables import Inputs, make_tables, write_results
+    from ct4bench.results.acquisition import read_scanner_names
+    from ct4bench.results.make import Inputs, make_tables, write_results
 
     series = read_series(args.series)
     optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality", "questions")

@@ -3,12 +3,12 @@
 
 import argparse
 
-from ct4bench.errors import run
-from ct4bench.feature_merging import read_feature_sets
-from ct4bench.modes import MODES
-from ct4bench.repeatability import repeatability_table, stable_features
-from ct4bench.stability import DOMAINS, icc_table, mean_icc_intervals
-from ct4bench.tables import stack, write_table
+from ct4bench.core.errors import run
+from ct4bench.core.modes import MODES
+from ct4bench.core.tables import stack, write_table
+from ct4bench.features.merge import read_feature_sets
+from ct4bench.stability.icc import DOMAINS, icc_table, mean_icc_intervals
+from ct4bench.stability.repeatability import repeatability_table, stable_features
 
 ORDERS = (
     ["extractor", "form", "stratum", "feature"],

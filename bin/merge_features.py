@@ -5,9 +5,9 @@ import argparse
 import json
 from pathlib import Path
 
-from ct4bench.errors import run
-from ct4bench.feature_merging import merge
-from ct4bench.tables import read_table, write_table
+from ct4bench.core.errors import run
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.features.merge import merge
 
 
 def main(argv=None):

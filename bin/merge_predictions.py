@@ -3,10 +3,10 @@
 
 import argparse
 
-from ct4bench.classification import PREDICTION_KEY, merge
-from ct4bench.errors import run
-from ct4bench.splits import SPLIT_COLUMNS
-from ct4bench.tables import concatenate, read_table, write_table
+from ct4bench.core.errors import run
+from ct4bench.core.tables import concatenate, read_table, write_table
+from ct4bench.learning.train import PREDICTION_KEY, merge
+from ct4bench.splits.splits import SPLIT_COLUMNS
 
 
 def main(argv=None):

@@ -3,7 +3,7 @@
 
 import argparse
 
-from ct4bench.errors import run
+from ct4bench.core.errors import run
 
 
 def main(argv=None):
@@ -16,8 +16,8 @@ def main(argv=None):
     parser.add_argument("--displacement", required=True, help="local_displacement.csv")
     args = parser.parse_args(argv)
 
-    from ct4bench.profile_tables import merge_fields, merge_profiles
-    from ct4bench.tables import write_table
+    from ct4bench.core.tables import write_table
+    from ct4bench.profiles.merge import merge_fields, merge_profiles
 
     series, profile = merge_profiles(args.parts)
     write_table(series, args.series)

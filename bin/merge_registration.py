@@ -4,9 +4,9 @@
 import argparse
 import logging
 
-from ct4bench.errors import run
-from ct4bench.tables import read_table, write_table
-from ct4bench.transforms import TRANSFORM_COLUMNS, merge_transforms, split_by_status
+from ct4bench.core.errors import run
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, merge_transforms, split_by_status
 
 
 def main(argv=None):

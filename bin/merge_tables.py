@@ -3,8 +3,8 @@
 
 import argparse
 
-from ct4bench.errors import run
-from ct4bench.tables import concatenate, write_table
+from ct4bench.core.errors import run
+from ct4bench.core.tables import concatenate, write_table
 
 
 def main(argv=None):

@@ -4,11 +4,11 @@
 import argparse
 import logging
 
-from ct4bench.benchmark import SERIES_KEY
-from ct4bench.errors import run
-from ct4bench.modes import MODES
-from ct4bench.pair_plans import plan_pairs
-from ct4bench.tables import read_table, write_table
+from ct4bench.core.benchmark import SERIES_KEY
+from ct4bench.core.errors import run
+from ct4bench.core.modes import MODES
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.pairs.plan import plan_pairs
 
 
 def main(argv=None):

@@ -4,12 +4,12 @@
 import argparse
 import logging
 
-from ct4bench.errors import run
-from ct4bench.feature_merging import read_features
-from ct4bench.modes import MODES
-from ct4bench.questions import TASKS, VARIANTS, Plan, plan_questions
-from ct4bench.splits import DOMAINS, N_FOLDS, SCHEMES, sorted_keys
-from ct4bench.tables import read_table, write_table
+from ct4bench.core.errors import run
+from ct4bench.core.modes import MODES
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.features.merge import read_features
+from ct4bench.splits.splits import DOMAINS, N_FOLDS, SCHEMES, sorted_keys
+from ct4bench.splits.tasks import TASKS, VARIANTS, Plan, plan_questions
 
 
 def names(text):

@@ -5,7 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ct4bench.errors import run
+from ct4bench.core.errors import run
 
 
 def main(argv=None):
@@ -22,7 +22,7 @@ def main(argv=None):
     parser.add_argument("--report", help="what was trained on and how well it went, JSON")
     args = parser.parse_args(argv)
 
-    from ct4bench.pretraining import PRINTED, SCANNED, Training, pretrain_shallow_cnn
+    from ct4bench.pretraining.pretrain_shallow_cnn import PRINTED, SCANNED, Training, pretrain_shallow_cnn
 
     noise = SCANNED if args.cases else PRINTED
     training = Training(epochs=args.epochs, learning_rate=args.learning_rate, augmentation=noise)

@@ -5,7 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ct4bench.errors import run
+from ct4bench.core.errors import run
 
 
 def main(argv=None):
@@ -24,7 +24,7 @@ def main(argv=None):
     parser.add_argument("--report", help="what was trained on and the losses, JSON")
     args = parser.parse_args(argv)
 
-    from ct4bench.swin_pretraining import Training, pretrain_swin
+    from ct4bench.pretraining.pretrain_swin import Training, pretrain_swin
 
     training = Training(args.steps, args.batch, args.learning_rate)
     source = {"cases": args.cases} if args.cases else {"phantoms": args.phantoms}

@@ -3,7 +3,7 @@
 
 import argparse
 
-from ct4bench.errors import run
+from ct4bench.core.errors import run
 
 
 def main(argv=None):
@@ -18,9 +18,9 @@ def main(argv=None):
     parser.add_argument("--fields", required=True, help="local displacements, Parquet")
     args = parser.parse_args(argv)
 
-    from ct4bench.benchmark import SERIES_KEY
-    from ct4bench.profile_runs import profile_chunk
-    from ct4bench.tables import read_table, write_table
+    from ct4bench.core.benchmark import SERIES_KEY
+    from ct4bench.core.tables import read_table, write_table
+    from ct4bench.profiles.profile import profile_chunk
 
     registered = read_table(args.registered, SERIES_KEY)
     rows, fields = profile_chunk(

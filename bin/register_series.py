@@ -3,9 +3,9 @@
 
 import argparse
 
-from ct4bench.errors import UserError, run
-from ct4bench.files import FILE_COLUMNS
-from ct4bench.tables import read_table, write_table
+from ct4bench.core.errors import UserError, run
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.index.files import FILE_COLUMNS
 
 
 def main(argv=None):
@@ -25,10 +25,10 @@ def main(argv=None):
     parser.add_argument("--nifti", help="folder for the same as NIfTI")
     parser.add_argument("--transforms", required=True, help="motions and outcomes, CSV")
     args = parser.parse_args(argv)
-    from ct4bench.preprocessing import register_chunk
-    from ct4bench.reference import open_reference
-    from ct4bench.resampling import INTERPOLATORS
-    from ct4bench.transforms import TRANSFORM_COLUMNS
+    from ct4bench.preprocess.reference import open_reference
+    from ct4bench.preprocess.register import register_chunk
+    from ct4bench.preprocess.resampling import INTERPOLATORS
+    from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS
 
     if args.interpolator not in INTERPOLATORS:
         raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")

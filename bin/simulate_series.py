@@ -3,9 +3,9 @@
 
 import argparse
 
-from ct4bench.benchmark import DOSES_MGY, RECONSTRUCTIONS
-from ct4bench.errors import UserError, run
-from ct4bench.scanner_models import SCANNERS
+from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS
+from ct4bench.core.errors import UserError, run
+from ct4bench.twin.scanners import SCANNERS
 
 
 def chosen(text: str, known, what: str) -> list:
@@ -36,7 +36,7 @@ def main(argv=None):
     doses = chosen(args.doses, DOSES_MGY, "dose")
     recons = chosen(args.reconstructions, RECONSTRUCTIONS, "reconstruction")
     others = chosen(args.other_reconstructions, RECONSTRUCTIONS, "reconstruction")
-    from ct4bench.simulation import plan_scans, simulate_series
+    from ct4bench.twin.simulate import plan_scans, simulate_series
 
     scans = plan_scans(
         args.scanner, doses, recons, args.repetitions, others, args.other_repetitions, args.main_dose

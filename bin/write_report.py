@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.errors import run
+from ct4bench.core.errors import run
 
 
 def main(argv=None):
@@ -28,7 +28,7 @@ def main(argv=None):
     parser.add_argument("--template", help="the page, Jinja; default: assets/report.html.j2")
     parser.add_argument("--output", required=True, type=Path, help="report.html")
     args = parser.parse_args(argv)
-    from ct4bench.report import TEMPLATE, read_inputs, render
+    from ct4bench.report.write import TEMPLATE, read_inputs, render
 
     page = render(read_inputs(args), args.template or TEMPLATE)
     args.output.parent.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from pydicom.uid import (
     JPEGLosslessSV1,
 )
 
-from ct4bench.benchmark import ROIS
+from ct4bench.core.benchmark import ROIS
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"

@@ -4,7 +4,7 @@ import numpy as np
 import SimpleITK as sitk
 from scipy.ndimage import gaussian_filter
 
-from ct4bench.geometry import Grid, Rigid
+from ct4bench.core.geometry import Grid, Rigid
 
 NOISE_HU = 15.0
 MOTIONS = {

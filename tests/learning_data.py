@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from ct4bench.benchmark import FEATURE_KEY, ROIS, SCANNERS, scan_id, tissue_of
+from ct4bench.core.benchmark import FEATURE_KEY, ROIS, SCANNERS, scan_id, tissue_of
 
 MAKERS = dict(zip(SCANNERS, ["Siemens"] * 6 + ["Philips"] * 2 + ["GE"] * 3 + ["Toshiba"] * 2, strict=True))
 

@@ -6,7 +6,7 @@ import numpy as np
 from dicom_factory import NAMES, uid, write_segmentation, write_series
 from scene import CENTRE_MM, STILL, image, scan_grid
 
-from ct4bench.geometry import Grid, Rigid
+from ct4bench.core.geometry import Grid, Rigid
 
 SPACING = (4.0, 2.8, 2.8)
 ROI_PLACES_MM = ((40, -30, -20), (-50, 10, 15), (-30, -25, -5), (-60, 20, -25), (-5, 25, 25), (30, 20, 10))

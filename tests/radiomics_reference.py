@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 import SimpleITK as sitk
 
-from ct4bench.radiomics import FEATURE_CLASSES, FEATURES
+from ct4bench.features.radiomics import FEATURE_CLASSES, FEATURES
 
 TOLERANCE = 1e-9
 """Relative; values below `FLOOR` are compared with it, since near 0 only the rounding of two summations is left."""

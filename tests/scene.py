@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import erf
 
-from ct4bench.geometry import Grid, Rigid
+from ct4bench.core.geometry import Grid, Rigid
 
 SIZE_MM = np.array([264.0, 190.0, 300.0])
 CENTRE_MM = np.array([-2.0, -165.0, 196.0])

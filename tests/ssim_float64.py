@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import correlate1d
 
-from ct4bench.similarity import C1, C2, gaussian_taps
+from ct4bench.pairs.similarity import C1, C2, gaussian_taps
 
 
 def ssim_map_float64(a, b) -> np.ndarray:

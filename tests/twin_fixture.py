@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.dicom import read_series
-from ct4bench.geometry import Grid, Rigid
-from ct4bench.phantom import Phantom, open_phantom, parse_slab
-from ct4bench.phantom_drawing import draw_phantom
-from ct4bench.simulation import plan_scans, simulate_series
+from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.index.ct import read_series
+from ct4bench.twin.draw import draw_phantom
+from ct4bench.twin.phantom import Phantom, open_phantom, parse_slab
+from ct4bench.twin.simulate import plan_scans, simulate_series
 
 
 @dataclass(frozen=True)

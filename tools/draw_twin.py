@@ -11,12 +11,11 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bin"))
 
-from ct4bench.benchmark import SCANNERS as ORDER  # noqa: E402
-from ct4bench.figures import GRAY_LIMITS_HU, WINDOW_HU  # noqa: E402
-from ct4bench.phantom import BLOCK, open_phantom  # noqa: E402
-from ct4bench.phantom_drawing import draw_phantom  # noqa: E402
-from ct4bench.scanner_models import SCANNERS  # noqa: E402
-from ct4bench.twin import (  # noqa: E402
+from ct4bench.core.benchmark import SCANNERS as ORDER  # noqa: E402
+from ct4bench.figures.style import GRAY_LIMITS_HU, WINDOW_HU  # noqa: E402
+from ct4bench.twin.draw import draw_phantom  # noqa: E402
+from ct4bench.twin.phantom import BLOCK, open_phantom  # noqa: E402
+from ct4bench.twin.scan import (  # noqa: E402
     WhiteField,
     blur_filter,
     blurred,
@@ -25,6 +24,7 @@ from ct4bench.twin import (  # noqa: E402
     object_slices,
     prepare_scan,
 )
+from ct4bench.twin.scanners import SCANNERS  # noqa: E402
 
 LABEL = "synthetic: ct4bench digital twin, W 400 L 50"
 GRAYS, EDGE = 40, 4

@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from ct4bench import shallow_cnn as cnn
-from ct4bench import swin
-from ct4bench.deep_features import BATCH, encode, relative_difference
-from ct4bench.encoders import Options, build_encoder
+from ct4bench.features import shallow_cnn as cnn
+from ct4bench.features import swin
+from ct4bench.features.encoders import Options, build_encoder
+from ct4bench.features.extract_deep import BATCH, encode, relative_difference
 
 N = 32
 REFERENCE_BATCH = 16

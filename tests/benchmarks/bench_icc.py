@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pandas as pd
 
-from ct4bench.stability import FORMS, icc, icc_intervals, mean_squares
+from ct4bench.stability.icc import FORMS, icc, icc_intervals, mean_squares
 
 
 def bench_icc(record):

@@ -6,7 +6,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch_twin import perceptron, train_epochs
 
-from ct4bench import mlp
+from ct4bench.learning import mlp
 
 N_ROWS = 14_844
 SETTINGS = mlp.Settings()

@@ -10,12 +10,12 @@ from full_size import PEAK_MB, in_own_process
 from scipy.ndimage import gaussian_filter
 from ssim_float64 import ssim_map_float64
 
-from ct4bench.benchmark import SCANNERS
-from ct4bench.geometry import Grid
-from ct4bench.pair_plans import scanner_groups, unordered_pairs
-from ct4bench.pair_runs import Region, batches, compare_batch
-from ct4bench.similarity import compare, local_moments, pair_sums, shrink, windows_inside
-from ct4bench.volumes import save_volume
+from ct4bench.core.benchmark import SCANNERS
+from ct4bench.core.geometry import Grid
+from ct4bench.core.volumes import save_volume
+from ct4bench.pairs.compare import Region, batches, compare_batch
+from ct4bench.pairs.plan import scanner_groups, unordered_pairs
+from ct4bench.pairs.similarity import compare, local_moments, pair_sums, shrink, windows_inside
 
 BOX = (310, 275, 381)
 """The box of Table 6 in voxels of the full grid."""
@@ -134,8 +134,8 @@ TILES = (
 import sys, time
 import numpy as np
 from pathlib import Path
-from ct4bench.pair_runs import BATCH_SIDE, Region, compare_batch
-from ct4bench.volumes import open_volume
+from ct4bench.pairs.compare import BATCH_SIDE, Region, compare_batch
+from ct4bench.core.volumes import open_volume
 paths = sorted(Path(sys.argv[1]).glob("*.b2nd"))
 n_slices, _, n_columns = open_volume(paths[0]).grid.shape
 opened = {f"{i:02}": open_volume(paths[i % len(paths)]) for i in range(2 * BATCH_SIDE)}

@@ -9,10 +9,10 @@ import SimpleITK as sitk
 from full_size import PEAK_MB, copy, in_own_process, mattes
 from known_motion import as_image, as_transform
 
-from ct4bench.geometry import worst_displacement_mm
-from ct4bench.reference import open_reference, save_reference
-from ct4bench.reference_preparation import build_reference
-from ct4bench.transforms import motion_of
+from ct4bench.core.geometry import worst_displacement_mm
+from ct4bench.preprocess.prepare import build_reference
+from ct4bench.preprocess.reference import open_reference, save_reference
+from ct4bench.preprocess.transforms import motion_of
 
 TASK = (
     PEAK_MB
@@ -20,8 +20,8 @@ TASK = (
 import json, sys, time
 import pandas as pd
 from pathlib import Path
-from ct4bench.preprocessing import register_chunk
-from ct4bench.reference import open_reference
+from ct4bench.preprocess.register import register_chunk
+from ct4bench.preprocess.reference import open_reference
 source, reference, output = Path(sys.argv[1]), open_reference(sys.argv[2]), Path(sys.argv[3])
 paths = sorted(source.rglob("*.dcm"))
 folders = sorted({path.parent for path in paths})

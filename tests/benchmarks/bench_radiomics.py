@@ -10,14 +10,14 @@ import pandas as pd
 from tests.conftest import ROOT
 from tests.radiomics_reference import noise_patch, reference_features
 
-from ct4bench.benchmark import ROIS
-from ct4bench.geometry import Grid
-from ct4bench.patches import patch_table
-from ct4bench.radiomics import FEATURES, region_features
-from ct4bench.radiomics_pyradiomics import relative_difference
-from ct4bench.radiomics_settings import build_extractor, load_settings
-from ct4bench.tables import write_table
-from ct4bench.volumes import save_volume
+from ct4bench.core.benchmark import ROIS
+from ct4bench.core.geometry import Grid
+from ct4bench.core.tables import write_table
+from ct4bench.core.volumes import save_volume
+from ct4bench.features.pyradiomics import relative_difference
+from ct4bench.features.radiomics import FEATURES, region_features
+from ct4bench.features.radiomics_settings import build_extractor, load_settings
+from ct4bench.preprocess.patches import patch_table
 
 SPACING_MM = (1.0, 0.68359375, 0.68359375)
 PATCHES = 12

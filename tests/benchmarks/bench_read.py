@@ -7,12 +7,12 @@ import numpy as np
 import pydicom
 import SimpleITK as sitk
 
-from ct4bench.dicom import read_series
+from ct4bench.index.ct import read_series
 
 IN_A_PROCESS_OF_ITS_OWN = """
 import sys
 from pathlib import Path
-from ct4bench.dicom import read_series
+from ct4bench.index.ct import read_series
 array, grid = read_series(sorted(Path(sys.argv[1]).rglob("*.dcm")))
 assert array.shape == (343, 512, 512)
 status = dict(line.split(":", 1) for line in open("/proc/self/status") if ":" in line)

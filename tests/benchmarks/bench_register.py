@@ -4,17 +4,17 @@ import numpy as np
 from full_size import PEAK_MB, copy, fixed_volume, in_own_process, mattes
 from known_motion import MOTIONS
 
-from ct4bench.geometry import worst_displacement_mm
-from ct4bench.registration import prepare_fixed, register
+from ct4bench.core.geometry import worst_displacement_mm
+from ct4bench.preprocess.registration import prepare_fixed, register
 
 REGISTER = (
     PEAK_MB
     + """
 import json, sys
 import numpy as np
-from ct4bench.block_finding import find_block
-from ct4bench.geometry import Grid
-from ct4bench.registration import prepare_fixed, register
+from ct4bench.preprocess.find_block import find_block
+from ct4bench.core.geometry import Grid
+from ct4bench.preprocess.registration import prepare_fixed, register
 volumes = [(np.load(path), Grid.from_dict(json.load(open(path + ".json")))) for path in sys.argv[1:3]]
 register(prepare_fixed(*volumes[0], find_block(*volumes[0])), *volumes[1])
 print(peak_mb())

@@ -5,9 +5,9 @@ import SimpleITK as sitk
 from full_size import copy, fixed_volume
 from known_motion import as_image, as_transform
 
-from ct4bench.reference_preparation import crop_box
-from ct4bench.resampling import resample
-from ct4bench.volumes import open_volume, save_volume
+from ct4bench.core.volumes import open_volume, save_volume
+from ct4bench.preprocess.prepare import crop_box
+from ct4bench.preprocess.resampling import resample
 
 
 def bench_resample(record, real_series, tmp_path):

@@ -13,12 +13,12 @@ import SimpleITK as sitk
 from full_size import PEAK_MB, in_own_process
 from scipy.ndimage import gaussian_filter
 
-from ct4bench.dicom_writing import CtSeriesWriter, SeriesName, ct_header
-from ct4bench.phantom import AIR_HU, open_phantom, parse_slab, region_labels
-from ct4bench.phantom_drawing import draw_phantom
-from ct4bench.scanner_models import SCANNERS
-from ct4bench.segmentation_writing import SegmentationWriter
-from ct4bench.twin import PAD, frequencies, noise_in_plane, noise_power, object_slices, pose, prepare_scan
+from ct4bench.twin.draw import draw_phantom
+from ct4bench.twin.phantom import AIR_HU, open_phantom, parse_slab, region_labels
+from ct4bench.twin.scan import PAD, frequencies, noise_in_plane, noise_power, object_slices, pose, prepare_scan
+from ct4bench.twin.scanners import SCANNERS
+from ct4bench.twin.write_ct import CtSeriesWriter, SeriesName, ct_header
+from ct4bench.twin.write_seg import SegmentationWriter
 
 DEMO_SLAB = "110:210,105:415,50:460"
 SCANNER, RECON = "A1", "FBP"
@@ -28,9 +28,9 @@ SIMULATE = (
     + """
 import shutil, sys, time
 from pathlib import Path
-from ct4bench.phantom import open_phantom
-from ct4bench.scanner_models import SCANNERS
-from ct4bench.simulation import plan_scans, simulate_scanner
+from ct4bench.twin.phantom import open_phantom
+from ct4bench.twin.scanners import SCANNERS
+from ct4bench.twin.simulate import plan_scans, simulate_scanner
 warm, phantom, folder, doses = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 def run(phantom, doses):
     scans = plan_scans("A1", [int(d) for d in doses.split(",")], ["FBP", "IR"], 1, ["IR"], 1, 10)

@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ct4bench.embedding import embed, judge, standardise
+from ct4bench.embedding.embed import embed, judge, standardise
 
 
 def bench_umap(record):

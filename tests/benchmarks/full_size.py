@@ -11,9 +11,9 @@ import numpy as np
 import SimpleITK as sitk
 from known_motion import add_noise, as_image, moved
 
-from ct4bench.block_finding import find_block
-from ct4bench.dicom import read_series
-from ct4bench.geometry import Rigid
+from ct4bench.core.geometry import Rigid
+from ct4bench.index.ct import read_series
+from ct4bench.preprocess.find_block import find_block
 
 ROOT = Path(__file__).resolve().parents[2]
 SEEDS = {"m1": 11, "m2": 12, "m3": 13}

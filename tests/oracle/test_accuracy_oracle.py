@@ -4,7 +4,8 @@ from learning_data import keys_table
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, confusion_matrix
 from sklearn.model_selection import KFold
 
-from ct4bench import accuracy, splits
+from ct4bench.learning import accuracy
+from ct4bench.splits import splits
 
 
 def test_accuracies_are_those_of_scikit_learn(rng):

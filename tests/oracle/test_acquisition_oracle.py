@@ -6,9 +6,9 @@ import sys
 import pandas as pd
 import pytest
 
-from ct4bench.acquisition import read_scanner_names, table1, table2
-from ct4bench.benchmark import SCANNERS
-from ct4bench.index import SERIES_COLUMNS, index_of_idc_table, series_from_idc_table
+from ct4bench.core.benchmark import SCANNERS
+from ct4bench.index.index import SERIES_COLUMNS, index_of_idc_table, series_from_idc_table
+from ct4bench.results.acquisition import read_scanner_names, table1, table2
 
 
 @pytest.fixture(scope="module")

@@ -5,13 +5,13 @@ import pytest
 import torch
 from scipy.ndimage import correlate, maximum_filter
 
-from ct4bench import shallow_cnn as cnn
-from ct4bench import swin
-from ct4bench.deep_features import encode
-from ct4bench.encoders import Options, build_encoder
-from ct4bench.errors import UserError
-from ct4bench.swin import MonaiFeatures, SwinFeatures
-from ct4bench.weights import load_weights, random_weights
+from ct4bench.core.errors import UserError
+from ct4bench.features import shallow_cnn as cnn
+from ct4bench.features import swin
+from ct4bench.features.encoders import Options, build_encoder
+from ct4bench.features.extract_deep import encode
+from ct4bench.features.swin import MonaiFeatures, SwinFeatures
+from ct4bench.features.weights import load_weights, random_weights
 
 TOLERANCE = 1e-5
 torch.set_num_threads(1)
@@ -172,7 +172,7 @@ def test_in_run_references_agree(patches):
 def test_monais_resnet_as_an_encoder_of_ones_own(patches):
     from monai.networks.nets.resnet import resnet10
 
-    encoder = build_encoder("resnet10=ct4bench.monai_encoders:resnet10", Options(seed=4))
+    encoder = build_encoder("resnet10=ct4bench.features.monai_encoders:resnet10", Options(seed=4))
     torch.manual_seed(4)
     network = resnet10(spatial_dims=3, n_input_channels=1, feed_forward=False).eval()
     with torch.no_grad():

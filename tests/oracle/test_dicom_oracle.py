@@ -8,9 +8,9 @@ import pytest
 import SimpleITK as sitk
 from tests.dicom_factory import roi_labels, stored_pixels, write_series
 
-from ct4bench import dicom
-from ct4bench.benchmark import ROIS
-from ct4bench.index import build_index
+from ct4bench.core.benchmark import ROIS
+from ct4bench.index import ct
+from ct4bench.index.index import build_index
 
 SPHERES = {
     "cyst1": ((180, 322, 157), 7.49, 15.82),
@@ -49,7 +49,7 @@ def sphere(shape, centre, radius_mm, spacing_mm) -> np.ndarray:
 
 def test_the_real_series_equals_pydicom_and_simpleitk_at_the_same_place(real_series):
     paths = sorted(real_series.rglob("*.dcm"))
-    array, grid = dicom.read_series(paths)
+    array, grid = ct.read_series(paths)
     np.testing.assert_array_equal(array, by_pydicom(paths))
     heights = {path: float(pydicom.dcmread(path, stop_before_pixels=True).ImagePositionPatient[2]) for path in paths}
     image = by_simpleitk(paths, heights.get)
@@ -76,7 +76,7 @@ def test_geometry_equals_simpleitk(tmp_path, orientation, sign, syntax):
     paths = write_series(
         tmp_path, pixels=pixels, step=sign * 1.25 * normal, syntax=syntax, ImageOrientationPatient=orientation
     )
-    array, grid = dicom.read_series(paths)
+    array, grid = ct.read_series(paths)
     paths = sorted(paths)[::sign]
     image = by_simpleitk(paths, paths.index)
     np.testing.assert_array_equal(array, sitk.GetArrayViewFromImage(image))
@@ -97,7 +97,7 @@ def test_values_equal_pydicom_for_all_kinds_of_pixels(tmp_path, bits, signed, sl
         dataset = pydicom.dcmread(path)
         if signed and bits < 16:  # sign extension of the unused bits is what writers do
             assert (dataset.pixel_array < 0).any()
-    np.testing.assert_array_equal(dicom.read_series(paths)[0], by_pydicom(paths))
+    np.testing.assert_array_equal(ct.read_series(paths)[0], by_pydicom(paths))
 
 
 def write_by_highdicom(path, ct_paths, labels, kind="BINARY", omit_empty_frames=True, **options):
@@ -128,17 +128,17 @@ def write_by_highdicom(path, ct_paths, labels, kind="BINARY", omit_empty_frames=
 def test_segmentations_of_highdicom_come_back(tmp_path, kind, omit_empty_frames, sign):
     paths = write_series(tmp_path / "ct", step=(0, 0, sign * 1.25))
     path = write_by_highdicom(tmp_path / "s.dcm", paths, roi_labels(), kind, omit_empty_frames)
-    stack = dicom.read_stack(paths)
+    stack = ct.read_stack(paths)
     places = {s.sop_uid: k for k, s in enumerate(stack.slices)}
-    labels = dicom.read_segmentation(path, stack.grid, places)
+    labels = ct.read_segmentation(path, stack.grid, places)
     np.testing.assert_array_equal(labels, roi_labels()[::sign])
 
 
 def test_fractional_segmentations_of_highdicom_are_refused(tmp_path):
     paths = write_series(tmp_path / "ct")
     path = write_by_highdicom(tmp_path / "s.dcm", paths, roi_labels(), "FRACTIONAL")
-    with pytest.raises(dicom.DicomError, match="FRACTIONAL") as caught:
-        dicom.read_segmentation(path, dicom.read_stack(paths).grid)
+    with pytest.raises(ct.DicomError, match="FRACTIONAL") as caught:
+        ct.read_segmentation(path, ct.read_stack(paths).grid)
     assert caught.value.reason == "segmentation_mismatch"
 
 
@@ -148,7 +148,7 @@ def test_segmentations_read_as_highdicom_reads_them(tmp_path):
     paths = write_series(tmp_path / "ct")
     path = write_by_highdicom(tmp_path / "s.dcm", paths, roi_labels())
     theirs = hd.seg.segread(path).get_volume(combine_segments=True).array
-    ours = dicom.read_segmentation(path, dicom.read_stack(paths).grid)
+    ours = ct.read_segmentation(path, ct.read_stack(paths).grid)
     first = np.flatnonzero(ours.any(axis=(1, 2)))[0]
     if not np.array_equal(theirs, ours[first : first + len(theirs)]):
         # highdicom orders a volume's slices from head to foot or back; both are one volume
@@ -160,7 +160,7 @@ def test_the_real_series_is_left_out_by_default_and_taken_with_a_pattern_and_a_s
     root = tmp_path / "data"
     root.mkdir()
     (root / "ct").symlink_to(paths[0].parent)
-    stack = dicom.read_stack(paths)
+    stack = ct.read_stack(paths)
     labels = np.zeros(stack.grid.shape, np.uint8)
     for number, roi in enumerate(ROIS, 1):
         labels[sphere(labels.shape, SPHERES[roi][0], 5.0, stack.grid.spacing_mm)] = number
@@ -180,5 +180,5 @@ def test_the_real_series_is_left_out_by_default_and_taken_with_a_pattern_and_a_s
     assert (row["maker"], row["model"], row["origin"]) == ("Siemens", "SOMATOM Definition Edge", "other")
     assert (row["exposure_mas"], row["pitch"], row["rotation_time_s"]) == (148, 1, 0.5)
     assert row["rotation_time_source"] == "ExposureTime x pitch"
-    read = dicom.read_segmentation(root / "seg.dcm", stack.grid)
+    read = ct.read_segmentation(root / "seg.dcm", stack.grid)
     np.testing.assert_array_equal(read, labels)

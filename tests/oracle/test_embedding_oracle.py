@@ -8,7 +8,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from ct4bench.embedding import judge, nearest_neighbours, principal_components, settings, standardise
+from ct4bench.embedding.embed import judge, nearest_neighbours, principal_components, settings, standardise
 
 
 @pytest.fixture

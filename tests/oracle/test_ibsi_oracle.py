@@ -5,7 +5,7 @@ import pytest
 from tests import ibsi_phantom as ibsi
 from tests.radiomics_reference import differences, extractor, reference_features
 
-from ct4bench.radiomics import FEATURES, Options, region_features
+from ct4bench.features.radiomics import FEATURES, Options, region_features
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
-from ct4bench import layout
-from ct4bench.embedding import graph_edges, nearest_neighbours, principal_components, settings, standardise
-from ct4bench.layout import attraction, layout_difference, optimise, repulsion
+from ct4bench.embedding import umap_layout
+from ct4bench.embedding.embed import graph_edges, nearest_neighbours, principal_components, settings, standardise
+from ct4bench.embedding.umap_layout import attraction, layout_difference, optimise, repulsion
 
 
 @pytest.fixture(scope="module")
@@ -62,9 +62,11 @@ def test_the_whole_layout_is_as_good_as_that_of_umap_learn(small):
 @pytest.mark.parametrize("function", [attraction, repulsion])
 @pytest.mark.parametrize("curve", [(0.115, 1.93), (1.577, 0.895)])
 def test_tables_hold_the_factors_of_the_gradient(rng, function, curve):
-    squared = np.exp(rng.uniform(np.log(layout.LOWEST), np.log(layout.HIGHEST * 0.999), 5000)).astype(np.float32)
-    table = layout._table(function, *curve)
-    found = np.array([layout._look_up(table, value) for value in squared])
+    squared = np.exp(rng.uniform(np.log(umap_layout.LOWEST), np.log(umap_layout.HIGHEST * 0.999), 5000)).astype(
+        np.float32
+    )
+    table = umap_layout._table(function, *curve)
+    found = np.array([umap_layout._look_up(table, value) for value in squared])
     np.testing.assert_allclose(found, function(squared.astype(float), *curve), rtol=1e-5)
 
 
@@ -72,6 +74,6 @@ def test_the_generator_is_that_of_umap_learn():
     from umap.utils import tau_rand_int
 
     ours, theirs = np.array([[2**40 + 7, -5, 12345]]), np.array([2**40 + 7, -5, 12345])
-    numbers = [(layout._random(ours, 0), tau_rand_int(theirs)) for _ in range(50)]
+    numbers = [(umap_layout._random(ours, 0), tau_rand_int(theirs)) for _ in range(50)]
     assert all(a == b for a, b in numbers) and len({a for a, _ in numbers}) > 45
     np.testing.assert_array_equal(ours[0], theirs)

@@ -7,7 +7,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 from torch_twin import GivenDropout, get_layers, perceptron, set_layers, train_epochs
 
-from ct4bench import mlp, mlp_kernels
+from ct4bench.learning import mlp, mlp_kernels
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +153,7 @@ def test_initial_weights_are_spread_as_torchs(n_features):
 
 def test_a_stack_of_trainings_is_each_by_torch_alone(rng):
     """Of other sizes, keys, balances and early ends; also as `mlp.train` has them, in what is kept and when."""
-    from ct4bench.mlp_stack import Job, train_together
+    from ct4bench.learning.mlp_stack import Job, train_together
 
     n_features, n_classes = 20, 4
     jobs = []
@@ -190,7 +190,7 @@ def test_a_stack_of_trainings_is_each_by_torch_alone(rng):
 
 
 def test_trainings_of_other_shapes_do_not_stack(rng):
-    from ct4bench.mlp_stack import Job, train_together
+    from ct4bench.learning.mlp_stack import Job, train_together
 
     jobs = []
     for n_features in (3, 4):

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from scipy.special import erf
 
-from ct4bench import noise_profile as noise
-from ct4bench import sharpness
+from ct4bench.profiles import noise, sharpness
 
 PIXEL_MM = 0.5
 N_IMAGES, SIDE = 6, 100

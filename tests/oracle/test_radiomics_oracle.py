@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 from tests.radiomics_reference import differences, extractor, noise_patch, reference_features
 
-from ct4bench.radiomics import FEATURE_CLASSES, FEATURES, Options, region_features
+from ct4bench.features.radiomics import FEATURE_CLASSES, FEATURES, Options, region_features
 
 SPACING_MM = (1.0, 0.68359375, 0.68359375)
 SHAPE = (16, 32, 32)

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from known_motion import add_noise, moved
 
-from ct4bench.block_finding import find_block
-from ct4bench.dicom import read_series
-from ct4bench.geometry import Grid, Rigid, worst_displacement_mm
-from ct4bench.registration import prepare_fixed, register
-from ct4bench.resampling import resample
-from ct4bench.transforms import motion_of
+from ct4bench.core.geometry import Grid, Rigid, worst_displacement_mm
+from ct4bench.index.ct import read_series
+from ct4bench.preprocess.find_block import find_block
+from ct4bench.preprocess.registration import prepare_fixed, register
+from ct4bench.preprocess.resampling import resample
+from ct4bench.preprocess.transforms import motion_of
 
 BIN = Path(__file__).resolve().parents[2] / "bin"
 SLAB = (slice(110, 211), slice(90, 425), slice(30, 480))
@@ -98,7 +98,7 @@ def simulate(folder: Path, *scanners: tuple[str, str]) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory):
     """Series (voxels, grid) by UID, and their truth: A1's reference, and scanners of other voxels and poses."""
-    from ct4bench.index import build_index
+    from ct4bench.index.index import build_index
 
     folder = tmp_path_factory.mktemp("twin")
     truth = simulate(folder, ("A1", "10"), ("F1", "1,10"), ("B1", "1"), ("E2", "10"))

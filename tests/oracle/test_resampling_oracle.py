@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from ct4bench.geometry import Grid, Rigid
-from ct4bench.resampling import lost_noise_variance, resample
+from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.preprocess.resampling import lost_noise_variance, resample
 
 SOURCE = Grid.axis_aligned((40, 62, 71), (1.25, 0.78125, 0.78125), (-30.0, 12.0, 100.0))
 CENTRE = tuple(SOURCE.corners_mm().mean(axis=0))

@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import correlate1d, gaussian_filter
 from ssim_float64 import ssim_map_float64
 
-from ct4bench.similarity import compare, gaussian_taps, local_moments, shrink, windows_inside
+from ct4bench.pairs.similarity import compare, gaussian_taps, local_moments, shrink, windows_inside
 
 
 def phantom_like(rng, shape=(40, 60, 70), noise_hu=20.0) -> np.ndarray:

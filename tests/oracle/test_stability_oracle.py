@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ct4bench.benchmark import FEATURE_KEY
-from ct4bench.stability import FORMS, icc, icc_intervals, icc_table, mean_squares
+from ct4bench.core.benchmark import FEATURE_KEY
+from ct4bench.stability.icc import FORMS, icc, icc_intervals, icc_table, mean_squares
 
 SHROUT_FLEISS = np.array([[9, 2, 5, 8], [6, 1, 3, 2], [8, 4, 6, 8], [7, 1, 2, 6], [10, 5, 6, 9], [6, 2, 4, 7]], float)
 """Table 2 of Shrout and Fleiss 1979: six subjects rated by four judges."""
@@ -82,7 +82,7 @@ def test_intervals_cover_as_often_as_they_say(rng):
 
 
 def test_a_table_of_features_gives_what_pingouin_gives(rng):
-    from ct4bench.benchmark import ROIS, tissue_of
+    from ct4bench.core.benchmark import ROIS, tissue_of
 
     rows = [
         (f"{s}.{n}", f"{s}_10mGy_{n:02d}", s, "GE", 10, "IR", n, roi, tissue_of(roi), p)
@@ -138,7 +138,7 @@ def test_the_published_features_of_a1_over_doses(published_a1):
 
 
 def test_one_scanner_is_refused_with_the_remedy(published_a1):
-    from ct4bench.errors import UserError
+    from ct4bench.core.errors import UserError
 
     with pytest.raises(UserError, match=re.escape("only A1; give features of two or more, or compare another factor")):
         icc_table(published_a1, "radiomics")

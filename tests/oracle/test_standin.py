@@ -7,10 +7,10 @@ import pytest
 import torch
 from pipeline_run import ROOT
 
-from ct4bench.encoders import Options, build_encoder
-from ct4bench.organ_volumes import ORGANS
-from ct4bench.shallow_cnn import CLASSES
-from ct4bench.weights import STAND_IN_WORDS, read_state, sha256_of
+from ct4bench.features.encoders import Options, build_encoder
+from ct4bench.features.shallow_cnn import CLASSES
+from ct4bench.features.weights import STAND_IN_WORDS, read_state, sha256_of
+from ct4bench.pretraining.organs import ORGANS
 
 STAND_IN = ROOT / "assets" / "shallow_cnn_standin.safetensors"
 CARD = STAND_IN.with_suffix(".md")

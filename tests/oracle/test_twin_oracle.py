@@ -12,11 +12,11 @@ from scipy.optimize import curve_fit
 from scipy.special import erf
 from twin_fixture import pose_of
 
-from ct4bench.benchmark import ROIS
-from ct4bench.dicom_segmentation import read_segmentation
-from ct4bench.phantom import A1_GRID
-from ct4bench.scanner_models import SCANNERS
-from ct4bench.twin import image_slices, noise_filter, object_slices, prepare_scan, white_slice
+from ct4bench.core.benchmark import ROIS
+from ct4bench.index.segmentation import read_segmentation
+from ct4bench.twin.phantom import A1_GRID
+from ct4bench.twin.scan import image_slices, noise_filter, object_slices, prepare_scan, white_slice
+from ct4bench.twin.scanners import SCANNERS
 
 PUBLISHED = {
     # voxels, mean HU, SD HU over the whole ROI: scanner A1, 10 mGy, FBP (a1_radiomics_published.csv)

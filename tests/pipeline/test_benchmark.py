@@ -10,8 +10,8 @@ import pytest
 import SimpleITK as sitk
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from ct4bench.benchmark import FEATURE_KEY, ROIS, ROW_KEY
-from ct4bench.geometry import Rigid
+from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY
+from ct4bench.core.geometry import Rigid
 
 pytestmark = pytest.mark.pipeline
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from ct4bench.benchmark import FEATURE_KEY, ROIS
+from ct4bench.core.benchmark import FEATURE_KEY, ROIS
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.slow]
 

@@ -50,16 +50,17 @@ def test_full_collection_has_the_tasks_it_should(nextflow, tmp_path, shared_data
 
 
 def imports(path: Path, package: Path) -> set[str]:
-    """Modules of the package that a file imports, by Python's own parser."""
+    """Modules of the package that a file imports, as package/module, by Python's own parser."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == package.name:
-            names = [node.module.removeprefix(package.name).lstrip(".")] + [alias.name for alias in node.names]
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         elif isinstance(node, ast.Import):
-            names = [alias.name.removeprefix(f"{package.name}.") for alias in node.names]
+            names = [alias.name for alias in node.names]
         else:
             continue
-        found |= {name for name in names if name and (package / f"{name}.py").is_file()}
+        paths = {name.removeprefix(f"{package.name}.").replace(".", "/") for name in names}
+        found |= {path for path in paths if (package / f"{path}.py").is_file()}
     return found
 
 
@@ -97,7 +98,7 @@ def test_an_edit_runs_again_what_imports_it(nextflow, tmp_path, shared_data):
     first = nextflow(tmp_path, *arguments, project=project)
     assert first.status == 0, first.text
     processes = set(first.tasks())
-    for module in ("similarity", "geometry", "stability", "no_such_use"):
+    for module in ("pairs/similarity", "core/geometry", "stability/icc", "core/no_such_use"):
         path = project / "bin" / "ct4bench" / f"{module}.py"
         text = path.read_text() if path.exists() else '"""Used by nothing."""\n'
         path.write_text(text + f"\n# edited: {module}\n")

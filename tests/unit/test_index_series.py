@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from tests.dicom_factory import roi_labels, write_segmentation, write_series
 
-from ct4bench.index import INPUT_COLUMNS, QUARANTINE_COLUMNS, SERIES_COLUMNS
+from ct4bench.index.index import INPUT_COLUMNS, QUARANTINE_COLUMNS, SERIES_COLUMNS
 
 
 @pytest.fixture

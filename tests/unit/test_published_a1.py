@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from tests.published_a1 import VOXELS, n_voxels, read_published
 
-from ct4bench.benchmark import FEATURE_KEY, ROIS
-from ct4bench.feature_merging import feature_columns, merge, read_features
-from ct4bench.radiomics import FEATURES
-from ct4bench.tables import write_table
+from ct4bench.core.benchmark import FEATURE_KEY, ROIS
+from ct4bench.core.tables import write_table
+from ct4bench.features.merge import feature_columns, merge, read_features
+from ct4bench.features.radiomics import FEATURES
 
 SPACING_MM = 350 / 512
 

@@ -14,13 +14,13 @@ from dicom_factory import NAMES, uid, write_segmentation, write_series
 from phantom_series import write_phantom
 from scene import CENTRE_MM, image, scan_grid
 
-from ct4bench.files import folders_of
-from ct4bench.geometry import Grid, Rigid, worst_displacement_mm
-from ct4bench.index import build_index
-from ct4bench.preprocessing import register_chunk
-from ct4bench.reference import open_reference
-from ct4bench.reference_preparation import prepare_reference
-from ct4bench.transforms import motion_of
+from ct4bench.core.geometry import Grid, Rigid, worst_displacement_mm
+from ct4bench.index.files import folders_of
+from ct4bench.index.index import build_index
+from ct4bench.preprocess.prepare import prepare_reference
+from ct4bench.preprocess.reference import open_reference
+from ct4bench.preprocess.register import register_chunk
+from ct4bench.preprocess.transforms import motion_of
 
 MOTION = Rigid((2.0, -1.5, 3.0), (9.0, 48.0, -9.0), tuple(CENTRE_MM))
 """The table stands 48 mm lower than for the reference."""

@@ -7,8 +7,8 @@ from learning_data import features_table, keys_table
 import merge_predictions
 import plan_splits
 import train_classifiers
-from ct4bench.errors import UserError
-from ct4bench.tables import read_table, write_table
+from ct4bench.core.errors import UserError
+from ct4bench.core.tables import read_table, write_table
 
 
 @pytest.fixture

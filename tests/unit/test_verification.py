@@ -10,17 +10,17 @@ import pytest
 from learning_data import features_table, keys_table
 from tests.conftest import ROOT
 
-from ct4bench.benchmark import ROIS, tissue_of
-from ct4bench.geometry import Grid
-from ct4bench.modes import PAPER
-from ct4bench.questions import Plan, plan_splits
-from ct4bench.tables import write_table
-from ct4bench.volumes import save_volume
+from ct4bench.core.benchmark import ROIS, tissue_of
+from ct4bench.core.geometry import Grid
+from ct4bench.core.modes import PAPER
+from ct4bench.core.tables import write_table
+from ct4bench.core.volumes import save_volume
+from ct4bench.splits.tasks import Plan, plan_splits
 
 DISTURBED = """
 import sys
-from ct4bench import {module}
-from ct4bench.errors import run
+from ct4bench.{package} import {module}
+from ct4bench.core.errors import run
 from {script} import main
 
 sound = {module}.{kernel}
@@ -39,17 +39,17 @@ GRID = Grid.axis_aligned((20, 40, 40), (1, 0.7, 0.7), (0, 0, 0))
 IMAGES = "--registered registered.csv --series_uids 1.2 --volumes . --patches patches.csv --settings s.json"
 CASES = {
     "radiomics": (
-        "extract_radiomics", "radiomics", "_glrlm", "args[-1][:] *= 1.0001",
+        "extract_radiomics", "features", "radiomics", "_glrlm", "args[-1][:] *= 1.0001",
         f"{IMAGES} --params {ROOT}/assets/radiomics.yaml --output out.parquet",
         ("series 1.2, ", "original_glrlm_", "but PyRadiomics gives", "tolerance 1e-06"),
     ),
     "deep features": (
-        "extract_deep", "shallow_cnn", "convolve", "result = result * 1.0001",
+        "extract_deep", "features", "shallow_cnn", "convolve", "result = result * 1.0001",
         f"{IMAGES} --extractor shallow_cnn --output out.parquet",
         ("shallow_cnn: features of series 1.2, cyst1", "differ by", "more than 1e-05"),
     ),
     "training": (
-        "train_classifiers", "mlp", "train_epoch", "args[-2][:] += 0.001",
+        "train_classifiers", "learning", "mlp", "train_epoch", "args[-2][:] += 0.001",
         "--features features.parquet --extractor made --splits splits.csv --output out.parquet --trainings t.csv "
         "--losses l.parquet",
         ("the loss of a step differs from torch's by 0.001, beyond 1e-05", "made, mlp", "loso, 1, A1"),
@@ -75,8 +75,8 @@ def folder(tmp_path, rng):
 
 @pytest.mark.parametrize("case", CASES)
 def test_a_kernel_that_is_wrong_ends_the_task(folder, case):
-    script, module, kernel, change, arguments, words = CASES[case]
-    code = DISTURBED.format(script=script, module=module, kernel=kernel, change=change)
+    script, package, module, kernel, change, arguments, words = CASES[case]
+    code = DISTURBED.format(script=script, package=package, module=module, kernel=kernel, change=change)
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments.split()],
         cwd=folder, env=os.environ | {"PYTHONPATH": f"{ROOT}/bin"}, capture_output=True, text=True, check=False,

@@ -1,0 +1,70 @@
+"""Volumes between tasks (Blosc2 arrays that carry their grid) and NIfTI for users."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import blosc2
+import numpy as np
+
+from ct4bench.core.errors import UserError
+from ct4bench.core.geometry import Grid
+
+SUFFIX = ".b2nd"
+
+
+@dataclass(frozen=True)
+class Volume:
+    """An opened volume: `grid`, `attributes` (plain values), and its voxels, read on demand."""
+
+    path: Path
+    grid: Grid
+    attributes: dict
+    _array: blosc2.NDArray
+
+    def read(self, box: tuple[slice, slice, slice] | None = None) -> np.ndarray:
+        """Voxels (slices, rows, columns) in the stored dtype, of the whole volume or of `box` only."""
+        return self._array[...] if box is None else self._array[box]
+
+
+def save_volume(path: Path | str, array: np.ndarray, grid: Grid, attributes: dict | None = None) -> None:
+    """Write `array` (slices, rows, columns) losslessly; `attributes` must be JSON values."""
+    if tuple(array.shape) != grid.shape:
+        raise ValueError(f"array {array.shape} is not on grid {grid.shape}")
+    chunk = (min(16, array.shape[0]), *(min(256, n) for n in array.shape[1:]))
+    # Blocks of few rows: slabs of rows, slabs of slices and patches are all read without unpacking much beside them.
+    block = (chunk[0], min(8, chunk[1]), chunk[2])
+    stored = blosc2.asarray(
+        np.ascontiguousarray(array),
+        urlpath=str(path),
+        mode="w",
+        chunks=chunk,
+        blocks=block,
+        cparams={"codec": blosc2.Codec.ZSTD, "clevel": 1, "filters": [blosc2.Filter.BITSHUFFLE], "nthreads": 1},
+    )
+    stored.schunk.vlmeta["ct4bench"] = json.dumps({"grid": grid.to_dict(), "attributes": attributes or {}})
+
+
+def open_volume(path: Path | str) -> Volume:
+    """Open a volume that `save_volume` wrote, without reading its voxels."""
+    try:
+        array = blosc2.open(str(path), mode="r", dparams={"nthreads": 1})
+        meta = json.loads(array.schunk.vlmeta["ct4bench"])
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{path} is not a volume of this pipeline ({error}); run the stage that makes it again"
+        ) from error
+    return Volume(Path(path), Grid.from_dict(meta["grid"]), meta["attributes"], array)
+
+
+def write_nifti(path: Path | str, array: np.ndarray, grid: Grid) -> None:
+    """Write `array` as NIfTI at its place in patient coordinates (SimpleITK turns LPS into NIfTI's RAS)."""
+    import SimpleITK as sitk  # noqa: N813
+
+    image = sitk.GetImageFromArray(array)
+    spacing = np.array(grid.spacing_mm)
+    axes = grid.affine[:3, :3] / spacing
+    image.SetSpacing([float(s) for s in spacing[::-1]])
+    image.SetOrigin([float(v) for v in grid.origin_mm])
+    image.SetDirection([float(v) for v in axes[:, ::-1].ravel()])
+    sitk.WriteImage(image, str(path), useCompression=True)

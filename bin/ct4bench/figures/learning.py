@@ -1,0 +1,228 @@
+"""Figures of what is learned beside Table 7: other questions, what was left out, and other classifiers."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ct4bench.core.benchmark import EXTRACTORS, MAKERS, ROIS, SCANNERS
+from ct4bench.figures.style import (
+    EXTRACTOR_COLOURS,
+    Caption,
+    colour_of,
+    marker_of,
+    new_figure,
+    stamp,
+    styled,
+)
+from ct4bench.results.run_facts import DOMAIN_WORDS, extractor_title, stamp_text
+
+CLASSIFIER_WORDS = {
+    "mlp": "perceptron",
+    "logistic_regression": "logistic\nregression",
+    "svm": "SVM",
+    "gradient_boosting": "gradient\nboosting",
+}
+QUESTION_WORDS = {
+    "tissue_other_roi": "tissue on another ROI",
+    "tissue_inside": "tissue, patches in their ROI",
+    "tissue_other_maker": "tissue on another maker",
+    "tissue_other_dose": "tissue at another dose",
+    "tissue_other_recon": "tissue, another reconstruction",
+    "roi": "which of six ROIs",
+    "scanner": "which scanner",
+    "maker": "which maker",
+}
+LEGEND_IN, LEGEND_ROW_IN = 0.24, 0.17
+"""Where a legend starts over the lower edge, and what each of its rows takes."""
+SCHEME_WORDS = {"loso": "one {domain} left out, N = {n}", "kfold": "10-fold, n = {n}"}
+
+
+def _extractors(table: pd.DataFrame) -> list[str]:
+    found = set(table["extractor"])
+    return [e for e in EXTRACTORS if e in found] + sorted(found - set(EXTRACTORS))
+
+
+def _look(extractor: str, extractors: list[str]) -> dict:
+    return {
+        "color": colour_of(extractor, EXTRACTOR_COLOURS, extractors),
+        "marker": marker_of(extractor, extractors),
+        "markersize": 5,
+    }
+
+
+def _legend(figure: Figure, extractors: list[str], labels: dict, left: float, chance: bool = False) -> None:
+    handles = [
+        Line2D([], [], linestyle="", label=extractor_title(e, labels), **_look(e, extractors)) for e in extractors
+    ]
+    if chance:
+        handles.append(
+            Line2D([], [], linestyle="", marker="|", color="black", markersize=9, markeredgewidth=1.6, label="chance")
+        )
+    for columns in range(4, 0, -1):
+        place = (left, LEGEND_IN / figure.get_figheight())
+        legend = figure.legend(
+            handles=handles, loc="lower left", bbox_to_anchor=place, ncols=columns, columnspacing=1.4
+        )
+        width = legend.get_window_extent().width / figure.dpi
+        if columns == 1 or left + width / figure.get_figwidth() <= 1:
+            break
+        legend.remove()
+    rows = -(-len(handles) // columns)
+    _lift(figure, (rows - 1) * LEGEND_ROW_IN)
+    legend.set_bbox_to_anchor((left, LEGEND_IN / figure.get_figheight()))
+
+
+def _lift(figure: Figure, more_in: float) -> None:
+    """Make a figure higher below its axes, which keep their size."""
+    before = figure.get_figheight()
+    after = before + more_in
+    for axes in figure.axes:
+        left, bottom, width, height = axes.get_position().bounds
+        axes.set_position((left, (bottom * before + more_in) / after, width, height * before / after))
+    figure.set_figheight(after)
+
+
+def _cell_words(scheme: str, n_train: int, domain: str) -> str:
+    return SCHEME_WORDS.get(scheme, "").format(domain=domain, n=n_train)
+
+
+def _beside(extractors: list[str], step: float):
+    """Each feature set, how far its points lie beside the middle of their place, and how they look."""
+    for number, extractor in enumerate(extractors):
+        yield extractor, step * (number - (len(extractors) - 1) / 2), _look(extractor, extractors)
+
+
+def _whiskers(axes, rows: pd.DataFrame, places, horizontal: bool, look: dict) -> None:
+    """Points of balanced accuracy with the part of their interval that lies to either side of them."""
+    values, low, high = (rows[f"balanced_{what}"].to_numpy(float) for what in ("mean", "ci_low", "ci_high"))
+    below, above = (np.nan_to_num(np.maximum(part, 0)) for part in (values - low, high - values))
+    spread = {"xerr" if horizontal else "yerr": np.stack([below, above])}
+    where = (values, places) if horizontal else (places, values)
+    axes.errorbar(*where, **spread, linestyle="", elinewidth=1, **look)
+
+
+@styled
+def draw_accuracy_by_classifier(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+    """Balanced accuracy of the cells of Table 7 by classifier, a point for each feature set."""
+    rows = table[table["task"] == "tissue"]
+    cells = sorted(set(zip(rows["scheme"], rows["n_train"], strict=True)), key=lambda c: (c[0] != "loso", c[1]))
+    found = set(rows["classifier"])
+    classifiers = [c for c in CLASSIFIER_WORDS if c in found] + sorted(found - set(CLASSIFIER_WORDS))
+    extractors, domain = _extractors(rows), DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    figure = new_figure(2.4 + 2.4 * len(cells), 3.7)
+    grid = figure.add_gridspec(1, len(cells), left=0.075, right=0.985, top=0.92, bottom=0.255, wspace=0.12)
+    lowest = np.nanmin([rows["balanced_ci_low"].min(), rows["balanced_mean"].min(), 0.9])
+    for number, (scheme, n_train) in enumerate(cells):
+        axes = figure.add_subplot(grid[number])
+        axes.set_title(_cell_words(scheme, n_train, domain))
+        for extractor, shift, look in _beside(extractors, 0.16):
+            own = rows[(rows["scheme"] == scheme) & (rows["n_train"] == n_train) & (rows["extractor"] == extractor)]
+            own = own.set_index("classifier").reindex(classifiers)
+            _whiskers(axes, own, np.arange(len(classifiers)) + shift, False, look)
+        axes.set_xticks(range(len(classifiers)), [CLASSIFIER_WORDS.get(c, c) for c in classifiers])
+        axes.set_xlim(-0.5, len(classifiers) - 0.5)
+        axes.set_ylim(max(0.0, np.floor(20 * lowest - 0.2) / 20), 1.01)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        if number == 0:
+            axes.set_ylabel("balanced accuracy, mean over folds")
+        else:
+            axes.set_yticklabels([])
+    _legend(figure, extractors, labels, 0.06)
+    stamp(figure, stamp_text(labels, extractors))
+    caption = Caption(
+        "accuracy_by_classifier",
+        "Does the order of the feature sets depend on the classifier?",
+        "Balanced accuracy of the tissue classifiers in the cells of Table 7, by classifier and feature set; whiskers: "
+        "95 % intervals from resampling scanners.",
+        "Panels of points with whiskers, one panel for each cell of Table 7, one column for each classifier.",
+    )
+    return figure, caption
+
+
+@styled
+def draw_accuracy_questions(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+    """Balanced accuracy of every other question, a line for each and its chance level."""
+    domain = DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    order = {name: i for i, name in enumerate(QUESTION_WORDS)}
+    keys = ["task", "scheme", "n_train"]
+    cells = table[[*keys, "chance"]].drop_duplicates(keys)
+    cells = cells.assign(order=cells["task"].map(lambda name: order.get(name, len(order))))
+    cells = cells.sort_values(["order", "scheme", "n_train"], ascending=[True, False, True]).reset_index(drop=True)
+    extractors = _extractors(table)
+    height = 1.15 + 0.36 * len(cells)
+    figure = new_figure(9.2, height)
+    axes = figure.add_axes([0.42, 0.95 / height, 0.56, 1 - 1.1 / height])
+    names = []
+    for place, cell in enumerate(cells.to_dict("records")):
+        words = _cell_words(cell["scheme"], cell["n_train"], domain)
+        names.append(QUESTION_WORDS.get(cell["task"], cell["task"]) + (f": {words}" if words else ""))
+        axes.plot(cell["chance"], place, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
+        own = table[np.all([table[name] == cell[name] for name in keys], axis=0)]
+        for extractor, shift, look in _beside(extractors, 0.2):
+            row = own[own["extractor"] == extractor]
+            _whiskers(axes, row, np.full(len(row), place + shift), True, look)
+    axes.set_yticks(range(len(cells)), names)
+    axes.set_ylim(len(cells) - 0.5, -0.5)
+    axes.set_xlim(0, 1.02)
+    axes.set_xlabel("balanced accuracy, mean over folds")
+    axes.grid(axis="x", color="#dddddd", linewidth=0.6)
+    _legend(figure, extractors, labels, 0.04, chance=True)
+    stamp(figure, stamp_text(labels, extractors))
+    caption = Caption(
+        "accuracy_questions",
+        "Other questions to the same features",
+        "Balanced accuracy of the perceptron; whiskers: 95 % intervals from resampling scanners; bars: guessing. The "
+        "higher a scanner or maker stands over its bar, the more the features tell of it, which is what harmonization "
+        "should prevent.",
+        "A list of questions with points and whiskers for each feature set on an axis of balanced accuracy.",
+    )
+    return figure, caption
+
+
+@styled
+def draw_accuracy_left_out(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+    """Accuracy on each scanner, maker and pair of ROIs that was left out."""
+    known = [*SCANNERS, *MAKERS, *ROIS]
+    order = {name: i for i, name in enumerate(known)}
+    groups = [task for task in ("tissue", "tissue_other_maker", "tissue_other_roi") if task in set(table["task"])]
+    extractors, domain = _extractors(table), DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    columns = []
+    for task in groups:
+        values = set(table.loc[table["task"] == task, "left_out"])
+        columns += [
+            (task, value) for value in sorted(values, key=lambda v: (order.get(v, len(order)), len(v.split(".")[0]), v))
+        ]
+    widths = [1.0 if task == "tissue" else 1.6 for task, _ in columns]
+    gaps = [0.0, *(0.8 * (a[0] != b[0]) for a, b in zip(columns[1:], columns[:-1], strict=True))]
+    middles = np.cumsum(widths) - np.array(widths) / 2 + np.cumsum(gaps)
+    figure = new_figure(max(6.0, 1.4 + 0.42 * middles[-1]), 3.6)
+    axes = figure.add_axes([0.09, 0.34, 0.895, 0.59])
+    places = dict(zip(columns, middles, strict=True))
+    for extractor, shift, look in _beside(extractors, 0.2):
+        own = table[table["extractor"] == extractor]
+        x = [places[key] + shift for key in zip(own["task"], own["left_out"], strict=True)]
+        axes.plot(x, own["accuracy"], linestyle="", **look)
+    names = [value.replace("+", "\n") for _, value in columns]
+    axes.set_xticks(list(places.values()), names)
+    axes.set_ylim(min(0.9, float(table["accuracy"].min())) - 0.03, 1.015)
+    axes.set_ylabel("accuracy")
+    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+    words = {
+        "tissue": f"{domain} left out",
+        "tissue_other_maker": "maker left out",
+        "tissue_other_roi": "ROIs left out",
+    }
+    for task in groups:
+        mine = [place for (name, _), place in places.items() if name == task]
+        axes.text(np.mean(mine), -0.235, words[task], transform=axes.get_xaxis_transform(), ha="center", fontsize=8.5)
+    _legend(figure, extractors, labels, 0.08)
+    stamp(figure, stamp_text(labels, extractors))
+    caption = Caption(
+        "accuracy_left_out",
+        "Accuracy on what was left out of the training",
+        f"Tissue classifier trained on all other {domain}s, on all other makers, or on the other ROI of cyst and of "
+        "normal tissue (two classes): accuracy on what was left out.",
+        "Points for each left-out scanner, maker and pair of ROIs, one for each feature set.",
+    )
+    return figure, caption

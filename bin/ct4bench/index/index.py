@@ -1,0 +1,392 @@
+"""The index: which series a tree of DICOM files holds, and for everything else the reason why it is left out."""
+
+import os
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import scan_id, scanner_rank
+from ct4bench.core.errors import UserError
+from ct4bench.index.ct import Stack, stack_slices
+from ct4bench.index.files import FILE_COLUMNS
+from ct4bench.index.headers import DicomError, Header
+from ct4bench.index.names import COLLECTION_PATTERN, SeriesName, clean_name, compile_pattern, maker_of, parse_name
+from ct4bench.index.tree import Contents, CtSeries, Refused, SegmentationFile, read_tree
+
+SERIES_COLUMNS = [
+    "series_uid", "seg_series_uid", "scan_id", "scanner", "maker", "manufacturer_header", "model", "dose_mgy", "recon",
+    "repetition", "n_slices", "rows", "columns", "spacing_row_mm", "spacing_col_mm", "slice_increment_mm",
+    "slice_thickness_mm", "fov_mm", "kvp", "exposure_mas", "ctdivol_mgy", "pitch", "rotation_time_s", "collimation_mm",
+    "kernel", "scan_options", "path", "rotation_time_source", "origin",
+]  # fmt: skip
+QUARANTINE_COLUMNS = ["path", "series_uid", "reason", "detail"]
+INPUT_COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition", "root", "folders"]
+
+REASONS = (
+    "unreadable", "not_ct", "not_an_image_series", "description_unmatched", "missing_slices", "duplicate_slices",
+    "mixed_geometry", "non_parallel_slices", "gantry_tilt", "no_segmentation", "ambiguous_segmentation",
+    "segmentation_mismatch", "unknown_label", "missing_label", "bad_rescale", "unsupported_transfer_syntax",
+    "duplicate_series", "too_few_slices", "phantom_outside_fov", "registration_failed", "mirrored",
+)  # fmt: skip
+"""All codes of quarantine.csv; the last three come from the registration."""
+
+IDC_COLUMNS = [
+    "study_description", "series_description", "manufacturer", "model", "series_instance_uid", "n_instances",
+    "crdc_series_uuid", "seg_series_instance_uid",
+]  # fmt: skip
+"""What `series_from_idc_table` reads."""
+
+MIN_SLICES = 16
+"""The depth of a patch: a series with fewer slices cannot hold one."""
+SYNTHETIC = "synthetic: ct4bench digital twin"
+"""How ImageComments begins in what this pipeline simulates."""
+UID = re.compile(r"[0-9.]{1,64}")
+
+
+@dataclass(frozen=True)
+class Index:
+    """The tables of an index: `series`, `quarantine`, `files`, `inputs`; `ignored` counts files that are no DICOM."""
+
+    series: pd.DataFrame
+    quarantine: pd.DataFrame
+    files: pd.DataFrame
+    inputs: pd.DataFrame
+    ignored: dict[str, int]
+    n_files: int
+
+
+@dataclass
+class _Accepted:
+    """A series on its way into the index."""
+
+    uid: str
+    found: CtSeries
+    stack: Stack
+    name: SeriesName
+    segmentation: SegmentationFile
+
+
+def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads: int = 1) -> Index:
+    """Index all files below `roots`. `pattern` replaces the collection's names (`series_names.compile_pattern`).
+
+    `UserError` where no series is accepted. The result does not depend on the order of `roots` or on `threads`.
+    """
+    compiled = compile_pattern(pattern)
+    contents = read_tree(roots, threads)
+    quarantine = []
+    segmentations = _segmentations_by_series(contents, quarantine)
+    refused = defaultdict(list)
+    for item in contents.refused:
+        refused[item.series_uid].append(item)
+    _quarantine_refused(contents, refused, quarantine)
+    accepted = []
+    for uid in sorted(contents.series):
+        found = contents.series[uid]
+        try:
+            _drop_copies(uid, found, quarantine)
+            accepted.append(_accept(uid, found, refused[uid], compiled, segmentations.get(uid, [])))
+        except DicomError as error:
+            quarantine.append((_folders_text(found), uid, error.reason, str(error)))
+    accepted = _name_all(accepted, quarantine)
+    quarantine = pd.DataFrame([_printable(row) for row in sorted(quarantine)], columns=QUARANTINE_COLUMNS)
+    if not accepted:
+        raise UserError(_nothing_accepted(roots, contents, quarantine))
+    origin = _origin(accepted)
+    rows = [_series_row(item, origin) for item in accepted]
+    return Index(
+        series=_sorted_series(pd.DataFrame(rows, columns=SERIES_COLUMNS)),
+        quarantine=quarantine,
+        files=_file_table(accepted),
+        inputs=_sorted_series(pd.DataFrame([_input_row(item) for item in accepted], columns=INPUT_COLUMNS)),
+        ignored=dict(sorted(contents.ignored.items())),
+        n_files=contents.n_files,
+    )
+
+
+def _sorted_series(frame: pd.DataFrame) -> pd.DataFrame:
+    doses = frame["dose_mgy"].astype(float)
+    frame["dose_mgy"] = doses.astype(int) if (doses == doses.round()).all() else doses
+    keys = [
+        (scanner_rank(r.scanner), r.dose_mgy, r.recon, r.repetition, r.series_uid)
+        for r in frame[["scanner", "dose_mgy", "recon", "repetition", "series_uid"]].itertuples()
+    ]
+    return frame.iloc[sorted(range(len(frame)), key=keys.__getitem__)].reset_index(drop=True)
+
+
+def _folders_text(found: CtSeries) -> str:
+    return ";".join(sorted({file.place_of_folder for file in found.files}))
+
+
+def _printable(row: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of files may hold anything; what no table can hold is written as an escape."""
+    return tuple(text if text.isprintable() else ascii(text)[1:-1] for text in row)
+
+
+def _quarantine_refused(contents: Contents, refused: dict[str, list[Refused]], quarantine: list) -> None:
+    """Rows for refused files: one each where unreadable, else one for each series that has nothing else."""
+    for uid, items in refused.items():
+        rest = defaultdict(list)
+        for item in items:
+            if item.reason == "unreadable" or not uid:
+                quarantine.append((item.file.place, uid, item.reason, item.detail))
+            else:
+                rest[item.reason, item.detail].append(item.file)
+        if uid in contents.series:
+            continue
+        for (reason, detail), files in rest.items():
+            folders = ";".join(sorted({file.place_of_folder for file in files}))
+            quarantine.append((folders, uid, reason, f"{detail} ({len(files)} files)"))
+
+
+def _drop_copies(uid: str, found: CtSeries, quarantine: list) -> None:
+    """Keep one of several whole copies of a series, list the others; any other doubling is left to be refused."""
+    sops = [slice_.sop_uid for slice_ in found.slices]
+    if len(set(sops)) == len(sops):
+        return
+    for key in (lambda file: file.root, lambda file: file.place_of_folder):
+        copies = defaultdict(list)
+        for file, sop in zip(found.files, sops, strict=True):
+            copies[key(file)].append(sop)
+        if len(copies) > 1 and all(sorted(copy) == sorted(set(sops)) for copy in copies.values()):
+            first, *others = sorted(copies)
+            quarantine += [(other, uid, "duplicate_series", f"a copy; the one at {first} is used") for other in others]
+            keep = [k for k, file in enumerate(found.files) if key(file) == first]
+            found.files, found.slices = [found.files[k] for k in keep], [found.slices[k] for k in keep]
+            return
+
+
+def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, segmentations) -> _Accepted:
+    """The series, checked; `DicomError` with the reason where it is not accepted."""
+    if not UID.fullmatch(uid):
+        raise DicomError("unreadable", f"series instance UID '{uid[:64]}' is no UID")
+    for file in found.files:
+        if not file.place.isprintable() or ";" in file.place_of_folder:
+            raise DicomError("unreadable", f"{ascii(file.place)}: a path with a semicolon or unprintable characters")
+    if refused:
+        first = refused[0]
+        whole = len(found.files) + len(refused)
+        reason = "mixed_geometry" if first.reason in ("not_an_image_series", "not_ct") else first.reason
+        raise DicomError(reason, f"{len(refused)} of its {whole} files, {first.file.name}: {first.detail}")
+    header = found.header
+    name = parse_name(pattern, header.text("StudyDescription"), header.text("SeriesDescription"))
+    if isinstance(name, str):
+        raise DicomError("description_unmatched", name)
+    scanner = name.scanner or _scanner_of(header)
+    if not scanner:
+        raise DicomError("description_unmatched", "no header field tells a scanner; give the pattern a group scanner")
+    stack = stack_slices(found.slices)
+    if len(stack.slices) < MIN_SLICES:
+        raise DicomError("too_few_slices", f"{len(stack.slices)} slices, a patch needs {MIN_SLICES}")
+    if len(segmentations) > 1:
+        places = ", ".join(item.file.place for item in segmentations)
+        raise DicomError("ambiguous_segmentation", f"{len(segmentations)} segmentations refer to it: {places}")
+    if not segmentations:
+        raise DicomError("no_segmentation", "no DICOM segmentation in the input refers to it")
+    (segmentation,) = segmentations
+    if segmentation.reason:
+        raise DicomError(segmentation.reason, f"{segmentation.file.place}: {segmentation.detail}")
+    frames = {header.text("FrameOfReferenceUID"), segmentation.frame_of_reference} - {""}
+    if len(frames) > 1:
+        raise DicomError("segmentation_mismatch", f"{segmentation.file.place} has another frame of reference")
+    return _Accepted(uid, found, stack, name._replace(scanner=scanner), segmentation)
+
+
+def _scanner_of(header: Header) -> str:
+    """A name for the scanner where the pattern has none: the first of these that says something."""
+    names = ("StudyDescription", "StationName", "DeviceSerialNumber", "InstitutionName", "ManufacturerModelName")
+    return next((name for name in (clean_name(header.text(field)) for field in names) if name), "")
+
+
+def _segmentations_by_series(contents: Contents, quarantine: list) -> dict[str, list[SegmentationFile]]:
+    """Segmentation objects by the series they refer to; copies and those that refer to nothing here are listed."""
+    series_of_sop = None
+    by_series, first_of = defaultdict(list), {}
+    for item in sorted(contents.segmentations, key=lambda item: item.file):
+        first = first_of.setdefault(item.sop_uid or item.file.place, item)
+        if first is not item:
+            detail = f"a copy; the one at {first.file.place} is used"
+            quarantine.append((item.file.place, item.series_uid, "duplicate_series", detail))
+            continue
+        series = set(item.referenced_series)
+        if not series and item.referenced_sops:
+            if series_of_sop is None:
+                series_of_sop = {s.sop_uid: uid for uid, found in contents.series.items() for s in found.slices}
+            series = {series_of_sop[sop] for sop in item.referenced_sops if sop in series_of_sop}
+        known = sorted(series & (set(contents.series) | {refused.series_uid for refused in contents.refused}))
+        for uid in known:
+            by_series[uid].append(item)
+        if not known:
+            detail = "it refers to no series of the input" if series or item.referenced_sops else "it refers to nothing"
+            reason = item.reason or "segmentation_mismatch"
+            quarantine.append((item.file.place, item.series_uid, reason, item.detail or detail))
+    return by_series
+
+
+def _name_all(accepted: list[_Accepted], quarantine: list) -> list[_Accepted]:
+    """Number repetitions by acquisition where the names do not; refuse series that claim the same place."""
+    for items in _grouped(accepted, lambda item: (item.name.scanner, item.name.dose_mgy)).values():
+        unnumbered = [item for item in items if item.name.repetition is None]
+        scans = _grouped(unnumbered, _scan_key)
+        in_time = sorted(scans.items(), key=lambda scan: (min(item.found.first_time for item in scan[1]), scan[0]))
+        for number, (_, reconstructions) in enumerate(in_time, 1):
+            for item in reconstructions:
+                item.name = item.name._replace(repetition=number)
+    claims = Counter(item.name for item in accepted)
+    for item in accepted:
+        if claims[item.name] > 1:
+            name = item.name
+            text = f"{name.scanner} {name.dose_mgy:g} mGy {name.recon} #{name.repetition}"
+            detail = f"{claims[name]} series are named {text}; keep one"
+            quarantine.append((_folders_text(item.found), item.uid, "duplicate_series", detail))
+    return [item for item in accepted if claims[item.name] == 1]
+
+
+def _scan_key(item: _Accepted) -> tuple[str, str]:
+    """What the reconstructions of one acquisition share: the irradiation event, else the time of the first slice."""
+    event = item.found.header.text("IrradiationEventUID")
+    return (event, "") if event else ("", item.found.first_time or item.uid)
+
+
+def _grouped(items: Iterable[_Accepted], key) -> dict:
+    groups = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return groups
+
+
+def _origin(accepted: list[_Accepted]) -> str:
+    if any(item.found.header.text("ImageComments").startswith(SYNTHETIC) for item in accepted):
+        return "synthetic"
+    pattern = compile_pattern(COLLECTION_PATTERN)
+    texts = [[item.found.header.text(f) for f in ("StudyDescription", "SeriesDescription")] for item in accepted]
+    return "collection" if all(isinstance(parse_name(pattern, *text), SeriesName) for text in texts) else "other"
+
+
+def _number(text: bytes | None) -> float:
+    try:
+        return float((text or b"").split(b"\\")[0])
+    except ValueError:
+        return float("nan")
+
+
+def _exposure_mas(found: CtSeries) -> float:
+    """Exposure in mAs, mean over slices: what the scanner says of itself, as the paper's Table 1 has it.
+
+    Exposure is an integer; ExposureInuAs tells its fraction where the two agree. Without either it is tube current x
+    exposure time. In helical mode some makers give the effective mAs (that of a rotation divided by the pitch).
+    """
+    counts = np.array(list(found.varying.values()), float)
+    exposure, micro, current, time = np.array([[_number(value) for value in key] for key in found.varying]).T
+    values = np.where(np.isfinite(exposure), exposure, micro / 1000)
+    values = np.where(np.abs(micro / 1000 - exposure) <= 1, micro / 1000, values)
+    values = np.where(np.isfinite(values), values, current * time / 1000)
+    return float(round((values * counts).sum() / counts.sum(), 3))
+
+
+def _rotation_time(header: Header, pitch: float) -> tuple[float, str]:
+    time = header.number("RevolutionTime")
+    if np.isfinite(time):
+        return round(time, 6), "RevolutionTime"
+    time = header.number("ExposureTime") * pitch / 1000
+    return (round(time, 6), "ExposureTime x pitch") if np.isfinite(time) else (float("nan"), "")
+
+
+def _series_row(item: _Accepted, origin: str) -> tuple:
+    header, grid, name = item.found.header, item.stack.grid, item.name
+    slice_mm, row_mm, column_mm = (round(v, 9) for v in grid.spacing_mm)
+    pitch, collimation = header.number("SpiralPitchFactor"), header.number("TotalCollimationWidth")
+    if not np.isfinite(pitch):
+        pitch = header.number("TableFeedPerRotation") / collimation
+    rotation_time, source = _rotation_time(header, pitch)
+    fov = header.number("ReconstructionDiameter")
+    manufacturer = header.text("Manufacturer")
+    return (
+        item.uid, item.segmentation.series_uid, scan_id(name.scanner, name.dose_mgy, name.repetition), name.scanner,
+        maker_of(manufacturer), manufacturer, header.text("ManufacturerModelName"), name.dose_mgy, name.recon,
+        name.repetition, *grid.shape, row_mm, column_mm, slice_mm, header.number("SliceThickness"),
+        fov if np.isfinite(fov) else round(grid.shape[2] * column_mm, 6), header.number("KVP"),
+        _exposure_mas(item.found), header.number("CTDIvol"), pitch, rotation_time, collimation,
+        header.text("ConvolutionKernel"), header.text("ScanOptions"), _folders_text(item.found), source, origin,
+    )  # fmt: skip
+
+
+def _file_table(accepted: list[_Accepted]) -> pd.DataFrame:
+    rows = []
+    for item in accepted:
+        place_of = dict(zip((s.sop_uid for s in item.stack.slices), item.stack.place_mm.tolist(), strict=True))
+        for file, slice_ in zip(item.found.files, item.found.slices, strict=True):
+            place = place_of[slice_.sop_uid]
+            rows.append((item.uid, "ct", file.root, file.folder, file.name, file.size_bytes, place))
+        file = item.segmentation.file
+        rows.append((item.uid, "seg", file.root, file.folder, file.name, file.size_bytes, float("nan")))
+    frame = pd.DataFrame(rows, columns=FILE_COLUMNS)
+    return frame.sort_values(["series_uid", "role", "place_mm", "name"], ignore_index=True)
+
+
+def _input_row(item: _Accepted) -> tuple:
+    name, roots = item.name, sorted({file.root for file in item.found.files})
+    place = ";".join(roots), _folders_text(item.found)
+    return item.uid, name.scanner, name.dose_mgy, name.recon, name.repetition, *place
+
+
+def _nothing_accepted(roots, contents: Contents, quarantine: pd.DataFrame) -> str:
+    where = ", ".join(os.path.basename(os.path.abspath(root)) for root in roots)
+    if not contents.n_files:
+        return f"no file in {where}; name a folder that holds DICOM files"
+    counts = ", ".join(f"{reason} {n}" for reason, n in quarantine["reason"].value_counts(sort=False).items())
+    others = ", ".join(f"{n} {kind}" for kind, n in sorted(contents.ignored.items()))
+    message = f"none of the {contents.n_files} files in {where} belongs to a series that is accepted"
+    if counts:
+        first = quarantine.iloc[0]
+        message += f"; refused: {counts}; the first is {first.path or first.series_uid}: {first.reason}, {first.detail}"
+    if others:
+        message += f"; no DICOM: {others}"
+    packed = [kind for kind in contents.ignored if kind in (".zip", ".tar", ".gz", ".tgz", ".xz", ".7z")]
+    return message + ("; unpack the archives" if packed else "; docs/input.md tells what a series needs")
+
+
+def refuse_any(quarantine: pd.DataFrame) -> None:
+    """`UserError` where anything is quarantined (`--strict`): how much, and the first few."""
+    if len(quarantine):
+        first = [f"{r.path} ({r.reason}: {r.detail})" for r in quarantine.head(5).itertuples()]
+        raise UserError(
+            f"--strict: {len(quarantine)} files or series are not accepted; the first: {'; '.join(first)}; "
+            "run without --strict to have all of them in index/quarantine.csv"
+        )
+
+
+def series_from_idc_table(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of series.csv from a table of the collection's series as the Imaging Data Commons lists them.
+
+    Columns used: `IDC_COLUMNS`. What only the files tell is blank; `path` is idc/<crdc_series_uuid>.
+    """
+    pattern = compile_pattern(None)
+    rows = []
+    for item in frame.itertuples():
+        name = parse_name(pattern, item.study_description, item.series_description)
+        if isinstance(name, str):
+            raise UserError(f"series {item.series_instance_uid} of the table: {name}; give the collection's own list")
+        row = dict.fromkeys(SERIES_COLUMNS, float("nan"))
+        row |= {
+            "series_uid": item.series_instance_uid, "seg_series_uid": item.seg_series_instance_uid,
+            "scan_id": scan_id(name.scanner, name.dose_mgy, name.repetition), "scanner": name.scanner,
+            "maker": maker_of(item.manufacturer), "manufacturer_header": item.manufacturer, "model": item.model,
+            "dose_mgy": name.dose_mgy, "recon": name.recon, "repetition": name.repetition,
+            "n_slices": item.n_instances, "kernel": "", "scan_options": "", "path": f"idc/{item.crdc_series_uuid}",
+            "rotation_time_source": "", "origin": "collection",
+        }  # fmt: skip
+        rows.append(row)
+    return _sorted_series(pd.DataFrame(rows, columns=SERIES_COLUMNS))
+
+
+def index_of_idc_table(frame: pd.DataFrame) -> Index:
+    """Index of the collection's list without its files, to see the tasks of a full run (`-stub-run`)."""
+    series = series_from_idc_table(frame)
+    inputs = series.assign(root="idc", folders=series["path"])[INPUT_COLUMNS]
+    files = pd.DataFrame(columns=FILE_COLUMNS).astype({"size_bytes": "int64", "place_mm": "float64"})
+    return Index(series, pd.DataFrame(columns=QUARANTINE_COLUMNS), files, inputs, {}, 0)

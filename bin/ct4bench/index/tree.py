@@ -1,0 +1,250 @@
+"""What a tree of files holds: CT slices, segmentations, and what is neither, by headers and never by names."""
+
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import repeat
+from pathlib import Path
+from typing import NamedTuple
+
+from ct4bench.core.errors import UserError
+from ct4bench.index.ct import Slice, make_slice
+from ct4bench.index.headers import UNDEFINED, DicomError, Header, NotDicom, one_line, quiet_pydicom, read_header
+from ct4bench.index.segmentation import LABEL_MAP, SEGMENTATION, segment_numbers
+
+CHUNK = 512
+DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+VARYING = ("Exposure", "ExposureInuAs", "XRayTubeCurrent", "ExposureTime")
+"""Header fields that may change from slice to slice."""
+
+
+class File(NamedTuple):
+    """One file of a tree. `folder` is relative to the root, "" for the root itself, with / on every system."""
+
+    root: str
+    folder: str
+    name: str
+    size_bytes: int
+
+    @property
+    def place(self) -> str:
+        """root/folder/name."""
+        return "/".join(part for part in (self.root, self.folder, self.name) if part)
+
+    @property
+    def place_of_folder(self) -> str:
+        """root/folder."""
+        return "/".join(part for part in (self.root, self.folder) if part)
+
+
+class Refused(NamedTuple):
+    """A file that is no slice of an acceptable CT series; `series_uid` is "" where it could not be read."""
+
+    file: File
+    series_uid: str
+    reason: str
+    detail: str
+
+
+@dataclass
+class CtSeries:
+    """Slices and files of one series in the same order, the header of the first, counts of raw values that may vary.
+
+    `first_time` is the earliest acquisition time of a slice (YYYYMMDDHHMMSS.F, "" where no slice has one).
+    """
+
+    header: Header
+    first_time: str = ""
+    files: list[File] = field(default_factory=list)
+    slices: list[Slice] = field(default_factory=list)
+    varying: Counter = field(default_factory=Counter)
+
+
+class SegmentationFile(NamedTuple):
+    """One segmentation object: what it refers to, and why it is refused ("" where it is not)."""
+
+    file: File
+    sop_uid: str
+    series_uid: str
+    referenced_series: frozenset[str]
+    referenced_sops: frozenset[str]
+    frame_of_reference: str
+    reason: str
+    detail: str
+
+
+@dataclass
+class Contents:
+    """All that was found. `ignored` counts files that are no DICOM and do not look like it, by suffix."""
+
+    series: dict[str, CtSeries] = field(default_factory=dict)
+    segmentations: list[SegmentationFile] = field(default_factory=list)
+    refused: list[Refused] = field(default_factory=list)
+    ignored: Counter = field(default_factory=Counter)
+    n_files: int = 0
+
+    def add(self, other: "Contents") -> None:
+        """Take over what another part of the tree holds."""
+        for uid, found in other.series.items():
+            known = self.series.get(uid)
+            if known is None:
+                self.series[uid] = found
+                continue
+            known.files += found.files
+            known.slices += found.slices
+            known.varying.update(found.varying)
+            known.first_time = _earlier(known.first_time, found.first_time)
+        self.segmentations += other.segmentations
+        self.refused += other.refused
+        self.ignored.update(other.ignored)
+        self.n_files += other.n_files
+
+
+def list_files(root: Path) -> list[File]:
+    """All files below `root`, sorted by folder and name. Links are followed, each folder once."""
+    found, seen, folders, root_name = [], set(), [""], root.name
+    while folders:
+        folder = folders.pop()
+        path = root / folder
+        try:
+            status = path.stat()
+            entries = sorted(os.scandir(path), key=lambda entry: entry.name)
+        except OSError as error:
+            raise UserError(f"folder {path} cannot be read ({error.strerror}); make it readable") from error
+        if (status.st_dev, status.st_ino) in seen:
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        for entry in entries:
+            if entry.is_dir():
+                folders.append(f"{folder}/{entry.name}".lstrip("/"))
+                continue
+            try:
+                status = entry.stat()
+                size = status.st_size if stat.S_ISREG(status.st_mode) else -1
+            except OSError:
+                size = -1
+            found.append(File(root_name, folder, entry.name, size))
+    return sorted(found)
+
+
+def _looks_like_dicom(name: str) -> bool:
+    """Whether the name of a file speaks for DICOM: its suffix, or none, or a UID as name."""
+    suffix = os.path.splitext(name)[1].lower()
+    return suffix in DICOM_SUFFIXES or suffix in ("", ".") or suffix[1:].isdigit()
+
+
+def _is_text(path: str) -> bool:
+    try:
+        with open(path, "rb") as file:
+            start = file.read(512)
+        return bool(start) and not any(byte < 9 or 13 < byte < 32 for byte in start)
+    except OSError:
+        return False
+
+
+def _earlier(one: str, other: str) -> str:
+    return min(time for time in (one, other) if time) if one or other else ""
+
+
+def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
+    contents, frames = Contents(n_files=len(files)), {}
+    for file in files:
+        if file.name.startswith(".") or file.name.upper() == "DICOMDIR":
+            contents.ignored[file.name if file.name.upper() == "DICOMDIR" else "hidden"] += 1
+            continue
+        header, path = None, os.path.join(root_paths[file.root], file.folder, file.name)
+        try:
+            if file.size_bytes < 0:
+                raise NotDicom("unreadable", "no regular file, or a link that leads nowhere")
+            header = read_header(path)
+            if header.text("SOPClassUID") in (SEGMENTATION, LABEL_MAP):
+                contents.segmentations.append(_read_references(file, path, header))
+                continue
+            slice_ = make_slice(path, header, frames)
+        except NotDicom as error:
+            suffix = os.path.splitext(file.name)[1].lower()
+            if not _looks_like_dicom(file.name) or (suffix == "" and _is_text(path)):
+                contents.ignored[suffix or "text without suffix"] += 1
+            else:
+                contents.refused.append(Refused(file, "", error.reason, str(error)))
+            continue
+        except DicomError as error:
+            uid = header.text("SeriesInstanceUID") if header else ""
+            contents.refused.append(Refused(file, uid, error.reason, str(error)))
+            continue
+        series = contents.series.get(slice_.frame.series_uid)
+        if series is None:
+            series = contents.series[slice_.frame.series_uid] = CtSeries(header)
+        series.files.append(file)
+        series.slices.append(slice_._replace(path=file.name))
+        series.varying[header.raw(*VARYING)] += 1
+        time = header.text("AcquisitionDateTime") or header.text("AcquisitionDate") + header.text("AcquisitionTime")
+        series.first_time = _earlier(series.first_time, time)
+    return contents
+
+
+def _is_cut(header: Header) -> bool:
+    native = header.pixels_at >= 0 and header.pixels_size != UNDEFINED
+    return native and header.pixels_at + header.pixels_size > header.file_size
+
+
+def _read_references(file: File, path: str, header: Header) -> SegmentationFile:
+    """Read a segmentation up to its frames; their references only where nothing before them refers to a series."""
+    pydicom = quiet_pydicom()
+    sop_uid = series_uid = frame_of_reference = reason = detail = ""
+    series, sops = set(), set()
+    try:
+        with open(path, "rb") as stream:
+            dataset = pydicom.filereader.read_partial(stream, stop_when=lambda tag, _vr, _length: tag >= 0x52000000)
+        sop_uid, series_uid = str(dataset.SOPInstanceUID), str(dataset.SeriesInstanceUID)
+        frame_of_reference = str(dataset.get("FrameOfReferenceUID") or "")
+        series = {str(item.SeriesInstanceUID) for item in dataset.get("ReferencedSeriesSequence") or ()}
+        sops = {str(item.ReferencedSOPInstanceUID) for item in dataset.get("SourceImageSequence") or ()}
+        if not series and not sops:
+            frames = pydicom.dcmread(path).get("PerFrameFunctionalGroupsSequence") or ()
+            sops = {
+                str(source.ReferencedSOPInstanceUID)
+                for frame in frames
+                for derivation in frame.get("DerivationImageSequence") or ()
+                for source in derivation.get("SourceImageSequence") or ()
+            }
+        if not header.has_pixels or _is_cut(header):
+            raise DicomError("unreadable", "cut off within its pixel data")
+        if dataset.get("SegmentationType") == "FRACTIONAL":
+            raise DicomError("segmentation_mismatch", "a FRACTIONAL segmentation; BINARY is needed")
+        segment_numbers(dataset)
+    except DicomError as error:
+        reason, detail = error.reason, str(error)
+    except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
+        reason, detail = "unreadable", one_line(error)
+    return SegmentationFile(
+        file, sop_uid, series_uid, frozenset(series), frozenset(sops), frame_of_reference, reason, detail
+    )
+
+
+def read_tree(roots: Iterable[Path | str], threads: int = 1) -> Contents:
+    """Read the headers of all files below `roots`; each is known by its last name, and these must differ."""
+    roots = [Path(os.path.abspath(root)) for root in roots]
+    names = Counter(root.name for root in roots)
+    for root in roots:
+        if names[root.name] > 1:
+            raise UserError(
+                f"two input folders are named {root.name}; rename one, since paths are given below that name"
+            )
+        if not root.is_dir():
+            raise UserError(f"input folder {root} does not exist or is no folder; name a folder of DICOM files")
+    files = [entry for root in sorted(roots, key=lambda root: root.name) for entry in list_files(root)]
+    chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
+    root_paths = {root.name: str(root) for root in roots}
+    contents = Contents()
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            for part in pool.map(_read_chunk, chunks, repeat(root_paths)):
+                contents.add(part)
+    else:
+        for chunk in chunks:
+            contents.add(_read_chunk(chunk, root_paths))
+    return contents

@@ -1,0 +1,392 @@
+"""The trainings of one extractor: from features and splits to predictions of every test row and curves."""
+
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import ROW_KEY
+from ct4bench.core.errors import UserError
+from ct4bench.core.modes import Mode
+from ct4bench.features.merge import feature_columns
+from ct4bench.learning.mlp import Rows, Settings, Training, fit_scaler, log_proba, standardise, torch_losses, train
+from ct4bench.learning.other_classifiers import CLASSIFIERS, fit_and_predict
+from ct4bench.splits.splits import SCHEMES, TRAINING_KEY, Split, as_text, resolve, sorted_keys
+from ct4bench.splits.tasks import cells_of_table7, choices, task_named
+
+PREDICTION_KEY = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "fold"]
+"""What names a training in all tables of results."""
+PREDICTION_COLUMNS = [*PREDICTION_KEY, *ROW_KEY, "scan_id", "scanner", "target", "predicted"]
+"""Columns of the predictions, before one `prob_<class>` for each class of any task."""
+TRAINING_COLUMNS = [
+    *PREDICTION_KEY, "n_rows_train", "n_rows_validation", "n_rows_test", "n_classes", "n_features",
+    "n_features_constant", "epochs", "best_epoch", "loss", "validation_loss", "seed", "key", "n_steps_verified",
+    "largest_loss_difference",
+]  # fmt: skip
+LOSS_COLUMNS = [*PREDICTION_KEY, "epoch", "loss", "validation_loss"]
+PATIENCE = 5
+VERIFIED_STEPS = 100
+VERIFY_TOLERANCE = 1e-5
+"""Largest difference of a step's loss to torch's in a sound run."""
+TOGETHER = 64
+"""Trainings of a stack: 64 of 16,080 rows of 768 features take 3.4 GB of a GPU, and as much of the host."""
+VERIFY_DRAW = 3
+"""Third number of the seed [seed, key, VERIFY_DRAW] that says whether torch checks a training."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Features (rows, features) float64 with their keys (`FEATURE_KEY`), sorted by `ROW_KEY`."""
+
+    keys: pd.DataFrame
+    names: list[str]
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is common to the trainings of a call."""
+
+    features: Features
+    extractor: str
+    classifier: str
+    mode: Mode
+    seed: int
+    verify: float
+    verified: frozenset
+    """Keys of the trainings that torch checks whatever the draw."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Results of one training."""
+
+    about: dict
+    """By `TRAINING_COLUMNS`."""
+    predictions: pd.DataFrame
+    """A row for each test row: its number `row` among the features, target, predicted and probabilities."""
+    losses: pd.DataFrame
+    """A row for each epoch."""
+    cpu_s: float
+
+
+def prepare(table: pd.DataFrame, name: str) -> Features:
+    """Features of a table (as `feature_merging.read_features` gives it), sorted; `name` is what an error calls it."""
+    keys = sorted_keys(table)
+    columns = feature_columns(table)
+    values = table[columns].to_numpy(np.float64)
+    bad = ~np.isfinite(values)
+    if bad.any():
+        column = int(np.argmax(bad.any(axis=0)))
+        rows = table.loc[bad[:, column], ROW_KEY]
+        some = "; ".join(" ".join(map(str, row)) for row in rows.head(3).itertuples(index=False))
+        raise UserError(
+            f"{name}: feature {columns[column]} is missing or infinite in {len(rows)} rows ({some}; ...), and "
+            f"{int(bad.any(axis=0).sum())} features are so somewhere: leave these features or these rows out"
+        )
+    order = table[ROW_KEY].reset_index(drop=True).sort_values(ROW_KEY, kind="stable").index.to_numpy()
+    return Features(keys, columns, values[order])
+
+
+def training_number(split: Split) -> int:
+    """Number of a training in seeds: CRC-32 of `scheme|n_train|fold`.
+
+    Neither extractor nor variant is in it, so that these are compared under the same order of rows and dropout.
+    """
+    return zlib.crc32(f"{split.scheme}|{split.n_train}|{split.fold}".encode())
+
+
+def part_of(splits: list[Split], part: int, n_parts: int) -> list[Split]:
+    """Part (1 to n_parts) of the trainings, balanced by training rows: the largest first, each to the least loaded."""
+    if not 1 <= part <= n_parts:
+        raise UserError(f"--part {part}/{n_parts} does not exist; give 1/{n_parts} to {n_parts}/{n_parts}")
+    load, mine = np.zeros(n_parts, np.int64), []
+    for split in sorted(splits, key=lambda split: (-len(split.training), split.key)):
+        place = int(load.argmin())
+        load[place] += len(split.training)
+        if place == part - 1:
+            mine.append(split)
+    return mine
+
+
+def check_mode(splits: list[Split], keys: pd.DataFrame, mode: Mode) -> None:
+    """Splits that were planned in the other mode are an error."""
+    scans = keys["scan_id"].to_numpy()
+    for split in splits:
+        if split.scheme not in SCHEMES or split.task in ("scanner", "maker"):
+            continue
+        planned, wanted = len(split.validation) > 0, choices(mode, split.variant).early_stopping
+        if planned != wanted and (planned or len(set(scans[split.training])) > 1):
+            raise UserError(
+                f"the splits have {'' if planned else 'no '}validation rows ({split}), unlike mode {mode.name}; "
+                "plan them in the mode that trains"
+            )
+
+
+def is_verified(run: Run, split: Split) -> bool:
+    """Whether torch repeats the first steps of a training: a seeded draw, the same in any part."""
+    if run.classifier != "mlp" or not run.verify:
+        return False
+    drawn = np.random.default_rng([run.seed, training_number(split), VERIFY_DRAW]).random() < run.verify
+    return bool(drawn) or split.key in run.verified
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a split's training reads, standardised, and what is told of it."""
+
+    split: Split
+    about: dict
+    names: np.ndarray
+    """Targets as text, of the training, validation and test rows in turn."""
+    classes: list[str]
+    rows: Rows
+    targets: np.ndarray
+    settings: Settings
+
+    @property
+    def n_learning(self) -> int:
+        """Training and validation rows."""
+        return len(self.split.training) + len(self.split.validation)
+
+    def arguments(self, run: Run) -> tuple:
+        """Those of `mlp.train`."""
+        training, validation = np.split(np.arange(self.n_learning), [len(self.split.training)])
+        key = (run.seed, training_number(self.split))
+        return self.rows, self.targets, len(self.classes), training, validation, self.settings, key
+
+
+def prepare_one(run: Run, split: Split) -> Prepared:
+    """Standardised rows and class numbers of a split."""
+    keys, values = run.features.keys, run.features.values
+    chosen = choices(run.mode, split.variant)
+    needed = np.concatenate([split.training, split.validation, split.test])
+    n_training, n_learning = len(split.training), len(split.training) + len(split.validation)
+    scaler = fit_scaler(values, np.arange(len(values)) if chosen.scaler_rows == "all" else split.training)
+    rows = standardise(values, needed, scaler)
+    names = as_text(keys[task_named(split.task).target].to_numpy()[needed])
+    classes = sorted(set(names[:n_learning]))
+    if len(set(names[:n_training])) < 2:
+        raise UserError(f"all training rows are {classes[0]} ({split}); a classifier needs two classes")
+    # A class of test rows only has no number; the placeholder is never read.
+    numbers = {name: number for number, name in enumerate(classes)}
+    targets = np.array([numbers.get(name, 0) for name in names], np.int64)
+    about = dict(zip(PREDICTION_KEY, _key(run, split), strict=True)) | {
+        "n_rows_train": n_training,
+        "n_rows_validation": len(split.validation),
+        "n_rows_test": len(split.test),
+        "n_classes": len(classes),
+        "n_features": values.shape[1],
+        "n_features_constant": int((scaler.factor == 0).sum()),
+        "seed": run.seed,
+        "key": training_number(split),
+        "n_steps_verified": 0,
+    }
+    settings = Settings(patience=PATIENCE if len(split.validation) else 0, balanced=chosen.balanced)
+    return Prepared(split, about, names, classes, rows, targets, settings)
+
+
+def finish_one(run: Run, ready: Prepared, trained: Training) -> Outcome:
+    """Predictions, curves and torch's check of a trained perceptron."""
+    split, n_learning = ready.split, ready.n_learning
+    log_p = log_proba(trained.model, ready.rows, np.arange(n_learning, len(ready.names)))
+    epochs = np.arange(1, len(trained.losses) + 1)
+    losses = pd.DataFrame({"epoch": epochs, "loss": trained.losses, "validation_loss": trained.validation_losses})
+    about = ready.about | {"epochs": len(epochs), "best_epoch": trained.best_epoch}
+    about |= losses.loc[trained.best_epoch - 1, ["loss", "validation_loss"]].to_dict()
+    if is_verified(run, split):
+        rows, targets, n_classes, training, _, settings, key = ready.arguments(run)
+        expected = torch_losses(rows, targets, n_classes, training, settings, key, VERIFIED_STEPS)
+        difference = np.abs(trained.first_losses[: len(expected)] - expected).max()
+        about |= {"n_steps_verified": len(expected), "largest_loss_difference": float(difference)}
+    return Outcome(about, _predictions(ready, log_p.argmax(axis=1), np.exp(log_p)), losses, 0.0)
+
+
+def _predictions(ready: Prepared, predicted: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
+    """A row for each test row; `predicted` are class numbers, `probabilities` (rows, classes)."""
+    columns = {
+        "row": ready.split.test,
+        "target": ready.names[ready.n_learning :],
+        "predicted": np.array(ready.classes, object)[predicted],
+    }
+    columns |= {f"prob_{name}": probabilities[:, i].astype(np.float32) for i, name in enumerate(ready.classes)}
+    return pd.DataFrame(columns)
+
+
+def train_one(run: Run, split: Split) -> Outcome:
+    """Train on a split and predict its test rows."""
+    start = time.thread_time()
+    ready = prepare_one(run, split)
+    if run.classifier == "mlp":
+        outcome = finish_one(run, ready, train(*ready.arguments(run)))
+    else:
+        learning, test = np.split(ready.rows.values[:-1, : ready.rows.n_features], [ready.n_learning])
+        n_classes = len(ready.classes)
+        predicted, probabilities = fit_and_predict(
+            run.classifier, learning, ready.targets[: ready.n_learning], test, n_classes, run.seed
+        )
+        losses = pd.DataFrame({name: [] for name in ("epoch", "loss", "validation_loss")}, dtype=float)
+        outcome = Outcome(ready.about, _predictions(ready, predicted, probabilities), losses, 0.0)
+    return replace(outcome, cpu_s=time.thread_time() - start)
+
+
+def train_stacked(run: Run, splits: list[Split], device: str) -> list[Outcome]:
+    """The same for perceptrons as stacks of at most `TOGETHER` on a device, the longest trainings first.
+
+    Results are in the order of `splits`; a stack's CPU time is shared out evenly.
+    """
+    from ct4bench.learning.mlp_stack import Job, train_together
+
+    by_classes: dict[int, list[int]] = {}
+    names = run.features.keys
+    for i in sorted(range(len(splits)), key=lambda i: (-len(splits[i].training), splits[i].key)):
+        learning = np.concatenate([splits[i].training, splits[i].validation])
+        n_classes = len(set(as_text(names[task_named(splits[i].task).target].to_numpy()[learning])))
+        by_classes.setdefault(n_classes, []).append(i)
+    found: dict[int, Outcome] = {}
+    for places in by_classes.values():
+        for chunk in (places[start : start + TOGETHER] for start in range(0, len(places), TOGETHER)):
+            start = time.process_time()
+            ready = [prepare_one(run, splits[i]) for i in chunk]
+            trained = train_together([Job(*one.arguments(run)) for one in ready], device)
+            outcomes = [finish_one(run, *both) for both in zip(ready, trained, strict=True)]
+            share = (time.process_time() - start) / len(chunk)
+            found |= {i: replace(outcome, cpu_s=share) for i, outcome in zip(chunk, outcomes, strict=True)}
+    return [found[i] for i in range(len(splits))]
+
+
+def _key(run: Run, split: Split) -> tuple:
+    """Values of `PREDICTION_KEY`."""
+    return split.task, run.extractor, run.classifier, split.variant, split.scheme, split.n_train, split.fold
+
+
+def _labelled(frames: list[pd.DataFrame], trainings: pd.DataFrame) -> pd.DataFrame:
+    """All frames in one, each with the `PREDICTION_KEY` of its training in front."""
+    counts = [len(frame) for frame in frames]
+    labels = trainings[PREDICTION_KEY].loc[np.repeat(np.arange(len(frames)), counts)].reset_index(drop=True)
+    return pd.concat([labels, pd.concat(frames, ignore_index=True)], axis=1)
+
+
+def check_differences(trainings: pd.DataFrame) -> None:
+    """A difference to torch beyond `VERIFY_TOLERANCE` is an error."""
+    difference = trainings.loc[trainings["n_steps_verified"] > 0, "largest_loss_difference"].fillna(np.inf)
+    if difference.max() > VERIFY_TOLERANCE:
+        row = trainings.loc[difference.idxmax(), PREDICTION_KEY]
+        raise UserError(
+            f"the loss of a step differs from torch's by {difference.max():.2g}, beyond {VERIFY_TOLERANCE:g} "
+            f"({', '.join(map(str, row))}): the results would not be those of torch; report it with the machine's type"
+        )
+
+
+def sort_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Rows and columns in their fixed order."""
+    classes = sorted(name for name in predictions.columns if name.startswith("prob_"))
+    ordered = predictions[[*PREDICTION_COLUMNS, *classes]]
+    return ordered.sort_values([*PREDICTION_KEY, *ROW_KEY], kind="stable", ignore_index=True)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Tables of many trainings: see `PREDICTION_COLUMNS`, `TRAINING_COLUMNS`, `LOSS_COLUMNS`."""
+
+    predictions: pd.DataFrame
+    trainings: pd.DataFrame
+    losses: pd.DataFrame
+    times: pd.DataFrame
+    """CPU seconds of each training; never compared."""
+
+
+def train_part(
+    features: Features,
+    extractor: str,
+    splits: pd.DataFrame,
+    mode: Mode,
+    seed: int,
+    classifier: str = "mlp",
+    part: tuple[int, int] = (1, 1),
+    verify: float = 0.01,
+    threads: int = 1,
+    domain: str | None = None,
+    device: str = "cpu",
+) -> Results:
+    """Part i of n of an extractor's trainings. `splits` has the columns `splits.SPLIT_COLUMNS`.
+
+    The perceptron trains all of them, another classifier those that `questions.cells_of_table7` names.
+    `verify` is the share of trainings whose first steps torch repeats (0: none; else at least the plan's smallest);
+    `domain`, where given, is the one that the splits must be planned for. With `device` `cuda` perceptrons train in
+    stacks on a GPU.
+    """
+    if classifier not in ("mlp", *CLASSIFIERS):
+        raise UserError(f"--classifier {classifier} is not one of mlp, {', '.join(CLASSIFIERS)}")
+    check_domain(splits, domain)
+    plan = resolve(splits, features.keys)
+    check_mode(plan, features.keys, mode)
+    if classifier != "mlp":
+        wanted = cells_of_table7(split.key for split in plan)
+        plan = [split for split in plan if split.key in wanted]
+    smallest = min(plan, key=lambda split: (len(split.training), split.key))
+    run = Run(features, extractor, classifier, mode, seed, verify, frozenset([smallest.key]))
+    mine = part_of(plan, *part)
+    if not mine:
+        raise UserError(
+            f"--part {part[0]}/{part[1]} is empty: the splits have {len(plan)} trainings; ask for fewer parts"
+        )
+    if classifier == "mlp" and device != "cpu":
+        outcomes = train_stacked(run, mine, device)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            outcomes = list(pool.map(lambda split: train_one(run, split), mine))
+    trainings = pd.DataFrame([outcome.about for outcome in outcomes]).reindex(columns=TRAINING_COLUMNS)
+    check_differences(trainings)
+    times = trainings[PREDICTION_KEY].assign(cpu_s=[outcome.cpu_s for outcome in outcomes])
+    losses = _labelled([outcome.losses for outcome in outcomes], trainings)
+    predictions = _labelled([outcome.predictions for outcome in outcomes], trainings)
+    rows = features.keys[[*ROW_KEY, "scan_id", "scanner"]].iloc[predictions.pop("row")].reset_index(drop=True)
+    return Results(
+        sort_predictions(pd.concat([predictions, rows], axis=1)),
+        trainings.sort_values(PREDICTION_KEY, ignore_index=True),
+        losses.sort_values([*PREDICTION_KEY, "epoch"], ignore_index=True)[LOSS_COLUMNS],
+        times.sort_values(PREDICTION_KEY, ignore_index=True),
+    )
+
+
+def check_domain(splits: pd.DataFrame, domain: str | None) -> None:
+    """The splits' leave-one-out must be over the domain."""
+    tested = splits[(splits["scheme"] == "loso") & (splits["role"] == "test")]
+    wrong = [kind for kind in tested["unit_kind"].unique() if domain is not None and kind != domain]
+    if wrong:
+        raise UserError(f"the splits leave out one {wrong[0]}, not one {domain}; plan them with --domain {domain}")
+
+
+def merge(predictions: pd.DataFrame, trainings: pd.DataFrame, losses: pd.DataFrame, splits: pd.DataFrame) -> Results:
+    """All parts of all extractors and classifiers together; each training of the plan must be there once."""
+    whole_plan = set(splits.loc[splits["n_train"] > 0, TRAINING_KEY].itertuples(index=False, name=None))
+    twice = trainings[trainings.duplicated(PREDICTION_KEY)]
+    if len(twice):
+        raise UserError(f"a training is there twice ({_text(twice)}); merge each part once")
+    for names, rows in trainings.groupby(["extractor", "classifier"]):
+        done = set(rows[TRAINING_KEY].itertuples(index=False, name=None))
+        planned = whole_plan if names[1] == "mlp" else cells_of_table7(whole_plan)
+        for what, some in (("missing", planned - done), ("not in the splits", done - planned)):
+            if some:
+                raise UserError(
+                    f"{', '.join(names)}: {len(some)} of {len(planned)} trainings are {what}, such as "
+                    f"{', '.join(map(str, sorted(some)[0]))}; merge all parts of one plan"
+                )
+    counts = predictions.groupby(PREDICTION_KEY, sort=False).size()
+    expected = trainings.set_index(PREDICTION_KEY)["n_rows_test"]
+    if len(counts) != len(expected) or not counts.reindex(expected.index).eq(expected).all():
+        raise UserError("predictions do not have the rows that the trainings tell of; merge the same parts of both")
+    return Results(
+        sort_predictions(predictions),
+        trainings.sort_values(PREDICTION_KEY, ignore_index=True)[TRAINING_COLUMNS],
+        losses.sort_values([*PREDICTION_KEY, "epoch"], ignore_index=True)[LOSS_COLUMNS],
+        pd.DataFrame(),
+    )
+
+
+def _text(rows: pd.DataFrame) -> str:
+    return ", ".join(map(str, rows[PREDICTION_KEY].iloc[0]))

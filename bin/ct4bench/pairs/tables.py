@@ -1,0 +1,416 @@
+"""Tables 3-6 and the decomposition by contrast, from the metrics of pairs. Frames in, frames out."""
+
+import zlib
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.errors import UserError
+from ct4bench.core.modes import Mode
+from ct4bench.pairs.plan import (
+    CONTRAST,
+    CONTRASTS,
+    MAIN_DOSE_MGY,
+    REFERENCE_DOSE_MGY,
+    TABLE_6,
+    TABLE_6_DOSES_MGY,
+    TABLES_3_TO_5,
+)
+
+METRICS = ("rmse_hu", "psnr_db", "ssim")
+BESIDE = {"psnr_db": ["psnr_max_db"], "ssim": ["ssim_global"]}
+"""By metric, the one that stands beside it: the paper's Eq. 2 and 3 [points 1 and 2]."""
+WITH_BESIDE = ("rmse_hu", "psnr_db", "psnr_max_db", "ssim", "ssim_global")
+TABLE_OF_METRIC = {"rmse_hu": "table3_rmse_hu", "psnr_db": "table4_psnr_db", "ssim": "table5_ssim"}
+COMPLETE_VARIANTS = ("all_pairs", "all_unordered", "all_pairs_shrunk")
+"""Variants that hold every pair of a cell, the only ones for which resampling scans means something."""
+PUBLISHED_WAY = ("all_unordered", "published_draw")
+MAIN_VARIANTS = ("all_pairs", *PUBLISHED_WAY)
+"""A cell's value is taken from the first of these that it has."""
+CHOICES = {
+    "as published": (("published_draw",), True),
+    "without self-pairs [6]": (PUBLISHED_WAY, False),
+    "inside the block [3]": (("drawn_in_mask",), False),
+    "all pairs [7]": (("all_pairs_shrunk",), False),
+    "full resolution [4]": (("all_pairs",), False),
+}
+"""From the published way to the corrected one, a point of docs/deviations.md at a time: variants, of which a cell takes
+the first that it has, and whether self-pairs count. The last is computed in mode corrected only."""
+DOSE_CHOICES = {
+    "as published": PUBLISHED_WAY,
+    "inside the block [3]": ("drawn_in_mask",),
+    "all pairs [7]": ("all_pairs",),
+}
+"""The same of Table 6, which has no self-pairs and full resolution throughout."""
+
+N_DRAWS = 2000
+SEED = 42
+LEVEL = 0.95
+SCAN_COLUMNS = ["scan_id_a", "scan_id_b", "dose_mgy_a", "dose_mgy_b"]
+
+
+def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
+    """`pairs` with scan_id and dose of both series; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
+    known = series.set_index("series_uid")[["scan_id", "dose_mgy"]]
+    unknown = sorted({*pairs["series_uid_a"], *pairs["series_uid_b"]} - set(known.index))
+    if unknown:
+        raise UserError(
+            f"the pairs name {len(unknown)} series that the table of series lacks, first {unknown[0]}; give the table "
+            "that the pairs were planned from"
+        )
+    for side in "ab":
+        pairs = pairs.join(known.add_suffix(f"_{side}"), on=f"series_uid_{side}")
+    return pairs
+
+
+def _mean_and_sd(values: pd.Series) -> tuple[float, float]:
+    """Mean and population SD; the SD of a single value is blank."""
+    values = values.to_numpy(float)
+    return (values.mean() if len(values) else np.nan, values.std() if len(values) > 1 else np.nan)
+
+
+def _multiplicities(scans: list[str], stratum: str, n_draws: int, seed: int) -> np.ndarray:
+    """How often each scan is drawn, (n_draws, scans); the same for a stratum wherever it occurs."""
+    generator = np.random.default_rng([seed, zlib.crc32(stratum.encode())])
+    return generator.multinomial(len(scans), np.full(len(scans), 1 / len(scans)), size=n_draws).astype(float)
+
+
+def bootstrap_means(
+    rows: pd.DataFrame, metric: str, scans: dict[str, list[str]], n_draws: int = N_DRAWS, seed: int = SEED
+) -> np.ndarray | None:
+    """Means of `metric` over `rows` when scans are drawn with replacement within their scanner and dose.
+
+    `rows` come from `with_scans`; `scans` gives the scans of each stratum (`<scanner>_<dose>mGy`). A pair weighs the
+    product of its scans' multiplicities. Draws that leave no pair are dropped. None with one scan on either side.
+    """
+    if rows.empty:
+        return None
+    first, drawn, place = rows.iloc[0], [], []
+    for side in "ab":
+        stratum = f"{first[f'scanner_{side}']}_{first[f'dose_mgy_{side}']:g}mGy"
+        if len(scans[stratum]) < 2:
+            return None
+        drawn.append(_multiplicities(scans[stratum], stratum, n_draws, seed))
+        place.append(pd.Index(scans[stratum]).get_indexer(rows[f"scan_id_{side}"]))
+    shape = (drawn[0].shape[1], drawn[1].shape[1])
+    total, count = np.zeros(shape), np.zeros(shape)
+    np.add.at(total, tuple(place), rows[metric].to_numpy(float))
+    np.add.at(count, tuple(place), 1.0)
+    weight = np.einsum("di,ij,dj->d", drawn[0], count, drawn[1], optimize=True)
+    value = np.einsum("di,ij,dj->d", drawn[0], total, drawn[1], optimize=True)
+    return np.where(weight > 0, value / np.where(weight > 0, weight, 1), np.nan)
+
+
+def _interval(draws: np.ndarray | None) -> tuple[float, float]:
+    """Ends of the interval; blank where no draw has a pair, or where all draws hold the same ones."""
+    if draws is None or not np.nanmax(draws, initial=-np.inf) > np.nanmin(draws, initial=np.inf):
+        return np.nan, np.nan
+    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def _scans_of_strata(series: pd.DataFrame) -> dict[str, list[str]]:
+    strata = series["scanner"] + "_" + series["dose_mgy"].map("{:g}mGy".format)
+    return {stratum: sorted(set(part)) for stratum, part in series["scan_id"].groupby(strata)}
+
+
+def _chosen(rows: pd.DataFrame, variants: tuple[str, ...]) -> tuple[pd.DataFrame, str]:
+    """Rows of the first of `variants` that has any, and its name."""
+    for variant in variants:
+        part = rows[rows["variant"] == variant]
+        if len(part):
+            return part, variant
+    return rows.iloc[:0], ""
+
+
+def _holds_all(variant: str, cell: pd.DataFrame) -> bool:
+    """Whether the cell's rows of a variant are all pairs of their kind; those of equal reconstruction are where the
+    cell has all pairs."""
+    return variant in COMPLETE_VARIANTS or (variant == "same_recon" and (cell["variant"] == "all_pairs").any())
+
+
+def _beside(rows: pd.DataFrame) -> dict[str, float]:
+    """Mean and SD of the metrics that stand beside others."""
+    found = {}
+    for metric in (name for names in BESIDE.values() for name in names):
+        found[f"{metric}_mean"], found[f"{metric}_std"] = _mean_and_sd(rows[metric])
+    return found
+
+
+def _place(rows: pd.DataFrame) -> dict:
+    """Variant, region and shrink of the rows of one cell."""
+    first = rows.iloc[0]
+    return {"variant": first["variant"], "region": first["region"], "shrink": int(first["shrink"])}
+
+
+def scanner_table(
+    pairs: pd.DataFrame, series: pd.DataFrame, metric: str, same_recon: bool = False, n_draws: int = N_DRAWS
+) -> pd.DataFrame:
+    """Table 3, 4 or 5 in long form: a row for each cell of the lower triangle, in the paper's order of scanners.
+
+    `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is `rmse_hu`, `psnr_db` or
+    `ssim`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_std (population; blank for one pair), n_pairs,
+    variant (of `pair_plans.VARIANTS`), psnr_max_db_mean and _std beside PSNR, ssim_global_mean and _std beside SSIM,
+    ci_low, ci_high (95 %, where the cell holds all its pairs and more than one scan of each scanner), reason (why a
+    cell is blank). For RMSE and SSIM also <metric>_mean_with_self, <metric>_std_with_self and n_pairs_with_self: the
+    published draw with its self-pairs (blank in mode corrected, and of equal reconstruction). `same_recon` takes the
+    pairs of equal reconstruction.
+    """
+    pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
+    # What stands beside a cell of mode corrected would be of another region and resolution.
+    beside = not same_recon and not (pairs["variant"] == "all_pairs").any()
+    cells = dict(iter(pairs.groupby(["scanner_a", "scanner_b"], sort=False)))
+    scans = _scans_of_strata(series)
+    at_main_dose = set(series.loc[series["dose_mgy"] == MAIN_DOSE_MGY, "scanner"])
+    scanners = sorted(set(series["scanner"]), key=scanner_rank)
+    table = []
+    for column, row in combinations_with_replacement(scanners, 2):
+        drawn = cells.get((column, row), pairs.iloc[:0])
+        own, variant = _chosen(drawn, ("same_recon",) if same_recon else MAIN_VARIANTS)
+        own = own[~own["is_self_pair"].astype(bool)]
+        mean, sd = _mean_and_sd(own[metric])
+        complete = _holds_all(variant, drawn)
+        low, high = _interval(bootstrap_means(own, metric, scans, n_draws)) if complete else (np.nan, np.nan)
+        reason = ""
+        if own.empty:
+            absent = [scanner for scanner in dict.fromkeys((column, row)) if scanner not in at_main_dose]
+            reason = (
+                f"no series of {' and '.join(absent)} at {MAIN_DOSE_MGY} mGy" if absent else "no pair of two series"
+            )
+        cell = {
+            "scanner_row": row, "scanner_col": column, f"{metric}_mean": mean, f"{metric}_std": sd, "n_pairs": len(own),
+            "variant": variant,
+        }  # fmt: skip
+        for other in BESIDE.get(metric, []):
+            cell[f"{other}_mean"], cell[f"{other}_std"] = _mean_and_sd(own[other])
+        if metric != "psnr_db":
+            published = drawn[(drawn["variant"] == "published_draw") & beside]
+            mean, sd = _mean_and_sd(published[metric])
+            cell |= {
+                f"{metric}_mean_with_self": mean, f"{metric}_std_with_self": sd, "n_pairs_with_self": len(published),
+            }  # fmt: skip
+        table.append(cell | {"ci_low": low, "ci_high": high, "reason": reason})
+    frame = pd.DataFrame(table)
+    ranks = [
+        (scanner_rank(r), scanner_rank(c)) for r, c in zip(frame["scanner_row"], frame["scanner_col"], strict=True)
+    ]
+    return frame.iloc[sorted(range(len(frame)), key=ranks.__getitem__)].reset_index(drop=True)
+
+
+def tables3to5(pairs: pd.DataFrame, series: pd.DataFrame, same_recon: bool = False) -> dict[str, pd.DataFrame]:
+    """Tables 3, 4 and 5 by the names of their files (`table3_rmse_hu`, …); see `scanner_table`."""
+    return {name: scanner_table(pairs, series, metric, same_recon) for metric, name in TABLE_OF_METRIC.items()}
+
+
+def table6(
+    pairs: pd.DataFrame,
+    series: pd.DataFrame,
+    mode: Mode,
+    same_recon: bool = False,
+    n_draws: int = N_DRAWS,
+    average: str | None = None,
+    variants: tuple[str, ...] = MAIN_VARIANTS,
+) -> pd.DataFrame:
+    """Table 6 in long form: for each scanner a row for each of 1, 3, 6 and 10 mGy against 14 mGy, then `average`.
+
+    Columns: scanner, dose_mgy (text), <metric>_mean, <metric>_std (population) of RMSE (HU), PSNR (dB) and SSIM,
+    <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is blank, or what an average lacks),
+    and mean and SD of psnr_max_db and ssim_global. An average is the mean and population SD of the per-dose medians or
+    means, as `average` says (by default `mode.dose_average`); its n_pairs is the sum. A row takes the first of
+    `variants` that it has; `same_recon` takes the pairs of equal reconstruction.
+    """
+    average = average or mode.dose_average
+    variants = ("same_recon",) if same_recon else variants
+    pairs = with_scans(pairs[pairs["table"] == TABLE_6], series)
+    pairs = pairs[~pairs["is_self_pair"].astype(bool)]
+    cells = dict(iter(pairs.groupby(["scanner_a", "dose_mgy_a"], sort=False)))
+    scans = _scans_of_strata(series)
+    doses = {scanner: set(part) for scanner, part in series["dose_mgy"].groupby(series["scanner"])}
+    table = []
+    for scanner in sorted(doses, key=scanner_rank):
+        centres: dict[str, list[float]] = {metric: [] for metric in WITH_BESIDE}
+        draws: dict[str, list] = {metric: [] for metric in METRICS}
+        n_pairs, absent, used = 0, [], []
+        for dose in TABLE_6_DOSES_MGY:
+            cell = cells.get((scanner, dose), pairs.iloc[:0])
+            own, variant = _chosen(cell, variants)
+            row = {"scanner": scanner, "dose_mgy": f"{dose:g}"}
+            for metric in METRICS:
+                row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(own[metric])
+                drawn = bootstrap_means(own, metric, scans, n_draws) if _holds_all(variant, cell) else None
+                row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(drawn)
+                if len(own):
+                    draws[metric].append(drawn)
+            row |= {"n_pairs": len(own), "variant": variant, "reason": ""} | _beside(own)
+            if own.empty:
+                lacking = [d for d in (dose, REFERENCE_DOSE_MGY) if d not in doses[scanner]]
+                named = " and ".join(f"{d:g} mGy" for d in lacking)
+                row["reason"] = f"no series at {named}" if lacking else "no pair of equal reconstruction"
+                absent.append(f"{dose:g} mGy")
+            else:
+                for metric in WITH_BESIDE:
+                    centres[metric].append(float(getattr(own[metric], average)()))
+            n_pairs += len(own)
+            used.append(variant)
+            table.append(row)
+        row = {"scanner": scanner, "dose_mgy": "average"}
+        for metric in METRICS:
+            row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(pd.Series(centres[metric], dtype=float))
+            usable = average == "mean" and draws[metric] and all(d is not None for d in draws[metric])
+            row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(
+                np.mean(draws[metric], axis=0) if usable else None
+            )
+        lacks = f"without {', '.join(absent)}" if absent and n_pairs else "no pair" if absent else ""
+        kinds = sorted({variant for variant in used if variant})
+        row |= {"n_pairs": n_pairs, "variant": "+".join(kinds), "reason": lacks}
+        table.append(row | _beside(pd.DataFrame(centres, dtype=float)))
+    return pd.DataFrame(table)
+
+
+def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_DRAWS) -> pd.DataFrame:
+    """Tables 3-5 by each of `CHOICES` that has pairs: a row for each cell that has some.
+
+    Columns: choice, scanner_row, scanner_col, variant, region, shrink, n_pairs, mean and SD (population) of each metric
+    with psnr_max_db and ssim_global beside, ci_low and ci_high (95 %) of RMSE, PSNR and SSIM where the cell holds all
+    its pairs and more than one scan of each scanner. PSNR is blank where a series meets itself: it is infinite.
+    """
+    pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
+    scans = _scans_of_strata(series)
+    cells = sorted(
+        pairs.groupby(["scanner_b", "scanner_a"], sort=False), key=lambda cell: [scanner_rank(name) for name in cell[0]]
+    )
+    table = []
+    for choice, (variants, with_self) in CHOICES.items():
+        for (row, column), drawn in cells:
+            own, variant = _chosen(drawn, variants)
+            meets_itself = own["is_self_pair"].astype(bool)
+            own = own if with_self else own[~meets_itself]
+            if own.empty:
+                continue
+            cell = {"choice": choice, "scanner_row": row, "scanner_col": column, **_place(own), "n_pairs": len(own)}
+            for metric in WITH_BESIDE:
+                endless = metric.startswith("psnr") and with_self and meets_itself.any()
+                cell[f"{metric}_mean"], cell[f"{metric}_std"] = (
+                    (np.nan, np.nan) if endless else _mean_and_sd(own[metric])
+                )
+            for metric in METRICS:
+                drawn_means = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
+                cell[f"{metric}_ci_low"], cell[f"{metric}_ci_high"] = _interval(drawn_means)
+            table.append(cell)
+    names = [f"{metric}_{part}" for metric in WITH_BESIDE for part in ("mean", "std")]
+    names += [f"{metric}_{part}" for metric in METRICS for part in ("ci_low", "ci_high")]
+    head = ["choice", "scanner_row", "scanner_col", "variant", "region", "shrink", "n_pairs"]
+    return pd.DataFrame(table, columns=[*head, *names])
+
+
+def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, n_draws: int = N_DRAWS) -> pd.DataFrame:
+    """Table 6 by each of `DOSE_CHOICES` that has pairs, with both averages [point 8]: of medians and of means.
+
+    Columns: choice, region, then those of `table6`, whose row `average` comes as `average of medians` and
+    `average of means`.
+    """
+    rows = pairs[pairs["table"] == TABLE_6]
+    tables = []
+    for choice, variants in DOSE_CHOICES.items():
+        own = rows[rows["variant"].isin(variants)]
+        if own.empty:
+            continue
+        by_median, by_mean = (
+            table6(pairs, series, mode, n_draws=n_draws, average=average, variants=variants)
+            for average in ("median", "mean")
+        )
+        by_median["dose_mgy"] = by_median["dose_mgy"].replace("average", "average of medians")
+        last = by_mean["dose_mgy"] == "average"
+        table = pd.concat([by_median, by_mean[last].assign(dose_mgy="average of means")])
+        table = table.sort_index(kind="stable").reset_index(drop=True)
+        table.insert(0, "choice", choice)
+        table.insert(1, "region", own["region"].iloc[0])
+        tables.append(table)
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=["choice", "region"])
+
+
+def choices(by_cell: pd.DataFrame, by_dose: pd.DataFrame) -> pd.DataFrame:
+    """How far each choice moves the metrics: means over cells, from `cells_by_choice` and `doses_by_choice`.
+
+    Columns: table (`tables3to5`, `table6`), choice, cells (`between scanners`, `within a scanner`; of Table 6 the
+    average over doses and scanners, `of medians` or `of means`), region, shrink, n_cells, n_pairs, then the mean over
+    the cells of rmse_hu, psnr_db, psnr_max_db, ssim and ssim_global; PSNR is blank where a cell of it is.
+    """
+    names = [f"{metric}_mean" for metric in WITH_BESIDE]
+    table = []
+
+    def add(kind, choice, cells, rows, shrink):
+        rows = rows[rows["n_pairs"] > 0]
+        if len(rows):
+            means = {name.removesuffix("_mean"): rows[name].mean(skipna=False) for name in names}
+            head = {"table": kind, "choice": choice, "cells": cells, "region": rows["region"].iloc[0], "shrink": shrink}
+            table.append(head | {"n_cells": len(rows), "n_pairs": int(rows["n_pairs"].sum())} | means)
+
+    for choice, rows in by_cell.groupby("choice", sort=False):
+        diagonal, shrink = rows["scanner_row"] == rows["scanner_col"], int(rows["shrink"].iloc[0])
+        add(TABLES_3_TO_5, choice, "between scanners", rows[~diagonal], shrink)
+        add(TABLES_3_TO_5, choice, "within a scanner", rows[diagonal], shrink)
+    for choice, rows in by_dose.groupby("choice", sort=False):
+        for centre in ("of medians", "of means"):
+            add(TABLE_6, choice, centre, rows[rows["dose_mgy"] == f"average {centre}"], 1)
+    columns = ["table", "choice", "cells", "region", "shrink", "n_cells", "n_pairs", *WITH_BESIDE]
+    return pd.DataFrame(table, columns=columns)
+
+
+def paper_layout(table: pd.DataFrame, metric: str, decimals: int = 3) -> pd.DataFrame:
+    """Tables 3-5 as the paper prints them: text `mean±sd`, rows and columns by scanner, the upper triangle blank.
+
+    `table` comes from `scanner_table`; a cell without an SD has its mean alone.
+    """
+    order = sorted(set(table["scanner_row"]), key=scanner_rank)
+    text = [_mean_sd_text(m, s, decimals) for m, s in zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)]
+    wide = table.assign(text=text).pivot(index="scanner_row", columns="scanner_col", values="text")
+    wide = wide.reindex(index=order, columns=order).fillna("")
+    return wide.rename_axis(index="scanner", columns=None).reset_index()
+
+
+def table6_layout(table: pd.DataFrame, decimals: int = 3) -> pd.DataFrame:
+    """Table 6 as the paper prints it: scanner, dose, and text `mean±sd` of each metric. `table` is that of `table6`."""
+    wide = table[["scanner", "dose_mgy"]].copy()
+    for metric in METRICS:
+        columns = zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)
+        wide[metric] = [_mean_sd_text(mean, sd, decimals) for mean, sd in columns]
+    return wide
+
+
+def _mean_sd_text(mean: float, sd: float, decimals: int) -> str:
+    if np.isnan(mean):
+        return ""
+    return f"{mean:.{decimals}f}" if np.isnan(sd) else f"{mean:.{decimals}f}±{sd:.{decimals}f}"
+
+
+def decomposition(pairs: pd.DataFrame) -> pd.DataFrame:
+    """What each step away from a series adds: median of MSE (HU^2) over the pairs of each contrast, and the increment.
+
+    Columns: contrast (of `pair_plans.CONTRASTS`, from the smallest step to the largest), n_pairs, mse_hu2_median,
+    mse_hu2_q1, mse_hu2_q3, increment_hu2 (over the nearest contrast before it that has pairs; blank for the first),
+    increment_over (that contrast), shrink, region.
+    """
+    pairs = pairs[pairs["table"] == CONTRAST]
+    table, before = [], None
+    for contrast in CONTRASTS:
+        rows = pairs[pairs["variant"] == contrast]
+        mse = rows["rmse_hu"].to_numpy(float) ** 2
+        q1, median, q3 = np.quantile(mse, [0.25, 0.5, 0.75]) if len(mse) else (np.nan,) * 3
+        table.append(
+            {
+                "contrast": contrast,
+                "n_pairs": len(mse),
+                "mse_hu2_median": median,
+                "mse_hu2_q1": q1,
+                "mse_hu2_q3": q3,
+                "increment_hu2": median - before["mse_hu2_median"] if before and len(mse) else np.nan,
+                "increment_over": before["contrast"] if before and len(mse) else "",
+                "region": rows["region"].iloc[0] if len(rows) else "",
+                "shrink": int(rows["shrink"].iloc[0]) if len(rows) else 0,
+            }
+        )
+        before = table[-1] if len(mse) else before
+    return pd.DataFrame(table)

@@ -1,0 +1,66 @@
+"""The `reference/` folder: volume, labels and block of the series that all others are registered to."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ct4bench.core.errors import UserError
+from ct4bench.core.geometry import Grid
+from ct4bench.core.volumes import open_volume, save_volume
+from ct4bench.preprocess.block import Block, block_mask
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The `reference/` folder: volumes stay on disk until read."""
+
+    folder: Path
+    grid: Grid
+    block: Block
+    series_uid: str
+    values: dict
+
+    @property
+    def box_origin_mm(self) -> tuple[float, float, float]:
+        """LPS position (x, y, z) in mm that the published boxes count from: voxel 0 of the reference's full grid."""
+        return tuple(float(v) for v in self.values["box_origin_mm"])
+
+    def read(self, name: str, box=None) -> np.ndarray:
+        """Voxels of `volume` (int16 HU), `labels` or `block` (uint8), of all or of a box of slices."""
+        return open_volume(self.folder / f"{name}.b2nd").read(box)
+
+    def own(self) -> tuple[np.ndarray, Grid]:
+        """The reference's own voxels (int16 HU), never interpolated, and their grid: what series are registered to."""
+        path = self.folder / "own.b2nd"
+        volume = open_volume(path if path.exists() else self.folder / "volume.b2nd")
+        return volume.read(), volume.grid
+
+
+def save_reference(folder: Path | str, volume, labels, grid: Grid, block: Block, attributes: dict, own=None) -> None:
+    """Write volume (int16 HU), labels (uint8), block mask and reference.json; `attributes` (JSON values) lead it.
+
+    `own` is (volume, grid) of the reference's own voxels where the common grid has others.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    save_volume(folder / "volume.b2nd", volume, grid, attributes)
+    save_volume(folder / "labels.b2nd", labels, grid, attributes)
+    save_volume(folder / "block.b2nd", block_mask(block, grid), grid, attributes)
+    if own is not None:
+        save_volume(folder / "own.b2nd", *own, attributes)
+    text = json.dumps({**attributes, **block.to_dict(), "grid": grid.to_dict()}, indent=1)
+    (folder / "reference.json").write_text(text + "\n", encoding="utf-8")
+
+
+def open_reference(folder: Path | str) -> Reference:
+    """Open a folder that `save_reference` wrote."""
+    path = Path(folder) / "reference.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return Reference(
+            Path(folder), Grid.from_dict(values["grid"]), Block.from_dict(values), values["series_uid"], values
+        )
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not a reference ({error}); run prepare_reference.py again") from error

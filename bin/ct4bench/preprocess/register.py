@@ -1,0 +1,127 @@
+"""A chunk of series, one after another: read, register to the reference, resample once, write."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import SERIES_KEY
+from ct4bench.core.errors import UserError
+from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.core.volumes import SUFFIX, save_volume, write_nifti
+from ct4bench.index.ct import DicomError, read_series
+from ct4bench.index.files import locate
+from ct4bench.preprocess.reference import Reference
+from ct4bench.preprocess.registration import Fixed, RegistrationError, prepare_fixed, register
+from ct4bench.preprocess.resampling import lost_noise_variance, resample, stretched
+from ct4bench.preprocess.transforms import STRETCHED, TRANSFORM_COLUMNS, motion_columns
+
+LOG = logging.getLogger(__name__)
+
+
+def check_coverage(region: Sequence[Sequence[int]], common: Grid, grid: Grid, motion: Rigid) -> None:
+    """Refuse a series (on `grid`) that does not reach over all places where patches can lie.
+
+    `region` holds half open voxel ranges of the common grid. Raises `RegistrationError`: `too_few_slices` where it is
+    the slices that end, `phantom_outside_fov` where the image does.
+    """
+    ends = [(low, high - 1) for low, high in region]
+    corners = np.array([[i, j, k] for i in ends[0] for j in ends[1] for k in ends[2]])
+    index = grid.to_index(motion(common.to_lps(corners)))
+    out = np.maximum(-0.5 - index, index - (np.array(grid.shape) - 0.5)).max(axis=0)
+    if out[0] > 0:
+        short_mm = out[0] * grid.spacing_mm[0]
+        raise RegistrationError("too_few_slices", f"the slices end {short_mm:.1f} mm before the patches of the ROIs do")
+    if out[1:].max() > 0:
+        short_mm = (out[1:] * np.array(grid.spacing_mm[1:])).max()
+        raise RegistrationError("phantom_outside_fov", f"the image ends {short_mm:.1f} mm before the ROIs' patches do")
+
+
+def is_short(grid: Grid, full: Grid) -> bool:
+    """Whether a series has fewer slices than the reference, of the same increment (to 1 %)."""
+    alike = abs(grid.spacing_mm[0] / full.spacing_mm[0] - 1) < 0.01
+    return alike and 2 <= grid.shape[0] < full.shape[0]
+
+
+def _still(reference: Reference) -> Rigid:
+    return Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), tuple(float(v) for v in reference.block.centre_mm))
+
+
+def on_common_grid(
+    volume: np.ndarray, grid: Grid, reference: Reference, fixed: Fixed, interpolator: str, threads: int = 1
+) -> tuple[np.ndarray, Rigid, dict]:
+    """A series (int16 HU on `grid`) on the reference's grid, its motion, and the row's other values.
+
+    `RegistrationError` where the series must not be passed on.
+    """
+    found = register(fixed, volume, grid)
+    check_coverage(reference.values["patch_region"], reference.grid, grid, found.motion)
+    row = {
+        "similarity_before": found.similarity_before,
+        "similarity_after": found.similarity_after,
+        "overlap": found.overlap,
+        "lost_noise_variance": lost_noise_variance(grid, reference.grid, found.motion, interpolator),
+        "status": "registered",
+    }
+    return resample(volume, grid, reference.grid, found.motion, interpolator, threads), found.motion, row
+
+
+def register_chunk(
+    series: pd.DataFrame, files: pd.DataFrame, folders: Sequence[Path | str], uids: Sequence[str], reference: Reference,
+    volumes: Path | str, nifti: Path | str | None = None, interpolator: str = "linear", threads: int = 1,
+    short_series: str = "pad",
+) -> pd.DataFrame:  # fmt: skip
+    """Write `<series_uid>.b2nd` of every series that registers; returns transforms.csv with a row for every one.
+
+    `folders` are those of the slices of these series in the order of `files.folders_of`. The reference itself passes
+    as `prepare_reference` left it. A series that cannot be read or registered gets its quarantine reason as status, and
+    no volume. One series is in memory at a time. With `short_series` `stretch`, a series of the reference's increment
+    with fewer slices is stretched to as many, as the published code did; `detail` says so.
+    """
+    unknown = sorted(set(uids) - set(series["series_uid"]))
+    if unknown:
+        raise UserError(f"series.csv has no series {unknown[0]}; index the input again")
+    rows_of = {row["series_uid"]: row for row in series.to_dict("records")}
+    located = locate(files[files["series_uid"].isin(set(uids)) & (files["role"] == "ct")], folders)
+    volumes = Path(volumes)
+    for folder in filter(None, (volumes, nifti)):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    fixed, rows = None, []
+    for uid in sorted(set(uids)):
+        motion, array = _still(reference), None
+        try:
+            if uid == reference.series_uid:
+                array, grid = reference.read("volume"), Grid.from_dict(reference.values["full_grid"])
+                row = {
+                    "similarity_before": 1.0,
+                    "similarity_after": 1.0,
+                    "overlap": 1.0,
+                    "lost_noise_variance": reference.values["lost_noise_variance"],
+                    "status": "reference",
+                }
+            else:
+                if fixed is None:
+                    fixed = prepare_fixed(*reference.own(), reference.block)
+                source, grid = read_series(located.loc[located["series_uid"] == uid, "file"], threads)
+                detail, full = "", Grid.from_dict(reference.values["full_grid"])
+                if short_series == "stretch" and is_short(grid, full):
+                    detail = f"{STRETCHED}: {grid.shape[0]} slices to {full.shape[0]}"
+                    source, grid = stretched(source, grid, full.shape[0])
+                array, motion, row = on_common_grid(source, grid, reference, fixed, interpolator, threads)
+                row["detail"] = detail
+                del source
+            rows.append({"series_uid": uid, **motion_columns(motion), "detail": "", **row})
+        except (DicomError, RegistrationError) as error:
+            rows.append({"series_uid": uid, "status": error.reason, "detail": " ".join(str(error).split())})
+            LOG.warning("%s is not passed on: %s, %s", uid, error.reason, error)
+            continue
+        facts = {name: rows_of[uid][name] for name in SERIES_KEY if name in rows_of[uid]}
+        attributes = {**facts, "status": row["status"], "motion": asdict(motion), "source_grid": grid.to_dict()}
+        save_volume(volumes / f"{uid}{SUFFIX}", array, reference.grid, attributes)
+        if nifti:
+            write_nifti(Path(nifti) / f"{uid}.nii.gz", array, reference.grid)
+        LOG.info("%s: %s, similarity %.4f", uid, row["status"], row["similarity_after"])
+    return pd.DataFrame(rows, columns=TRANSFORM_COLUMNS)

@@ -1,0 +1,86 @@
+"""Which series is the reference: by scanner, dose and reconstruction, or by its UID."""
+
+import difflib
+import re
+
+import pandas as pd
+
+from ct4bench.core.benchmark import RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.errors import UserError
+from ct4bench.index.files import folders_of
+
+GRAMMAR = re.compile(
+    r"(?P<scanner>\S.*?)\s+(?P<dose>\d+(?:\.\d+)?)\s*mGy\s+(?P<recon>\S+?)(?:\s*#\s*(?P<repetition>\d+))?"
+)
+FORM = "'SCANNER DOSEmGy RECON [#REPETITION]', as in 'A1 10mGy IR #1', or a series UID"
+
+
+def name_of(row) -> str:
+    """A series as `--reference` names it."""
+    return f"{row.scanner} {row.dose_mgy:g}mGy {row.recon} #{int(row.repetition)}"
+
+
+def _order(row) -> tuple:
+    recons = RECONSTRUCTIONS
+    return (
+        scanner_rank(row.scanner),
+        row.dose_mgy,
+        recons.index(row.recon) if row.recon in recons else len(recons),
+        row.recon,
+        row.repetition,
+        row.series_uid,
+    )
+
+
+def _what_there_is(series: pd.DataFrame, text: str) -> str:
+    names = [name_of(row) for row in sorted(series.itertuples(), key=_order)]
+    if not names:
+        return "no series was accepted: see quarantine.csv"
+    nearest = max(names, key=lambda name: difflib.SequenceMatcher(None, text.lower(), name.lower()).ratio())
+    shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+    return f"the nearest is '{nearest}'; there are {shown}"
+
+
+def find_reference(series: pd.DataFrame, text: str) -> str:
+    """Series UID that `text` names among `series` (series_uid, scanner, dose_mgy, recon, repetition).
+
+    Without a repetition the lowest is taken. `UserError` where nothing matches, or more than one series does.
+    """
+    text = " ".join(text.split())
+    if text in set(series["series_uid"]):
+        return text
+    match = GRAMMAR.fullmatch(text)
+    if not match:
+        kind = "no series of the input has this UID" if re.fullmatch(r"[0-9.]+", text) else f"it must be {FORM}"
+        raise UserError(f"--reference '{text}': {kind}; {_what_there_is(series, text)}")
+    same = (
+        (series["scanner"].str.lower() == match["scanner"].lower())
+        & ((series["dose_mgy"].astype(float) - float(match["dose"])).abs() < 1e-9)
+        & (series["recon"].str.lower() == match["recon"].lower())
+    )
+    found = series[same]
+    repetition = int(match["repetition"]) if match["repetition"] else found["repetition"].min()
+    found = found[found["repetition"] == repetition]
+    if found.empty:
+        raise UserError(f"--reference '{text}' is not among the {len(series)} series; {_what_there_is(series, text)}")
+    if len(found) > 1:
+        uids = ", ".join(sorted(found["series_uid"]))
+        raise UserError(f"--reference '{text}' names {len(found)} series; give the UID of one: {uids}")
+    return str(found["series_uid"].iloc[0])
+
+
+def files_of_reference(files: pd.DataFrame, uid: str) -> pd.DataFrame:
+    """Rows of files.parquet that the reference is made of: its slices and its segmentation."""
+    rows = files[(files["series_uid"] == uid) & files["role"].isin(["ct", "seg"])]
+    for role, what in (("ct", "slice"), ("seg", "segmentation")):
+        if not (rows["role"] == role).any():
+            raise UserError(f"index/files.parquet has no {what} of the reference series {uid}; index the input again")
+    return rows
+
+
+def choose_reference(series: pd.DataFrame, files: pd.DataFrame, text: str) -> pd.DataFrame:
+    """The chosen series and where its files lie: columns series_uid, root, folder, a row for each of `folders_of`."""
+    uid = find_reference(series, text)
+    places = pd.DataFrame(folders_of(files_of_reference(files, uid)), columns=["root", "folder"])
+    places.insert(0, "series_uid", uid)
+    return places

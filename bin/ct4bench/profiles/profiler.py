@@ -1,0 +1,425 @@
+"""What the images of a series say of its scanner, as rows of a tidy table; measured on the common grid.
+
+A `Profiler` is made ready once from the reference; `series_rows` measures one volume, `repeat_rows` several repetitions
+of one scanner, dose and reconstruction. Volumes are arrays of HU on the common grid, so that a method that changes
+images is measured in the same way. A row is kind, measure, region, at, value, reason: `at` is the place on a curve
+(a frequency, a depth, a lag; its unit is in `profile_tables.AT_UNITS`), `reason` says why a value is missing.
+"""
+
+from itertools import combinations
+
+import numpy as np
+
+from ct4bench.core.benchmark import ROIS, TISSUES, tissue_of
+from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.preprocess.block import Block
+from ct4bench.preprocess.resampling import index_map
+from ct4bench.profiles import noise, patterns, sharpness
+from ct4bench.profiles.calibration import calibration_line, wedge_curve
+from ct4bench.profiles.displacement import Displacements, LocalField, field_summary
+from ct4bench.twin.phantom import DOTS_PERIOD_MM, STAR_CENTRE, STAR_PAIRS, ZONE_CENTRE, ZONE_FREQUENCY
+
+HOMOGENEOUS = "cyst1"
+"""The ROI whose inner block serves for spectra."""
+ONE_REPETITION = "one repetition: quantum noise and printed texture cannot be told apart"
+NO_FIT = "no curve of its form fits"
+NO_SOURCE = "how the volume was interpolated is not known"
+BLOCK_FACES = {"block_left": (2, 0), "block_right": (2, 1), "block_top": (1, 0)}
+FACE_MARGIN_MM = 20.0
+STAR_REACH_MM = (4.5, 43.5)
+MIN_STEP_HU, MIN_WEDGE_CORRELATION, MIN_WAVE_HU = 60.0, 0.99, 8.0
+"""What a pattern must show in the reference to count as found."""
+
+
+def row(kind: str, measure: str, region: str, value, at: float = float("nan"), reason: str = "") -> dict:
+    """One row of a profile."""
+    return {"kind": kind, "measure": measure, "region": region, "at": float(at), "value": float(value),
+            "reason": reason}  # fmt: skip
+
+
+def absent(kind: str, measure: str, region: str, reason: str) -> dict:
+    """A row that says why there is no value."""
+    return row(kind, measure, region, float("nan"), reason=reason)
+
+
+def phase_moments(target: Grid, source: Grid, motion: Rigid, window) -> np.ndarray:
+    """Means of t (1 - t) along the source's slices, rows, columns over a window of the target: see `noise_profile`."""
+    matrix, offset = index_map(target, source, motion)
+    ends = [np.arange(s.start, s.stop, max(1, (s.stop - s.start) // 24)) for s in window]
+    index = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
+    at = index @ matrix.T + offset
+    part = at - np.floor(at)
+    return (part * (1 - part)).mean(axis=0)
+
+
+class Source:
+    """How a volume came onto the common grid: needed for what is given as without interpolation (`_native`)."""
+
+    def __init__(self, target: Grid, attributes: dict, interpolator: str):
+        self._target = target
+        self._known = False
+        if "source_grid" not in attributes or "motion" not in attributes:
+            return
+        self._grid = Grid.from_dict(attributes["source_grid"])
+        self._motion = Rigid(*(tuple(attributes["motion"][key])
+                               for key in ("rotation_deg", "translation_mm", "centre_mm")))  # fmt: skip
+        matrix, offset = index_map(target, self._grid, self._motion)
+        on_voxels = np.array_equal(matrix, np.rint(matrix)) and np.array_equal(offset, np.rint(offset))
+        # beside trilinear interpolation only voxels that were merely moved are known
+        self._known = interpolator == "linear" or on_voxels
+
+    def moments(self, window) -> np.ndarray | None:
+        """Means of t (1 - t) by axis in a window; None where the interpolation is not known."""
+        return phase_moments(self._target, self._grid, self._motion, window) if self._known else None
+
+    def lost_mm2(self, window, axis: int) -> float | None:
+        """Variance in mm^2 that interpolation adds to a blur along an axis."""
+        moments = self.moments(window)
+        return None if moments is None else float(moments[axis]) * self._grid.spacing_mm[axis] ** 2
+
+
+def bounding(index: np.ndarray, shape) -> tuple[slice, slice, slice]:
+    """Box of flat indices."""
+    return tuple(slice(int(p.min()), int(p.max()) + 1) for p in np.unravel_index(index, shape))
+
+
+class Profiler:
+    """Everything that is the same for all volumes on the grid of one reference."""
+
+    def __init__(self, reference: np.ndarray, labels: np.ndarray, grid: Grid, block: Block, box_origin_mm):
+        self.grid, self.block = grid, block
+        self.layout = patterns.find_layout(grid, block, box_origin_mm)
+        flat = labels.reshape(-1)
+        self.rois = {roi: np.flatnonzero(flat == n) for n, roi in enumerate(ROIS, 1)}
+        self.rois = {roi: index for roi, index in self.rois.items() if len(index)}
+        self.roi_box = {roi: bounding(index, labels.shape) for roi, index in self.rois.items()}
+        self.reference_means = {roi: noise.masked_moments(reference, index)[0] for roi, index in self.rois.items()}
+        self.homogeneous = None
+        if HOMOGENEOUS in self.rois:
+            box = self.roi_box[HOMOGENEOUS]
+            inner = noise.homogeneous_block(labels[box] == ROIS.index(HOMOGENEOUS) + 1)
+            if inner is not None:
+                self.homogeneous = tuple(
+                    slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True)
+                )
+        self.absent: list[dict] = []
+        self.steps = self._find_steps(reference)
+        self.faces = self._find_faces(reference)
+        self.wedge = self._find_wedge(reference)
+        self.star = self._find_star(reference)
+        self.zone = self._find_zone(reference)
+        self.field = LocalField(reference, grid, block)
+        if not len(self.field.place_mm):
+            self.absent.append(absent("geometry", "displacement_median_mm", "block", "no cell lies in the volume"))
+
+    # ------------------------------------------------------------------------------------------ what is where
+    def _missing(self, kind: str, measure: str, region: str, window, what: str) -> None:
+        reason = f"{what} is not in the volume" if window is None else f"{what} is not found in the reference"
+        self.absent.append(absent(kind, measure, region, reason))
+
+    def _find_steps(self, reference: np.ndarray) -> dict[str, tuple]:
+        """Steps inside the block: window, axis, place in mm and period of the pattern beside it, by region."""
+        reach = patterns.STEP_REACH_MM / patterns.A1_GRID.spacing_mm[2]
+        columns = (patterns.PANEL_STEP_COLUMN - reach, patterns.PANEL_STEP_COLUMN + reach)
+        z = patterns.LIVER_STEP_REACH_MM / patterns.A1_GRID.spacing_mm[0]
+        slices = (patterns.LIVER_STEP_SLICE - z, patterns.LIVER_STEP_SLICE + z)
+        wanted = {
+            "plain_to_wedge": (patterns.PATTERN_SLICES, patterns.PLAIN_STEP_ROWS, columns, 2, None),
+            "dots_to_wedge": (patterns.PATTERN_SLICES, patterns.DOTS_STEP_ROWS, columns, 2, DOTS_PERIOD_MM),
+            "wedge_to_liver": (slices, *patterns.LIVER_STEP_PANEL, 0, None),
+        }
+        found = {}
+        for name, (slices, rows, columns, axis, period) in wanted.items():
+            depth = None if axis == 0 else patterns.MIN_DEPTH_MM
+            window = self.layout.window(slices, rows, columns, depth)
+            measure = "slice_sigma_mm" if axis == 0 else "edge_sigma_mm"
+            middle = [patterns.LIVER_STEP_SLICE, np.mean(rows), patterns.PANEL_STEP_COLUMN]
+            if window is not None:
+                place = float(self.layout.mm(middle)[2 - axis])
+                step = self._step(reference, window, axis, place, period)
+                if np.isfinite(step.sigma_mm) and abs(step.high_hu - step.low_hu) >= MIN_STEP_HU:
+                    found[name] = (window, axis, step.place_mm, period)
+                    continue
+            self._missing("sharpness", measure, name, window, f"the step {name.replace('_', ' ')}")
+        return found
+
+    def _profile(self, volume: np.ndarray, window, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """Places in mm along an axis and mean HU over the other two, in a window."""
+        mean = volume[window].mean(axis=tuple(a for a in range(3) if a != axis), dtype=np.float64)
+        n = window[axis]
+        return self.grid.origin_mm[2 - axis] + self.grid.spacing_mm[axis] * np.arange(n.start, n.stop), mean
+
+    def _step(self, volume, window, axis, place_mm, period_mm) -> sharpness.Step:
+        return sharpness.fit_step(*self._profile(volume, window, axis), place_mm, period_mm)
+
+    def _find_faces(self, reference: np.ndarray) -> dict[str, tuple]:
+        """Faces to air: window, axis, voxels' bin of depth and depth of each bin, by region."""
+        found = {}
+        for name, (axis, side) in BLOCK_FACES.items():
+            (face,) = [f for f in self.block.faces if (f.axis, f.side) == (axis, side)]
+            window = None if face.cut else self._face_window(axis, side)
+            if window is None:
+                self._missing("sharpness", "edge_sigma_mm", name, window, f"the face {name.replace('_', ' ')}")
+                continue
+            index = np.stack(np.meshgrid(*(np.arange(s.start, s.stop) for s in window), indexing="ij"), axis=-1)
+            depth = face.depth_mm(self.grid.to_lps(index))
+            number = np.where((depth > -5.0) & (depth < 0.25), np.floor((depth + 5.0) / 0.1), -1).astype(int)
+            used = np.flatnonzero(number.ravel() >= 0)
+            number, depth = number.ravel()[used], depth.ravel()[used]
+            count = np.bincount(number)
+            good = count > 0
+            places = np.bincount(number, depth)[good] / count[good]
+            found[name] = (window, axis, used, number, count, good, places)
+        return found
+
+    def _face_window(self, axis: int, side: int):
+        box, spacing = self.block.box, self.grid.spacing_mm
+        window = []
+        for a in range(3):
+            margin = int(np.ceil(FACE_MARGIN_MM / spacing[a]))
+            faces = [f.cut for f in self.block.faces if f.axis == a]
+            first, stop = box[a][0] + (0 if faces[0] else margin), box[a][1] - (0 if faces[1] else margin)
+            if a == axis:
+                edge = box[a][0] if side == 0 else box[a][1]
+                reach = int(np.ceil(7.0 / spacing[a]))
+                first, stop = edge - reach, edge + reach
+                if first < 0 or stop > self.grid.shape[a]:
+                    first, stop = max(first, 0), min(stop, self.grid.shape[a])
+                    if stop - first < reach + int(np.ceil(4.0 / spacing[a])):
+                        return None
+            if stop - first < 4:
+                return None
+            window.append(slice(first, stop))
+        return tuple(window)
+
+    def _face_step(self, volume: np.ndarray, name: str) -> sharpness.Step:
+        window, _, used, number, count, good, places = self.faces[name]
+        values = volume[window].reshape(-1)[used].astype(np.float64)
+        return sharpness.fit_face(places, np.bincount(number, values)[good] / count[good])
+
+    def _find_wedge(self, reference: np.ndarray):
+        window = self.layout.window(patterns.PATTERN_SLICES, *patterns.WEDGE_PANEL, patterns.MIN_DEPTH_MM)
+        if window is not None:
+            depth, curve = wedge_curve(reference[window], self.grid.spacing_mm[1])
+            if np.corrcoef(depth, curve)[0, 1] >= MIN_WEDGE_CORRELATION and np.ptp(curve) > 200:
+                return window, curve
+        self._missing("calibration", "calibration_slope", "wedge", window, "the wedge")
+        return None
+
+    def _find_star(self, reference: np.ndarray):
+        window = self.layout.window(patterns.PATTERN_SLICES, *patterns.STAR_PANEL, patterns.MIN_DEPTH_MM)
+        if window is not None:
+            image = reference[window].mean(axis=0, dtype=np.float64)
+            centre = self.layout.index((patterns.PATTERN_SLICES[0], *STAR_CENTRE))[1:]
+            centre = centre - [window[1].start, window[2].start]
+            spacing = self.grid.spacing_mm[1:]
+            centre = sharpness.find_star(image, centre, spacing, STAR_PAIRS)
+            waves = sharpness.star_waves(image.shape, centre, spacing, STAR_PAIRS, STAR_REACH_MM)
+            found = waves.fit(image)
+            outer = np.nanmean(np.abs(found[len(found) // 2 :]))
+            if outer >= MIN_WAVE_HU:
+                return window, waves, sharpness.directions(found, waves.count, len(found))
+        self._missing("sharpness", "star_modulation", "siemens_star", window, "the Siemens star")
+        return None
+
+    def _find_zone(self, reference: np.ndarray):
+        window = self.layout.window(patterns.PATTERN_SLICES, *patterns.ZONE_PANEL, patterns.MIN_DEPTH_MM)
+        if window is not None:
+            centre = self.layout.index(ZONE_CENTRE) - [s.start for s in window]
+            shape = tuple(s.stop - s.start for s in window)
+            waves = sharpness.zone_waves(shape, centre, self.grid.spacing_mm, *ZONE_FREQUENCY)
+            found = waves.fit(reference[window])
+            phases = sharpness.directions(found, waves.count, 2)
+            if np.nanmax(sharpness.projected(found, phases)) >= MIN_WAVE_HU:
+                return window, waves, phases
+        self._missing("sharpness", "zone_modulation", "zone_plate", window, "the zone plate")
+        return None
+
+    # ------------------------------------------------------------------------------------------ one series
+    def series_rows(self, volume: np.ndarray, source: Source) -> tuple[list[dict], Displacements]:
+        """Rows of all that one volume tells, and its local displacements."""
+        rows = self._roi_rows(volume)
+        rows += self._single_spectrum_rows(volume)
+        rows += self._step_rows(volume, source) + self._wave_rows(volume, source)
+        rows += self._wedge_rows(volume)
+        field = self.field.measure(volume)
+        if len(field.place_mm):
+            rows += [row("geometry", name, "block", value) for name, value in field_summary(field).items()]
+        return rows + [dict(entry) for entry in self.absent], field
+
+    def _roi_rows(self, volume: np.ndarray) -> list[dict]:
+        found = {roi: noise.masked_moments(volume, index) for roi, index in self.rois.items()}
+        rows = []
+        for roi, (mean, sd) in found.items():
+            rows.append(row("noise", "mean_hu", roi, mean))
+            rows.append(row("noise", "bias_hu", roi, mean - self.reference_means[roi]))
+            rows.append(row("noise", "total_sd_hu", roi, sd))
+        return rows + contrast_rows(found, "cnr")
+
+    def _single_spectrum_rows(self, volume: np.ndarray) -> list[dict]:
+        if self.homogeneous is None:
+            return [absent("noise", "total_nps_mean_per_mm", HOMOGENEOUS, "no homogeneous block of 8 voxels a side")]
+        return spectrum_rows([noise.detrended(volume[self.homogeneous])], self.grid.spacing_mm, "total", None)
+
+    def _step_rows(self, volume: np.ndarray, source: Source) -> list[dict]:
+        rows = []
+        for name, (window, axis, place, period) in self.steps.items():
+            x, profile = self._profile(volume, window, axis)
+            step = sharpness.fit_step(x, profile, place, period)
+            measure = "slice_sigma" if axis == 0 else "edge_sigma"
+            rows += sigma_rows(measure, name, step.sigma_mm, source.lost_mm2(window, axis))
+            if not np.isfinite(step.sigma_mm):
+                continue
+            if axis == 0:
+                rows.append(row("sharpness", "slice_fwhm_mm", name, 2 * np.sqrt(2 * np.log(2)) * step.sigma_mm))
+            else:
+                rows += self._transfer_rows(name, x, sharpness.without_wave(x, profile, step, period), step.place_mm)
+        for name, (window, axis, *_) in self.faces.items():
+            step = self._face_step(volume, name)
+            rows += sigma_rows("edge_sigma", name, step.sigma_mm, source.lost_mm2(window, axis))
+        return rows
+
+    @staticmethod
+    def _transfer_rows(name: str, x: np.ndarray, profile: np.ndarray, place: float) -> list[dict]:
+        f = np.arange(0, 0.7001, 0.01)
+        curve = sharpness.transfer_function(x, profile, place, f)
+        rows = [row("sharpness", "ttf", name, v, at) for at, v in zip(f[::5], curve[::5], strict=True)]
+        for level in (50, 10):
+            rows.append(row("sharpness", f"ttf{level}_per_mm", name, sharpness.falls_to(f, curve, level / 100)))
+        return rows
+
+    def _wave_rows(self, volume: np.ndarray, source: Source) -> list[dict]:
+        rows = []
+        for name, stem, found in (("siemens_star", "star", self.star), ("zone_plate", "zone", self.zone)):
+            if found is None:
+                continue
+            window, waves, phases = found
+            image = volume[window].mean(axis=0, dtype=np.float64) if stem == "star" else volume[window]
+            amplitude = sharpness.projected(waves.fit(image), phases)
+            sigma, height = sharpness.gaussian_sigma(waves.frequency_per_mm, amplitude, waves.count)
+            if not np.isfinite(sigma):
+                rows.append(absent("sharpness", f"{stem}_sigma_mm", name, NO_FIT))
+                continue
+            if stem == "star":
+                lost = [source.lost_mm2(window, axis) for axis in (1, 2)]
+                rows += sigma_rows("star_sigma", name, sigma, None if None in lost else float(np.mean(lost)))
+            else:
+                rows.append(row("sharpness", "zone_sigma_mm", name, sigma))
+            for f, a in sorted(zip(waves.frequency_per_mm, amplitude, strict=True)):
+                if np.isfinite(a):
+                    rows.append(row("sharpness", f"{stem}_amplitude_hu", name, a, f))
+                    rows.append(row("sharpness", f"{stem}_modulation", name, a / height, f))
+        return rows
+
+    def _wedge_rows(self, volume: np.ndarray) -> list[dict]:
+        if self.wedge is None:
+            return []
+        window, reference = self.wedge
+        depth, curve = wedge_curve(volume[window], self.grid.spacing_mm[1])
+        line = calibration_line(reference, curve)
+        rows = [row("calibration", "wedge_hu", "wedge", hu, at) for at, hu in zip(depth, curve, strict=True)]
+        rows += [row("calibration", "wedge_less_reference_hu", "wedge", hu - ref, ref)
+                 for hu, ref in zip(curve, reference, strict=True)]  # fmt: skip
+        rows.append(row("calibration", "calibration_slope", "wedge", line.slope))
+        rows.append(row("calibration", "calibration_offset_hu", "wedge", line.offset_hu))
+        rows.append(row("calibration", "calibration_residual_hu", "wedge", line.residual_hu))
+        return rows
+
+    # ------------------------------------------------------------------------------------------ repetitions
+    def sample(self, volume: np.ndarray) -> dict[str, np.ndarray]:
+        """What `repeat_rows` needs of a volume: voxels of the ROIs, and the homogeneous block."""
+        out = {roi: volume.reshape(-1)[index] for roi, index in self.rois.items()}
+        if self.homogeneous is not None:
+            out["block"] = volume[self.homogeneous].copy()
+        return out
+
+    def repeat_rows(self, samples: list[dict[str, np.ndarray]], source: Source) -> list[dict]:
+        """Rows of what repetitions tell; with one of them, rows that say why there is none.
+
+        `source` is one of the repetitions', which lie alike on their scanner's grid.
+        """
+        if len(samples) < 2:
+            names = ("quantum_sd_hu", "texture_sd_hu")
+            rows = [absent("noise", name, roi, ONE_REPETITION) for roi in self.rois for name in names]
+            return rows + [absent("noise", f"quantum_{name}", HOMOGENEOUS, ONE_REPETITION)
+                           for name in ("nps_peak_per_mm", "nps_mean_per_mm", "autocorrelation_z")]  # fmt: skip
+        rows, found = [], {}
+        for roi in self.rois:
+            parts = noise.separate(np.stack([sample[roi] for sample in samples]))
+            rows.append(row("noise", "quantum_sd_hu", roi, parts.quantum_sd_hu))
+            rows.append(row("noise", "texture_sd_hu", roi, parts.texture_sd_hu))
+            found[roi] = (parts.mean_hu, parts.quantum_sd_hu)
+        rows += contrast_rows(found, "quantum_cnr")
+        if self.homogeneous is not None:
+            blocks = noise.differences(np.stack([sample["block"] for sample in samples]))
+            blocks = [block - block.mean() for block in blocks]
+            moments = source.moments(self.homogeneous)
+            rows += spectrum_rows(blocks, self.grid.spacing_mm, "quantum", moments)
+        return rows
+
+
+def contrast_rows(moments: dict[str, tuple[float, float]], measure: str) -> list[dict]:
+    """Contrast-to-noise of each pair of tissues from mean and SD by ROI; a tissue's ROIs count alike."""
+    tissues = {}
+    for tissue in TISSUES:
+        own = [value for roi, value in moments.items() if tissue_of(roi) == tissue]
+        if own:
+            tissues[tissue] = (np.mean([m for m, _ in own]), np.sqrt(np.mean([s**2 for _, s in own])))
+    return [
+        row("sharpness", measure, f"{a}_{b}", sharpness.contrast_to_noise(*tissues[a], *tissues[b]))
+        for a, b in combinations(tissues, 2)
+    ]
+
+
+def sigma_rows(measure: str, region: str, sigma_mm: float, lost_mm2: float | None) -> list[dict]:
+    """A sigma as it is on the common grid, and without the interpolation's blur."""
+    if not np.isfinite(sigma_mm):
+        return [absent("sharpness", f"{measure}_mm", region, NO_FIT)]
+    rows = [row("sharpness", f"{measure}_mm", region, sigma_mm)]
+    if lost_mm2 is None:
+        return rows + [absent("sharpness", f"{measure}_native_mm", region, NO_SOURCE)]
+    return rows + [row("sharpness", f"{measure}_native_mm", region, sharpness.native_sigma(sigma_mm, lost_mm2))]
+
+
+def spectrum_rows(blocks: list[np.ndarray], spacing_mm, component: str, moments) -> list[dict]:
+    """Noise power spectrum, its peak and mean frequency, and autocorrelation, from blocks of noise of mean zero.
+
+    With `moments` of the interpolation also SD, peak and mean frequency without it.
+    """
+    power = np.mean([noise.power_spectrum(block, spacing_mm) for block in blocks], axis=0)
+    rows = _mean_rows(power, spacing_mm, component, "")
+    peaked = None
+    if component == "quantum":
+        # the texture's power only falls, so that a total has no peak
+        peaked = np.mean([noise.power_spectrum(noise.tapered(block), spacing_mm) for block in blocks], axis=0)
+        peak = noise.peak_frequency(noise.in_plane(peaked, spacing_mm))
+        rows.append(row("noise", "quantum_nps_peak_per_mm", HOMOGENEOUS, peak))
+    rings = noise.in_plane(power, spacing_mm)
+    rows += [row("noise", f"{component}_nps_hu2_mm2", HOMOGENEOUS, p, at)
+             for at, p in zip(rings.f_per_mm, rings.power, strict=True)]  # fmt: skip
+    f, line = noise.along_z(power, spacing_mm)
+    rows += [row("noise", f"{component}_nps_z_hu2_mm", HOMOGENEOUS, p, at) for at, p in zip(f, line, strict=True)]
+    for axis, name in enumerate("zyx"):
+        found = np.mean([noise.autocorrelation(block, axis) for block in blocks], axis=0)
+        rows += [row("noise", f"{component}_autocorrelation_{name}", HOMOGENEOUS, c, lag * spacing_mm[axis])
+                 for lag, c in zip(noise.LAGS, found, strict=True)]  # fmt: skip
+    if moments is not None:
+        factor = noise.interpolation_power(moments, power.shape, spacing_mm)
+        native = power / factor
+        rows += _mean_rows(native, spacing_mm, component, "_native")
+        if peaked is not None:
+            peak = noise.peak_frequency(noise.in_plane(peaked / factor, spacing_mm))
+            rows.append(row("noise", "quantum_nps_peak_native_per_mm", HOMOGENEOUS, peak))
+        volume = power.size * float(np.prod(spacing_mm))
+        rows.append(row("noise", f"{component}_sd_native_hu", HOMOGENEOUS, np.sqrt(native.sum() / volume)))
+    return rows
+
+
+def _mean_rows(power: np.ndarray, spacing_mm, component: str, suffix: str) -> list[dict]:
+    rings = noise.in_plane(power, spacing_mm)
+    along, line = noise.along_z(power, spacing_mm)
+    return [
+        row("noise", f"{component}_nps_mean{suffix}_per_mm", HOMOGENEOUS,
+            noise.mean_frequency(rings.f_per_mm, rings.power)),
+        row("noise", f"{component}_nps_z_mean{suffix}_per_mm", HOMOGENEOUS, noise.mean_frequency(along, line)),
+    ]  # fmt: skip

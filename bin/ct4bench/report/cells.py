@@ -1,0 +1,337 @@
+"""Frames as the cells of the report: plain strings and numbers, that the template escapes and lays out.
+
+A cell is a dict with `main` (text), and where there is one `sd` (where it stands below), `range` (the 95 %
+interval), `sub` (the published value), `delta` (computed - published), `mark` (why the published value is no target),
+`n` (of pairs), `tint` (0..1, how dark the cell's ground is), `title` (why it is blank), `left` (words), and `soft`
+(less weight).
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import scanner_rank
+from ct4bench.results.run_facts import CONTRAST_WORDS
+
+BLANK = "\N{EN DASH}"
+PLUS_MINUS = "\N{NO-BREAK SPACE}\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}"
+MATRIX_DECIMALS = {"rmse_hu": 2, "psnr_db": 2, "ssim": 3}
+PUBLISHED_DECIMALS = 3
+PAPER_TABLES = (
+    "table1_acquisition", "table2_series_counts", "table3_rmse_hu", "table4_psnr_db", "table5_ssim", "table6_dose",
+    "table7_stability_classification",
+)  # fmt: skip
+HEADS = {
+    "scanner": "Scanner", "manufacturer_model": "Maker and model", "tube_voltage_kv": "Tube voltage (kV)",
+    "tube_current_time_product_mas": "Current x time (mAs)", "pitch": "Pitch",
+    "rotation_time_s": "Rotation time (s)", "collimation_mm": "Collimation (mm)",
+    "slice_thickness_mm": "Slice thickness (mm)", "slice_increment_mm": "Slice increment (mm)",
+    "reconstructions": "Recon\N{SOFT HYPHEN}structions", "n_series": "Series", "features": "Features",
+    "n_pairs": "pairs", "mse_hu2_median": "MSE, median (HU\N{SUPERSCRIPT TWO})",
+    "mse_hu2_q1": "quartile 1 (HU\N{SUPERSCRIPT TWO})",
+    "mse_hu2_q3": "quartile 3 (HU\N{SUPERSCRIPT TWO})", "increment_hu2": "increment (HU\N{SUPERSCRIPT TWO})",
+    "contrast": "differs in",
+    "increment_over": "over", "rmse_hu": "RMSE (HU)", "psnr_db": "PSNR (dB)", "psnr_max_db": "PSNR, peak of Eq. 2 (dB)",
+    "n_train": "N", "n_folds": "folds", "n_rows": "test rows", "icc_lowest": "lowest ICC",
+    "stratum_lowest": "where", "ssim": "SSIM", "ssim_global": "SSIM of Eq. 3", "n_cells": "cells of the table",
+}  # fmt: skip
+"""Column heads with their units; other columns have their names."""
+
+
+def is_number(value) -> bool:
+    """Whether a value is a number and not NaN."""
+    return isinstance(value, int | float | np.integer | np.floating) and not (
+        isinstance(value, float | np.floating) and math.isnan(value)
+    )
+
+
+def number(value, decimals: int | None = None) -> str:
+    """A number with a true minus sign; four significant digits where `decimals` is not given; a dash for none."""
+    if not is_number(value):
+        return BLANK
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if math.isinf(value):
+        text = "inf" if value > 0 else "-inf"
+    elif decimals is not None:
+        text = f"{value:.{decimals}f}"
+    elif float(value).is_integer() and abs(value) < 1e7:
+        text = f"{value:.0f}"
+    else:
+        text = f"{value:.4g}"
+    if text.startswith("-") and not text.strip("-0."):
+        text = text[1:]
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def mean_sd(mean, sd, decimals: int, tight: bool = False) -> str:
+    """`mean ± sd`, the mean alone where there is no SD, a dash where there is none; `tight` has no spaces."""
+    if not is_number(mean):
+        return BLANK
+    sign = PLUS_MINUS.strip() if tight else PLUS_MINUS
+    return number(mean, decimals) + (sign + number(sd, decimals) if is_number(sd) else "")
+
+
+def delta(value, decimals: int) -> str:
+    """A signed difference, blank where there is none."""
+    if not is_number(value):
+        return ""
+    return ("+" if value > 0 else "") + number(value, decimals)
+
+
+def text_of(value) -> str:
+    """Any value of a frame as text."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return number(value) if is_number(value) else str(value)
+
+
+def head(column: str) -> str:
+    """Words of a column's name, with its unit."""
+    if column in HEADS:
+        return HEADS[column]
+    if column.startswith("n_") and column.endswith("mgy"):
+        return f"{column[2:-3]} mGy"
+    if column in ("n_fbp", "n_ir", "n_dl"):
+        return column[2:].upper()
+    return column.replace("_", " ").replace("discriminability", "discrimin\N{SOFT HYPHEN}ability")
+
+
+def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
+    """Cell of <stem>_mean and <stem>_std of a row (a mapping), with the published ones and their difference."""
+    cell = {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_std"), decimals, tight)}
+    if is_number(row.get(f"{stem}_mean_published")):
+        published = row[f"{stem}_mean_published"], row.get(f"{stem}_std_published")
+        cell["sub"] = mean_sd(*published, decimals if tight else PUBLISHED_DECIMALS, tight)
+    difference = delta(row.get(f"{stem}_mean_difference"), decimals)
+    if difference:
+        cell["delta"] = difference
+    return cell
+
+
+def matrix(frame: pd.DataFrame, metric: str) -> dict:
+    """Table 3, 4 or 5 as the paper's lower triangle; the ground's tint grows with RMSE or falls with likeness.
+
+    Cells have their numbers of pairs where those differ.
+    """
+    decimals = MATRIX_DECIMALS[metric]
+    order = sorted({*frame["scanner_row"], *frame["scanner_col"]}, key=scanner_rank)
+    cells = {(row["scanner_row"], row["scanner_col"]): row for row in frame.to_dict("records")}
+    values = frame[f"{metric}_mean"].to_numpy(float)
+    finite = values[np.isfinite(values)]
+    differ = frame.loc[frame["n_pairs"] > 0, "n_pairs"].nunique() > 1 if "n_pairs" in frame.columns else False
+    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
+    rows = []
+    for i, scanner in enumerate(order):
+        line = []
+        for other in order[: i + 1]:
+            row = cells.get((scanner, other))
+            if row is None:
+                line.append({"main": ""})
+                continue
+            cell = pair_cell(row, metric, decimals, tight=True)
+            value, sd = row[f"{metric}_mean"], row.get(f"{metric}_std")
+            cell["main"] = number(value, decimals)
+            if is_number(sd):
+                cell["sd"] = PLUS_MINUS.strip() + number(sd, decimals)
+            if is_number(value) and math.isfinite(value) and high > low:
+                share = (value - low) / (high - low)
+                cell["tint"] = round(float(share if metric == "rmse_hu" else 1 - share), 3)
+            if row.get("not_a_target"):
+                cell["mark"] = row["not_a_target"]
+            if cell["main"] == BLANK and row.get("reason"):
+                cell["title"] = row["reason"]
+            elif differ:
+                cell["n"] = number(row["n_pairs"])
+            ends = interval(row.get("ci_low"), row.get("ci_high"), decimals, BLANK)
+            if ends:
+                cell["range"] = ends
+            line.append(cell)
+        line += [{"main": "", "empty": True} for _ in order[i + 1 :]]
+        rows.append({"head": scanner, "cells": line})
+    return {"columns": ["", *order], "rows": rows, "kind": "matrix"}
+
+
+def value_grid(frame: pd.DataFrame, key: str) -> dict:
+    """Tables 1 and 2: a row for each scanner, each value with the published one below where it differs."""
+    columns = [
+        c.removesuffix("_published") for c in frame.columns if c.endswith("_published") and c != "n_pairs_published"
+    ]
+    wordy = [any(isinstance(v, str) and v for c in (column, f"{column}_published") for v in frame[c])
+             for column in columns]  # fmt: skip
+    rows = []
+    for row in frame.to_dict("records"):
+        line = []
+        for column, left in zip(columns, wordy, strict=True):
+            own, published = text_of(row.get(column)), text_of(row.get(f"{column}_published"))
+            cell = {"main": own or BLANK, "left": left}
+            if published and published != own:
+                cell["sub"] = published
+            difference = row.get(f"{column}_difference")
+            if is_number(difference) and difference:
+                cell["delta"] = delta(difference, 0 if float(difference).is_integer() else 3)
+            line.append(cell)
+        if row.get("not_a_target"):
+            line[-1]["mark"] = row["not_a_target"]
+        rows.append({"head": str(row[key]), "cells": line})
+    return {
+        "columns": [head(key), *map(head, columns)], "rows": rows, "kind": "grid", "where_different": True,
+        "left": [i for i, left in enumerate(wordy, 1) if left],
+    }  # fmt: skip
+
+
+def dose_grid(frame: pd.DataFrame) -> dict:
+    """Table 6: a group of rows for each scanner; published values and differences in columns of their own, intervals
+    below what they belong to."""
+    beside = "comparison" in frame.columns
+    compared = beside and (frame["comparison"] == "compared").any()
+    columns = ["Scanner", "Dose"]
+    for name in ("RMSE (HU)", "PSNR (dB)", "SSIM"):
+        columns += [name, *(["published"] if beside else []), *(["difference"] if compared else [])]
+    rows = []
+    for row in frame.to_dict("records"):
+        average = row["dose_mgy"] == "average"
+        line = [{"main": "average" if average else f"{row['dose_mgy']} mGy"}]
+        for metric, decimals in MATRIX_DECIMALS.items():
+            cell = pair_cell(row, metric, decimals)
+            if cell["main"] == BLANK and row.get("reason"):
+                cell["title"] = row["reason"]
+            cell["range"] = interval(row.get(f"{metric}_ci_low"), row.get(f"{metric}_ci_high"), decimals)
+            line.append({key: value for key, value in cell.items() if key in ("main", "title", "range")})
+            line += [{"main": cell.get("sub", BLANK), "soft": True}] if beside else []
+            line += [{"main": cell.get("delta", BLANK), "soft": True}] if compared else []
+        line.append({"main": number(row.get("n_pairs"))})
+        rows.append({"head": row["scanner"], "cells": line, "strong": average})
+    return {"columns": [*columns, "Pairs"], "rows": rows, "kind": "grid", "inline": True}
+
+
+def _accuracy_head(stem: str, domain: str) -> str:
+    """`loso_12_scanners_acc` in words."""
+    scheme, n, _ = stem.split("_", 2)
+    things = domain if n == "1" else f"{domain}s"
+    return f"Accuracy, LOSO, {n} training {things}" if scheme == "loso" else f"Accuracy, 10-fold, {n} {things}"
+
+
+def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
+    """Table 7: a row for each extractor; ICC(2,1) or (3,1) beside the headline, balanced beside plain accuracy, each
+    with its interval below."""
+    rows = frame.to_dict("records")
+    used = [row["icc_form"] for row in rows if row.get("icc_form")]
+    headline = used[0] if used else "ICC"
+
+    def cell(stem):
+        """Maker of the cell of a value, with its interval below."""
+
+        def make(row) -> dict:
+            ends = interval(row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high"))
+            return {**pair_cell(row, stem, PUBLISHED_DECIMALS, tight=True), "range": ends}
+
+        return make
+
+    columns, makers = ["Features", f"Mean {headline}"], [cell("icc")]
+    for form, stem in (("ICC(2,1)", "icc_2_1"), ("ICC(3,1)", "icc_3_1")):
+        if form != headline and f"{stem}_mean" in frame.columns:
+            columns.append(f"Mean {form}")
+            makers.append(cell(stem))
+    for stem in [c.removesuffix("_mean") for c in frame.columns if c.endswith("_acc_mean")]:
+        columns.append(_accuracy_head(stem, domain))
+        makers.append(cell(stem))
+        balanced = stem.replace("_acc", "_balanced")
+        if f"{balanced}_mean" in frame.columns:
+            columns.append("balanced")
+            makers.append(cell(balanced))
+    lines = []
+    for row in rows:
+        line = [make(row) for make in makers]
+        if row.get("not_a_target"):
+            line[0]["mark"] = row["not_a_target"]
+        lines.append({"head": row["features"], "cells": line})
+    return {"columns": columns, "rows": lines, "kind": "grid"}
+
+
+def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
+    """Any other frame, column by column; rows beyond `limit` are counted, not shown."""
+    columns = list(frame.columns)
+    words = [column for column in columns if not pd.api.types.is_numeric_dtype(frame[column])]
+    rows = [
+        {
+            "head": text_of(row[columns[0]]),
+            "cells": [{"main": text_of(row[column]), "left": column in words} for column in columns[1:]],
+        }
+        for row in frame.head(limit).to_dict("records")
+    ]
+    rest = f"and {len(frame) - limit} more rows in the file" if len(frame) > limit else ""
+    left = [i for i, column in enumerate(columns) if column in words]
+    return {"columns": [head(column) for column in columns], "rows": rows, "kind": "grid", "rest": rest, "left": left}
+
+
+FOLDED = {
+    "accuracy": "accuracy", "balanced": "balanced accuracy", "accuracy_change": "change of accuracy",
+    "balanced_change": "change of balanced accuracy", "icc": "mean ICC",
+}  # fmt: skip
+"""Stems of columns that belong together (mean, SD, interval), and their head."""
+INTERVAL = "95 % interval"
+
+
+def interval(low, high, decimals: int = PUBLISHED_DECIMALS, between: str = " to ") -> str:
+    """Both ends of an interval, blank where there is none."""
+    if not (is_number(low) and is_number(high)):
+        return ""
+    return number(low, decimals) + between + number(high, decimals)
+
+
+def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """The frame with mean, SD and interval of each stem of `FOLDED` in two columns of text, and their heads.
+
+    Other columns stay. A stem without `_mean` is a number of its own with an interval.
+    """
+    heads, columns = [], {}
+    for column in frame.columns:
+        stem = column.removesuffix("_mean")
+        if stem in FOLDED and f"{stem}_ci_low" in frame.columns:
+            deviations = frame.get(f"{stem}_sd", frame.get(f"{stem}_std", pd.Series(np.nan, frame.index)))
+            signed = stem.endswith("_change")
+            columns[stem] = [
+                delta(value, PUBLISHED_DECIMALS) or BLANK if signed else mean_sd(value, sd, PUBLISHED_DECIMALS)
+                for value, sd in zip(frame[column], deviations, strict=True)
+            ]
+            ends = zip(frame[f"{stem}_ci_low"], frame[f"{stem}_ci_high"], strict=True)
+            columns[f"{stem}_interval"] = [interval(*pair) for pair in ends]
+            heads += [FOLDED[stem], INTERVAL]
+        elif not any(column.startswith(f"{s}_") and column.endswith(("_sd", "_std", "_low", "_high")) for s in FOLDED):
+            columns[column] = frame[column]
+            heads.append(head(column))
+    return pd.DataFrame(columns, index=frame.index), heads
+
+
+def folded_grid(frame: pd.DataFrame) -> dict:
+    """`plain_grid` of the folded frame; cells of numbers stay to the right."""
+    small, heads = folded(frame)
+    grid = plain_grid(small)
+    numeric = {i for i, column in enumerate(small.columns) if column.split("_interval")[0] in FOLDED}
+    for row in grid["rows"]:
+        for i, cell in enumerate(row["cells"], 1):
+            if i in numeric:
+                cell["left"] = False
+    return {**grid, "columns": heads, "left": [i for i in grid["left"] if i not in numeric]}
+
+
+def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
+    """The cells of the table `name`; `domain` in words."""
+    base = name.removesuffix("_same_recon")
+    if base in ("table3_rmse_hu", "table4_psnr_db", "table5_ssim"):
+        return matrix(frame, base.split("_", 1)[1])
+    if base == "table6_dose":
+        return dose_grid(frame)
+    if base in ("table1_acquisition", "table2_series_counts"):
+        return value_grid(frame, "scanner")
+    if base == "table7_stability_classification":
+        return feature_grid(frame, domain)
+    if base.startswith("accuracy_") or base == "stability":
+        return folded_grid(frame)
+    if base == "decomposition":
+        # the text above it says region and bins
+        words = {name: frame[name].replace(CONTRAST_WORDS) for name in ("contrast", "increment_over")}
+        frame = frame.assign(**words).drop(columns=["shrink", "region"])
+    return plain_grid(frame)

@@ -1,0 +1,274 @@
+"""Sections of the report as plain values: registration, quarantine, patches, weights, and what the run cost."""
+
+import re
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import EXTRACTORS, PATCH_SHAPE, scanner_rank
+from ct4bench.core.geometry import worst_displacement_mm
+from ct4bench.preprocess.transforms import STRETCHED, motion_of
+from ct4bench.report.cells import is_number, number
+from ct4bench.results.published import EXTRACTOR_NAMES
+from ct4bench.results.run_facts import TRAINED, weights_mark
+
+REASONS = {
+    "unreadable": "the file cannot be read as DICOM, or ends too early",
+    "not_ct": "not a CT image",
+    "not_an_image_series": "a localizer, dose report or other object that is no stack of slices",
+    "description_unmatched": "its description does not name scanner, dose, reconstruction and repetition",
+    "missing_slices": "slices are missing in between",
+    "duplicate_slices": "two slices lie at the same place",
+    "mixed_geometry": "its slices differ in size, voxel size or orientation",
+    "non_parallel_slices": "its slices are not parallel, or not one above the other",
+    "gantry_tilt": "it was acquired with a tilted gantry",
+    "no_segmentation": "no DICOM SEG refers to it",
+    "ambiguous_segmentation": "more than one DICOM SEG refers to it",
+    "segmentation_mismatch": "its segmentation does not fit its slices",
+    "unknown_label": "its segmentation has a segment of another name than the six ROIs",
+    "missing_label": "its segmentation lacks one of the six ROIs",
+    "bad_rescale": "rescale slope and intercept are missing or give no HU",
+    "unsupported_transfer_syntax": "its pixels are compressed in a way that is not read",
+    "duplicate_series": "the same series is there twice",
+    "too_few_slices": "it has fewer slices than a patch needs",
+    "phantom_outside_fov": "the phantom is cut by the field of view",
+    "registration_failed": "registration to the reference did not reach a sound result",
+    "mirrored": "it fits the reference only when mirrored",
+}
+"""Each code of quarantine.csv in words."""
+
+
+def quarantine_view(frame: pd.DataFrame | None) -> dict | None:
+    """What was set aside: groups by reason, the largest first, with words and files."""
+    if frame is None:
+        return None
+    groups = []
+    for reason, rows in frame.groupby("reason", sort=True):
+        items = [
+            {"path": str(row.path), "uid": str(row.series_uid), "detail": str(row.detail)}
+            for row in rows.sort_values(["path", "series_uid", "detail"], kind="stable").itertuples()
+        ]
+        groups.append({"reason": str(reason), "words": REASONS.get(reason, ""), "n": len(items), "items": items})
+    groups.sort(key=lambda group: (-group["n"], group["reason"]))
+    return {"n": len(frame), "groups": groups}
+
+
+def registration_errors_mm(transforms: pd.DataFrame, truth: pd.DataFrame, corners_mm: np.ndarray) -> pd.Series:
+    """Worst displacement in mm over the block's corners between found and true motion, by series UID.
+
+    The truth's poses are absolute (phantom to scanner), so a series' true motion is its pose after the inverse of the
+    reference's. Series without a truth, the reference itself and failed ones are left out.
+    """
+
+    poses = {row["series_uid"]: motion_of(row) for row in truth.to_dict("records")}
+    reference = transforms.loc[transforms["status"] == "reference", "series_uid"]
+    if reference.empty or reference.iloc[0] not in poses:
+        return pd.Series(dtype=float)
+    back = poses[reference.iloc[0]].inverse()
+    rows = transforms[(transforms["status"] == "registered") & transforms["series_uid"].isin(poses)]
+    errors = {
+        row["series_uid"]: worst_displacement_mm(motion_of(row), poses[row["series_uid"]].after(back), corners_mm)
+        for row in rows.to_dict("records")
+    }
+    return pd.Series(errors, dtype=float)
+
+
+def registration_view(
+    transforms: pd.DataFrame | None,
+    registered: pd.DataFrame | None,
+    truth: pd.DataFrame | None = None,
+    corners_mm: np.ndarray | None = None,
+) -> dict | None:
+    """How the series were registered: counts by status, a row for each scanner, errors where the truth is known."""
+    if transforms is None or transforms.empty or registered is None:
+        return None
+    frame = transforms.copy()
+    for kind, unit, name in (("translation", "mm", "shift_mm"), ("rotation", "deg", "turn_deg")):
+        frame[name] = np.linalg.norm(frame[[f"{kind}_{axis}_{unit}" for axis in "xyz"]].to_numpy(float), axis=1)
+    errors = pd.Series(dtype=float)
+    if truth is not None and corners_mm is not None:
+        errors = registration_errors_mm(frame, truth, corners_mm)
+    frame["error_mm"] = frame["series_uid"].map(errors).astype(float)
+    known = registered.drop_duplicates("series_uid").set_index("series_uid")
+    references = [uid for uid in frame.loc[frame["status"] == "reference", "series_uid"] if uid in known.index]
+    status = frame["status"].value_counts()
+    good = frame[frame["status"] == "registered"].join(known[["scanner"]], on="series_uid", how="inner")
+    rows = []
+    for scanner in sorted(set(good["scanner"]), key=scanner_rank):
+        own = good[good["scanner"] == scanner]
+        cells = [
+            number(len(own)), number(own["shift_mm"].median(), 2), number(own["shift_mm"].max(), 2),
+            number(own["turn_deg"].median(), 2), number(own["similarity_before"].median(), 3),
+            number(own["similarity_after"].median(), 3), number(own["similarity_after"].min(), 3),
+            _percent(own["lost_noise_variance"].median()),
+        ]  # fmt: skip
+        cells += [number(own["error_mm"].max(), 3)] if len(errors) else []
+        rows.append({"head": scanner, "cells": [{"main": cell} for cell in cells]})
+    heads = [
+        "Scanner", "Series", "Shift, median (mm)", "Shift, largest (mm)", "Rotation, median (\N{DEGREE SIGN})",
+        "Correlation before, median", "after, median", "after, least", "Noise variance lost, median",
+    ]  # fmt: skip
+    heads += ["Error, largest (mm)"] if len(errors) else []
+    return {
+        "n": len(frame),
+        "n_stretched": int(frame["detail"].astype(str).str.startswith(STRETCHED).sum()),
+        "status": [{"status": str(name), "n": int(status[name])} for name in sorted(status.index)],
+        "reference": [_series_words(known.loc[uid]) for uid in references],
+        "errors": {"n": len(errors), "median": number(errors.median(), 3), "largest": number(errors.max(), 3)}
+        if len(errors)
+        else None,
+        "table": {"columns": heads, "rows": rows, "kind": "grid"},
+    }
+
+
+def _series_words(row: pd.Series) -> str:
+    return f"{row['scanner']}, {row['dose_mgy']:g} mGy, {row['recon']} #{row['repetition']}"
+
+
+def patch_overlaps(patches: pd.DataFrame) -> pd.DataFrame:
+    """Mean share of their volume that two patches of a ROI have in common, and of their voxels inside it, by ROI."""
+    lines = []
+    for roi, rows in patches.groupby("roi", sort=True):
+        centres = rows[["slice", "row", "column"]].to_numpy(float)
+        apart = np.abs(centres[:, None] - centres[None]) / np.array(PATCH_SHAPE)
+        common = np.clip(1 - apart, 0, None).prod(axis=-1)[np.triu_indices(len(centres), 1)]
+        lines.append((roi, len(rows), common.mean() if len(common) else np.nan, rows["share_inside"].mean()))
+    return pd.DataFrame(lines, columns=["roi", "n_patches", "mean_overlap", "mean_share_inside"])
+
+
+def _percent(share: float) -> str:
+    return f"{number(100 * share, 0)} %" if is_number(share) else number(None)
+
+
+def patches_view(patches: pd.DataFrame | None) -> dict | None:
+    """The patches of each ROI: how many, how far they overlap, how much of them is the ROI."""
+    if patches is None:
+        return None
+    rows = [
+        {"head": row.roi, "cells": [{"main": number(row.n_patches)}, {"main": _percent(row.mean_overlap)},
+                                    {"main": _percent(row.mean_share_inside)}]}
+        for row in patch_overlaps(patches).itertuples()
+    ]  # fmt: skip
+    columns = ["ROI", "Patches", "Shared by two patches, mean", "Inside the ROI, mean"]
+    return {"columns": columns, "rows": rows, "kind": "grid"}
+
+
+def weights_view(labels: dict) -> list[dict]:
+    """Where each extractor's weights come from."""
+    rows = []
+    for extractor in sorted(labels["weights"], key=lambda e: EXTRACTORS.index(e) if e in EXTRACTORS else 9):
+        weights = labels["weights"][extractor]
+        rows.append(
+            {
+                "name": EXTRACTOR_NAMES.get(extractor, extractor),
+                "status": weights["status"],
+                "trained": weights["status"] in TRAINED,
+                "mark": weights_mark(labels, extractor),
+                "words": weights["words"],
+                "file": weights["file"],
+                "sha256": weights["sha256"],
+            }
+        )
+    return rows
+
+
+CHOICES = ("params_file", "intensity", "patch_voxels", "source", "layer", "pooling", "patch_merging", "batch", "device",
+           "precision")  # fmt: skip
+"""Entries of an extractor's settings that tell how its features were made."""
+
+
+def _checked(values: dict) -> str:
+    """How many of an extractor's rows a reference computed, too, and the largest difference."""
+    if values.get("engine") == "pyradiomics":
+        return "not needed: PyRadiomics itself computed all"
+    if not values.get("verified"):
+        return "none"
+    reference = "PyRadiomics" if "engine" in values else values.get("reference", "the library")
+    return (
+        f"{values['verified']} rows against {reference}: largest relative difference "
+        f"{values['largest_difference']:.1e} ({values['largest_difference_at']}); more than {values['tolerance']:g} "
+        "would have ended the run"
+    )
+
+
+def extractors_view(settings: dict[str, dict]) -> dict | None:
+    """How each extractor's features were made, and what was checked, from the extractors' settings."""
+    rows = []
+    for extractor in sorted(settings, key=lambda e: (EXTRACTORS.index(e) if e in EXTRACTORS else 9, e)):
+        values = settings[extractor]
+        how = [f"{values['engine']} engine: {values['engine_reason']}"] if "engine" in values else []
+        how += [f"{name.replace('_', ' ')} {values[name]}" for name in CHOICES if values.get(name) is not None]
+        how += ["given by the user"] if values.get("status") == "given" else []
+        texts = (number(values.get("n_features")), "; ".join(how), _checked(values))
+        name = EXTRACTOR_NAMES.get(extractor, extractor)
+        rows.append({"head": name, "cells": [{"main": text, "left": True} for text in texts]})
+    columns = ["Extractor", "Features", "How they were made", "Rows that were computed twice"]
+    return {"columns": columns, "rows": rows, "kind": "words"} if rows else None
+
+
+def merge_usage(usage: list[dict]) -> tuple[list[dict], dict[str, str]]:
+    """Tasks, CPU and wall seconds and peak memory by script, and the versions that any of them used."""
+    scripts: dict[str, dict] = {}
+    versions: dict[str, set] = {}
+    for task in usage:
+        if "script" not in task:
+            continue
+        row = scripts.setdefault(task["script"], {"n": 0, "cpu_s": 0.0, "wall_s": 0.0, "peak_rss_mb": 0.0})
+        row["n"] += 1
+        row["cpu_s"] += float(task["cpu_s"])
+        row["wall_s"] += float(task["wall_s"])
+        row["peak_rss_mb"] = max(row["peak_rss_mb"], float(task["peak_rss_mb"]))
+        for name, version in task.get("versions", {}).items():
+            versions.setdefault(name, set()).add(str(version))
+    rows = [{"script": name, **scripts[name]} for name in sorted(scripts)]
+    return rows, {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())}
+
+
+UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+BYTES = {"B": 1.0, "KB": 1024.0, "MB": 1024.0**2, "GB": 1024.0**3, "TB": 1024.0**4}
+
+
+def duration_s(text: str) -> float:
+    """Seconds of a trace's `1m 3s`, `250ms` or plain milliseconds; not a number for a dash."""
+    if re.fullmatch(r"\d+", text):
+        return int(text) / 1000
+    parts = re.findall(r"([\d.]+)\s*(ms|s|m|h|d)\b", text)
+    return sum(float(value) * UNITS[unit] for value, unit in parts) if parts else float("nan")
+
+
+def size_mb(text: str) -> float:
+    """MB of a trace's `1.2 GB` or plain bytes; not a number for a dash."""
+    found = re.fullmatch(r"([\d.]+)\s*([KMGT]?B)?", text)
+    return float(found[1]) * BYTES[found[2] or "B"] / BYTES["MB"] if found else float("nan")
+
+
+def trace_view(trace: pd.DataFrame | None) -> dict | None:
+    """Tasks, time and peak memory by process, from Nextflow's trace (all columns text)."""
+    if trace is None or trace.empty:
+        return None
+    frame = trace[trace["status"].isin(["COMPLETED", "CACHED"])].copy()
+    frame["process"] = frame["name"].str.split(" ").str[0].str.split(":").str[-1]
+    rows = []
+    for process, own in frame.groupby("process", sort=True):
+        times, sizes = own["realtime"].map(duration_s), own["peak_rss"].map(size_mb)
+        cells = [number(len(own)), number(times.sum(), 1), number(times.max(), 1), number(sizes.max(), 0)]
+        rows.append({"head": process, "cells": [{"main": cell} for cell in cells]})
+    columns = ["Process", "Tasks", "Time, all (s)", "Time, longest (s)", "Peak memory (MB)"]
+    return {"columns": columns, "rows": rows, "kind": "grid"}
+
+
+def usage_view(rows: list[dict]) -> dict | None:
+    """The rows of `merge_usage` as cells, with their sums."""
+    if not rows:
+        return None
+    lines = [
+        {"head": row["script"], "cells": [{"main": number(row["n"])}, {"main": number(row["cpu_s"], 1)},
+                                          {"main": number(row["wall_s"], 1)}, {"main": number(row["peak_rss_mb"], 0)}]}
+        for row in rows
+    ]  # fmt: skip
+    totals = [sum(row["n"] for row in rows), sum(row["cpu_s"] for row in rows), sum(row["wall_s"] for row in rows)]
+    cells = [number(totals[0]), number(totals[1], 1), number(totals[2], 1),
+             number(max(row["peak_rss_mb"] for row in rows), 0)]  # fmt: skip
+    lines.append({"head": "all", "cells": [{"main": cell} for cell in cells], "strong": True})
+    columns = ["Script", "Tasks", "CPU time (s)", "Time of tasks, summed (s)", "Peak memory (MB)"]
+    return {"columns": columns, "rows": lines, "kind": "grid"}

@@ -1,0 +1,412 @@
+"""report.html: one file that opens offline and says what was run on what, and what came out.
+
+Everything that reaches the template is plain text, numbers, or a PNG of this pipeline; the template escapes all of it,
+since names and details come from DICOM headers. The same inputs give the same bytes: no clock is read.
+"""
+
+# code-data: ../assets/report.html.j2
+
+import base64
+import io
+import json
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, StrictUndefined
+from jinja2.exceptions import TemplateError
+
+from ct4bench.core.errors import UserError
+from ct4bench.core.tables import read_table
+from ct4bench.report.cells import BLANK, cells_of, is_number, number
+from ct4bench.report.profile import profile_view
+from ct4bench.report.sections import (
+    extractors_view,
+    merge_usage,
+    patches_view,
+    quarantine_view,
+    registration_view,
+    trace_view,
+    usage_view,
+    weights_view,
+)
+from ct4bench.results.deviations import SOURCE, Choice, Point, read_deviations
+from ct4bench.results.published import BY_NAME, DATA, DATA_DOI, EXTRACTOR_NAMES, LICENCE, PAPER
+from ct4bench.results.run_facts import (
+    COLLECTION,
+    DOMAIN_WORDS,
+    NOT_COMPARABLE,
+    SYNTHETIC,
+    read_json,
+    read_labels,
+    read_settings,
+    weights_mark,
+)
+
+TEMPLATE = Path(__file__).resolve().parents[3] / "assets" / "report.html.j2"
+IMAGE_BYTES = 10_000_000
+"""What all figures may take before the largest are halved; in the page they take a third more."""
+
+
+FIGURES = ("figure2", "figure3", "figure4", "figure5", "figure6")
+"""The figures of the paper that are drawn from data; others are shown where `PLACES` puts them."""
+IMAGE_FIGURES = ("figure2", "figure3", "figure4")
+TABLE_PLACES = {
+    "input": ("table1_acquisition", "table2_series_counts"),
+    "images": ("table3_rmse_hu", "table4_psnr_db", "table5_ssim", "table6_dose"),
+    "same_recon": ("table3_rmse_hu_same_recon", "table4_psnr_db_same_recon", "table5_ssim_same_recon",
+                   "table6_dose_same_recon"),
+    "contrasts": ("decomposition",),
+    "table7": ("table7_stability_classification",),
+    "learning": ("accuracy_by_n", "confusion", "accuracy_questions", "accuracy_left_out", "accuracy_other_dose",
+                 "accuracy_other_recon", "accuracy_by_classifier", "accuracy_variants", "questions"),
+    "stability": ("stability", "stability_by_class", "stability_grades", "stable_features", "repeatability_summary"),
+    "embedding": ("embedding_quality",),
+}  # fmt: skip
+LONG_ROWS = 20
+"""A companion table of more rows is folded away."""
+WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "features", "icc_form", "weights")
+"""Columns of tables that stay text where they are blank."""
+PLACES = {
+    "phantom": ("figure2", "figure3"),
+    "images": ("figure4", "rmse_matrix", "decomposition"),
+    "profile": ("profile_noise", "profile_sharpness", "profile_calibration", "profile_geometry"),
+    "features": ("figure5", "figure6", "pca"),
+    "stability": ("icc_grades",),
+    "learning": ("accuracy_by_n", "accuracy_questions", "accuracy_left_out", "accuracy_by_classifier"),
+}
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What a report is made of; frames and values are None or empty where a run has none."""
+
+    labels: dict
+    """tables/labels.json: the run's labels with `tables` and `missing`."""
+    tables: dict[str, pd.DataFrame]
+    figures: dict[str, tuple[dict, bytes]]
+    """Caption and PNG by name."""
+    points: list[Point]
+    choices: list[Choice]
+    registered: pd.DataFrame | None = None
+    quarantine: pd.DataFrame | None = None
+    transforms: pd.DataFrame | None = None
+    patches: pd.DataFrame | None = None
+    truth: pd.DataFrame | None = None
+    profile: pd.DataFrame | None = None
+    corners_mm: np.ndarray | None = None
+    """Corners (8, 3) of the reference's block."""
+    settings: dict[str, dict] = field(default_factory=dict)
+    run: dict = field(default_factory=dict)
+    usage: list[dict] = field(default_factory=list)
+    trace: pd.DataFrame | None = None
+
+
+def read_tables(folder: Path | str) -> dict[str, pd.DataFrame]:
+    """The tables of a folder by name, without suffix."""
+    tables = {}
+    for path in sorted(Path(folder).glob("*.csv")):
+        frame = read_table(path)
+        for column in WORD_COLUMNS:
+            if column in frame.columns:
+                frame[column] = frame[column].fillna("").astype(str)
+        tables[path.stem] = frame
+    return tables
+
+
+def read_figures(folders) -> dict[str, tuple[dict, bytes]]:
+    """Caption and PNG of each figure of the folders by name; `UserError` where one lacks the other."""
+    figures = {}
+    for folder in sorted(map(Path, folders)):
+        for path in sorted(folder.glob("*.json")):
+            png = path.with_suffix(".png")
+            if not png.is_file():
+                raise UserError(f"{png} does not exist, but its caption does; draw the figure again")
+            figures[path.stem] = (read_json(path), png.read_bytes())
+    return figures
+
+
+def png_size(png: bytes) -> tuple[int, int]:
+    """Width and height in pixels."""
+    if png[:8] != b"\x89PNG\r\n\x1a\n":
+        raise UserError("a figure is not a PNG; draw the figures again")
+    return struct.unpack(">II", png[16:24])
+
+
+def _halved(png: bytes) -> bytes:
+    from PIL import Image
+
+    with Image.open(io.BytesIO(png)) as picture:
+        small = picture.convert("RGB").reduce(2)
+    out = io.BytesIO()
+    small.save(out, format="PNG", optimize=True)
+    return out.getvalue()
+
+
+def fit(pngs: dict[str, bytes], limit: int = IMAGE_BYTES) -> dict[str, bytes]:
+    """The pictures, the largest at half their size until all take `limit` bytes at most together."""
+    pngs = dict(pngs)
+    while pngs and sum(map(len, pngs.values())) > limit:
+        largest = max(sorted(pngs), key=lambda name: len(pngs[name]))
+        smaller = _halved(pngs[largest])
+        if len(smaller) >= len(pngs[largest]):
+            break
+        pngs[largest] = smaller
+    return pngs
+
+
+def _figure_views(figures: dict[str, tuple[dict, bytes]]) -> dict[str, dict]:
+    pngs = fit({name: png for name, (_, png) in figures.items()})
+    views = {}
+    for name, (caption, _) in figures.items():
+        width, height = png_size(pngs[name])
+        number_ = name.removeprefix("figure")
+        views[name] = {
+            "id": name if name in FIGURES else f"figure_{name}",
+            "label": f"Figure {number_}" if name in FIGURES else "Figure",
+            "title": str(caption.get("title", name)),
+            "text": str(caption.get("text", "")),
+            "alt": str(caption.get("alt", "")),
+            "notes": [str(note) for note in caption.get("notes", [])],
+            "width": width,
+            "height": height,
+            "png": base64.b64encode(pngs[name]).decode("ascii"),
+        }
+    return views
+
+
+def _table_view(name: str, frame: pd.DataFrame, about: dict, labels: dict) -> dict:
+    comparisons = sorted(set(frame["comparison"])) if "comparison" in frame.columns else []
+    compared = "compared" in comparisons
+    cells = cells_of(name, frame, DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value"))
+    flat = [cell for row in cells["rows"] for cell in row["cells"]]
+    lines = ["this run"]
+    below = (("sd", "its SD"), ("range", "95 % interval"))
+    lines += [words for key, words in below if any(cell.get(key) for cell in flat)]
+    if about.get("published") and not cells.get("inline"):
+        lines.append("published, where different" if cells.get("where_different") else "published")
+        lines += ["this run less published"] if compared else []
+    lines += ["number of pairs (n)"] if any(cell.get("n") for cell in flat) else []
+    legend = f"From top to bottom: {'; '.join(lines)}. " if len(lines) > 1 else ""
+    if about.get("published"):
+        legend += "" if compared else f"{NOT_COMPARABLE.get(labels['origin'], '').capitalize()}. "
+        if "not_a_target" in frame.columns and (frame["not_a_target"] != "").any():
+            legend += "\N{DAGGER}: the published value is not a target."
+    published = BY_NAME.get(name)
+    marks = []
+    if "extractor" in frame.columns:
+        made = {extractor: weights_mark(labels, extractor) for extractor in dict.fromkeys(frame["extractor"])}
+        marks = [f"{EXTRACTOR_NAMES.get(extractor, extractor)}: {mark}." for extractor, mark in made.items() if mark]
+    return {
+        "id": name,
+        "label": f"Table {published.number}" if published else "Table",
+        "title": str(about.get("title", name.replace("_", " "))),
+        "text": str(about.get("text", "")),
+        "notes": [str(note) for note in about.get("notes", [])] + marks,
+        "legend": legend,
+        "file": f"{name}.csv",
+        "long": published is None and cells["kind"] == "grid" and len(cells["rows"]) > LONG_ROWS,
+        **cells,
+    }
+
+
+def between_and_within(frame: pd.DataFrame, column: str) -> tuple[float, float]:
+    """Medians of a column of Tables 3-5 over the cells of two scanners and over those of one."""
+    same = frame["scanner_row"] == frame["scanner_col"]
+    return float(frame.loc[~same, column].median()), float(frame.loc[same, column].median())
+
+
+def _headlines(tables: dict[str, pd.DataFrame]) -> list[dict]:
+    """The few numbers of the first screen: name, value, unit, and the published value."""
+    found = []
+    if "table3_rmse_hu" in tables:
+        frame = tables["table3_rmse_hu"]
+        frame = frame[frame["rmse_hu_mean"].notna()]
+        own = between_and_within(frame, "rmse_hu_mean")
+        paper = (None, None)
+        if "rmse_hu_mean_published" in frame.columns:
+            paper = between_and_within(frame, "rmse_hu_mean_published")
+        words = ("RMSE between two scanners, median", "RMSE within a scanner, median")
+        found += [(name, number(v, 1), "HU", number(p, 1)) for name, v, p in zip(words, own, paper, strict=True)]
+    if "table7_stability_classification" in tables:
+        for row in tables["table7_stability_classification"].to_dict("records"):
+            for stem, words, decimals in (
+                ("loso_12_scanners_acc", "accuracy on an unseen scanner", 3),
+                ("icc", "mean ICC between scanners", 3),
+            ):
+                value, paper_value = row.get(f"{stem}_mean"), row.get(f"{stem}_mean_published")
+                if is_number(value):
+                    found.append((f"{row['features']}: {words}", number(value, decimals), "",
+                                  number(paper_value, decimals)))  # fmt: skip
+    keys = ("name", "value", "unit", "published")
+    return [dict(zip(keys, item, strict=True)) for item in found if item[1] != BLANK]
+
+
+def _summary(inputs: ReportInputs) -> list[str]:
+    """What was run on what, in sentences."""
+    labels = inputs.labels
+    sentences = [f"This run computed the CT4Harmonization benchmark on {labels['part']}."]
+    origin = labels["origin"]
+    if origin == SYNTHETIC:
+        sentences.append(
+            "The input is synthetic: series simulated to stand in for the collection, so the numbers show that the "
+            "pipeline works, not how real scanners compare. Published values stand beside for orientation only."
+        )
+    elif origin == COLLECTION:
+        sentences.append(
+            "The input is the real collection or a part of it; where a published value stands beside, the difference "
+            "is given."
+        )
+    else:
+        sentences.append(f"{NOT_COMPARABLE[origin].capitalize()}; published values stand beside for orientation only.")
+    method = labels["method"]
+    sentences.append(
+        "No harmonization was applied." if method == "none" else f"The harmonization method {method} was applied."
+    )
+    untrained = [w["name"] + f" ({w['mark']})" for w in weights_view(labels) if w["status"] and not w["trained"]]
+    if untrained:
+        sentences.append(
+            f"Weights that were never trained on real images: {', '.join(untrained)}. Their features, and all that is "
+            "made from them, show that the pipeline works, and nothing about these networks."
+        )
+    return sentences
+
+
+def _mode_words(inputs: ReportInputs) -> str:
+    exceptions = [point.number for point in inputs.points if point.exception]
+    if inputs.labels["mode"] == "paper":
+        listed = ", ".join(map(str, exceptions[:-1])) + f" and {exceptions[-1]}"
+        return (
+            f"Mode paper: as published, except points {listed} of the deviations below, where the published way cannot "
+            "be had or is damage."
+        )
+    return "Mode corrected: what the text of the paper says, or what is right; see the deviations below."
+
+
+def _parameter_rows(run: dict) -> list[tuple[str, str]]:
+    """Parameters, and whatever else a run says of itself in a word."""
+    more = {key: value for key, value in run.items() if isinstance(value, str) and key not in ("command", "date")}
+    values = {**more, **run.get("parameters", {})}
+    return [(str(name), "" if value is None else str(value)) for name, value in sorted(values.items())]
+
+
+def context(inputs: ReportInputs) -> dict:
+    """All values of the template."""
+    labels, tables = inputs.labels, inputs.tables
+    about, missing = labels.get("tables", {}), dict(labels.get("missing", {}))
+    figures = _figure_views(inputs.figures)
+    views = {name: _table_view(name, frame, about.get(name, {}), labels) for name, frame in tables.items()}
+    placed = {name for names in PLACES.values() for name in names}
+    shown = {name for names in TABLE_PLACES.values() for name in names}
+    usage, used = merge_usage(inputs.usage)
+    versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
+    quarantine = quarantine_view(inputs.quarantine)
+    for name in FIGURES:
+        if name not in figures:
+            from_features = inputs.registered is None and name in IMAGE_FIGURES
+            missing[name] = "no volumes: the run started from features" if from_features else "not drawn in this run"
+    return {
+        "labels": labels,
+        "summary": _summary(inputs),
+        "mode_words": _mode_words(inputs),
+        "headlines": _headlines(tables),
+        "not_comparable": NOT_COMPARABLE.get(labels["origin"], ""),
+        "tables": views,
+        "figures": figures,
+        "places": PLACES,
+        "table_places": TABLE_PLACES,
+        "other_tables": sorted(set(views) - shown),
+        "other_figures": sorted(set(figures) - placed),
+        "missing": [{"name": name, "reason": str(reason)} for name, reason in sorted(missing.items())],
+        "weights": weights_view(labels),
+        "extractors": extractors_view(inputs.settings),
+        "patches": patches_view(inputs.patches),
+        "registration": registration_view(
+            inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm
+        ),
+        "profile": profile_view(inputs.profile),
+        "quarantine": quarantine,
+        "points": inputs.points,
+        "choices": inputs.choices,
+        "settings": [
+            {"name": EXTRACTOR_NAMES.get(name, name), "text": json.dumps(values, indent=1, sort_keys=True)}
+            for name, values in sorted(inputs.settings.items())
+        ],
+        "parameters": _parameter_rows(inputs.run),
+        "versions": sorted(versions.items()),
+        "command": str(inputs.run.get("command", "")),
+        "date": str(inputs.run.get("date", "")),
+        "usage": usage_view(usage),
+        "trace": trace_view(inputs.trace),
+        "paper": PAPER,
+        "data": DATA,
+        "data_doi": DATA_DOI,
+        "licence": LICENCE,
+    }  # fmt: skip
+
+
+def render(inputs: ReportInputs, template: Path | str = TEMPLATE) -> str:
+    """The page."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    try:
+        page = environment.from_string(Path(template).read_text(encoding="utf-8"))
+        return page.render(context(inputs))
+    except (OSError, TemplateError) as error:
+        raise UserError(f"{template} cannot be used as the report's template ({error})") from error
+
+
+def read_usage(paths) -> list[dict]:
+    """What tasks cost: files that hold one JSON object each, a list of them, or a line for each."""
+    tasks = []
+    for path in sorted(map(str, paths)):
+        try:
+            text = Path(path).read_text(encoding="utf-8").strip()
+            values = json.loads(text) if text[:1] == "[" else [json.loads(line) for line in text.splitlines() if line]
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path} cannot be read as JSON ({error}); leave it out of --usage") from error
+        tasks += [task for task in values if isinstance(task, dict)]
+    return tasks
+
+
+def read_trace(path: Path | str) -> pd.DataFrame:
+    """Nextflow's trace, all columns as text."""
+    try:
+        frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as a trace ({error}); leave out --trace") from error
+    missing = [name for name in ("name", "status", "realtime", "peak_rss") if name not in frame.columns]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)} of a trace; leave out --trace")
+    return frame
+
+
+def read_inputs(args) -> ReportInputs:
+    """Everything that the script's arguments name; what was not given is None or empty."""
+
+    def table(path):
+        return read_table(path) if path else None
+
+    corners = None
+    if args.reference:
+        corners = np.array(read_json(Path(args.reference) / "reference.json")["corners_mm"], float)
+    points, choices = read_deviations(args.deviations or SOURCE)
+    return ReportInputs(
+        labels=read_labels(args.labels),
+        tables=read_tables(args.tables),
+        figures=read_figures(args.figures),
+        points=points,
+        choices=choices,
+        registered=table(args.registered),
+        quarantine=table(args.quarantine),
+        transforms=table(args.transforms),
+        patches=table(args.patches),
+        truth=table(args.truth),
+        profile=table(args.profile),
+        corners_mm=corners,
+        settings=read_settings(args.settings),
+        run=read_json(args.run) if args.run else {},
+        usage=read_usage(args.usage),
+        trace=read_trace(args.trace) if args.trace else None,
+    )

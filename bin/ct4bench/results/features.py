@@ -1,0 +1,296 @@
+"""Table 7 and its companions: stability of features and accuracies of the classifiers, beside the published ones."""
+
+import pandas as pd
+
+from ct4bench.core.benchmark import EXTRACTORS
+from ct4bench.results.comparison import COMPARED, Inputs, Results, ResultTable, beside_published
+from ct4bench.results.run_facts import DOMAIN_WORDS, NOT_COMPARABLE, origin_of
+from ct4bench.core.modes import Mode
+from ct4bench.results.published import BY_NAME, EXTRACTOR_NAMES
+
+NAME = "table7_stability_classification"
+PUBLISHED_DOMAIN, PUBLISHED_FORM = "scanner", "ICC(3,1)"
+OVERLAP_NOTE = (
+    "The patches of a ROI overlap (two of cyst2 by half on average), and the same six objects are in training and "
+    "test: see the table of other questions for one ROI left out."
+)
+
+
+def _main(predictions: pd.DataFrame) -> pd.Series:
+    """Rows of the paper's own classification: the MLP, its settings, four tissues."""
+    return (
+        (predictions["classifier"] == "mlp") & (predictions["variant"] == "default") & (predictions["task"] == "tissue")
+    )
+
+
+BOOTSTRAP = "95 % intervals: bootstrap of scanners (of scans where there is one scanner)"
+
+
+def _question_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
+    """What else was asked of the perceptron: other tasks, other choices of the training, and each value left out."""
+    from ct4bench.learning.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
+    from ct4bench.splits.tasks import TASKS, VARIANT_WORDS
+
+    others = predictions[predictions["task"] != "tissue"]
+    if len(others):
+        frame = accuracy_by_cell(others)
+        n_classes = others.groupby("task")["target"].nunique()
+        frame.insert(1, "question", [TASKS[task].description if task in TASKS else "" for task in frame["task"]])
+        frame.insert(2, "chance", 1 / frame["task"].map(n_classes))
+        results.tables["accuracy_questions"] = ResultTable(
+            frame.drop(columns=["classifier", "variant"]),
+            "Other questions",
+            "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy, by the perceptron of Table 7; "
+            f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same six objects lie at the same places in "
+            "training and test of Table 7; tissue_other_roi trains on one cyst and one normal region and tests on the "
+            "other ones, and its interval is of scanners, not of other objects. That scanner or maker can be told from "
+            "the features is what harmonization should prevent.",
+        )
+    own = predictions[predictions["task"] == "tissue"]
+    varied = own[own["variant"] != "default"]
+    if len(varied):
+        frame = changes(varied, own[own["variant"] == "default"]).drop(columns=["task", "classifier"])
+        frame.insert(1, "changed", frame["variant"].map(VARIANT_WORDS))
+        results.tables["accuracy_variants"] = ResultTable(
+            frame,
+            "Other choices of the training",
+            "The cells of Table 7 with one choice changed, and what that changes of them; the points are those of "
+            f"docs/deviations.md. {BOOTSTRAP}, drawn alike for both.",
+        )
+    held_out = predictions[
+        (predictions["variant"] == "default")
+        & ((predictions["scheme"] == "loso") | (predictions["scheme"] == "leave_one_out"))
+        & predictions["task"].isin(["tissue", "tissue_other_maker", "tissue_other_roi"])
+    ]
+    if len(held_out):
+        results.tables["accuracy_left_out"] = ResultTable(
+            left_out(held_out).drop(columns=["classifier", "variant"]),
+            "Accuracy on what was left out",
+            f"Trained on all other {DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s (tissue), makers or ROIs: "
+            "accuracy and balanced accuracy on each one.",
+        )
+    for task, column in (("tissue_other_dose", "dose_mgy"), ("tissue_other_recon", "recon")):
+        rows = predictions[predictions["task"] == task]
+        if len(rows):
+            results.tables[f"accuracy_{task.removeprefix('tissue_')}"] = ResultTable(
+                accuracy_by_value(rows, inputs.series, column),
+                f"Accuracy on another {'dose' if column == 'dose_mgy' else 'reconstruction'}",
+                f"{TASKS[task].description[0].upper()}{TASKS[task].description[1:]}.",
+            )
+
+
+def _classifier_tables(predictions: pd.DataFrame, results: Results) -> None:
+    """Whether the order of the feature sets depends on the classifier."""
+    from ct4bench.learning.accuracy import ranking
+    from ct4bench.splits.tasks import cells_of_table7
+    from ct4bench.splits.splits import TRAINING_KEY
+
+    own = predictions[predictions["variant"] == "default"]
+    keys = pd.MultiIndex.from_frame(own[TRAINING_KEY])
+    own = own[keys.isin(cells_of_table7(keys.unique()))]
+    results.tables["accuracy_by_classifier"] = ResultTable(
+        ranking(own).drop(columns="variant"),
+        "Other classifiers",
+        "The cells of Table 7, and the other questions, by the perceptron and by second opinions; rank orders the "
+        f"feature sets by balanced accuracy, 1 the best. {BOOTSTRAP}. Where ranks differ between classifiers, the "
+        "order of Table 7 is not the features' alone.",
+    )
+
+
+def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
+    """The curves over N, all other questions, and confusions; returns Table 7's accuracies."""
+    from ct4bench.learning.accuracy import accuracy_by_cell, confusion, table7_classification
+
+    if inputs.questions is not None:
+        results.tables["questions"] = ResultTable(
+            inputs.questions,
+            "What was asked of the classifiers",
+            "Trainings of each feature set by the perceptron, by question (task) and choice of the training (variant), "
+            "and why there are none.",
+        )
+    predictions = inputs.predictions
+    if predictions is None:
+        results.missing["accuracy_by_n"] = "no classifier was trained in this run"
+        return None
+    own = predictions[_main(predictions)]
+    table7 = table7_classification(own)
+    results.tables["accuracy_by_n"] = ResultTable(
+        accuracy_by_cell(own),
+        "Accuracy over the amount of training data",
+        "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy (mean recall of the classes): loso "
+        "leaves one scanner out and trains on N others, those of other makers first; kfold trains on n of the nine "
+        f"other folds. {BOOTSTRAP}.",
+    )
+    most = own.groupby("scheme")["n_train"].transform("max")
+    results.tables["confusion"] = ResultTable(
+        confusion(own[own["n_train"] == most]),
+        "Which tissues are taken for which",
+        "Rows by true and predicted tissue over all folds, trained on all but one scanner (loso) or fold (kfold); "
+        "share of the true tissue's rows.",
+    )
+    _question_tables(inputs, predictions[predictions["classifier"] == "mlp"], results)
+    if predictions["classifier"].nunique() > 1:
+        _classifier_tables(predictions, results)
+    return table7
+
+
+GRADES = ((0.0, 0.5, "poor"), (0.5, 0.75, "moderate"), (0.75, 0.9, "good"), (0.9, 1.0, "excellent"))
+"""Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012; the upper end belongs to a grade only at 1."""
+SINGLE_RATER_FORMS = ("ICC(2,1)", "ICC(3,1)")
+
+
+def icc_grades(icc: pd.DataFrame) -> pd.DataFrame:
+    """Share of features of each grade by extractor and single-rater form, over all rows with ROIs as targets.
+
+    Columns: extractor, form, n_features (that have an ICC), and one for each grade.
+    """
+    from ct4bench.stability.icc import ALL
+
+    own = icc[(icc["stratum"] == ALL) & icc["form"].isin(SINGLE_RATER_FORMS) & icc["icc_clipped"].notna()]
+    rows = []
+    for (extractor, form), part in own.groupby(["extractor", "form"], sort=True):
+        value = part["icc_clipped"]
+        shares = {
+            grade: float(((value >= low) & ((value < high) | (high == 1.0))).mean()) for low, high, grade in GRADES
+        }
+        rows.append({"extractor": extractor, "form": form, "n_features": len(part), **shares})
+    return _in_order(pd.DataFrame(rows, columns=["extractor", "form", "n_features", *(g for *_, g in GRADES)]))
+
+
+def repeatability_summary(repeatability: pd.DataFrame) -> pd.DataFrame:
+    """Medians over features of the relative measures of repeatability.csv, by extractor and class of features.
+
+    Columns: extractor, feature_class (`all` first), n_features, then <measure>_median.
+    """
+    measures = ["wcv", "between_cv", "discriminability", "discriminability_within_tissue"]
+    whole = repeatability.assign(feature_class="all")
+    several = repeatability.groupby("extractor")["feature_class"].transform("nunique") > 1
+    rows = pd.concat([whole, repeatability[several]], ignore_index=True)
+    groups = rows.groupby(["extractor", "feature_class"], sort=True)
+    medians = groups[measures].median().add_suffix("_median")
+    medians.insert(0, "n_features", groups.size())
+    return _in_order(medians.reset_index())
+
+
+N_STABLE = 10
+"""Features of each extractor in the report's list of stable ones."""
+
+
+def stable_words(stable: pd.DataFrame) -> str:
+    """How many features of each extractor are stable in every stratum."""
+    counts = stable.groupby("extractor")["stable"].agg(["sum", "size"])
+    parts = [
+        f"{int(counts.loc[name, 'sum'])} of {counts.loc[name, 'size']} of {EXTRACTOR_NAMES.get(name, name)}"
+        for name in sorted(counts.index, key=_extractor_rank)
+    ]
+    return f"Features whose ICC is 0.9 or more in every stratum: {', '.join(parts)}."
+
+
+def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows in the paper's order of extractors, else as they are."""
+    order = sorted(range(len(frame)), key=lambda i: _extractor_rank(frame["extractor"].iloc[i]))
+    return frame.iloc[order].reset_index(drop=True)
+
+
+def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFrame | None:
+    """ICC by form, stratum, class and grade, repeatability, quality of the embedding; returns Table 7's ICC."""
+    from ct4bench.stability.icc import ALL, icc_summary, table7_icc_summary
+
+    if inputs.repeatability is not None:
+        results.tables["repeatability_summary"] = ResultTable(
+            repeatability_summary(inputs.repeatability),
+            "Repeatability within, reproducibility between, and discriminability",
+            "Medians over features: coefficient of variation over repetitions within a scanner (wcv; blank without "
+            f"repetitions) and over {DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s at equal other settings "
+            "(between_cv), and how often a ROI is taken for itself rather than for another one on another scanner "
+            "(1 is perfect, 0.5 chance), among all ROIs and among those of one tissue.",
+        )
+    if inputs.embedding_quality is not None:
+        results.tables["embedding_quality"] = ResultTable(
+            inputs.embedding_quality,
+            "What the embedding keeps of the features",
+            "Of Figures 5 and 6: how far neighbourhoods in the plane are those among the features.",
+        )
+    if inputs.icc is None:
+        results.missing["stability"] = "no ICC was computed in this run"
+        return None
+    summary = icc_summary(inputs.icc)
+    if inputs.intervals is not None:
+        columns = ["extractor", "form", "stratum", "icc_ci_low", "icc_ci_high"]
+        summary = summary.merge(inputs.intervals[columns], on=columns[:3], how="left")
+    results.tables["stability"] = ResultTable(
+        _in_order(summary),
+        "Mean ICC by form and rows",
+        "Mean and SD (ddof = 1) over features of the ICC clipped at 0, and its 95 % interval by a bootstrap of "
+        f"{DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s. Stratum all: all rows, ROIs as targets; recon=… and "
+        "dose_mgy=…: the rows of one; targets=…: patches as targets (without interval). n_undefined counts features "
+        "that are constant or not finite. Intervals of each feature, from F tests, are in icc.csv.",
+    )
+    if inputs.stable_features is not None:
+        results.tables["stable_features"] = ResultTable(
+            _in_order(inputs.stable_features[inputs.stable_features["rank"] <= N_STABLE].reset_index(drop=True)),
+            "The most stable features",
+            f"{stable_words(inputs.stable_features)} The first {N_STABLE} of each set, by the lowest "
+            f"{mode.icc_headline} over all strata, with the interval of an F test over all rows; wcv is the "
+            "coefficient of variation over repetitions within a scanner, between_cv that over "
+            f"{DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s. The whole list is stable_features.csv.",
+        )
+    headline = inputs.icc[(inputs.icc["form"] == mode.icc_headline) & (inputs.icc["stratum"] == ALL)]
+    results.tables["stability_by_class"] = ResultTable(
+        _in_order(icc_summary(headline, ("extractor", "feature_class"))),
+        f"Mean {mode.icc_headline} by class of features",
+        "Mean and SD (ddof = 1) over the features of a class of the ICC clipped at 0, over all rows.",
+    )
+    results.tables["stability_grades"] = ResultTable(
+        icc_grades(inputs.icc),
+        "How many features are stable",
+        "Share of features whose ICC over all rows is poor (below 0.5), moderate (below 0.75), good (below 0.9) or "
+        "excellent.",
+    )
+    return table7_icc_summary(inputs.icc, mode, inputs.intervals)
+
+
+def _extractor_rank(extractor: str) -> tuple[int, str]:
+    return (EXTRACTORS.index(extractor) if extractor in EXTRACTORS else len(EXTRACTORS), extractor)
+
+
+def _table7(stability: pd.DataFrame | None, accuracies: pd.DataFrame | None) -> pd.DataFrame:
+    """Both halves by extractor, in the paper's order, with the paper's names of the features."""
+    halves = [half for half in (stability, accuracies) if half is not None]
+    frame = halves[0] if len(halves) == 1 else halves[0].merge(halves[1], on="extractor", how="outer")
+    frame = frame.drop(columns=[column for column in frame.columns if column.startswith("features")])
+    frame.insert(0, "features", [EXTRACTOR_NAMES.get(extractor, extractor) for extractor in frame["extractor"]])
+    order = sorted(range(len(frame)), key=lambda i: _extractor_rank(frame["extractor"].iloc[i]))
+    return frame.iloc[order].reset_index(drop=True)
+
+
+def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
+    """Table 7, the curves over N, and what else stability, classification and embedding gave."""
+    from ct4bench.stability.icc import WHAT_EACH_SEES
+
+    accuracies = _accuracy_tables(inputs, results)
+    stability = _stability_tables(inputs, mode, results)
+    if accuracies is None and stability is None:
+        results.missing[NAME] = "neither stability nor classification was computed in this run"
+        return
+    domain = DOMAIN_WORDS.get(inputs.domain, inputs.domain)
+    frame = _table7(stability, accuracies)
+    frame = beside_published(frame, NAME, lambda row: origin_of(inputs.series), folder)
+    if inputs.domain != PUBLISHED_DOMAIN:
+        differences = [column for column in frame.columns if column.endswith("_difference")]
+        frame[differences] = float("nan")
+        known = frame["comparison"].isin([COMPARED, *NOT_COMPARABLE.values()])
+        frame.loc[known, "comparison"] = f"not comparable: over the {domain}, not over scanners"
+    notes = [WHAT_EACH_SEES, OVERLAP_NOTE]
+    if mode.icc_headline != PUBLISHED_FORM:
+        frame[["icc_mean_difference", "icc_std_difference"]] = float("nan")
+        notes.insert(0, f"The published mean ICC is {PUBLISHED_FORM}; this run's headline is {mode.icc_headline}.")
+    if inputs.questions is not None:
+        own = inputs.questions[(inputs.questions["task"] == "tissue") & (inputs.questions["variant"] == "default")]
+        notes += [f"Left out: {reason}." for reason in own["reason"].dropna() if reason]
+    text = (
+        f"Mean and SD (ddof = 1) over features of the {mode.icc_headline}, clipped at 0, over {domain}s as raters and "
+        "ROIs as targets; mean and SD (ddof = 1) over folds of the accuracy of an MLP that tells four tissues, trained "
+        f"on one or on all other {domain}s (LOSO), or on nine of ten folds of {mode.kfold_unit}s (10-fold)."
+    )
+    results.tables[NAME] = ResultTable(frame, BY_NAME[NAME].title, text, True, notes)

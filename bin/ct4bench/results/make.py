@@ -1,0 +1,196 @@
+"""Tables 1-7 and their companions in the paper's layout: which are made, of what, and why the others are not."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
+from ct4bench.results.features import feature_tables
+from ct4bench.results.run_facts import weights_words, write_labels
+from ct4bench.core.modes import Mode
+from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
+from ct4bench.core.tables import write_table
+
+PAIR_NOTE = (
+    "Pairs are drawn like the paper's, not the same: the published code sorted series by file names that the public "
+    "collection lacks."
+)
+INTERVAL_NOTE = (
+    "Intervals (95 %) resample the scans of each scanner (2,000 draws); there are none where a scanner has one scan. "
+    "With few scans those of the diagonal lie to one side: a scan that is drawn twice meets its own reconstructions."
+)
+METRIC_WORDS = {
+    "table3_rmse_hu": ("RMSE in HU, lower is more alike", "rmse_hu"),
+    "table4_psnr_db": ("PSNR in dB, 20 log10(2000 / RMSE), higher is more alike", "psnr_db"),
+    "table5_ssim": ("SSIM with a Gaussian window of 11 x 11 x 11 voxels, higher is more alike", "ssim"),
+}
+NO_PAIRS = "no two registered series at 10 mGy, nor of one scanner at 14 mGy and another dose"
+REGION_WORDS = {
+    "box": "inside the paper's box, intensities clipped to -1000..2000 HU",
+    "mask": "inside the phantom's block",
+}
+
+
+def _acquisition_tables(inputs: Inputs, names: dict[str, str], folder, results: Results) -> None:
+    """Tables 1 and 2."""
+    from ct4bench.results.acquisition import table1, table2
+
+    if inputs.index is None:
+        for name in ("table1_acquisition", "table2_series_counts"):
+            results.missing[name] = "no index: the run did not start from DICOM series"
+        return
+    origin = origin_by_scanners(inputs.index, "scanner")
+    frame = table1(inputs.index, names)
+    if frame.empty:
+        results.missing["table1_acquisition"] = "the input has no series at 10 mGy"
+    else:
+        results.tables["table1_acquisition"] = ResultTable(
+            beside_published(frame, "table1_acquisition", origin, folder),
+            BY_NAME["table1_acquisition"].title,
+            "From the headers of each scanner's series at 10 mGy: the median of each setting, rounded as in the paper.",
+            True,
+        )
+    results.tables["table2_series_counts"] = ResultTable(
+        beside_published(table2(inputs.index, names), "table2_series_counts", origin, folder),
+        BY_NAME["table2_series_counts"].title,
+        "Accepted series of the index, by dose and by reconstruction.",
+        True,
+    )
+
+
+def _pairs_words(frame: pd.DataFrame) -> str:
+    """How many pairs the cells hold, and what happened to the small ones."""
+    counts = frame.loc[frame["n_pairs"] > 0, "n_pairs"]
+    if counts.empty:
+        return "No cell has a pair."
+    least, most = int(counts.min()), int(counts.max())
+    words = f"{least} to {most} pairs a cell" if least < most else f"{most} pair{'' if most == 1 else 's'} a cell"
+    if (frame["variant"] == "all_unordered").any():
+        words += ": a cell whose draw leaves fewer than five pairs of two different series takes all of its pairs"
+    return f"{words[0].upper()}{words[1:]}."
+
+
+def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
+    """Tables 3-6 from the published way to the corrected one, a point at a time."""
+    from ct4bench.pairs.tables import cells_by_choice, choices, doses_by_choice
+
+    by_cell = cells_by_choice(inputs.pairs, inputs.series)
+    by_dose = doses_by_choice(inputs.pairs, inputs.series, mode)
+    if by_cell.empty and by_dose.empty:
+        results.missing["similarity_choices"] = NO_PAIRS
+        return
+    steps = (
+        "from the published way a step at a time, with the points of docs/deviations.md in brackets: pairs of a series "
+        "with itself left out, the block instead of the box, all pairs instead of the draw"
+    )
+    last = ", full resolution" if mode.all_pairs else "; full resolution and all pairs of Table 6 are in mode corrected"
+    results.tables["similarity_choices"] = ResultTable(
+        choices(by_cell, by_dose),
+        "How the choices of Tables 3-6 move the metrics",
+        f"Means over cells (Tables 3-5) and over scanners (Table 6, average over doses of medians or of means), {steps}"
+        f"{last}. psnr_max_db has the larger maximum of the pair as peak (Eq. 2), ssim_global is Eq. 3. PSNR of a "
+        "series with itself is infinite, so that a mean with such pairs has none.",
+    )
+    results.tables["similarity_by_choice"] = ResultTable(
+        by_cell, "Tables 3-5 by choice", f"Each cell, mean and population SD, {steps}{last}. Intervals (95 %) resample "
+        "scans within scanners, where a cell holds all its pairs.",
+    )  # fmt: skip
+    if len(by_dose):
+        results.tables["dose_by_choice"] = ResultTable(
+            by_dose, "Table 6 by choice", "Each dose against 14 mGy, in the paper's box and inside the block"
+            f"{', and of all pairs' if mode.all_pairs else ''}, with both averages over doses (point 8).",
+        )  # fmt: skip
+
+
+def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
+    """Tables 3-6, each also over pairs of equal reconstruction, and the decomposition by contrast."""
+    from ct4bench.pairs.tables import decomposition, table6, tables3to5
+
+    if inputs.pairs is None:
+        reason = "no registered volumes: the run started from features" if inputs.index is None else NO_PAIRS
+        absent = [*METRIC_WORDS, "table6_dose", "decomposition", "similarity_choices"]
+        results.missing.update(dict.fromkeys(absent, reason))
+        return
+    pairs, series = inputs.pairs, inputs.series
+    where = REGION_WORDS[mode.pair_region]
+    bins = "on volumes averaged over bins of 4 x 4 x 4 voxels, " if mode.pair_shrink == 4 else "at full resolution, "
+    choice = (
+        "over all pairs"
+        if mode.all_pairs
+        else "over the published seeded draw (there 20 pairs, 18 with E1, 30 for E2-E2)"
+    )
+    note = INTERVAL_NOTE if mode.all_pairs else PAIR_NOTE
+    for same in (False, True):
+        suffix, which = ("_same_recon", " of equal reconstruction") if same else ("", "")
+        for name, frame in tables3to5(pairs, series, same).items():
+            words, _metric = METRIC_WORDS[name]
+            text = (
+                f"{words}: mean and population SD {choice}{which} of series at 10 mGy; {bins}{where}. "
+                f"{_pairs_words(frame)}"
+            )
+            title = BY_NAME[name].title + (", equal reconstruction only" if same else "")
+            if not same:
+                origin = origin_by_scanners(series, "scanner_row", "scanner_col")
+                frame = beside_published(
+                    frame, name, origin, folder, lambda row: n_published_pairs(row["scanner_row"], row["scanner_col"])
+                )
+            results.tables[name + suffix] = ResultTable(frame, title, text, not same, [note])
+        frame = table6(pairs, series, mode, same)
+        centre = {"median": "medians", "mean": "means"}[mode.dose_average]
+        choice6 = "all pairs" if mode.all_pairs else "five pairs"
+        text = (
+            f"Each dose against 14 mGy of the same scanner, {choice6}{which}: mean and population SD; at full "
+            f"resolution, {where}. The average is the mean and population SD of the doses' {centre}. "
+            f"{_pairs_words(frame[frame['dose_mgy'] != 'average'])}"
+        )
+        title = BY_NAME["table6_dose"].title + (", equal reconstruction only" if same else "")
+        if not same:
+            frame = beside_published(
+                frame,
+                "table6_dose",
+                origin_by_scanners(series, "scanner"),
+                folder,
+                lambda row: N_PUBLISHED_PAIRS_OF_A_DOSE * (4 if row["dose_mgy"] == "average" else 1),
+            )
+        results.tables["table6_dose" + suffix] = ResultTable(frame, title, text, not same, [note])
+    results.tables["decomposition"] = ResultTable(
+        decomposition(pairs),
+        "What each step away from a series adds",
+        "Median and quartiles of the mean squared error (HU\N{SUPERSCRIPT TWO}) between series that differ in one "
+        "thing only, from the smallest step to the largest, and the increment over the step before; on volumes "
+        f"averaged over bins of 4 x 4 x 4 voxels, {where}.",
+    )
+    _choice_tables(inputs, mode, results)
+
+
+def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER) -> Results:
+    """All tables that the inputs allow, and why the others are missing.
+
+    `names` gives display names by scanner code, `folder` holds the published tables.
+    """
+    results = Results()
+    _acquisition_tables(inputs, names, folder, results)
+    _pair_tables(inputs, mode, folder, results)
+    feature_tables(inputs, mode, folder, results)
+    return results
+
+
+def write_results(results: Results, labels: dict, folder: Path | str) -> None:
+    """Write `<name>.csv` for each table, and labels.json: `labels`, what each table shows, and what is missing.
+
+    A table by extractor has a last column `weights`: what each extractor's weights are, blank where it has none.
+    """
+    folder = Path(folder)
+    for name, table in results.tables.items():
+        frame = table.frame
+        if "extractor" in frame.columns and labels.get("weights"):
+            frame = frame.assign(weights=[weights_words(labels, extractor) for extractor in frame["extractor"]])
+        write_table(frame, folder / f"{name}.csv")
+    about = {
+        name: {
+            "title": table.title, "text": table.text, "notes": table.notes, "published": table.published,
+            "n_rows": len(table.frame),
+        }
+        for name, table in sorted(results.tables.items())
+    }  # fmt: skip
+    write_labels({**labels, "tables": about, "missing": dict(sorted(results.missing.items()))}, folder / "labels.json")

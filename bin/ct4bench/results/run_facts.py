@@ -1,0 +1,202 @@
+"""What a run was, in plain values (labels.json): every table, figure and the report say it from there."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from ct4bench.core.benchmark import RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.errors import UserError
+from ct4bench.results.published import EXTRACTOR_NAMES, N_SERIES
+from ct4bench.core.tables import read_table
+
+SYNTHETIC, COLLECTION, OTHER, MIXED, UNKNOWN = "synthetic", "collection", "other", "mixed", "unknown"
+ORIGINS = {
+    SYNTHETIC: "synthetic input: simulated series, made to stand in for the collection",
+    COLLECTION: "series of the collection",
+    OTHER: "series that are not the collection's",
+    MIXED: "input of mixed origin",
+    UNKNOWN: "features from a table, of unknown origin",
+}
+NOT_COMPARABLE = {
+    SYNTHETIC: "not comparable: synthetic input",
+    OTHER: "not comparable: not the collection's series",
+    MIXED: "not comparable: input of mixed origin",
+    UNKNOWN: "not comparable: input of unknown origin",
+}
+"""Why no difference to a published value is claimed."""
+DOMAIN_WORDS = {"scanner": "scanner", "maker": "maker", "dose_mgy": "dose", "recon": "reconstruction"}
+"""The factor that is left out and compared, by its column."""
+CONTRAST_WORDS = {
+    "other_recon": "other reconstruction of the same scan",
+    "other_repetition": "other scan, same settings",
+    "other_dose": "other dose",
+    "other_scanner": "other scanner of the maker",
+    "other_maker": "other maker",
+}
+"""What the two series of a pair of the decomposition differ in."""
+EXCEPTIONS = {"paper": (5, 6, 11, 15)}
+"""Points of docs/deviations.md where a mode that is 'as published' is not."""
+TRAINED = ("released", "user")
+"""Weights' statuses that need no mark on a figure."""
+COLUMNS = ("series_uid", "scanner", "dose_mgy", "recon", "repetition")
+
+
+def origin_of(series: pd.DataFrame) -> str:
+    """The one origin that all rows have, `mixed` where they differ, `unknown` where the table has no such column."""
+    if "origin" not in series.columns or series.empty:
+        return UNKNOWN
+    found = sorted(set(series["origin"]))
+    known = found[0] if found[0] in (SYNTHETIC, COLLECTION) else OTHER
+    return known if len(found) == 1 else MIXED
+
+
+def _listed(values, unit: str = "") -> str:
+    words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    text = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+    return f"{text} {unit}".strip()
+
+
+def _counted(n: int, noun: str, plural: str = "") -> str:
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def part_text(series: pd.DataFrame, origin: str) -> str:
+    """In words, how many series of which scanners, doses and reconstructions."""
+    n = len(series)
+    what = {SYNTHETIC: f"{n} synthetic series", COLLECTION: f"{n} of the collection's {N_SERIES} series"}
+    n_scanners = series["scanner"].nunique()
+    recons = [name for name in RECONSTRUCTIONS if name in set(series["recon"])]
+    recons += sorted(set(series["recon"]) - set(recons))
+    doses = _listed(sorted({float(dose) for dose in series["dose_mgy"]}), "mGy")
+    scanners = sorted(set(series["scanner"]), key=scanner_rank)
+    named = f" ({', '.join(scanners)})" if n_scanners > 1 else f" {scanners[0]}"
+    n_repetitions = series["repetition"].nunique()
+    start = what.get(origin, _counted(n, "series", "series"))
+    return (
+        f"{start}: {_counted(n_scanners, 'scanner')}{named}; {doses}; {_listed(recons)}; "
+        f"{_counted(n_repetitions, 'repetition')}"
+    )
+
+
+def weights_of(settings: dict[str, dict]) -> dict[str, dict]:
+    """Status and words of each extractor's weights, from the extractors' settings by extractor."""
+    found = {}
+    for extractor, values in sorted(settings.items()):
+        weights = values.get("weights")
+        if isinstance(weights, dict):
+            found[extractor] = {key: str(weights.get(key, "")) for key in ("status", "words", "file", "sha256")}
+    return found
+
+
+def make_labels(
+    series: pd.DataFrame, mode: str, settings: dict[str, dict], method: str = "none", domain: str = "scanner"
+) -> dict:
+    """Labels of a run.
+
+    `series` has a row for each series (the columns `COLUMNS`, scan_id and origin where known) or several, as feature
+    tables have; `settings` are the extractors' settings by extractor.
+    """
+    series = series.drop_duplicates("series_uid")
+    if series.empty:
+        raise UserError("no series is left to report on; quarantine.csv says why each was set aside")
+    origin = origin_of(series)
+    counts = series["recon"].value_counts()
+    return {
+        "method": method,
+        "mode": mode,
+        "exceptions": list(EXCEPTIONS.get(mode, ())),
+        "domain": domain,
+        "origin": origin,
+        "origin_words": ORIGINS[origin],
+        "part": part_text(series, origin),
+        "n_series": len(series),
+        "n_scans": int(series["scan_id"].nunique()) if "scan_id" in series.columns else None,
+        "scanners": sorted(set(series["scanner"]), key=scanner_rank),
+        "doses_mgy": sorted({float(dose) for dose in series["dose_mgy"]}),
+        "series_by_recon": {recon: int(counts[recon]) for recon in sorted(counts.index)},
+        "series_by_origin": {
+            str(name): int(n) for name, n in sorted(series["origin"].value_counts().items())
+        } if "origin" in series.columns else {},
+        "weights": weights_of(settings),
+    }  # fmt: skip
+
+
+def stamp_text(labels: dict, extractors=()) -> str:
+    """The few words that a figure carries: synthetic input, untrained weights of `extractors`, another mode."""
+    words = []
+    if labels["origin"] == SYNTHETIC:
+        words.append("synthetic data")
+    if labels["mode"] != "paper":
+        words.append(f"mode {labels['mode']}")
+    if labels["method"] != "none":
+        words.append(f"method {labels['method']}")
+    marks = {extractor: weights_mark(labels, extractor) for extractor in extractors}
+    words += [f"{mark}: {extractor}" for extractor, mark in marks.items() if mark]
+    return " \N{MIDDLE DOT} ".join(words)
+
+
+def weights_status(labels: dict, extractor: str) -> str:
+    """`random`, `stand-in`, … where an extractor's weights are not trained ones, else blank."""
+    status = labels["weights"].get(extractor, {}).get("status", "")
+    return "" if status in TRAINED else status
+
+
+def weights_words(labels: dict, extractor: str) -> str:
+    """What an extractor's weights are, blank where it has none."""
+    return labels["weights"].get(extractor, {}).get("words", "")
+
+
+def weights_mark(labels: dict, extractor: str) -> str:
+    """Words for weights that are not trained ones: `random weights`, or what a stand-in was trained on; else blank."""
+    status = weights_status(labels, extractor)
+    words = weights_words(labels, extractor)
+    return words if status == "stand-in" and words else f"{status} weights" if status else ""
+
+
+def extractor_title(extractor: str, labels: dict) -> str:
+    """The paper's name of an extractor, with the status of its weights where they are not trained ones."""
+    status = weights_status(labels, extractor)
+    name = EXTRACTOR_NAMES.get(extractor, extractor)
+    return f"{name} ({status} weights)" if status else name
+
+
+def read_labels(path: Path | str) -> dict:
+    """Labels of a file that `write_labels` wrote."""
+    values = read_json(path)
+    missing = [key for key in ("method", "mode", "origin", "part", "weights") if key not in values]
+    if missing:
+        raise UserError(f"{path} lacks {', '.join(missing)}; make it again with write_labels.py")
+    return values
+
+
+def write_labels(labels: dict, path: Path | str) -> None:
+    """Write labels as JSON; the same labels give the same bytes."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(labels, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_json(path: Path | str) -> dict:
+    """A JSON file that holds an object."""
+    try:
+        values = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read as JSON ({error}); make it again with the stage before") from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path} holds no JSON object; make it again with the stage before")
+    return values
+
+
+def read_settings(paths) -> dict[str, dict]:
+    """Extractors' settings by extractor: the file's entry `extractor`, else its name without the suffix."""
+    settings = {}
+    for path in sorted(map(Path, paths)):
+        values = read_json(path)
+        settings[str(values.get("extractor", path.stem))] = values
+    return settings
+
+
+def read_series(path: Path | str) -> pd.DataFrame:
+    """A table of series or of features, a row for each series."""
+    return read_table(path, COLUMNS).drop_duplicates("series_uid", ignore_index=True)

@@ -1,0 +1,361 @@
+"""What is learned beside the paper's Table 7: tasks, and variants of the paper's own task, by name with their plans.
+
+A task says which column is predicted and how the rows are divided. A variant changes one choice of the paper's task
+and leaves the rest, seeds included; one that changes the folds only is planned for those. All but the paper's own
+(`tissue`, `default`) are planned for the cells of Table 7 only: one value of the domain and all but one (LOSO), all
+folds but one (k-fold).
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.errors import UserError
+from ct4bench.core.modes import Mode
+from ct4bench.splits.splits import (
+    DOMAINS,
+    N_FOLDS,
+    SCHEMES,
+    SPLIT_COLUMNS,
+    TRAINING_KEY,
+    as_table,
+    domain_values,
+    kfold_lines,
+    lines,
+    loso_lines,
+    units_of,
+)
+
+MOST_CLASSES = 16
+"""That the perceptron's kernels hold (`mlp_kernels.MAX_CLASSES`)."""
+
+
+class NotAnswerable(Exception):
+    """The features lack what a task needs; the message says what."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What a mode or a variant settles of a training."""
+
+    fold_unit: str
+    early_stopping: bool
+    balanced: bool = True
+    scaler_rows: str = "training"
+    """Rows that the scaler is fitted on: `training`, or `all` (the published leak)."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a planner reads."""
+
+    keys: pd.DataFrame
+    """As `splits.sorted_keys` gives them."""
+    mode: Mode
+    domain: str = "scanner"
+    seed: int = 0
+    n_folds: int = N_FOLDS
+    schemes: tuple[str, ...] = SCHEMES
+    patches: pd.DataFrame | None = None
+    """patches.csv, for `tissue_inside`."""
+    share_inside: float = 0.5
+    """Least share of a patch's voxels inside its ROI, for `tissue_inside`."""
+
+
+def lacking(plan: Plan, fold_unit: str) -> dict[str, str]:
+    """What the features lack for each scheme of the plan; blank for one that they have all for."""
+    reasons = dict.fromkeys(plan.schemes, "")
+    values, n_scans = domain_values(plan.keys, plan.domain), plan.keys["scan_id"].nunique()
+    if "loso" in reasons and len(values) < 2:
+        reasons["loso"] = f"leave-one-out over {plan.domain} needs two values, the features have {', '.join(values)}"
+    if "kfold" in reasons and fold_unit == "scan" and n_scans < plan.n_folds:
+        reasons["kfold"] = f"{plan.n_folds} folds of whole scans need as many scans, the features have {n_scans}"
+    return reasons
+
+
+def both_schemes(plan: Plan, task: str, variant: str = "default", all_cells: bool = False) -> list[tuple]:
+    """Lines of Algorithms 1 and 2, for all n_train or for the cells of Table 7; an algorithm that the features lack
+    something for is left out."""
+    chosen = choices(plan.mode, variant)
+    reasons = lacking(plan, chosen.fold_unit)
+    if all(reasons.values()):
+        raise NotAnswerable("; ".join(reasons.values()))
+    schemes = [scheme for scheme, reason in reasons.items() if not reason]
+    out = []
+    if "loso" in schemes and set(VARIANTS[variant]) != {"fold_unit"}:
+        sizes = None if all_cells else sorted({1, len(domain_values(plan.keys, plan.domain)) - 1} - {0}) or None
+        out += loso_lines(plan.keys, plan.domain, plan.seed, chosen.early_stopping, sizes, (task, variant))
+    if "kfold" in schemes:
+        sizes = None if all_cells else [plan.n_folds - 1]
+        out += kfold_lines(
+            plan.keys, plan.domain, plan.seed, chosen.early_stopping, chosen.fold_unit, plan.n_folds, sizes,
+            (task, variant),
+        )  # fmt: skip
+    return out
+
+
+LEAST_ROWS_OF_A_FOLD = 5
+"""On average, of patches inside: folds are drawn over all rows, and one without any could not be tested."""
+
+
+def inside_patches(plan: Plan, task: str) -> list[tuple]:
+    """Both schemes without the patches that reach out of their ROI."""
+    if plan.patches is None:
+        raise NotAnswerable("it needs --patches with the column share_inside")
+    outside = plan.patches[plan.patches["share_inside"] < plan.share_inside]
+    of_row = units_of(plan.keys, "patch")
+    units = [unit for unit in sorted(units_of(outside, "patch")) if unit in set(of_row)]
+    inside = plan.keys.loc[~np.isin(of_row, units), "tissue"]
+    if inside.nunique() < 2:
+        raise NotAnswerable(
+            f"patches with {plan.share_inside:.0%} of their voxels inside are of fewer than two tissues (a patch is "
+            "larger than four of the six ROIs)"
+        )
+    if len(inside) < LEAST_ROWS_OF_A_FOLD * plan.n_folds:
+        raise NotAnswerable(
+            f"only {len(inside)} rows are of patches with {plan.share_inside:.0%} of their voxels inside, too few for "
+            f"{plan.n_folds} folds"
+        )
+    out = both_schemes(plan, task)
+    for scheme in sorted({scheme for _, _, scheme, *_ in out}):
+        out += lines((task, "default", scheme, 0, ""), "patch", units, "exclude")
+    return out
+
+
+def other_roi(plan: Plan, task: str) -> list[tuple]:
+    """Train on one ROI of each tissue that has two, test on the other, and the reverse."""
+    rois = plan.keys[["tissue", "roi"]].drop_duplicates().sort_values("roi").groupby("tissue")["roi"].agg(list)
+    pairs = [names for names in rois if len(names) == 2]
+    if len(pairs) < 2:
+        raise NotAnswerable("fewer than two tissues have two ROIs")
+    out = []
+    for i in range(2):
+        training = (task, "default", "leave_one_out", len(pairs), "+".join(names[1 - i] for names in pairs))
+        out += lines(training, "roi", [names[i] for names in pairs], "train")
+        out += lines(training, "roi", [names[1 - i] for names in pairs], "test")
+    return out
+
+
+def leave_one_out(column: str) -> Callable[[Plan, str], list[tuple]]:
+    """Planner: test on each value of the column, train on all others."""
+
+    def planner(plan: Plan, task: str) -> list[tuple]:
+        values = several_values(plan, column)
+        out = []
+        for test in values:
+            training = (task, "default", "leave_one_out", len(values) - 1, test)
+            out += lines(training, column, [test], "test")
+            out += lines(training, column, [value for value in values if value != test], "train")
+        return out
+
+    return planner
+
+
+def one_to_others(column: str) -> Callable[[Plan, str], list[tuple]]:
+    """Planner: train on each value of the column, which names the fold, and test on all others."""
+
+    def planner(plan: Plan, task: str) -> list[tuple]:
+        values = several_values(plan, column)
+        out = []
+        for value in values:
+            training = (task, "default", "one_to_others", 1, value)
+            out += lines(training, column, [value], "train")
+            out += lines(training, column, [other for other in values if other != value], "test")
+        return out
+
+    return planner
+
+
+def several_values(plan: Plan, column: str) -> list[str]:
+    """The column's values, at least two."""
+    values = domain_values(plan.keys, column)
+    if len(values) < 2:
+        raise NotAnswerable(f"all rows have the {column} {values[0]}")
+    return values
+
+
+def enough_scans(plan: Plan) -> None:
+    """Folds of whole scans need a scan each."""
+    reason = lacking(replace(plan, schemes=("kfold",)), "scan")["kfold"]
+    if reason:
+        raise NotAnswerable(reason)
+
+
+def origin(plan: Plan, task: str) -> list[tuple]:
+    """Folds of whole scans, balanced over the column that is predicted (the task's name)."""
+    counts = plan.keys.drop_duplicates("scan_id")[task].value_counts()
+    several_values(plan, task)
+    enough_scans(plan)
+    if len(set(plan.keys[task])) > MOST_CLASSES:
+        raise NotAnswerable(f"the perceptron tells {MOST_CLASSES} classes apart at most")
+    if counts.min() < 2:
+        raise NotAnswerable(f"{task} {counts.idxmin()} has one scan only, which cannot both train and test")
+    sizes = [plan.n_folds - 1]
+    return kfold_lines(plan.keys, task, plan.seed, False, "scan", plan.n_folds, sizes, (task, "default"))
+
+
+@dataclass(frozen=True)
+class Task:
+    """A question: the column that is predicted, what is asked, and its planner."""
+
+    target: str
+    description: str
+    planner: Callable[[Plan, str], list[tuple]]
+
+
+TASKS = {
+    "tissue": Task("tissue", "four tissues, Algorithms 1 and 2 (Table 7)", both_schemes),
+    "tissue_other_roi": Task("tissue", "cyst or normal: trained on one ROI of each, tested on the other", other_roi),
+    "tissue_inside": Task(
+        "tissue", "tissues of the patches that lie in their ROI by --share_inside at least", inside_patches
+    ),
+    "tissue_other_maker": Task("tissue", "four tissues, tested on a maker not trained on", leave_one_out("maker")),
+    "tissue_other_dose": Task(
+        "tissue", "four tissues, trained at one dose, tested at others", one_to_others("dose_mgy")
+    ),
+    "tissue_other_recon": Task(
+        "tissue", "four tissues, trained on one reconstruction, tested on others", one_to_others("recon")
+    ),
+    "roi": Task("roi", "the six ROIs", both_schemes),
+    "scanner": Task("scanner", "the scanner, in folds of scans: what harmonization should prevent", origin),
+    "maker": Task("maker", "the maker, in folds of scans: what harmonization should prevent", origin),
+}
+
+VARIANT_WORDS = {
+    "row_folds": "folds of rows, patches of a scan on both sides (point 16, as published)",
+    "scan_folds": "folds of whole scans (point 16)",
+    "early_stopping": "early stopping on a tenth of the training scans (point 15)",
+    "all_epochs": "all 30 epochs, without early stopping (point 15, as published)",
+    "leaking_scaler": "scaler fitted on all rows, test rows among them (point 15, as published)",
+    "unbalanced": "classes not weighed (point 18)",
+}
+"""What each variant changes, with its point of docs/deviations.md."""
+
+VARIANTS = {
+    "default": {},
+    "row_folds": {"fold_unit": "row"},
+    "scan_folds": {"fold_unit": "scan"},
+    "early_stopping": {"early_stopping": True},
+    "all_epochs": {"early_stopping": False},
+    "leaking_scaler": {"scaler_rows": "all"},
+    "unbalanced": {"balanced": False},
+}
+"""The variants of the paper's task, and what each changes of the mode's choices."""
+
+CHEAP_TASKS = ("tissue_other_roi", "tissue_inside", "tissue_other_maker", "tissue_other_dose", "tissue_other_recon",
+               "scanner", "maker")  # fmt: skip
+CHEAP_VARIANTS = ("row_folds", "scan_folds")
+"""What `default` stands for: together a third of the paper's own trainings at most."""
+QUESTION_COLUMNS = ["task", "variant", "asked", "n_trainings", "reason"]
+
+
+def choices(mode: Mode, variant: str) -> Choices:
+    """The choices of a variant in a mode."""
+    if variant not in VARIANTS:
+        raise UserError(f"variant {variant} is not one of {', '.join(VARIANTS)}")
+    return Choices(**{"fold_unit": mode.kfold_unit, "early_stopping": mode.early_stopping} | VARIANTS[variant])
+
+
+def task_named(name: str) -> Task:
+    """The task of that name."""
+    if name not in TASKS:
+        raise UserError(f"task {name} is not one of {', '.join(TASKS)}")
+    return TASKS[name]
+
+
+def plan_splits(
+    plan: Plan, tasks: Iterable[str] = ("tissue",), variants: Iterable[str] = ("default",), all_cells: bool = True
+) -> pd.DataFrame:
+    """Splits (columns of `splits.SPLIT_COLUMNS`) of the tasks and, for the task `tissue`, of the variants.
+
+    Raises `NotAnswerable` where the features lack what a task needs.
+    """
+    unknown = [scheme for scheme in plan.schemes if scheme not in SCHEMES]
+    if unknown or not plan.schemes:
+        raise UserError(f"--schemes {','.join(plan.schemes)} is wrong; give one or both of {','.join(SCHEMES)}")
+    if plan.keys["tissue"].nunique() < 2:
+        raise UserError("the features are of one tissue; a classifier needs at least two")
+    rows = []
+    for name in tasks:
+        if name != "tissue":
+            rows += task_named(name).planner(plan, name)
+            continue
+        for variant in variants:
+            rows += both_schemes(plan, "tissue", variant, all_cells and variant == "default")
+    return as_table(rows)
+
+
+def several(chosen: Iterable[str], everything: Iterable[str], cheap: Iterable[str]) -> tuple[list[str], bool]:
+    """The names that `default`, `all`, `none` or a list of names stands for, and whether they were named one by one."""
+    chosen = list(chosen)
+    sets = {"all": everything, "default": cheap, "none": ()}
+    return (list(sets[chosen[0]]), False) if len(chosen) == 1 and chosen[0] in sets else (chosen, True)
+
+
+def plan_questions(
+    plan: Plan, tasks: Iterable[str] = ("default",), variants: Iterable[str] = ("default",), all_cells: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The paper's own trainings, and further tasks and variants: splits, and a table of what was asked.
+
+    `tasks` and `variants` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
+    cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `QUESTION_COLUMNS`:
+    n_trainings of each classifier that has all (the perceptron), reason (why there are none, or what the paper's own
+    lack).
+    """
+    further, named = several(tasks, [name for name in TASKS if name != "tissue"], CHEAP_TASKS)
+    try:
+        rows = [plan_splits(plan, ["tissue"], ["default"], all_cells)]
+    except NotAnswerable as reason:
+        raise UserError(f"the classifiers of Table 7 cannot be trained: {reason}; add series") from reason
+    reasons = lacking(plan, choices(plan.mode, "default").fold_unit)
+    left_out = {("tissue", "default"): "; ".join(filter(None, reasons.values()))}
+    for name in further:
+        try:
+            rows.append(plan_splits(plan, [name]))
+        except NotAnswerable as reason:
+            if named:
+                raise UserError(
+                    f"question {name} cannot be answered: {reason}; leave it out, or add what it lacks"
+                ) from reason
+            left_out[name, "default"] = str(reason)
+    further_variants, named = several(variants, [name for name in VARIANTS if name != "default"], CHEAP_VARIANTS)
+    for name in further_variants:
+        try:
+            chosen = choices(plan.mode, name)
+            if not named and chosen == choices(plan.mode, "default"):
+                raise NotAnswerable(f"what mode {plan.mode.name} does anyway")
+            if chosen.fold_unit == "scan":
+                enough_scans(plan)
+            rows.append(plan_splits(plan, ["tissue"], [name], False))
+        except NotAnswerable as reason:
+            if named:
+                raise UserError(f"variant {name} cannot be trained: {reason}; leave it out") from reason
+            left_out["tissue", name] = str(reason)
+    splits = pd.concat(rows, ignore_index=True).sort_values(SPLIT_COLUMNS, kind="stable", ignore_index=True)
+    counts = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY).groupby(["task", "variant"]).size()
+    asked = [
+        ("tissue", "default"),
+        *((name, "default") for name in further),
+        *(("tissue", v) for v in further_variants),
+    ]
+    about = [
+        (task, variant, TASKS[task].description if variant == "default" else VARIANT_WORDS[variant],
+         int(counts.get((task, variant), 0)), left_out.get((task, variant), ""))
+        for task, variant in asked
+    ]  # fmt: skip
+    return splits, pd.DataFrame(about, columns=QUESTION_COLUMNS)
+
+
+def cells_of_table7(trainings: Iterable[tuple]) -> set[tuple]:
+    """Of trainings by their `TRAINING_KEY`, those of variant `default` and the least and most training data.
+
+    Least counts for LOSO only; what predicts the scanner or the maker is left out. This is what second opinions train.
+    """
+    own = [key for key in trainings if key[1] == "default" and key[0] not in DOMAINS]
+    sizes = {}
+    for task, _, scheme, n_train, _ in own:
+        sizes.setdefault((task, scheme), set()).add(n_train)
+    wanted = {place: {max(n), min(n)} if place[1] == "loso" else {max(n)} for place, n in sizes.items()}
+    return {key for key in own if key[3] in wanted[key[0], key[2]]}

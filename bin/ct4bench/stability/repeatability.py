@@ -1,0 +1,190 @@
+"""What a mean ICC does not say: repeatability within a scanner, reproducibility between, and discriminability.
+
+Terms and formulas of repeatability: Raunig et al. 2015 (doi:10.1177/0962280214537344). Discriminability: Bridgeford et
+al. 2021 (doi:10.1371/journal.pcbi.1009279).
+"""
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import tissue_of
+from ct4bench.stability.icc import ALL, Ratings, check_features, feature_class, feature_columns, group_means, ratings
+
+REPEATABILITY_COLUMNS = [
+    "extractor", "feature", "feature_class", "domain", "n_repeated", "df_within", "within_sd", "wcv",
+    "repeatability_coefficient", "n_compared", "between_sd", "between_cv", "reproducibility_sd",
+    "reproducibility_coefficient", "discriminability", "discriminability_within_tissue",
+]  # fmt: skip
+
+COVERAGE = 1.96 * np.sqrt(2)
+"""95 % of the differences of two measurements lie within this many of their SDs."""
+EXCELLENT = 0.9
+"""Lowest ICC of a stable feature: 'excellent' of Koo and Li 2016 (doi:10.1016/j.jcm.2016.02.012)."""
+
+SETTING = ["scanner", "dose_mgy", "recon", "roi", "patch"]
+"""Rows that share these differ by repetition only."""
+
+
+def _groups(table: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray, int]:
+    """Number of the group of each row, groups by sorted values of `columns`, and how many there are."""
+    numbers = table.groupby(columns, sort=True).ngroup().to_numpy()
+    return numbers, int(numbers.max()) + 1
+
+
+def _relative(variance: np.ndarray, mean: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Root of the weighted mean of variance / mean^2 over groups (groups, features); blank where a mean is 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = variance / mean**2
+        value = np.sqrt((weights[:, None] * share).sum(axis=0) / weights.sum())
+    return np.where(np.isfinite(value), value, np.nan)
+
+
+def within_scanner(table: pd.DataFrame, values: np.ndarray) -> dict[str, np.ndarray | int]:
+    """Variance over repetitions, pooled over all settings; `values` (rows, features) of the checked `table`.
+
+    `n_repeated` counts the settings (scanner, dose, reconstruction, ROI, patch) with two repetitions or more,
+    `df_within` their degrees of freedom. `wcv` is the root mean square of SD / mean over them.
+    """
+    groups, n_groups = _groups(table, SETTING)
+    means, counts = group_means(values, groups, n_groups)
+    repeated = counts > 1
+    df = counts[repeated] - 1
+    blank = np.full(values.shape[1], np.nan)
+    if not len(df):
+        return {"n_repeated": 0, "df_within": 0, "within_variance": blank, "wcv": blank}
+    squares, _ = group_means((values - means[groups]) ** 2, groups, n_groups)
+    variance = squares[repeated] * counts[repeated, None] / df[:, None]
+    return {
+        "n_repeated": int(repeated.sum()),
+        "df_within": int(df.sum()),
+        "within_variance": (df[:, None] * variance).sum(axis=0) / df.sum(),
+        "wcv": _relative(variance, means[repeated], df.astype(float)),
+    }
+
+
+def between_values(table: pd.DataFrame, values: np.ndarray, domain: str) -> dict[str, np.ndarray | int]:
+    """Components of variance of a random effect of the domain's values, at equal other settings.
+
+    Rows that share everything but domain value and repetition are one condition (where the domain is the maker, also
+    everything but the scanner), a one-way layout of domain values; sums of squares are pooled over the conditions.
+    `reproducibility_variance` is that of a single measurement when the domain's value changes too, `between_variance`
+    the domain's share (blank without repetitions, not below 0), `between_cv` the root mean square over conditions of SD
+    of the values' means / mean. `n_compared` counts the conditions with two values or more.
+    """
+    nested = {domain, "scanner"} if domain == "maker" else {domain}
+    condition_columns = [name for name in SETTING if name not in nested]
+    cells, n_cells = _groups(table, [*condition_columns, domain])
+    means, counts = group_means(values, cells, n_cells)
+    of_row, n_conditions = _groups(table, condition_columns)
+    condition = np.zeros(n_cells, np.int64)
+    condition[cells] = of_row
+    n_values = np.bincount(condition, minlength=n_conditions)
+    chosen = (n_values > 1)[condition]
+    blank = np.full(values.shape[1], np.nan)
+    if not chosen.any():
+        return {"n_compared": 0, "between_variance": blank, "reproducibility_variance": blank, "between_cv": blank}
+    squares, _ = group_means((values - means[cells]) ** 2, cells, n_cells)
+    df_within = (counts[chosen] - 1).sum()
+    # Conditions anew without those of one value, then weighted means over their cells.
+    _, condition = np.unique(condition[chosen], return_inverse=True)
+    means, counts, squares = means[chosen], counts[chosen].astype(float), squares[chosen]
+    n_values = np.bincount(condition)
+    size, size_of_squares = np.bincount(condition, counts), np.bincount(condition, counts**2)
+    centre = group_means(means * counts[:, None], condition, len(size))[0] * (n_values / size)[:, None]
+    df_between = (n_values - 1).sum()
+    ms_between = (counts[:, None] * (means - centre[condition]) ** 2).sum(axis=0) / df_between
+    replicates = (size - size_of_squares / size).sum() / df_between
+    plain, _ = group_means(means, condition, len(size))
+    spread = (
+        group_means((means - plain[condition]) ** 2, condition, len(size))[0] * (n_values / (n_values - 1))[:, None]
+    )
+    found = {
+        "n_compared": len(size),
+        "between_variance": blank,
+        "reproducibility_variance": ms_between,
+        "between_cv": _relative(spread, plain, np.ones(len(size))),
+    }
+    if df_within:
+        ms_within = (squares * counts[:, None]).sum(axis=0) / df_within
+        between = np.maximum((ms_between - ms_within) / replicates, 0)
+        found |= {"between_variance": between, "reproducibility_variance": between + ms_within}
+    return found
+
+
+def discriminability(rated: Ratings, within_tissue: bool = False) -> np.ndarray:
+    """How often a feature takes a ROI for itself rather than for another one when the rater changes, (features,).
+
+    The share, over ROIs i and j and raters r, s and t (s and t not r), of |x(i,r) - x(i,s)| < |x(i,r) - x(j,t)|, ties
+    as half: 1 is perfect, 0.5 chance. `within_tissue` compares ROIs of the same tissue only (blank where no tissue has
+    two), which does not profit from the 100 HU between tissues.
+    """
+    values, n_raters = rated.values, len(rated.raters)
+    tissues = [tissue_of(roi) for roi in rated.targets]
+    wins, comparisons = np.zeros(len(values)), 0
+    for i in range(len(tissues)):
+        others = [j for j in range(len(tissues)) if j != i and (not within_tissue or tissues[j] == tissues[i])]
+        if not others:
+            continue
+        for r in range(n_raters):
+            elsewhere = [s for s in range(n_raters) if s != r]
+            own = np.abs(values[:, i, elsewhere] - values[:, i, r, None])
+            foreign = np.abs(values[:, others][:, :, elsewhere] - values[:, i, r, None, None])
+            foreign = foreign.reshape(len(values), -1)
+            closer = (own[:, :, None] < foreign[:, None, :]) + 0.5 * (own[:, :, None] == foreign[:, None, :])
+            wins += closer.sum(axis=(1, 2))
+            comparisons += closer.shape[1] * closer.shape[2]
+    if not comparisons:
+        return np.full(len(values), np.nan)
+    return np.where(np.isfinite(values).all(axis=(1, 2)), wins / comparisons, np.nan)
+
+
+def repeatability_table(features: pd.DataFrame, extractor: str, domain: str = "scanner") -> pd.DataFrame:
+    """Repeatability, reproducibility and discriminability of every feature, the columns `REPEATABILITY_COLUMNS`.
+
+    within_sd, wcv and repeatability_coefficient (1.96 sqrt(2) within_sd) come from repetitions, and are blank without;
+    between_sd, between_cv, reproducibility_sd and reproducibility_coefficient from the domain's values at equal other
+    settings. SDs and coefficients are in the feature's unit.
+    """
+    table = check_features(features)
+    names = feature_columns(table)
+    values = table[names].to_numpy(float)
+    within, between = within_scanner(table, values), between_values(table, values, domain)
+    rated = ratings(table, domain)
+    within_sd, reproducibility_sd = np.sqrt(within["within_variance"]), np.sqrt(between["reproducibility_variance"])
+    return pd.DataFrame(
+        {
+            "extractor": extractor, "feature": names, "feature_class": [feature_class(name) for name in names],
+            "domain": domain, "n_repeated": within["n_repeated"], "df_within": within["df_within"],
+            "within_sd": within_sd, "wcv": within["wcv"], "repeatability_coefficient": COVERAGE * within_sd,
+            "n_compared": between["n_compared"], "between_sd": np.sqrt(between["between_variance"]),
+            "between_cv": between["between_cv"], "reproducibility_sd": reproducibility_sd,
+            "reproducibility_coefficient": COVERAGE * reproducibility_sd,
+            "discriminability": discriminability(rated),
+            "discriminability_within_tissue": discriminability(rated, within_tissue=True),
+        }
+    )[REPEATABILITY_COLUMNS]  # fmt: skip
+
+
+def stable_features(icc_rows: pd.DataFrame, form: str, repeatability: pd.DataFrame | None = None) -> pd.DataFrame:
+    """Features from the most to the least stable, for each extractor: by the lowest ICC of `form` over all strata.
+
+    `icc_rows` are those of icc.csv, `repeatability` those of repeatability.csv. Columns: extractor, rank, feature,
+    feature_class, form, icc_lowest, stratum_lowest, icc, ci_low, ci_high (of the stratum `all`), stable (icc_lowest is
+    0.9 or more), and with `repeatability` wcv, between_cv and discriminability_within_tissue. Features without an ICC
+    come last.
+    """
+    own = icc_rows[icc_rows["form"] == form]
+    keys = ["extractor", "feature"]
+    # A feature without an ICC in one stratum is not known to be stable everywhere.
+    by_lowest = own.assign(known=own["icc"].fillna(-np.inf)).sort_values(["known", "stratum"], kind="stable")
+    lowest = by_lowest.groupby(keys, sort=True).first(skipna=False).reset_index()
+    table = lowest[[*keys, "feature_class", "form", "icc", "stratum"]]
+    table = table.rename(columns={"icc": "icc_lowest", "stratum": "stratum_lowest"})
+    table = table.merge(own.loc[own["stratum"] == ALL, [*keys, "icc", "ci_low", "ci_high"]], on=keys, how="left")
+    table["stable"] = table["icc_lowest"] >= EXCELLENT
+    if repeatability is not None:
+        beside = ["wcv", "between_cv", "discriminability_within_tissue"]
+        table = table.merge(repeatability[[*keys, *beside]], on=keys, how="left")
+    table = table.sort_values(["extractor", "icc_lowest", "feature"], ascending=[True, False, True], kind="stable")
+    table.insert(1, "rank", table.groupby("extractor").cumcount() + 1)
+    return table.reset_index(drop=True)

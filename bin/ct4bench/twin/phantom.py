@@ -1,0 +1,200 @@
+"""The printed phantom: its frame, parts and regions of interest, and the folder that holds it drawn on a fine grid.
+
+The phantom's frame is the patient coordinate system (LPS, mm) of scanner A1, whose first voxel lies at FIRST_VOXEL_MM.
+Places measured on the real series of the phantom are given as (slice, row, column) of A1's grid, counted from 0.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ct4bench.core.benchmark import ROIS
+from ct4bench.core.errors import UserError
+from ct4bench.core.geometry import Grid, euler_zyx_matrix
+from ct4bench.core.volumes import Volume, open_volume
+
+FIRST_VOXEL_MM = (-174.658203125, -340.158203125, 24.0)
+"""LPS place of the first voxel of A1's full grid: what boxes given in voxels of the full grid count from, also where
+the series are a slab (`box_origin_mm` in phantom.json)."""
+SPACING_MM = (1.0, 0.68359375, 0.68359375)
+SHAPE = (343, 512, 512)
+AIR_HU = -996.0
+PAPER_HU = -103.0
+
+A1_GRID = Grid.axis_aligned(SHAPE, SPACING_MM, FIRST_VOXEL_MM)
+
+STAR_PAIRS, STAR_CENTRE = 20, (329.4, 132.8)
+"""Siemens star of the test patterns: pairs of dark and bright, and its middle (row, column)."""
+ZONE_CENTRE = (71.71, 190.15, 132.43)
+ZONE_FREQUENCY = (0.0664, 0.00436)
+"""Spatial frequency of the zone plate's rings in 1/mm: at the centre, and its rise with the distance from it in mm."""
+DOTS_PERIOD_MM = 10.3 * SPACING_MM[2]
+
+
+@dataclass(frozen=True)
+class BlockFrame:
+    """The paper block in the phantom's frame (x, y, z in mm): faces at half height, and the steps between its parts."""
+
+    low_mm: tuple[float, float, float]
+    high_mm: tuple[float, float, float]
+    liver_mm: float
+    """z of the step from the test patterns to the liver part."""
+    thorax_mm: float
+    """z of the step from the liver part to the thorax."""
+
+    @property
+    def centre_mm(self) -> tuple[float, float, float]:
+        """Centre of the block."""
+        return tuple(0.5 * (a + b) for a, b in zip(self.low_mm, self.high_mm, strict=True))
+
+    @staticmethod
+    def to_mm(index) -> np.ndarray:
+        """Places (..., 3) in mm of (slice, row, column) on A1's grid."""
+        return A1_GRID.to_lps(index)
+
+
+def _block() -> BlockFrame:
+    low, high = A1_GRID.to_lps([23.0, 119.2, 60.0]), A1_GRID.to_lps([322.6, 397.0, 447.0])
+    z = A1_GRID.to_lps([[120.2, 0, 0], [195.5, 0, 0]])[:, 2]
+    return BlockFrame(*(tuple(float(v) for v in corner) for corner in (low, high)), float(z[0]), float(z[1]))
+
+
+BLOCK = _block()
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """A solid in the phantom's frame: centre (slice, row, column) on A1's grid, semi-axes (x, y, z) in mm, turned by
+    `rotation_deg` (rx, ry, rz)."""
+
+    centre: tuple[float, float, float]
+    semi_axes_mm: tuple[float, float, float]
+    rotation_deg: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    @property
+    def centre_mm(self) -> np.ndarray:
+        """Centre in the phantom's frame."""
+        return A1_GRID.to_lps(self.centre)
+
+    @property
+    def form(self) -> np.ndarray:
+        """Symmetric matrix (3 x 3, 1/mm^2) of the form (p - c)' M (p - c), which is 1 on the surface."""
+        turn = euler_zyx_matrix(self.rotation_deg)
+        return turn @ np.diag(1 / np.square(self.semi_axes_mm)) @ turn.T
+
+    def reach_mm(self) -> np.ndarray:
+        """Half widths (x, y, z) in mm of the box round the solid."""
+        return np.sqrt(np.diag(np.linalg.inv(self.form)))
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region of interest: its solid, mean and texture SD in HU."""
+
+    solid: Ellipsoid
+    mean_hu: float
+    texture_sd_hu: float
+    coarse_share: float
+    """Share of the texture's amplitude that is coarse (a few mm), by which a lesion is uneven rather than grainy."""
+
+
+REGIONS = {
+    "cyst1": Region(Ellipsoid((157, 180, 322), (30.83, 23.52, 26.07)), -3.4, 10.0, 0.4),
+    "cyst2": Region(Ellipsoid((186, 233, 189), (7.53, 6.94, 6.95)), 1.9, 10.0, 0.4),
+    "hemangioma": Region(Ellipsoid((159, 193, 212), (22.0, 17.24, 25.0), (0.0, 0.0, 42.0)), 37.8, 20.0, 0.7),
+    "metastasis": Region(Ellipsoid((140, 240, 111), (11.34, 10.54, 10.08), (0.0, 0.0, 20.0)), 42.4, 14.0, 0.65),
+    "normal1": Region(Ellipsoid((149, 226, 161), (8.37, 8.37, 8.37)), 87.2, 13.0, 0.45),
+    "normal2": Region(Ellipsoid((170, 275, 159), (9.79, 9.79, 9.79)), 99.8, 18.0, 0.72),
+}
+"""ROIs by name, in the order of their label values; sizes and means are those published for scanner A1."""
+
+
+def region_labels(grid: Grid, to_phantom_matrix: np.ndarray, to_phantom_offset: np.ndarray) -> np.ndarray:
+    """Label values 1 to 6 (uint8) of the voxels of `grid` whose centres lie in a region.
+
+    The motion p -> matrix p + offset takes the grid's frame to the phantom's.
+    """
+    labels = np.zeros(grid.shape, np.uint8)
+    matrix = to_phantom_matrix @ grid.affine[:3, :3]
+    offset = to_phantom_matrix @ grid.affine[:3, 3] + to_phantom_offset
+    back = np.linalg.inv(matrix)
+    for value, name in enumerate(ROIS, start=1):
+        solid = REGIONS[name].solid
+        centre = back @ (solid.centre_mm - offset)
+        # The box round an ellipsoid in voxels, from its form carried over to indices.
+        reach = np.sqrt(np.diag(np.linalg.inv(matrix.T @ solid.form @ matrix)))
+        low = np.maximum(np.ceil(centre - reach).astype(int), 0)
+        high = np.minimum(np.floor(centre + reach).astype(int) + 1, grid.shape)
+        if np.any(high <= low):
+            continue
+        axes = np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij")
+        away = np.stack(axes, axis=-1) @ matrix.T + (offset - solid.centre_mm)
+        inside = np.einsum("...i,ij,...j->...", away, solid.form, away) <= 1.0
+        labels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))][inside] = value
+    return labels
+
+
+@dataclass(frozen=True)
+class Phantom:
+    """A drawn phantom: its volume in HU stays on disk."""
+
+    folder: Path
+    grid: Grid
+    """The fine grid in the phantom's frame."""
+    slab: Grid | None
+    """The part of A1's grid that the scans shall show; None for all of it."""
+    sigma_plane_mm: float
+    """Gaussian blur in plane that the volume has already."""
+    sigma_slice_mm: float
+    """The same along z."""
+    name: str
+    """What the UIDs of its series are made from besides the seed: the same for the same phantom only."""
+    origin: str
+    """`drawn`, or the UID of the real series that it was made from."""
+    values: dict
+    _volume: Volume
+
+    def read(self, box: tuple[slice, slice, slice]) -> np.ndarray:
+        """Voxels in HU (int16) of a box of the fine grid."""
+        return self._volume.read(box)
+
+
+def parse_slab(text: str) -> tuple[slice, slice, slice] | None:
+    """`full` is None; `110:210,105:415,50:460` are half-open ranges of slices, rows, columns of A1's grid."""
+    if text == "full":
+        return None
+    try:
+        ranges = [tuple(int(n) for n in part.split(":")) for part in text.split(",")]
+        (z0, z1), (y0, y1), (x0, x1) = ranges
+    except ValueError:
+        raise UserError(
+            f"slab '{text}' cannot be read; write full, or slices,rows,columns as 110:210,105:415,50:460"
+        ) from None
+    box = (slice(z0, z1), slice(y0, y1), slice(x0, x1))
+    for part, length, name in zip(box, SHAPE, ("slices", "rows", "columns"), strict=True):
+        if not (part.start >= 0 and part.stop <= length and part.stop - part.start >= 16):
+            raise UserError(f"slab '{text}': {name} must be a range of 16 or more within 0:{length}")
+    return box
+
+
+def open_phantom(folder: Path | str) -> Phantom:
+    """Open a folder that draw_phantom.py wrote."""
+    folder = Path(folder)
+    path = folder / "phantom.json"
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        volume = open_volume(folder / "phantom.b2nd")
+        slab = Grid.from_dict(values["slab"]) if values["slab"] else None
+        return Phantom(
+            folder, volume.grid, slab, values["sigma_plane_mm"], values["sigma_slice_mm"], values["name"],
+            values["origin"], values, volume,
+        )  # fmt: skip
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(f"{path} is not a phantom ({error}); run draw_phantom.py again") from error
+
+
+def write_phantom_json(folder: Path, values: dict) -> None:
+    """Write phantom.json beside the volume."""
+    (folder / "phantom.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,243 @@
+"""All series of one scanner: DICOM CT, its segmentation, and the truth beside them."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import RECONSTRUCTIONS, ROIS, scan_id
+from ct4bench.core.errors import UserError
+from ct4bench.core.tables import write_table
+from ct4bench.twin.phantom import Phantom, open_phantom, region_labels
+from ct4bench.twin.scan import (
+    ANISOTROPY,
+    Scan,
+    WhiteField,
+    blur_filter,
+    blurred,
+    full_grid,
+    image_slices,
+    noise_along_z,
+    noise_filter,
+    object_slices,
+    prepare_scan,
+)
+from ct4bench.twin.scanners import SCANNERS, SHORT_SERIES, Scanner, has_series
+from ct4bench.twin.write_ct import (
+    SCANNER_NUMBERS,
+    CtSeriesWriter,
+    SeriesName,
+    ct_header,
+)
+from ct4bench.twin.write_seg import SegmentationWriter
+
+LOG = logging.getLogger(__name__)
+MAX_REPETITIONS = 10
+BLOCK_VOXELS = 7_000_000
+"""Voxels of the padded images worked on at a time: memory against work done twice at the seams."""
+
+
+@dataclass(frozen=True)
+class PlannedScan:
+    """One acquisition and the reconstructions of it that are wanted."""
+
+    dose_mgy: int
+    repetition: int
+    recons: tuple[str, ...]
+
+
+def plan_scans(
+    scanner: str, doses_mgy, recons, repetitions: int, other_recons, other_repetitions: int, main_dose_mgy: int
+) -> list[PlannedScan]:
+    """The scans to simulate: `recons` and `repetitions` at the main dose, the others elsewhere, as the collection has
+    them (a reconstruction or scan that it lacks is left out). A `UserError` where repetitions are none or too many."""
+    for name, count in (("repetitions", repetitions), ("other_repetitions", other_repetitions)):
+        if not 1 <= count <= MAX_REPETITIONS:
+            raise UserError(f"--{name} {count} must be 1 to {MAX_REPETITIONS}, as many as the collection has")
+    scans = []
+    for dose in sorted(set(doses_mgy)):
+        main = dose == main_dose_mgy
+        for repetition in range(1, (repetitions if main else other_repetitions) + 1):
+            wanted = set(recons if main else other_recons)
+            held = tuple(r for r in RECONSTRUCTIONS if r in wanted and has_series(scanner, dose, r, repetition))
+            if held:
+                scans.append(PlannedScan(int(dose), repetition, held))
+    return scans
+
+
+@dataclass
+class _RegionSums:
+    """Sums over the voxels of each region, filled block by block."""
+
+    count: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    noise: np.ndarray
+
+    @classmethod
+    def empty(cls) -> "_RegionSums":
+        return cls(*(np.zeros(len(ROIS)) for _ in range(4)))
+
+    def add(self, labels: np.ndarray, clean: np.ndarray, noise_factor: np.ndarray) -> None:
+        """Add a block: label values, noise-free HU, and the noise SD's factor by voxel."""
+        for value in range(1, len(ROIS) + 1):
+            inside = labels == value
+            if inside.any():
+                hu = clean[inside].astype(float)
+                self.count[value - 1] += len(hu)
+                self.first[value - 1] += hu.sum()
+                self.second[value - 1] += (hu**2).sum()
+                self.noise[value - 1] += (noise_factor[inside].astype(float) ** 2).sum()
+
+    def columns(self, quantum_sd_hu: float) -> dict[str, float]:
+        """Truth of each region: mean, SD of the noise-free image, quantum SD, and total SD in HU."""
+        out = {}
+        for n, roi in enumerate(ROIS):
+            count = self.count[n]
+            if count == 0:
+                mean = texture = quantum = total = float("nan")
+            else:
+                mean = self.first[n] / count
+                texture = float(np.sqrt(max(self.second[n] / count - mean**2, 0.0)))
+                quantum = quantum_sd_hu * float(np.sqrt(self.noise[n] / count))
+                total = float(np.hypot(texture, quantum))
+            out[f"{roi}_voxels"] = int(count)
+            for key, value in (("mean", mean), ("texture_sd", texture), ("quantum_sd", quantum), ("total_sd", total)):
+                out[f"{roi}_{key}_hu"] = round(float(value), 4)
+        return out
+
+
+def _truth_row(scan: Scan, name: SeriesName, planned: PlannedScan, recon: str, sums: _RegionSums, seed: int, n_slices):
+    scanner, motion = scan.scanner, scan.motion
+    model = scanner.reconstructions[recon]
+    quantum = model.quantum_sd_hu(planned.dose_mgy)
+    row = {
+        "series_uid": name.uid("series"),
+        "scan_id": scan_id(scanner.code, planned.dose_mgy, planned.repetition),
+        "scanner": scanner.code,
+        "maker": scanner.maker,
+        "dose_mgy": planned.dose_mgy,
+        "recon": recon,
+        "repetition": planned.repetition,
+    }
+    for axis, value in zip("xyz", motion.translation_mm, strict=True):
+        row[f"translation_{axis}_mm"] = value
+    for axis, value in zip("xyz", motion.rotation_deg, strict=True):
+        row[f"rotation_{axis}_deg"] = value
+    for axis, value in zip("xyz", motion.centre_mm, strict=True):
+        row[f"centre_{axis}_mm"] = value
+    for axis, value in zip("xyz", full_grid(scanner).origin_mm, strict=True):
+        row[f"box_origin_{axis}_mm"] = round(float(value), 9)
+    row |= {
+        "noise_sd_hu": round(quantum, 6),
+        "slope": scanner.slope,
+        "offset_hu": scanner.offset_hu,
+        "mtf_sigma_mm": max(model.sigma_mm, scan.base_sigma_mm),
+        "slice_sigma_mm": max(scanner.slice_sigma_mm, scan.phantom.sigma_slice_mm),
+        "nps_peak_per_mm": model.nps_peak_per_mm,
+        "nps_power": model.nps_power,
+        "nps_anisotropy": ANISOTROPY,
+        "noise_slice_sigma_mm": scanner.noise_slice_sigma_mm,
+        "n_slices": n_slices,
+        "noise_seed": " ".join(str(n) for n in _noise_seeds(seed, planned, scanner)),
+        "phantom": scan.phantom.origin,
+    }
+    return row | sums.columns(quantum)
+
+
+def _noise_seeds(seed: int, planned: PlannedScan, scanner: Scanner) -> tuple[int, ...]:
+    return (seed, SCANNER_NUMBERS[scanner.code], planned.dose_mgy, planned.repetition)
+
+
+def _n_slices(scan: Scan, planned: PlannedScan, recon: str) -> int:
+    """Slices of a series: some of the collection's whole series end early."""
+    short = SHORT_SERIES.get((scan.scanner.code, float(planned.dose_mgy), recon, planned.repetition))
+    return scan.grid.shape[0] if short is None or scan.phantom.slab is not None else short
+
+
+class _SeriesOutput:
+    """One series under way: its writer, filters and sums."""
+
+    def __init__(self, scan: Scan, planned: PlannedScan, recon: str, seed: int, folder: Path):
+        self.scan, self.planned, self.recon = scan, planned, recon
+        root = f"{scan.phantom.name} {seed}"
+        self.name = SeriesName(root, scan.scanner.code, planned.dose_mgy, recon, planned.repetition)
+        model = scan.scanner.reconstructions[recon]
+        self.n_slices = _n_slices(scan, planned, recon)
+        self.grid = scan.grid.crop((slice(0, self.n_slices), slice(None), slice(None)))
+        self.header = ct_header(self.name, scan.scanner, model, self.grid, seed)
+        self.folder = folder / self.name.folder
+        self.writer = CtSeriesWriter(self.folder / "ct", self.name, self.header, scan.scanner, self.grid)
+        self.shaping = noise_filter(model, scan.padded.shape[1:])
+        self.quantum_sd_hu = model.quantum_sd_hu(planned.dose_mgy)
+
+    def write(self, clean: np.ndarray, white: np.ndarray, first: int) -> None:
+        """Write the slices of a block that this series has."""
+        count = min(len(clean), self.n_slices - first)
+        if count > 0:
+            images = image_slices(self.scan, clean[:count], white, self.shaping, self.quantum_sd_hu, first)
+            for k in range(count):
+                self.writer.write(first + k, images[k])
+
+
+def simulate_scanner(
+    phantom: Phantom, scanner: Scanner, scans: list[PlannedScan], seed: int, folder: Path, threads: int = 1
+) -> pd.DataFrame:
+    """Simulate and write all `scans` of one scanner under `folder`; returns the truth, a row for each series."""
+    scan = prepare_scan(scanner, phantom)
+    depth = max(8, BLOCK_VOXELS // (scan.padded.shape[1] * scan.padded.shape[2]))
+    recons = [r for r in RECONSTRUCTIONS if any(r in planned.recons for planned in scans)]
+    shape = scan.padded.shape[1:]
+    transfers = {r: blur_filter(scanner.reconstructions[r].sigma_mm, scan.base_sigma_mm, shape) for r in recons}
+    outputs = {p: [_SeriesOutput(scan, p, recon, seed, folder) for recon in p.recons] for p in scans}
+    sigma = scanner.noise_slice_sigma_mm / scanner.increment_mm
+    fields = {p: WhiteField(_noise_seeds(seed, p, scanner), shape, sigma) for p in scans}
+    back = scan.motion.inverse()
+    labels = region_labels(scan.grid, back.matrix, back.offset)
+    sums = {recon: _RegionSums.empty() for recon in recons}
+
+    def write(planned: PlannedScan, clean: dict[str, np.ndarray], first: int, last: int) -> None:
+        white = fields[planned].slices(first, last)
+        for output in outputs[planned]:
+            output.write(clean[output.recon], white, first)
+
+    with ThreadPoolExecutor(max(1, threads)) as pool:
+        for first in range(0, scan.grid.shape[0], depth):
+            last = min(first + depth, scan.grid.shape[0])
+            base = object_slices(scan, first, last)
+            clean = {recon: blurred(base, transfers[recon]) for recon in recons}
+            factor = _noise_factor(scan, first, last)
+            for recon in recons:
+                sums[recon].add(labels[first:last], scan.inner(clean[recon]), factor)
+            list(pool.map(lambda p, c=clean, a=first, b=last: write(p, c, a, b), scans))
+    first_output = outputs[scans[0]][0]
+    segments = SegmentationWriter(first_output.writer, first_output.header, labels, scanner)
+    rows = []
+    for planned in scans:
+        for output in outputs[planned]:
+            segments.write(output.folder / "seg", output.name)
+            rows.append(_truth_row(scan, output.name, planned, output.recon, sums[output.recon], seed, output.n_slices))
+    LOG.info("%s: %d series of %s voxels", scanner.code, len(rows), " x ".join(str(n) for n in scan.grid.shape))
+    return pd.DataFrame(rows)
+
+
+def _noise_factor(scan: Scan, first: int, last: int) -> np.ndarray:
+    z = scan.grid.origin_mm[2] + scan.grid.spacing_mm[0] * np.arange(first, last)
+    along = noise_along_z(z - scan.motion.translation_mm[2]).astype(np.float32)
+    return along[:, None, None] * scan.noise_plane
+
+
+def simulate_series(
+    phantom_folder, scanner_code: str, scans: list[PlannedScan], seed: int, output, truth, threads: int = 1
+) -> None:
+    """Simulate one scanner's series of a phantom; write DICOM to the folder `output`, the truth to `truth`."""
+    if not scans:
+        raise UserError(
+            f"scanner {scanner_code} has no series of these doses and reconstructions in the collection; "
+            "choose others with --doses and --reconstructions"
+        )
+    frame = simulate_scanner(open_phantom(phantom_folder), SCANNERS[scanner_code], scans, seed, Path(output), threads)
+    write_table(frame, truth)

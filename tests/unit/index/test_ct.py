@@ -1,0 +1,276 @@
+import os
+
+import numpy as np
+import pydicom
+import pytest
+from tests.dicom_factory import SHAPE, ct_dataset, save, stored_pixels, uid, write_series
+
+from ct4bench.index import ct
+from ct4bench.index.headers import DicomError
+from ct4bench.index.index import REASONS
+
+SYNTAXES = {
+    "implicit": "1.2.840.10008.1.2",
+    "explicit": "1.2.840.10008.1.2.1",
+    "big endian": "1.2.840.10008.1.2.2",
+    "deflated": "1.2.840.10008.1.2.1.99",
+    "JPEG-LS": "1.2.840.10008.1.2.4.80",
+    "JPEG 2000": "1.2.840.10008.1.2.4.90",
+    "RLE": "1.2.840.10008.1.2.5",
+    "JPEG lossless": "1.2.840.10008.1.2.4.70",
+}
+
+
+def refused(paths) -> DicomError:
+    with pytest.raises(DicomError) as caught:
+        ct.read_series(paths)
+    return caught.value
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES.values(), ids=SYNTAXES)
+def test_every_transfer_syntax_gives_the_same_hounsfield_units(tmp_path, syntax):
+    stored = stored_pixels((3, 40, 36))
+    array, grid = ct.read_series(write_series(tmp_path, pixels=stored, syntax=syntax))
+    assert array.dtype == np.int16
+    np.testing.assert_array_equal(array, stored - 1024)
+    np.testing.assert_allclose(grid.to_lps([0, 0, 0]), [-2.5, -4, 100])
+    np.testing.assert_allclose(grid.to_lps([2, 1, 1]), [-2.0, -3.25, 102.5])
+
+
+@pytest.mark.parametrize("syntax", ["JPEG-LS", "JPEG 2000", "RLE", "JPEG lossless", "big endian"])
+def test_signed_pixels_of_16_bits_keep_their_sign_in_every_syntax(tmp_path, syntax):
+    stored = stored_pixels((2, 40, 36), low=-2000, high=3000)
+    fields = {"BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1, "RescaleIntercept": 0}
+    array, _ = ct.read_series(write_series(tmp_path, pixels=stored, syntax=SYNTAXES[syntax], **fields))
+    np.testing.assert_array_equal(array, stored)
+
+
+def test_slices_are_ordered_by_place_not_by_number_or_name(tmp_path):
+    stored = stored_pixels()
+
+    def edit(index, dataset):
+        dataset.InstanceNumber = (7 * index) % 18
+
+    paths = write_series(tmp_path, pixels=stored, edit=edit)
+    shuffled = [paths[k] for k in np.random.default_rng(1).permutation(len(paths))]
+    array, _ = ct.read_series(shuffled)
+    np.testing.assert_array_equal(array, stored - 1024)
+
+
+ORIENTATIONS = {
+    "head first supine": ([1, 0, 0, 0, 1, 0], [0, 0, 1.0]),
+    "feet first supine": ([-1, 0, 0, 0, 1, 0], [0, 0, -1.0]),
+    "head first prone": ([-1, 0, 0, 0, -1, 0], [0, 0, 1.0]),
+    "mirrored rows": ([1, 0, 0, 0, -1, 0], [0, 0, -1.0]),
+    "sagittal": ([0, 1, 0, 0, 0, -1], [-1.0, 0, 0]),
+    "oblique": ([0.8, 0.6, 0, -0.6, 0.8, 0], [0, 0, 1.0]),
+}
+
+
+@pytest.mark.parametrize("name", ORIENTATIONS)
+@pytest.mark.parametrize("direction", [1, -1])
+def test_each_voxel_keeps_its_place_in_the_patient(tmp_path, name, direction):
+    orientation, normal = ORIENTATIONS[name]
+    stored = stored_pixels()
+    step = 1.25 * direction * np.array(normal)
+    paths = write_series(tmp_path, pixels=stored, step=step, ImageOrientationPatient=orientation)
+    array, grid = ct.read_series(paths)
+    for index in ((0, 0, 0), (4, 7, 3), (17, 11, 9)):
+        # the place by the standard's equation C.7.6.2.1-1, from the slice that was written as number `index[0]`
+        place = np.array([-2.5, -4.0, 100.0]) + index[0] * step
+        place = place + index[1] * 0.75 * np.array(orientation[3:]) + index[2] * 0.5 * np.array(orientation[:3])
+        found = np.round(grid.to_index(place)).astype(int)
+        np.testing.assert_allclose(grid.to_lps(found), place, atol=1e-9)
+        assert array[tuple(found)] == stored[index] - 1024
+    assert np.linalg.det(grid.affine[:3, [2, 1, 0]]) > 0, "slices ascend along the normal: a right-handed grid"
+
+
+def test_threads_do_not_change_the_result(tmp_path):
+    paths = write_series(tmp_path)
+    one, two = ct.read_series(paths, 1), ct.read_series(paths, 3)
+    np.testing.assert_array_equal(one[0], two[0])
+    np.testing.assert_array_equal(one[1].affine, two[1].affine)
+
+
+@pytest.mark.parametrize("slope, intercept", [(1, -1024), (2, -1000), (0.5, -1024), (0.25, 0.5), (-1, 500)])
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [10, 12, 16])
+def test_rescaling_equals_the_formula_rounded_half_to_even(bits, signed, slope, intercept):
+    low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
+    stored = np.arange(max(low, -12000), min(high, 12000))
+    frame = ct.Frame("1", 1, 1, (1, 1), (), float(slope), float(intercept), bits, bits - 1, signed, "")
+    pixels = stored.astype(np.uint16).view(np.int16).copy()
+    ct.to_hu(pixels, frame)
+    exact = stored * slope + intercept
+    below = np.floor(exact)
+    even = np.where(exact - below == 0.5, below + below % 2, np.floor(exact + 0.5))
+    np.testing.assert_array_equal(pixels, even)
+
+
+@pytest.mark.parametrize("slope", [1, 2, 0.5])
+@pytest.mark.parametrize("signed", [False, True])
+def test_bits_outside_the_stored_ones_are_ignored(slope, signed):
+    frame = ct.Frame("1", 1, 1, (1, 1), (), float(slope), 0.0, 12, 12, signed, "")
+    stored = np.array([0, 1, 5, 2047, -1, -2048] if signed else [0, 1, 5, 2047, 4095, 2048])
+    words = ((stored & 4095) << 1 | 0b1110_0000_0000_0001).astype(np.uint16)
+    pixels = words.view(np.int16).copy()
+    ct.to_hu(pixels, frame)
+    np.testing.assert_array_equal(pixels, np.round(stored * slope))
+
+
+def test_values_outside_int16_are_refused(tmp_path):
+    stored = np.full((2, 40, 36), 40000)
+    fields = {"BitsStored": 16, "HighBit": 15, "RescaleIntercept": 0}
+    assert refused(write_series(tmp_path / "a", pixels=stored, **fields)).reason == "bad_rescale"
+    fields["RescaleIntercept"] = -8192
+    array, _ = ct.read_series(write_series(tmp_path / "b", pixels=stored, **fields))
+    assert (array == 31808).all()
+
+
+def test_padding_outside_the_field_of_view_stays_as_stored(tmp_path):
+    stored = stored_pixels((2, 40, 36))
+    stored[:, :2] = -2000
+    fields = {"BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1, "PixelPaddingValue": -2000}
+    array, _ = ct.read_series(write_series(tmp_path, pixels=stored, **fields))
+    assert (array[:, :2] == -3024).all()
+
+
+def _set(keyword, value, which=5):
+    def edit(index, dataset):
+        if index == which:
+            setattr(dataset, keyword, value)
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "reason, fields",
+    [
+        ("missing_slices", {"skip": (4, 9, 10)}),
+        ("duplicate_slices", {"edit": _set("ImagePositionPatient", [-2.5, -4, 105])}),
+        ("duplicate_slices", {"edit": _set("SOPInstanceUID", uid("a", 3))}),
+        ("mixed_geometry", {"edit": _set("ImagePositionPatient", [-2.5, -4, 106.6])}),
+        ("mixed_geometry", {"edit": _set("ImagePositionPatient", [-2.0, -4, 106.25])}),
+        ("mixed_geometry", {"edit": _set("PixelSpacing", [0.75, 0.51])}),
+        ("mixed_geometry", {"edit": _set("SeriesInstanceUID", "1.2.3")}),
+        ("mixed_geometry", {"ImageOrientationPatient": [1, 0, 0, 1, 0, 0]}),
+        ("mixed_geometry", {"ImageOrientationPatient": [2, 0, 0, 0, 1, 0]}),
+        ("mixed_geometry", {"PixelSpacing": [0.75, 0.0]}),
+        ("non_parallel_slices", {"edit": _set("ImageOrientationPatient", [1, 0, 0, 0, 0.9998, 0.02])}),
+        ("gantry_tilt", {"step": (0, 0.2, 1.25)}),
+        ("bad_rescale", {"edit": _set("RescaleIntercept", -1000)}),
+        ("bad_rescale", {"edit": _set("BitsStored", 11)}),
+        ("bad_rescale", {"RescaleSlope": 0}),
+        ("bad_rescale", {"RescaleSlope": None}),
+        ("bad_rescale", {"RescaleType": "OD"}),
+        ("not_ct", {"Modality": "MR"}),
+        ("not_an_image_series", {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}),
+        ("not_an_image_series", {"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}),
+        ("not_an_image_series", {"PixelSpacing": None}),
+        ("not_an_image_series", {"ImageOrientationPatient": None}),
+        ("not_an_image_series", {"edit": _set("ImagePositionPatient", None)}),
+        ("not_an_image_series", {"edit": _set("ImagePositionPatient", ["0", "0", "1e300"])}),
+        ("not_an_image_series", {"edit": _set("ImagePositionPatient", ["0", "0", "nan"])}),
+        ("not_an_image_series", {"NumberOfFrames": 2}),
+        ("unreadable", {"Columns": None}),
+        ("unreadable", {"HighBit": None}),
+        ("unreadable", {"PixelRepresentation": None}),
+        ("unreadable", {"BitsStored": 17}),
+    ],
+)
+def test_a_series_that_is_no_regular_volume_is_refused(tmp_path, reason, fields):
+    paths = write_series(tmp_path, **fields)
+    error = refused(paths)
+    assert error.reason == reason, str(error)
+    assert str(error)
+
+
+def test_the_message_tells_where_slices_are_missing(tmp_path):
+    error = refused(write_series(tmp_path, skip=(4, 9, 10)))
+    assert "3 missing at 2 places" in str(error)
+    assert "103.75 and 106.25 mm" in str(error)
+
+
+def test_slices_of_two_sizes_are_refused(tmp_path):
+    paths = write_series(tmp_path, skip=(17,))
+    pixels = np.zeros((40, 35), int)
+    paths.append(save(ct_dataset("a", 17, pixels, (-2.5, -4, 121.25)), pixels, tmp_path / "odd.dcm"))
+    assert refused(paths).reason == "mixed_geometry"
+
+
+def test_two_transfer_syntaxes_in_one_series_are_refused(tmp_path):
+    stored = stored_pixels()
+    paths = write_series(tmp_path, pixels=stored)
+    write_series(tmp_path, pixels=stored, syntax=SYNTAXES["implicit"], skip=range(1, 18))
+    assert refused(paths).reason == "unsupported_transfer_syntax"
+
+
+def test_lossy_compression_is_refused(tmp_path):
+    path = write_series(tmp_path, pixels=stored_pixels((2, 40, 36)))[0]
+    data = path.read_bytes().replace(b"1.2.840.10008.1.2.1\0\0\0", b"1.2.840.10008.1.2.1\0\0\0")
+    dataset = pydicom.dcmread(path)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.51"
+    dataset.PixelData = pydicom.encaps.encapsulate([data[:100]])
+    dataset["PixelData"].is_undefined_length = True
+    dataset.save_as(path, enforce_file_format=True)
+    assert refused([path, path]).reason == "unsupported_transfer_syntax"
+
+
+def test_positions_rounded_to_a_tenth_of_the_increment_are_accepted(tmp_path):
+    def edit(index, dataset):
+        dataset.ImagePositionPatient = [-2.5, -4, round(100 + 1.25 * index, 1)]
+
+    array, grid = ct.read_series(write_series(tmp_path, edit=edit))
+    assert grid.spacing_mm[0] == pytest.approx(1.25, abs=0.01)
+
+
+@pytest.mark.parametrize("kept", [0, 60, 130, 400, 900, -300, -40, -2])
+@pytest.mark.parametrize("syntax", ["explicit", "implicit", "JPEG-LS", "JPEG 2000", "RLE", "big endian", "deflated"])
+def test_a_file_that_is_cut_is_unreadable_and_named(tmp_path, syntax, kept):
+    paths = write_series(tmp_path, pixels=stored_pixels((3, 40, 36)), syntax=SYNTAXES[syntax])
+    data = paths[1].read_bytes()
+    paths[1].write_bytes(data[:kept])
+    error = refused(paths)
+    assert error.reason == "unreadable", str(error)
+    assert paths[1].name in str(error)
+
+
+def test_a_missing_file_is_unreadable_and_named(tmp_path):
+    paths = write_series(tmp_path)
+    os.remove(paths[3])
+    error = refused(paths)
+    assert error.reason == "unreadable"
+    assert paths[3].name in str(error)
+
+
+def test_rounded_cosines_do_not_change_the_spacing(tmp_path):
+    orientation = [0.9998, 0.017, 0, -0.017, 0.9998, 0]
+    _, grid = ct.read_series(write_series(tmp_path, ImageOrientationPatient=orientation))
+    assert grid.spacing_mm == pytest.approx((1.25, 0.75, 0.5), rel=1e-12)
+
+
+def test_one_slice_is_too_few(tmp_path):
+    assert refused(write_series(tmp_path, skip=range(1, 18))).reason == "too_few_slices"
+
+
+def test_grid_shape_is_slices_rows_columns(tmp_path):
+    array, grid = ct.read_series(write_series(tmp_path))
+    assert array.shape == grid.shape == SHAPE
+    assert grid.spacing_mm == pytest.approx((1.25, 0.75, 0.5))
+
+
+def test_random_damage_to_headers_gives_a_reason_or_a_series(tmp_path, rng):
+    paths = write_series(tmp_path, pixels=stored_pixels((3, 12, 10)))
+    data = np.frombuffer(paths[1].read_bytes(), np.uint8)
+    header_size = len(data) - 240
+    for _ in range(400):
+        damaged = data.copy()
+        damaged[rng.integers(300, header_size, 3)] = rng.choice(list(b"0123456789.-\\ xENI\0\1\xff"), 3)
+        paths[1].write_bytes(damaged.tobytes())
+        try:
+            array, grid = ct.read_series(paths)
+        except DicomError as error:
+            assert error.reason in REASONS
+        else:
+            assert array.shape == grid.shape == (3, 12, 10)
+            assert np.isfinite(grid.affine).all()

@@ -1,0 +1,149 @@
+"""The common grid: the reference's own voxels, cut to what is needed, or resampled once."""
+
+import numpy as np
+import pytest
+from phantom_series import ROI_PLACES_MM, ROI_RADII_MM, SPACING, roi_labels
+from scene import CENTRE_MM, SIZE_MM, image, scan_grid
+
+from ct4bench.core.benchmark import BOXES, PATCH_SHAPE
+from ct4bench.core.errors import UserError
+from ct4bench.core.geometry import Grid, euler_zyx_matrix
+from ct4bench.preprocess.patches import draw_centres, patch_table
+from ct4bench.preprocess.prepare import along_patient_axes, build_reference, patch_region, spaced_grid
+from ct4bench.preprocess.reference import open_reference, save_reference
+
+
+@pytest.fixture(scope="module")
+def series():
+    grid = scan_grid(SPACING)
+    return image(grid, noise_hu=15), roi_labels(grid), grid
+
+
+@pytest.fixture(scope="module")
+def built(series):
+    return build_reference(*series)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 0, 2), (2, 1, 0)])
+@pytest.mark.parametrize("flips", [(), (0,), (1, 2), (0, 1, 2)])
+def test_axes_are_turned_without_touching_a_voxel(rng, order, flips):
+    upright = Grid.axis_aligned((5, 6, 7), (1.25, 0.8, 0.7), (-10.0, -20.0, 30.0))
+    array = rng.integers(-1000, 1000, upright.shape).astype(np.int16)
+    affine, first = upright.affine.copy(), np.zeros(3)
+    first[list(flips)] = np.array(upright.shape)[list(flips)] - 1
+    affine[:3, 3] = upright.to_lps(first)
+    affine[:3, list(flips)] *= -1
+    stored = np.flip(array, flips).transpose(order)
+    affine[:3, :3] = affine[:3, list(order)]
+    back, grid = along_patient_axes(np.ascontiguousarray(stored), Grid(stored.shape, affine))
+    np.testing.assert_array_equal(back, array)
+    assert grid.same_as(upright, 1e-9)
+
+
+def test_an_oblique_reference_is_refused():
+    affine = np.eye(4)
+    affine[:3, :3] = euler_zyx_matrix((0, 0, 1.0)) @ np.array([[0, 0, 1.0], [0, 1, 0], [1, 0, 0]])
+    with pytest.raises(UserError, match=r"1\.0 degrees off"):
+        along_patient_axes(np.zeros((4, 5, 6), np.int16), Grid((4, 5, 6), affine))
+
+
+def test_the_default_grid_passes_bit_for_bit(series, built):
+    volume, labels, grid = series
+    cut, cut_labels, common, _, values, own = built
+    first = np.rint(grid.to_index(common.origin_mm)).astype(int)
+    box = tuple(slice(a, a + n) for a, n in zip(first, common.shape, strict=True))
+    assert common.same_as(grid.crop(box), 1e-9)
+    np.testing.assert_array_equal(cut, volume[box])
+    np.testing.assert_array_equal(cut_labels, labels[box])
+    assert values["lost_noise_variance"] == 0
+    assert own is None
+    assert np.prod(common.shape) < np.prod(grid.shape)
+
+
+def test_the_cut_keeps_block_margin_patches_and_boxes(series, built):
+    _, _, grid = series
+    _, labels, common, block, values, _ = built
+    low, high = common.corners_mm().min(axis=0), common.corners_mm().max(axis=0)
+    assert np.all(CENTRE_MM - low > SIZE_MM / 2 + 10)
+    assert np.all(high - CENTRE_MM > SIZE_MM / 2 + 10)
+    assert values["box_origin_mm"] == pytest.approx(grid.origin_mm.tolist())
+    first, stop = (np.array(side) for side in zip(*BOXES["box_table6"], strict=True))
+    reach = (np.array([[13, 120, 64], [323, 395, 445]]) - 0.5) * [1.0, 0.68359375, 0.68359375]
+    ends = grid.origin_mm + np.clip(reach, 0, (np.array(grid.shape) - 1) * grid.spacing_mm)[:, ::-1]
+    assert np.all(ends[0] >= low - 1e-6)
+    assert np.all(ends[1] <= high + np.array(grid.spacing_mm)[::-1])
+    assert (first < stop).all()
+    table = patch_table(draw_centres(labels, 10, 0), labels, common)
+    region = np.array(values["patch_region"])
+    voxels = table[["slice", "row", "column"]].to_numpy()
+    half = np.array(PATCH_SHAPE) // 2
+    assert np.all(voxels - half >= region[:, 0])
+    assert np.all(voxels + half <= region[:, 1])
+    assert block.box[0][1] - block.box[0][0] == pytest.approx(SIZE_MM[2] / SPACING[0], abs=1.5)
+
+
+def test_another_origin_of_the_boxes_moves_what_is_kept(series):
+    _, _, grid = series
+    origin = grid.origin_mm - [0.0, 0.0, 5.0]
+    values = build_reference(*series, box_origin_mm=origin)[4]
+    assert values["box_origin_mm"] == pytest.approx(origin.tolist())
+
+
+def test_another_spacing_resamples_volume_and_labels_once(series, built):
+    volume, labels, common, block, values, own = build_reference(*series, spacing_mm=(5.0, 3.0, 3.0))
+    assert common.spacing_mm == pytest.approx((5.0, 3.0, 3.0))
+    np.testing.assert_allclose(common.origin_mm, built[2].origin_mm)
+    assert 0.3 < values["lost_noise_variance"] < 0.875
+    assert volume.shape == labels.shape == common.shape
+    index = np.stack(np.meshgrid(*(np.arange(n) for n in common.shape), indexing="ij"), axis=-1)
+    places = common.to_lps(index) - CENTRE_MM
+    for number, (place, radius) in enumerate(zip(ROI_PLACES_MM, ROI_RADII_MM, strict=True), 1):
+        away = np.linalg.norm(places - place, axis=-1)
+        # Nearest labels may be half a voxel's diagonal off.
+        assert np.all(labels[away < radius - 2.9] == number)
+        assert not np.any(labels[away > radius + 2.9] == number)
+    assert block.corners_mm.tolist() == built[3].corners_mm.tolist()
+    np.testing.assert_array_equal(own[0], built[0])
+    assert own[1].same_as(built[2], 0)
+
+
+def test_the_same_spacing_is_no_resampling(series, built):
+    grid = built[2]
+    assert spaced_grid(grid, grid.spacing_mm) is grid
+
+
+def test_voxels_too_large_for_a_patch_are_refused(built):
+    with pytest.raises(UserError, match="smaller than a patch"):
+        spaced_grid(built[2], (20.0, 20.0, 20.0))
+
+
+def test_a_missing_roi_is_named(series):
+    volume, labels, grid = series
+    with pytest.raises(UserError, match="no voxel of hemangioma"):
+        build_reference(volume, np.where(labels == 3, 0, labels).astype(np.uint8), grid)
+
+
+def test_an_empty_segmentation_is_refused():
+    with pytest.raises(UserError, match="segmentation is empty"):
+        patch_region(np.zeros((4, 5, 6), np.uint8))
+
+
+def test_the_folder_comes_back_as_it_was_written(tmp_path, built):
+    volume, labels, grid, block, values, _ = built
+    save_reference(tmp_path / "reference", volume, labels, grid, block, {"series_uid": "1.2", **values})
+    reference = open_reference(tmp_path / "reference")
+    assert reference.series_uid == "1.2"
+    assert reference.box_origin_mm == pytest.approx(tuple(values["box_origin_mm"]))
+    assert reference.grid.same_as(grid, 0)
+    assert reference.block.faces == block.faces
+    np.testing.assert_array_equal(reference.read("volume"), volume)
+    np.testing.assert_array_equal(reference.read("labels", (slice(20, 30),) * 3), labels[20:30, 20:30, 20:30])
+    assert reference.read("block").dtype == np.uint8
+
+
+@pytest.mark.parametrize("text", [None, "{", "{}"])
+def test_what_is_no_reference_is_refused(tmp_path, text):
+    if text is not None:
+        (tmp_path / "reference.json").write_text(text)
+    with pytest.raises(UserError, match="is not a reference"):
+        open_reference(tmp_path)

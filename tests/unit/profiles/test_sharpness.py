@@ -1,0 +1,131 @@
+"""Analytic steps, stars and zone plates under a known Gaussian blur."""
+
+import numpy as np
+import pytest
+from scipy.special import erf
+
+from ct4bench.profiles import sharpness
+
+PIXEL_MM = 0.68359375
+X_MM = PIXEL_MM * np.arange(25)
+
+
+def step(sigma, low=90.0, high=430.0, place=8.3, x=X_MM):
+    return low + (high - low) * 0.5 * (1 + erf((x - place) / (np.sqrt(2) * sigma)))
+
+
+@pytest.mark.parametrize("sigma", [0.5, 0.7, 0.95])
+@pytest.mark.parametrize(("low", "high"), [(90.0, 430.0), (460.0, 60.0)])
+def test_sigma_and_place_of_a_step(sigma, low, high):
+    found = sharpness.fit_step(X_MM, step(sigma, low, high), 8.0)
+    assert found.sigma_mm == pytest.approx(sigma, abs=1e-4)
+    assert found.place_mm == pytest.approx(8.3, abs=1e-4)
+
+
+def test_a_pattern_beside_the_step_is_told_from_it():
+    share = step(0.7, 0.0, 1.0)
+    wave = 36 * np.cos(2 * np.pi * X_MM / 7.0 + 0.4)
+    profile = step(0.7) + wave * (1 - share)
+    found = sharpness.fit_step(X_MM, profile, 8.0, 7.0)
+    assert found.sigma_mm == pytest.approx(0.7, abs=1e-3)
+    np.testing.assert_allclose(sharpness.without_wave(X_MM, profile, found, 7.0), step(0.7), atol=0.1)
+
+
+def test_no_step_is_said(rng):
+    assert not np.isfinite(sharpness.fit_step(X_MM, 80 + 0 * X_MM, 8.0).sigma_mm) or np.ptp(step(0.7)) > 0
+    assert np.isnan(sharpness.NO_STEP.sigma_mm)
+
+
+@pytest.mark.parametrize("sigma", [0.65, 0.8])
+def test_face_to_air_from_its_outer_half(sigma):
+    depth = np.arange(-4.95, 0.25, 0.1)
+    profile = step(sigma, -975.0, -105.0, 0.1, depth)
+    found = sharpness.fit_face(depth, profile)
+    assert found.sigma_mm == pytest.approx(sigma, rel=0.03)
+    assert found.place_mm == pytest.approx(0.1, abs=0.05)
+
+
+@pytest.mark.parametrize("sigma", [0.6, 0.75, 0.95])
+def test_transfer_function_is_the_gaussians(sigma):
+    f = np.arange(0, 0.7001, 0.01)
+    curve = sharpness.transfer_function(X_MM, step(sigma), 8.3, f)
+    np.testing.assert_allclose(curve, np.exp(-2 * (np.pi * sigma * f) ** 2), atol=0.012)
+    assert sharpness.falls_to(f, curve, 0.5) == pytest.approx(np.sqrt(np.log(2) / 2) / (np.pi * sigma), rel=0.02)
+
+
+def test_a_curve_that_does_not_fall_has_no_width():
+    f = np.arange(0, 0.5, 0.1)
+    assert np.isnan(sharpness.falls_to(f, 1 - 0.1 * f, 0.5))
+
+
+def test_interpolation_at_all_phases_is_taken_out():
+    """Linear interpolation at evenly spread phases adds a sixth of a pixel's square to the variance."""
+    fine = np.arange(0, 17, 0.01)
+    phases = (np.arange(20) + 0.5) / 20
+    images = []
+    for phase in phases:
+        grid = (np.arange(-3, 29) - phase) * PIXEL_MM
+        images.append(np.interp(X_MM, grid, np.interp(grid, fine, step(0.7, x=fine))))
+    found = sharpness.fit_step(X_MM, np.mean(images, axis=0), 8.3)
+    lost = np.mean(phases * (1 - phases)) * PIXEL_MM**2
+    assert found.sigma_mm > 0.74
+    assert sharpness.native_sigma(found.sigma_mm, lost) == pytest.approx(0.7, abs=0.005)
+
+
+def star_image(sigma, centre=(64.4, 66.8), amplitude=90.0, pairs=20):
+    y, x = (np.arange(131)[:, None] - centre[0]) * PIXEL_MM, (np.arange(131)[None] - centre[1]) * PIXEL_MM
+    f = pairs / (2 * np.pi * np.maximum(np.hypot(y, x), 0.3))
+    return 82 + amplitude * np.exp(-2 * (np.pi * sigma * f) ** 2) * np.cos(pairs * np.arctan2(y, x) - 1.5)
+
+
+def star_fit(image, centre, phases=None):
+    waves = sharpness.star_waves(image.shape, centre, (PIXEL_MM, PIXEL_MM), 20, (4.5, 43.5))
+    found = waves.fit(image)
+    phases = sharpness.directions(found, waves.count, len(found)) if phases is None else phases
+    return sharpness.projected(found, phases), waves, phases
+
+
+@pytest.mark.parametrize("sigma", [0.7, 0.9])
+def test_star_has_the_blur_that_it_was_given(sigma):
+    image = star_image(sigma)
+    centre = sharpness.find_star(image, (65.3, 66.1), (PIXEL_MM, PIXEL_MM), 20)
+    assert centre == pytest.approx((64.4, 66.8), abs=0.2)
+    amplitude, waves, _ = star_fit(image, centre)
+    found, height = sharpness.gaussian_sigma(waves.frequency_per_mm, amplitude, waves.count)
+    assert found == pytest.approx(sigma, rel=0.03)
+    assert height == pytest.approx(90.0, rel=0.02)
+
+
+def test_noise_gives_no_bias_to_amplitudes(rng):
+    """Where the star has been blurred away, the mean amplitude over draws is zero along a known phase."""
+    clean, _, phases = star_fit(star_image(0.7), (64.4, 66.8))
+    draws = [
+        star_fit(star_image(0.7) + 20 * rng.standard_normal((131, 131)), (64.4, 66.8), phases)[0] for _ in range(30)
+    ]
+    np.testing.assert_allclose(np.mean(draws, axis=0)[2:], clean[2:], atol=2.5)
+
+
+def test_zone_plate_has_the_blur_that_it_was_given():
+    centre, spacing = (30.0, 63.0, 66.0), (1.0, PIXEL_MM, PIXEL_MM)
+    z, y, x = ((np.arange(n) - c) * d for n, c, d in zip((60, 128, 131), centre, spacing, strict=True))
+    radius = np.sqrt(z[:, None, None] ** 2 + y[None, :, None] ** 2 + x[None, None, :] ** 2)
+    f = 0.0664 + 0.00436 * radius
+    phase = 2 * np.pi * (0.0664 * radius + 0.5 * 0.00436 * radius**2)
+    volume = 88 + 90 * np.exp(-2 * (np.pi * 0.75 * f) ** 2) * np.cos(phase + 0.3)
+    waves = sharpness.zone_waves(volume.shape, centre, spacing, 0.0664, 0.00436)
+    found = waves.fit(volume)
+    amplitude = sharpness.projected(found, sharpness.directions(found, waves.count, 2))
+    sigma, height = sharpness.gaussian_sigma(waves.frequency_per_mm, amplitude, waves.count)
+    assert sigma == pytest.approx(0.75, rel=0.03)
+    assert height == pytest.approx(90.0, rel=0.03)
+
+
+def test_amplitudes_that_do_not_fall_have_no_sigma():
+    f = np.linspace(0.1, 0.5, 9)
+    assert np.isnan(sharpness.gaussian_sigma(f, 1 + f, np.ones(9))[0])
+    assert np.isnan(sharpness.gaussian_sigma(f, np.full(9, np.nan), np.ones(9))[0])
+
+
+def test_contrast_to_noise():
+    assert sharpness.contrast_to_noise(90.0, 3.0, 0.0, 4.0) == pytest.approx(90 / np.sqrt(12.5))
+    assert np.isnan(sharpness.contrast_to_noise(1.0, 0.0, 0.0, 0.0))

@@ -1,0 +1,463 @@
+"""The report: whole, offline, escaped, the same bytes twice, and with the right numbers in it."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from report_data import features_table, load_script, pairs_table, series_table, transforms_table
+
+from ct4bench.core.errors import UserError
+from ct4bench.core.geometry import Rigid
+from ct4bench.core.modes import MODES
+from ct4bench.core.tables import write_table
+from ct4bench.index.index import REASONS as CODES
+from ct4bench.report.cells import delta, matrix, mean_sd, number, text_of, value_grid
+from ct4bench.report.sections import (
+    REASONS,
+    duration_s,
+    extractors_view,
+    merge_usage,
+    patch_overlaps,
+    registration_errors_mm,
+    size_mb,
+    trace_view,
+)
+from ct4bench.report.write import fit, png_size, read_figures, read_usage
+from ct4bench.results.deviations import read_deviations
+from ct4bench.stability.icc import icc_table
+
+HOSTILE = "<script>alert('x')</script>\"&<img src=x onerror=alert(1)>"
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Tags of a page; fails where one is closed out of turn."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.text, self.ids = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert not self.open
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        self.ids += [value for name, value in attributes if name == "id"]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    @property
+    def words(self):
+        return re.sub(r"\s+", " ", " ".join(self.text))
+
+
+def write_figure(folder, name, words="A caption", size=(400, 300)):
+    folder.mkdir(exist_ok=True)
+    noise = np.random.default_rng(3).integers(0, 255, (size[1], size[0]), np.uint8)
+    Image.fromarray(noise).save(folder / f"{name}.png")
+    caption = {"name": name, "title": "Title", "text": words, "alt": "A picture", "notes": []}
+    (folder / f"{name}.json").write_text(json.dumps(caption))
+
+
+def make_inputs(folder, origin="synthetic", mode="paper"):
+    """Files of a run; the arguments of write_report.py."""
+    series = series_table(origin, ("A1", "A2", "C1"), repetitions=2 if mode == "corrected" else 1)
+    series.to_csv(folder / "registered.csv", index=False)
+    pairs_table(series, MODES[mode]).to_parquet(folder / "pairs.parquet")
+    transforms_table(series).to_csv(folder / "transforms.csv", index=False)
+    quarantine = [
+        (f"A1/{HOSTILE}", "1.2.3", "missing_slices", HOSTILE),
+        ("B1/a.dcm", "", "unreadable", "ends at byte 12"),
+        ("B1/b.dcm", "", "unreadable", "ends at byte 13"),
+    ]
+    pd.DataFrame(quarantine, columns=["path", "series_uid", "reason", "detail"]).to_csv(
+        folder / "quarantine.csv", index=False
+    )
+    settings = {"extractor": "swin_unetr", "seed": 5, "weights": {"status": "random", "words": HOSTILE, "file": "",
+                                                                  "sha256": ""}}  # fmt: skip
+    (folder / "swin_unetr.json").write_text(json.dumps(settings))
+    run = {"parameters": {"seed": 7, "input": HOSTILE}, "versions": {"nextflow": "25.04.4"}, "command": HOSTILE}
+    (folder / "run.json").write_text(json.dumps(run))
+    usage = [{"script": "a.py", "cpu_s": 2.5, "wall_s": 3.0, "peak_rss_mb": 100, "versions": {"numpy": "2.4.6"}}]
+    (folder / "usage.json").write_text(json.dumps(usage))
+    for name in ("figure2", "figure5"):
+        write_figure(folder / "figures", name, HOSTILE)
+    load_script("make_tables").main(
+        ["--series", f"{folder}/registered.csv", "--index", f"{folder}/registered.csv", "--pairs",
+         f"{folder}/pairs.parquet", "--settings", f"{folder}/swin_unetr.json", "--mode", mode, "--output",
+         f"{folder}/tables"]
+    )  # fmt: skip
+    return [
+        "--labels", f"{folder}/tables/labels.json", "--tables", f"{folder}/tables", "--figures", f"{folder}/figures",
+        "--registered", f"{folder}/registered.csv", "--quarantine", f"{folder}/quarantine.csv", "--transforms",
+        f"{folder}/transforms.csv", "--settings", f"{folder}/swin_unetr.json", "--run", f"{folder}/run.json",
+        "--usage", f"{folder}/usage.json",
+    ]  # fmt: skip
+
+
+def write(arguments, output):
+    load_script("write_report").main([*arguments, "--output", str(output)])
+    return output.read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    return make_inputs(tmp_path_factory.mktemp("synthetic"))
+
+
+@pytest.fixture(scope="module")
+def page(inputs, tmp_path_factory):
+    return write(inputs, tmp_path_factory.mktemp("report") / "report.html")
+
+
+@pytest.fixture(scope="module")
+def collection_page(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("collection")
+    return write(make_inputs(folder, "collection"), folder / "report.html")
+
+
+def test_the_page_is_well_formed_with_unique_ids_and_working_links(page):
+    parsed = Page(page)
+    assert len(parsed.ids) == len(set(parsed.ids))
+    anchors = [attributes["href"] for tag, attributes in parsed.tags if tag == "a"]
+    assert anchors
+    for anchor in anchors:
+        assert anchor.startswith("https://doi.org/") or anchor[1:] in parsed.ids, anchor
+
+
+def test_strings_of_headers_are_escaped(page):
+    assert "<script" not in page
+    assert "onerror" in page
+    tags = Page(page).tags
+    assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
+    assert page.count("&lt;script&gt;") >= 5
+
+
+def test_nothing_is_loaded_from_elsewhere(page):
+    assert not re.search(r"<(script|link|iframe|object|embed)\b", page)
+    assert not re.search(r"(src|srcset|action)\s*=\s*[\"'](?!data:image/png;base64,)", page)
+    assert "url(" not in page
+    assert "@import" not in page
+
+
+def test_every_picture_has_words_and_a_size(page):
+    pictures = [attributes for tag, attributes in Page(page).tags if tag == "img"]
+    assert len(pictures) == 2
+    assert all(p["alt"] and p["width"] == "400" and p["height"] == "300" for p in pictures)
+
+
+def test_every_table_has_heads_with_a_scope(page):
+    heads = [attributes for tag, attributes in Page(page).tags if tag == "th"]
+    assert heads
+    assert all(attributes.get("scope") in ("row", "col") for attributes in heads)
+
+
+def test_the_first_screen_says_what_was_run(page):
+    words = Page(page).words
+    assert "18 synthetic series: 3 scanners (A1, A2, C1); 1, 3, 6, 10 and 14 mGy; FBP and IR; 1 repetition" in words
+    assert "Mode paper: as published, except points 5, 6, 11 and 15" in words
+    assert "SwinUNETR: random weights" in words
+    assert "RMSE between two scanners, median" in words
+
+
+def test_headlines_compare_the_cells_that_were_run(page):
+    words = Page(page).words
+    # Published medians of A1, A2 and C1 alone, not of all thirteen scanners.
+    assert "published 42.2 HU" in words
+    assert "published 7.3 HU" in words
+    assert "published 56.1 HU" not in words
+
+
+def test_synthetic_input_claims_no_difference(page):
+    words = Page(page).words
+    assert "Not comparable: synthetic input" in words
+    assert "this run less published" not in words
+    assert 'class="delta"' not in page
+    assert "44.72\N{PLUS-MINUS SIGN}0.12" in words
+
+
+def test_the_collection_has_differences(collection_page):
+    words = Page(collection_page).words
+    assert "18 of the collection's 1378 series" in words
+    assert "this run less published" in words
+    assert 'class="delta"' in collection_page
+    assert "ynthetic" not in words.split("Mode and deviations from the paper")[0]
+
+
+def test_impossible_cells_are_marked(page):
+    assert page.count("\N{DAGGER}</abbr>") >= 2
+    assert "not a target: mean PSNR below" in page
+
+
+def test_all_points_and_the_quarantine_are_there(page):
+    words = Page(page).words
+    for point in read_deviations()[0]:
+        assert point.subject in words
+    assert "3 items of the input were set aside" in words
+    assert "2 \N{MULTIPLICATION SIGN} unreadable : the file cannot be read as DICOM" in words
+    assert "ends at byte 13" in words
+
+
+def test_what_was_not_made_is_listed(page):
+    words = Page(page).words
+    for name in ("figure3", "figure4", "figure6"):
+        assert f"{name} not drawn in this run" in words
+
+
+def test_provenance_is_there(page):
+    words = Page(page).words
+    for item in ("nextflow 25.04.4", "numpy 2.4.6", "seed 7", "a.py 1 2.5 3.0 100", "10.7937/M0PB-BH69", "CC BY 4.0"):
+        assert item in words
+
+
+def test_the_same_inputs_give_the_same_bytes(inputs, page, tmp_path):
+    assert write(inputs, tmp_path / "again.html") == page
+
+
+def test_mode_corrected_is_said(tmp_path):
+    text = write(make_inputs(tmp_path, mode="corrected"), tmp_path / "r.html")
+    words = Page(text).words
+    assert "Mode corrected: what the text of the paper says" in words
+    assert "Mode corrected (this run)" in words
+    # Every cell of Tables 3-5 and row of Table 6 has its interval and its number of pairs.
+    table = pd.read_csv(tmp_path / "tables" / "table3_rmse_hu.csv").set_index(["scanner_row", "scanner_col"])
+    cell = table.loc["A2", "A1"]
+    assert f"95 % interval {cell['ci_low']:.2f}\N{EN DASH}{cell['ci_high']:.2f}" in words
+    mean, sd = (f"{cell[f'rmse_hu_{part}']:.2f}" for part in ("mean", "std"))
+    assert re.search(rf"{mean} .{sd} .{{1,60}} n={cell['n_pairs']:.0f} ", words)
+    row = pd.read_csv(tmp_path / "tables" / "table6_dose.csv").iloc[0]
+    assert f"{row['ssim_ci_low']:.3f} to {row['ssim_ci_high']:.3f}" in words
+
+
+def test_a_column_of_numbers_stays_to_the_right_where_only_the_paper_has_one():
+    frame = pd.DataFrame(
+        {
+            "scanner": ["A1", "E1"], "model": ["X", None], "model_published": ["X", "Y"],
+            "pitch": [1.0, np.nan], "pitch_published": [0.9, 0.8],
+        }
+    )  # fmt: skip
+    grid = value_grid(frame, "scanner")
+    assert grid["left"] == [1]
+    assert [[cell["left"] for cell in row["cells"]] for row in grid["rows"]] == [[True, False], [True, False]]
+    assert grid["rows"][1]["cells"][1]["sub"] == "0.8"
+
+
+def test_numbers_of_pairs_stand_in_the_cells_where_they_differ():
+    frame = pd.DataFrame({"scanner_row": ["A1", "A2", "A2"], "scanner_col": ["A1", "A1", "A2"], "n_pairs": [6, 16, 6],
+                          "ssim_mean": [0.99, 0.9, 0.98], "ssim_std": [0.01, 0.02, np.nan]})  # fmt: skip
+    cells = [cell for row in matrix(frame, "ssim")["rows"] for cell in row["cells"] if "empty" not in cell]
+    assert [cell["n"] for cell in cells] == ["6", "16", "6"]
+    assert [cell.get("sd") for cell in cells] == ["\N{PLUS-MINUS SIGN}0.010", "\N{PLUS-MINUS SIGN}0.020", None]
+    even = matrix(frame.assign(n_pairs=20), "ssim")["rows"]
+    assert not any("n" in cell for row in even for cell in row["cells"])
+
+
+def test_tables_alone_make_a_report(inputs, tmp_path):
+    words = Page(write(inputs[:4], tmp_path / "r.html")).words
+    assert "Table 3" in words
+    assert "Quarantine" not in words
+    assert "figure2 no volumes: the run started from features" in words
+    assert "figure5 not drawn in this run" in words
+
+
+def test_a_run_from_features(tmp_path):
+    features = features_table(series_table("synthetic"))
+    write_table(features, tmp_path / "features.parquet")
+    write_table(icc_table(features, "radiomics"), tmp_path / "icc.csv")
+    load_script("make_tables").main(
+        ["--series", f"{tmp_path}/features.parquet", "--icc", f"{tmp_path}/icc.csv", "--output", f"{tmp_path}/tables"]
+    )
+    arguments = ["--labels", f"{tmp_path}/tables/labels.json", "--tables", f"{tmp_path}/tables"]
+    words = Page(write(arguments, tmp_path / "r.html")).words
+    assert "Not comparable: input of unknown origin" in words
+    assert "table3_rmse_hu no registered volumes: the run started from features" in words
+    assert "table1_acquisition no index" in words
+    assert "Mean ICC(3,1)" in words
+
+
+def test_an_empty_quarantine_is_said(inputs, tmp_path):
+    (tmp_path / "quarantine.csv").write_text("path,series_uid,reason,detail\n")
+    words = Page(write([*inputs[:4], "--quarantine", f"{tmp_path}/quarantine.csv"], tmp_path / "r.html")).words
+    assert "Every series of the input was accepted" in words
+
+
+def test_the_date_stands_only_where_given(inputs, page, tmp_path):
+    (tmp_path / "run.json").write_text('{"date": "2026-11-25"}')
+    dated = write([*inputs[:4], "--run", f"{tmp_path}/run.json"], tmp_path / "r.html")
+    assert "2026-11-25" in dated
+    assert not re.search(r"20\d\d-\d\d-\d\d", page)
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [("--run", "{", "run.bad"), ("--usage", "{", "--usage"), ("--trace", "a\tb\n", "columns"),
+     ("--template", "{{ nothing }}", "template"), ("--deviations", "points: 1", "deviations")],
+)  # fmt: skip
+def test_broken_inputs_are_named(inputs, tmp_path, option, text, words):
+    (tmp_path / "run.bad").write_text(text)
+    with pytest.raises(UserError, match=re.escape(words)):
+        write([*inputs[:4], option, f"{tmp_path}/run.bad"], tmp_path / "r.html")
+    assert not (tmp_path / "r.html").exists()
+
+
+def test_a_caption_without_its_picture_is_refused(tmp_path):
+    write_figure(tmp_path, "figure2")
+    (tmp_path / "figure2.png").unlink()
+    with pytest.raises(UserError, match=r"figure2\.png"):
+        read_figures([tmp_path])
+
+
+def test_large_pictures_are_halved_until_they_fit(tmp_path):
+    for name, size in (("a", (600, 400)), ("b", (200, 100))):
+        write_figure(tmp_path, name, size=size)
+    pngs = {name: png for name, (_, png) in read_figures([tmp_path]).items()}
+    small = fit(pngs, 150_000)
+    assert png_size(small["a"]) == (300, 200)
+    assert small["b"] == pngs["b"]
+    assert sum(map(len, small.values())) <= 150_000
+    assert fit(pngs) == pngs
+
+
+def test_every_quarantine_code_has_words():
+    assert set(REASONS) == set(CODES)
+    assert all(REASONS.values())
+
+
+def test_registration_errors_are_displacements_of_the_corners():
+    corners = np.array([[x, y, z] for x in (-100, 100) for y in (-80, 80) for z in (-150, 150)], float)
+    zero = (0.0, 0.0, 0.0)
+    reference = Rigid((0.5, -0.2, 0.1), (3.0, 1.0, -2.0), zero)
+    moved = Rigid((0.0, 0.3, 0.0), (1.0, 0.0, 5.0), (10.0, 0.0, 0.0))
+    true = moved.after(reference.inverse())
+    found = Rigid(true.rotation_deg, tuple(np.array(true.translation_mm) + [0.03, 0.0, 0.04]), true.centre_mm)
+
+    def row(uid, motion, **more):
+        values = {"series_uid": uid, **more}
+        for kind, unit in (("translation", "mm"), ("rotation", "deg"), ("centre", "mm")):
+            numbers = getattr(motion, f"{kind}_{unit}")
+            values |= {f"{kind}_{axis}_{unit}": value for axis, value in zip("xyz", numbers, strict=True)}
+        return values
+
+    truth = pd.DataFrame([row("r", reference), row("s", moved)])
+    still = Rigid(zero, zero, zero)
+    transforms = pd.DataFrame([row("r", still, status="reference"), row("s", found, status="registered")])
+    errors = registration_errors_mm(transforms, truth, corners)
+    assert list(errors.index) == ["s"]
+    assert errors["s"] == pytest.approx(0.05, abs=1e-9)
+
+
+def test_truth_reaches_the_page(inputs, tmp_path):
+    transforms = pd.read_csv(inputs[inputs.index("--transforms") + 1])
+    transforms.to_csv(tmp_path / "truth.csv", index=False)
+    corners = [[x, y, z] for x in (-100, 100) for y in (-80, 80) for z in (-150, 150)]
+    (tmp_path / "reference.json").write_text(json.dumps({"corners_mm": corners}))
+    more = ["--truth", f"{tmp_path}/truth.csv", "--reference", str(tmp_path)]
+    words = Page(write([*inputs, *more], tmp_path / "r.html")).words
+    assert "is 0.000 mm in the median and 0.000 mm at most (17 series)" in words
+
+
+def test_a_stretched_series_is_named_as_a_flaw(inputs, tmp_path):
+    at = inputs.index("--transforms") + 1
+    assert "were stretched to as many" not in Page(write(inputs, tmp_path / "plain.html")).words
+    transforms = pd.read_csv(inputs[at])
+    transforms["detail"] = ["stretched: 337 slices to 343", *[""] * (len(transforms) - 1)]
+    transforms.to_csv(tmp_path / "transforms.csv", index=False)
+    changed = [*inputs[:at], f"{tmp_path}/transforms.csv", *inputs[at + 1 :]]
+    words = Page(write(changed, tmp_path / "r.html")).words
+    assert "1 series with fewer slices than the reference were stretched" in words
+    assert "a flaw of the published code, point 11" in words
+
+
+def test_overlap_of_patches():
+    patches = pd.DataFrame({"roi": "cyst1", "slice": [20, 28, 60], "row": [40, 40, 40], "column": [50, 66, 50],
+                            "share_inside": [1.0, 0.5, 0.75]})  # fmt: skip
+    found = patch_overlaps(patches).iloc[0]
+    assert found["n_patches"] == 3
+    assert found["mean_overlap"] == pytest.approx(0.5 * 0.5 / 3)
+    assert found["mean_share_inside"] == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("250ms", 0.25), ("1m 3s", 63), ("2h 1m", 7260), ("1500", 1.5), ("3.5s", 3.5)]
+)
+def test_durations_of_a_trace(text, seconds):
+    assert duration_s(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("text", "mb"), [("1.5 GB", 1536), ("200 MB", 200), ("1048576", 1), ("512 KB", 0.5)])
+def test_sizes_of_a_trace(text, mb):
+    assert size_mb(text) == pytest.approx(mb)
+
+
+def test_a_dash_in_a_trace_is_no_number():
+    assert np.isnan(duration_s("-")) and np.isnan(size_mb("-"))
+
+
+def test_trace_by_process():
+    trace = pd.DataFrame(
+        {"name": ["X:Y:REGISTER_SERIES (A1_0)", "X:Y:REGISTER_SERIES (A2_0)", "MERGE (x)"],
+         "status": ["COMPLETED", "CACHED", "FAILED"], "realtime": ["10s", "20s", "1s"],
+         "peak_rss": ["100 MB", "200 MB", "-"]}
+    )  # fmt: skip
+    rows = trace_view(trace)["rows"]
+    assert [row["head"] for row in rows] == ["REGISTER_SERIES"]
+    assert [cell["main"] for cell in rows[0]["cells"]] == ["2", "30.0", "20.0", "200"]
+
+
+def test_usage_adds_up(tmp_path):
+    task = {"script": "a.py", "cpu_s": 1.5, "wall_s": 2.0, "peak_rss_mb": 10.0, "versions": {"numpy": "1"}}
+    (tmp_path / "one.json").write_text(json.dumps(task) + "\n" + json.dumps(task | {"peak_rss_mb": 30.0}))
+    (tmp_path / "two.json").write_text(json.dumps([task | {"versions": {"numpy": "2"}}, {}]))
+    rows, versions = merge_usage(read_usage(tmp_path.glob("*.json")))
+    assert rows == [{"script": "a.py", "n": 3, "cpu_s": 4.5, "wall_s": 6.0, "peak_rss_mb": 30.0}]
+    assert versions == {"numpy": "1, 2"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (number(-1.5), "\N{MINUS SIGN}1.5"),
+        (number(float("nan")), "\N{EN DASH}"),
+        (number(float("inf"), 2), "inf"),
+        (number(12.0), "12"),
+        (number(-0.04, 1), "0.0"),
+        (number(-0.06, 1), "\N{MINUS SIGN}0.1"),
+        (number(0.123456), "0.1235"),
+        (mean_sd(1.0, float("nan"), 2), "1.00"),
+        (mean_sd(1.0, 0.5, 1, tight=True), "1.0\N{PLUS-MINUS SIGN}0.5"),
+        (delta(0.25, 2), "+0.25"),
+        (delta(-0.25, 2), "\N{MINUS SIGN}0.25"),
+        (text_of(None), ""),
+        (text_of("a"), "a"),
+    ],
+)
+def test_numbers_as_text(text, expected):
+    assert text == expected
+
+
+def test_the_report_says_how_features_were_made_and_checked(page):
+    fast = {"n_features": 93, "engine": "fast", "engine_reason": "proven", "params_file": "a.yaml", "verified": 3,
+            "largest_difference": 2e-12, "largest_difference_at": "series 1", "tolerance": 1e-6}  # fmt: skip
+    slow = fast | {"engine": "pyradiomics", "engine_reason": "image type LoG", "verified": 0}
+    deep = {"n_features": 768, "layer": 4, "verified": 2, "reference": "monai", "largest_difference": 3e-7,
+            "largest_difference_at": "series 2", "tolerance": 1e-5}  # fmt: skip
+    rows = extractors_view({"swin_unetr": deep, "radiomics": fast, "mine": {"n_features": 5, "verified": 0}})["rows"]
+    assert [row["head"] for row in rows] == ["Radiomics", "SwinUNETR", "mine"]
+    checked = [row["cells"][2]["main"] for row in rows]
+    assert checked[0].startswith("3 rows against PyRadiomics: largest relative difference 2.0e-12 (series 1)")
+    assert "monai" in checked[1]
+    assert checked[2] == "none"
+    cells = extractors_view({"radiomics": slow})["rows"][0]["cells"]
+    assert "pyradiomics engine: image type LoG" in cells[1]["main"]
+    assert "PyRadiomics itself" in cells[2]["main"]
+    assert "How they were made" in Page(page).words

@@ -1,0 +1,209 @@
+"""Table 7 and its companions from icc.csv, repeatability.csv and predictions."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_data import features_table, series_table
+
+from ct4bench.core.benchmark import EXTRACTORS, SCANNERS
+from ct4bench.results.comparison import Inputs, Results
+from ct4bench.results.features import NAME, feature_tables, icc_grades, repeatability_summary
+from ct4bench.core.modes import CORRECTED, PAPER
+from ct4bench.results.published import FOLDER, read_published
+from ct4bench.stability.repeatability import repeatability_table
+from ct4bench.report.cells import feature_grid
+from ct4bench.stability.icc import icc_table
+
+
+def predictions_table(scanners, share_right, extractors=EXTRACTORS):
+    """One LOSO fold a scanner for N = 1 and all others, ten folds of ten; every n-th row wrong."""
+    rows = []
+    for extractor in extractors:
+        for scheme, sizes, folds in (("loso", (1, len(scanners) - 1), scanners), ("kfold", (1, 9), range(10))):
+            for n in sizes:
+                for i, fold in enumerate(folds):
+                    for k in range(40):
+                        target = ("cyst", "normal", "metastasis", "hemangioma")[k % 4]
+                        predicted = target if k < 40 * share_right else "nothing"
+                        rows.append(("tissue", extractor, "mlp", "default", scheme, n, str(fold), f"1.{i}", "cyst1", k,
+                                     "s", scanners[i % len(scanners)], target, predicted))  # fmt: skip
+    columns = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "fold", "series_uid", "roi", "patch",
+               "scan_id", "scanner", "target", "predicted"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.fixture(scope="module")
+def stability():
+    features = features_table(series_table())
+    icc = [icc_table(features, extractor) for extractor in EXTRACTORS]
+    repeatability = [repeatability_table(features, extractor) for extractor in EXTRACTORS]
+    return pd.concat(icc, ignore_index=True), pd.concat(repeatability, ignore_index=True)
+
+
+def made(origin="collection", mode=PAPER, scanners=SCANNERS, **frames):
+    results = Results()
+    feature_tables(Inputs(series_table(origin, scanners), **frames), mode, FOLDER, results)
+    return results
+
+
+@pytest.fixture(scope="module")
+def collection(stability):
+    return made(icc=stability[0], repeatability=stability[1], predictions=predictions_table(SCANNERS, 0.75))
+
+
+def test_table7_has_the_papers_rows_and_columns(collection):
+    frame, published = collection.tables[NAME].frame, read_published(NAME)
+    assert list(frame["features"]) == list(published["features"])
+    assert list(frame.columns[: published.shape[1]]) == list(published.columns)
+
+
+def test_accuracies_and_their_differences(collection):
+    frame = collection.tables[NAME].frame
+    published = read_published(NAME)
+    for stem in ("loso_1_scanner_acc", "loso_12_scanners_acc", "tenfold_13_scanners_acc"):
+        np.testing.assert_allclose(frame[f"{stem}_mean"], 0.75)
+        np.testing.assert_allclose(frame[f"{stem}_std"], 0, atol=1e-12)
+        np.testing.assert_allclose(frame[f"{stem}_mean_difference"], 0.75 - published[f"{stem}_mean"], atol=1e-6)
+    assert list(frame["loso_12_scanners_acc_n"]) == [13] * 3
+    assert list(frame["tenfold_13_scanners_acc_n"]) == [10] * 3
+
+
+def test_mean_icc_is_that_of_the_clipped_values(collection, stability):
+    icc = stability[0]
+    own = icc[(icc["extractor"] == "radiomics") & (icc["form"] == "ICC(3,1)") & (icc["stratum"] == "all")]
+    row = collection.tables[NAME].frame.set_index("features").loc["Radiomics"]
+    assert row["icc_mean"] == pytest.approx(np.clip(own["icc"], 0, 1).mean())
+    assert row["icc_std"] == pytest.approx(np.clip(own["icc"], 0, 1).std(ddof=1))
+
+
+def test_the_impossible_icc_has_no_difference(collection):
+    frame = collection.tables[NAME].frame.set_index("features")
+    assert frame.loc["Radiomics", "not_a_target"].startswith("not a target")
+    assert np.isnan(frame.loc["Radiomics", "icc_mean_difference"])
+    assert np.isfinite(frame.loc["Radiomics", "loso_1_scanner_acc_mean_difference"])
+    assert np.isfinite(frame.loc["SwinUNETR", "icc_mean_difference"])
+
+
+def test_another_form_of_icc_is_not_compared(stability):
+    table = made(mode=CORRECTED, icc=stability[0]).tables[NAME]
+    assert set(table.frame["icc_form"]) == {"ICC(2,1)"}
+    assert table.frame["icc_mean_difference"].isna().all()
+    assert any("published mean ICC is ICC(3,1)" in note for note in table.notes)
+
+
+def test_synthetic_input_claims_no_difference(stability):
+    frame = made("synthetic", icc=stability[0], predictions=predictions_table(SCANNERS, 0.75)).tables[NAME].frame
+    differences = [column for column in frame.columns if column.endswith("_difference")]
+    assert frame[differences].isna().all(axis=None)
+    assert set(frame["comparison"]) == {"not comparable: synthetic input"}
+
+
+def test_another_domain_is_not_compared(stability):
+    frame = made(icc=stability[0], domain="dose_mgy").tables[NAME].frame
+    differences = [column for column in frame.columns if column.endswith("_difference")]
+    assert frame[differences].isna().all(axis=None)
+    assert set(frame["comparison"]) == {"not comparable: over the dose, not over scanners"}
+
+
+def test_what_each_icc_sees_stands_beside_in_both_modes(stability):
+    for mode in (PAPER, CORRECTED):
+        notes = " ".join(made(mode=mode, icc=stability[0]).tables[NAME].notes)
+        assert "does not see a constant offset between scanners" in notes
+        assert "overlap" in notes
+
+
+def test_fewer_scanners_have_columns_of_their_own():
+    few = SCANNERS[:4]
+    frame = made(scanners=few, predictions=predictions_table(few, 0.5, ["radiomics"])).tables[NAME].frame
+    row = frame.set_index("features").loc["Radiomics"]
+    assert row["loso_3_scanners_acc_mean"] == pytest.approx(0.5)
+    assert np.isnan(row["loso_12_scanners_acc_mean"])
+    assert np.isnan(row["loso_12_scanners_acc_mean_difference"])
+    assert frame.set_index("features").loc["SwinUNETR", "comparison"] == "not run"
+    assert "Accuracy, LOSO, 3 training scanners" in feature_grid(frame)["columns"]
+
+
+def test_companions_are_made(collection):
+    assert {"accuracy_by_n", "confusion", "stability", "stability_by_class", "stability_grades",
+            "repeatability_summary"} <= set(collection.tables)  # fmt: skip
+    curves = collection.tables["accuracy_by_n"].frame
+    assert set(zip(curves["scheme"], curves["n_train"], strict=True)) == {
+        ("loso", 1),
+        ("loso", 12),
+        ("kfold", 1),
+        ("kfold", 9),
+    }
+
+
+def test_questions_get_a_table_of_their_own():
+    rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics"])
+    other = rows[rows["scheme"] == "kfold"].assign(task="maker", target="GE", predicted="GE")
+    tables = made(predictions=pd.concat([rows, other], ignore_index=True)).tables
+    questions = tables["accuracy_questions"].frame
+    assert set(questions["task"]) == {"maker"}
+    assert questions["question"].str.contains("maker").all()
+    assert set(tables["accuracy_by_n"].frame["task"]) == {"tissue"}
+
+
+def test_variants_left_out_values_and_classifiers_get_tables():
+    rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics", "swin_unetr"])
+    swin = rows["extractor"] == "swin_unetr"
+    worse = rows.assign(predicted=rows["predicted"].mask(swin & (rows["patch"] % 2 == 0), "metastasis"))
+    parts = [rows, worse.assign(variant="leaking_scaler"), worse.assign(classifier="logistic_regression")]
+    tables = made(predictions=pd.concat(parts, ignore_index=True)).tables
+    variants = tables["accuracy_variants"].frame
+    assert set(variants["variant"]) == {"leaking_scaler"}
+    assert variants["changed"].str.contains("scaler").all()
+    assert (variants.loc[variants["extractor"] == "radiomics", "accuracy_change"] == 0).all()
+    held_out = tables["accuracy_left_out"].frame
+    assert set(held_out["left_out"]) == set(SCANNERS[:3]) and set(held_out["scheme"]) == {"loso"}
+    classifiers = tables["accuracy_by_classifier"].frame
+    ranks = classifiers[classifiers["classifier"] == "logistic_regression"].set_index("extractor")["rank"]
+    assert (ranks["radiomics"] == 1).all() and (ranks["swin_unetr"] == 2).all()
+    assert set(classifiers.loc[classifiers["classifier"] == "mlp", "rank"]) == {1.5}
+
+
+def test_what_was_asked_stands_in_a_table():
+    asked = pd.DataFrame({"task": ["maker"], "variant": "default", "asked": "?", "n_trainings": 0, "reason": "none"})
+    assert made(questions=asked).tables["questions"].frame.equals(asked)
+
+
+def test_table_7_says_what_the_scans_were_too_few_for():
+    rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics"])
+    few = pd.DataFrame({"task": ["tissue", "tissue"], "variant": ["default", "scan_folds"], "asked": "?",
+                        "n_trainings": [6, 0], "reason": ["10 folds need ten scans", "another"]})  # fmt: skip
+    notes = made(predictions=rows, questions=few).tables[NAME].notes
+    assert "Left out: 10 folds need ten scans." in notes
+    assert not any("another" in note for note in notes)
+    assert not any(note.startswith("Left out") for note in made(predictions=rows).tables[NAME].notes)
+
+
+def test_nothing_computed_is_said():
+    results = made()
+    assert not results.tables
+    assert set(results.missing) == {NAME, "accuracy_by_n", "stability"}
+
+
+def test_grades_count_each_feature_once():
+    values = [0.0, 0.49, 0.5, 0.74, 0.75, 0.89, 0.9, 1.0, np.nan]
+    icc = pd.DataFrame({"extractor": "radiomics", "form": "ICC(3,1)", "stratum": "all", "icc_clipped": values})
+    row = icc_grades(icc).iloc[0]
+    assert row["n_features"] == 8
+    assert [row[grade] for grade in ("poor", "moderate", "good", "excellent")] == [0.25] * 4
+
+
+def test_repeatability_is_summed_up_by_class(stability):
+    frame = repeatability_summary(stability[1])
+    own = frame[frame["extractor"] == "radiomics"].set_index("feature_class")
+    assert list(own.index) == ["all", "firstorder", "glcm"]
+    assert list(own["n_features"]) == [12, 6, 6]
+    raw = stability[1][stability[1]["extractor"] == "radiomics"]["discriminability"]
+    assert own.loc["all", "discriminability_median"] == pytest.approx(raw.median())
+
+
+def test_grid_marks_and_shows_both_forms(collection):
+    grid = feature_grid(collection.tables[NAME].frame)
+    assert grid["columns"][:3] == ["Features", "Mean ICC(3,1)", "Mean ICC(2,1)"]
+    assert "mark" in grid["rows"][0]["cells"][0]
+    assert "mark" not in grid["rows"][1]["cells"][0]
+    assert grid["rows"][0]["cells"][2]["sub"].startswith("0.920")

@@ -1,0 +1,232 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_data import load_script, pairs_table, series_table
+
+from ct4bench.core.benchmark import SCANNERS
+from ct4bench.results.comparison import Results, ResultTable
+from ct4bench.core.modes import CORRECTED, PAPER
+from ct4bench.results.published import BY_NAME, FOLDER, IMPOSSIBLE_PAIRS, read_published
+from ct4bench.results.make import Inputs, beside_published, make_tables, origin_by_scanners, write_results
+from ct4bench.core.tables import read_table
+
+IMAGE_TABLES = ("table1_acquisition", "table2_series_counts", "table3_rmse_hu", "table4_psnr_db", "table5_ssim",
+                "table6_dose")  # fmt: skip
+
+
+def tables_of(origin, scanners=SCANNERS, mode=PAPER):
+    series = series_table(origin, scanners, repetitions=2 if mode.all_pairs else 1)
+    return make_tables(Inputs(series, index=series, pairs=pairs_table(series, mode)), mode, {}).tables
+
+
+@pytest.fixture(scope="module")
+def synthetic():
+    return tables_of("synthetic")
+
+
+@pytest.fixture(scope="module")
+def collection():
+    return tables_of("collection")
+
+
+@pytest.mark.parametrize("name", IMAGE_TABLES)
+def test_rows_and_columns_are_the_papers(synthetic, name):
+    frame, published = synthetic[name].frame, read_published(name)
+    keys = list(BY_NAME[name].keys)
+    pd.testing.assert_frame_equal(frame[keys].astype(str), published[keys], check_dtype=False)
+    assert list(frame.columns[: published.shape[1]]) == list(published.columns)
+
+
+@pytest.mark.parametrize("name", IMAGE_TABLES)
+def test_a_part_of_the_scanners_keeps_the_papers_rows(name):
+    frame = tables_of("collection", ("A1", "E2"))[name].frame
+    published = read_published(name)
+    keys = list(BY_NAME[name].keys)
+    pd.testing.assert_frame_equal(frame[keys].astype(str), published[keys], check_dtype=False)
+    absent = ~frame[keys[0]].isin(["A1", "E2", "Sum"])
+    assert (frame.loc[absent, "comparison"] == "not run").all()
+    assert (frame.loc[absent, "reason"] == "no such series in this run").all()
+    values = [column for column in published.columns if column not in (*keys, *BY_NAME[name].text)]
+    assert frame.loc[absent, values].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("name", IMAGE_TABLES)
+def test_published_values_stand_beside_whatever_the_input(synthetic, collection, name):
+    published = read_published(name)
+    for frame in (synthetic[name].frame, collection[name].frame):
+        for column in published.columns.difference(BY_NAME[name].keys):
+            beside = frame[f"{column}_published"].reset_index(drop=True)
+            if column in BY_NAME[name].text:
+                assert list(beside) == list(published[column].fillna(""))
+            else:
+                np.testing.assert_array_equal(beside.astype(float), published[column].astype(float))
+
+
+@pytest.mark.parametrize("name", IMAGE_TABLES)
+@pytest.mark.parametrize("origin", ["synthetic", "other"])
+def test_no_difference_is_claimed_of_other_input(name, origin):
+    frame = tables_of(origin, ("A1", "A2", "E1"))[name].frame
+    differences = [column for column in frame.columns if column.endswith("_difference")]
+    assert differences
+    assert frame[differences].isna().all(axis=None)
+    words = {"synthetic": "not comparable: synthetic input", "other": "not comparable: not the collection's series"}
+    run = frame[BY_NAME[name].keys[0]].isin(["A1", "A2", "E1", "Sum"]) & (frame["comparison"] != "not run")
+    assert run.any()
+    assert (frame.loc[run, "comparison"] == words[origin]).all()
+
+
+def test_differences_of_the_collection(collection):
+    frame = collection["table5_ssim"].frame
+    assert (frame["comparison"] == "compared").all()
+    expected = frame["ssim_mean"] - read_published("table5_ssim")["ssim_mean"]
+    np.testing.assert_allclose(frame["ssim_mean_difference"], expected, atol=1e-6)
+
+
+def test_impossible_cells_are_marked_and_have_no_difference(collection):
+    for name, column in (("table3_rmse_hu", "rmse_hu_mean"), ("table4_psnr_db", "psnr_db_mean")):
+        frame = collection[name].frame
+        marked = frame[frame["not_a_target"] != ""]
+        assert set(zip(marked["scanner_row"], marked["scanner_col"], strict=True)) == set(IMPOSSIBLE_PAIRS)
+        assert marked["not_a_target"].str.startswith("not a target").all()
+        assert marked[f"{column}_difference"].isna().all()
+        assert frame.drop(marked.index)[f"{column}_difference"].notna().all()
+
+
+def test_a_row_of_mixed_scanners_is_not_compared():
+    series = series_table("collection", ("A1", "A2", "B1"))
+    series.loc[series["scanner"] == "B1", "origin"] = "synthetic"
+    frame = (
+        make_tables(Inputs(series, index=series, pairs=pairs_table(series)), PAPER, {}).tables["table3_rmse_hu"].frame
+    )
+    found = frame.set_index(["scanner_row", "scanner_col"])["comparison"]
+    assert found["A2", "A1"] == "compared"
+    assert found["B1", "A1"] == "not comparable: input of mixed origin"
+    assert found["B1", "B1"] == "not comparable: synthetic input"
+
+
+def test_a_phantom_of_ones_own_gets_no_rows_of_the_papers():
+    frame = tables_of("other", ("X1", "Y7"))["table3_rmse_hu"].frame
+    assert set(frame["scanner_row"]) == {"X1", "Y7"}
+    assert (frame["comparison"] == "not published").all()
+
+
+def test_counts_of_pairs_stand_beside_the_published_ones(collection):
+    frame = collection["table3_rmse_hu"].frame.set_index(["scanner_row", "scanner_col"])
+    assert frame.loc[("E1", "A1"), "n_pairs_published"] == 18
+    assert frame.loc[("E2", "E2"), "n_pairs_published"] == 30
+    assert (frame["n_pairs"] > 0).all()
+    dose = collection["table6_dose"].frame
+    assert list(dose["n_pairs_published"][:5]) == [5, 5, 5, 5, 20]
+
+
+def test_companions_are_made(synthetic):
+    names = {*IMAGE_TABLES, "decomposition"} | {f"{name}_same_recon" for name in IMAGE_TABLES[2:]}
+    assert names <= set(synthetic)
+    same = synthetic["table3_rmse_hu_same_recon"].frame
+    assert len(same) == 91
+    assert {"similarity_choices", "similarity_by_choice", "dose_by_choice"} <= set(synthetic)
+    assert set(synthetic["similarity_choices"].frame["table"]) == {"tables3to5", "table6"}
+
+
+def test_mode_corrected_has_intervals_and_says_so():
+    table = tables_of("synthetic", ("A1", "E2"), CORRECTED)["table3_rmse_hu"]
+    assert "all pairs" in table.text
+    assert "phantom's block" in table.text
+    assert "full resolution" in table.text
+    assert table.frame["ci_low"].notna().any()
+    assert "resample the scans" in table.notes[0]
+
+
+def test_missing_inputs_are_named_with_a_reason():
+    results = make_tables(Inputs(series_table()), PAPER, {})
+    assert not set(IMAGE_TABLES) & set(results.tables)
+    assert set(IMAGE_TABLES) <= set(results.missing)
+    assert all(results.missing.values())
+    assert "started from features" in results.missing["table3_rmse_hu"]
+
+
+def test_series_that_leave_no_pair_are_not_taken_for_features():
+    series = series_table("synthetic", ("A1", "A2"), (3,))
+    assert len(pairs_table(series)) == 0
+    for pairs in (None, pairs_table(series)):
+        missing = make_tables(Inputs(series, index=series, pairs=pairs), PAPER, {}).missing
+        assert "no two registered series at 10 mGy" in missing["similarity_choices"]
+
+
+def test_no_series_at_10_mgy():
+    series = series_table("collection", ("A1", "A2"), (1, 14))
+    results = make_tables(Inputs(series, index=series, pairs=pairs_table(series)), PAPER, {})
+    assert "10 mGy" in results.missing["table1_acquisition"]
+    frame = results.tables["table3_rmse_hu"].frame.set_index(["scanner_row", "scanner_col"])
+    assert frame.loc[("A2", "A1"), "comparison"] == "not run"
+    assert "10 mGy" in frame.loc[("A2", "A1"), "reason"]
+
+
+def test_table2_of_the_whole_collection_has_no_difference(shared_data):
+    index = pd.read_csv(shared_data("idc_series_index.csv"))
+    name = index["series_description"].str.extract(r"^([A-H][12])_Harmonized_(\d+)mGy_(FBP|IR|DL) - #(\d+)$")
+    series = pd.DataFrame(
+        {
+            "series_uid": index["series_instance_uid"], "scanner": name[0], "maker": index["manufacturer"],
+            "model": index["model"], "dose_mgy": name[1].astype(float), "recon": name[2], "origin": "collection",
+        }
+    )  # fmt: skip
+    for column in ("kvp", "exposure_mas", "pitch", "rotation_time_s", "collimation_mm", "slice_thickness_mm",
+                   "slice_increment_mm"):  # fmt: skip
+        series[column] = np.nan
+    frame = make_tables(Inputs(series, index=series), PAPER, {}).tables["table2_series_counts"].frame
+    differences = [column for column in frame.columns if column.endswith("_difference")]
+    assert len(differences) == 9
+    assert (frame[differences] == 0).all(axis=None)
+
+
+def test_files_and_labels(tmp_path, synthetic):
+    series = series_table("synthetic", ("A1", "A2"))
+    results = make_tables(Inputs(series, index=series), PAPER, {})
+    write_results(results, {"mode": "paper"}, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "table1_acquisition.csv", "table2_series_counts.csv", "labels.json",
+    }  # fmt: skip
+    labels = json.loads((tmp_path / "labels.json").read_text())
+    assert labels["mode"] == "paper"
+    assert labels["tables"]["table2_series_counts"]["n_rows"] == 14
+    assert "table3_rmse_hu" in labels["missing"]
+    counts = read_table(tmp_path / "table2_series_counts.csv")
+    assert counts["n_series"].dropna().isin([6, 12]).all()
+    first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    write_results(results, {"mode": "paper"}, tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
+    assert not any(line.startswith(b"#") for name, text in first.items() for line in text.splitlines())
+
+
+def test_further_rows_follow_the_papers():
+    computed = pd.DataFrame({"scanner_row": ["X1", "A1"], "scanner_col": ["A1", "A1"], "ssim_mean": [0.5, 0.6]})
+    series = series_table("collection", ("A1", "X1"))
+    frame = beside_published(computed, "table5_ssim", origin_by_scanners(series, "scanner_row", "scanner_col"), FOLDER)
+    assert len(frame) == 92
+    assert tuple(frame.iloc[-1][["scanner_row", "scanner_col", "comparison"]]) == ("X1", "A1", "not published")
+
+
+def test_the_script_runs(tmp_path):
+    series = series_table("synthetic", ("A1", "E2"))
+    series.to_csv(tmp_path / "series.csv", index=False)
+    pairs_table(series).to_parquet(tmp_path / "pairs.parquet")
+    (tmp_path / "shallow_cnn.json").write_text('{"extractor": "shallow_cnn", "weights": {"status": "random"}}')
+    load_script("make_tables").main(
+        ["--series", f"{tmp_path}/series.csv", "--index", f"{tmp_path}/series.csv", "--pairs",
+         f"{tmp_path}/pairs.parquet", "--settings", f"{tmp_path}/shallow_cnn.json", "--output", f"{tmp_path}/tables"]
+    )  # fmt: skip
+    labels = json.loads((tmp_path / "tables" / "labels.json").read_text())
+    assert labels["origin"] == "synthetic"
+    assert labels["weights"]["shallow_cnn"]["status"] == "random"
+    assert read_table(tmp_path / "tables" / "table1_acquisition.csv")["manufacturer_model"][0].startswith("Siemens")
+
+
+def test_tables_by_extractor_say_what_the_weights_are(tmp_path):
+    frame = pd.DataFrame({"extractor": ["radiomics", "shallow_cnn"], "icc": [0.9, 0.8]})
+    results = Results({"stability": ResultTable(frame, "t", "t"), "other": ResultTable(frame[["icc"]], "t", "t")})
+    write_results(results, {"weights": {"shallow_cnn": {"words": "stand-in, of test tissue"}}}, tmp_path)
+    assert read_table(tmp_path / "stability.csv")["weights"].fillna("").tolist() == ["", "stand-in, of test tissue"]
+    assert list(read_table(tmp_path / "other.csv").columns) == ["icc"]

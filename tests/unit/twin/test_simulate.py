@@ -1,0 +1,268 @@
+"""The files of a simulated scanner: which, how named, with what headers, the same from every run."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+from twin_fixture import Twin, pose_of, simulate
+
+from ct4bench.core.benchmark import ROIS, SCANNERS
+from ct4bench.index.index import build_index
+from ct4bench.index.segmentation import read_segmentation
+from ct4bench.results.acquisition import table1
+from ct4bench.twin.phantom import REGIONS, region_labels
+from ct4bench.twin.scan import full_grid
+from ct4bench.twin.scanners import SCANNERS as MODELS
+from ct4bench.twin.simulate import PlannedScan, plan_scans
+from ct4bench.twin.write_ct import make_uid
+
+ROI_SLAB = "128:195,140:295,90:372"
+"""All six regions and no face of the block: the smallest twin that an index accepts."""
+SMALL_SLAB = "176:198,216:250,172:206"
+"""The small cyst: enough for whatever is about files."""
+
+
+@pytest.fixture(scope="module")
+def twin(twin_of) -> Twin:
+    return twin_of(ROI_SLAB, tuple(MODELS), recons=("IR",))
+
+
+@pytest.fixture(scope="module")
+def small(twin_of) -> Twin:
+    return twin_of(SMALL_SLAB, ("A1", "C1", "E2", "H1"))
+
+
+def headers(twin: Twin, scanner: str, recon: str = "IR") -> list[pydicom.Dataset]:
+    """Headers of a series, by ascending z."""
+    paths = (twin.folder(scanner, recon) / "ct").glob("*.dcm")
+    found = [pydicom.dcmread(path, stop_before_pixels=True) for path in paths]
+    return sorted(found, key=lambda ds: ds.ImagePositionPatient[2])
+
+
+# ------------------------------------------------------------------------------------------------- which series
+def test_plan_has_what_the_collection_has():
+    assert plan_scans("A1", [10], ["FBP", "DL"], 1, ["IR"], 1, 10) == [PlannedScan(10, 1, ("FBP",))]
+    assert plan_scans("D1", [6, 10], ["DL", "IR"], 1, ["DL"], 1, 10) == [
+        PlannedScan(6, 1, ("DL",)), PlannedScan(10, 1, ("IR",)),
+    ]  # fmt: skip
+    assert [scan.repetition for scan in plan_scans("E1", [10], ["IR"], 10, [], 10, 10)] == list(range(1, 10))
+    demo = plan_scans("E2", [1, 3, 6, 10, 14], ["FBP", "IR", "DL"], 1, ["IR"], 1, 10)
+    assert [(scan.dose_mgy, len(scan.recons)) for scan in demo] == [(1, 1), (3, 1), (6, 1), (10, 3), (14, 1)]
+
+
+def test_whole_plan_is_the_collection():
+    recons = ("FBP", "IR", "DL")
+    plans = {code: plan_scans(code, [1, 3, 6, 10, 14], recons, 10, recons, 10, 10) for code in MODELS}
+    assert sum(len(scans) for scans in plans.values()) == 649
+    assert sum(len(scan.recons) for scans in plans.values() for scan in scans) == 1378
+
+
+# -------------------------------------------------------------------------------------------- names and headers
+def test_names_are_the_collections(twin):
+    for number, scanner in enumerate(sorted(MODELS), start=1):
+        ds = headers(twin, scanner)[0]
+        assert ds.StudyDescription == scanner
+        assert ds.SeriesDescription == f"{scanner}_Harmonized_10mGy_IR - #1"
+        assert int(ds.SeriesNumber) == int(f"{number}10201")
+        assert ds.Manufacturer == MODELS[scanner].manufacturer
+        assert ds.ImageComments.startswith("synthetic: ct4bench digital twin")
+        assert ds.PatientPosition == "HFS"
+
+
+def test_slices_lie_where_the_truth_says(twin):
+    for scanner in ("A1", "F1", "H1"):
+        row, stack = twin.row(scanner, "IR"), headers(twin, scanner)
+        assert len(stack) == row["n_slices"]
+        z = np.array([float(ds.ImagePositionPatient[2]) for ds in stack])
+        np.testing.assert_allclose(np.diff(z), MODELS[scanner].increment_mm, atol=1e-6)
+        numbers = [int(ds.InstanceNumber) for ds in stack]
+        expected = list(range(1, len(stack) + 1))
+        assert numbers == (expected[::-1] if MODELS[scanner].descending else expected)
+        whole = full_grid(MODELS[scanner])
+        index = whole.to_index([float(v) for v in stack[0].ImagePositionPatient])
+        np.testing.assert_allclose(index, np.rint(index), atol=1e-4)
+        origin = [row[f"box_origin_{axis}_mm"] for axis in "xyz"]
+        np.testing.assert_allclose(origin, whole.origin_mm, atol=1e-8)
+
+
+def test_boxes_count_from_the_first_voxel_of_scanner_a1(twin):
+    assert twin.phantom.values["box_origin_mm"] == [-174.658203125, -340.158203125, 24.0]
+    row = twin.row("A1", "IR")
+    assert [row[f"box_origin_{axis}_mm"] for axis in "xyz"] == twin.phantom.values["box_origin_mm"]
+
+
+def test_uids_are_valid_and_unique(small):
+    folders = [small.folder("A1", recon) for recon in ("FBP", "IR")]
+    files = [pydicom.dcmread(path, stop_before_pixels=True) for f in folders for path in sorted(f.rglob("*.dcm"))]
+    sops = [ds.SOPInstanceUID for ds in files]
+    assert len(set(sops)) == len(sops)
+    assert not set(sops) & {ds.SeriesInstanceUID for ds in files}
+    assert len({ds.SeriesInstanceUID for ds in files}) == 4
+    assert len({ds.StudyInstanceUID for ds in files}) == 2
+    for uid in sops:
+        assert uid.is_valid and len(uid) == 44
+        assert uid.name == uid
+    ct = [ds for ds in files if ds.Modality == "CT"]
+    assert len({ds.FrameOfReferenceUID for ds in ct}) == len({ds.IrradiationEventUID for ds in ct}) == 1
+    assert make_uid("a", 1) == make_uid("a", 1) != make_uid("a", 2)
+
+
+def test_pixels_are_read_alike_by_pydicom(small):
+    syntaxes = set()
+    for scanner in ("A1", "C1", "E2", "H1"):
+        volume, _ = small.read(scanner, "IR")
+        paths = sorted((small.folder(scanner, "IR") / "ct").glob("*.dcm"))
+        stack = sorted((pydicom.dcmread(p) for p in paths), key=lambda ds: ds.ImagePositionPatient[2])
+        for k in (0, len(stack) // 2, len(stack) - 1):
+            hu = stack[k].pixel_array.astype(int) * int(stack[k].RescaleSlope) + int(stack[k].RescaleIntercept)
+            np.testing.assert_array_equal(hu, volume[k])
+        assert len({p.stat().st_size for p in paths}) > 1 or not stack[0].file_meta.TransferSyntaxUID.is_compressed
+        syntaxes.add(stack[0].file_meta.TransferSyntaxUID)
+        assert stack[0].PixelRepresentation == int(MODELS[scanner].signed)
+    assert len(syntaxes) == 3
+
+
+# ----------------------------------------------------------------------------------------- index, segmentation
+@pytest.fixture(scope="module")
+def index(twin):
+    return build_index([twin.root])
+
+
+def test_index_takes_all_and_table_1_is_the_published(index, shared_data):
+    import pandas as pd
+
+    assert index.quarantine.empty
+    assert tuple(index.series["scanner"]) == SCANNERS
+    assert set(index.series["origin"]) == {"synthetic"}
+    computed = table1(index.series).set_index("scanner")
+    published = pd.read_csv(shared_data("published/table1_acquisition.csv")).set_index("scanner")
+    columns = [c for c in published.columns if c not in ("manufacturer_model", "reconstructions")]
+    pd.testing.assert_frame_equal(computed.loc[published.index, columns], published[columns], check_dtype=False)
+    ctdi = index.series["ctdivol_mgy"]
+    assert ((ctdi - 10).abs() / 10).max() < 0.02 and ctdi.nunique() > 8
+
+
+@pytest.mark.parametrize("scanner", ["A1", "D1", "F1", "H2"])
+def test_segmentation_is_the_regions_through_the_pose(twin, scanner):
+    _, grid = twin.read(scanner, "IR")
+    path = twin.folder(scanner, "IR") / "seg" / "1-1.dcm"
+    slices = {ds.SOPInstanceUID: n for n, ds in enumerate(headers(twin, scanner))}
+    labels = read_segmentation(path, grid, slices)
+    row = twin.row(scanner, "IR")
+    back = pose_of(row).inverse()
+    np.testing.assert_array_equal(labels, region_labels(grid, back.matrix, back.offset))
+    assert list(np.bincount(labels.ravel())[1:]) == [row[f"{roi}_voxels"] for roi in ROIS]
+    ds = pydicom.dcmread(path)
+    names = [item.SegmentLabel for item in ds.SegmentSequence]
+    assert names == ["cyst1", "cyst2", "hemangioma", "metastatsis", "normal1", "normal2"]
+    assert ds.SegmentationType == "BINARY"
+    assert "synthetic" in ds.ImageComments
+
+
+@pytest.mark.parametrize("scanner", sorted(MODELS))
+def test_regions_have_the_calibrated_means(twin, scanner):
+    """What A1 shows, times slope, plus offset: in the truth and in the images."""
+    row, first = twin.row(scanner, "IR"), twin.row("A1", "IR")
+    volume, grid = twin.read(scanner, "IR")
+    back = pose_of(row).inverse()
+    labels = region_labels(grid, back.matrix, back.offset)
+    for value, roi in enumerate(ROIS, start=1):
+        expected = row["slope"] * first[f"{roi}_mean_hu"] + row["offset_hu"]
+        # Small regions see their surroundings through thicker slices.
+        assert row[f"{roi}_mean_hu"] == pytest.approx(expected, abs=0.9), roi
+        inside = volume[labels == value]
+        # Noise of neighbours is correlated: some twelve voxels say as much as one.
+        error = np.sqrt(12 / len(inside))
+        assert inside.mean() == pytest.approx(row[f"{roi}_mean_hu"], abs=0.2 + 3 * error * row["noise_sd_hu"]), roi
+        assert inside.std() == pytest.approx(row[f"{roi}_total_sd_hu"], rel=0.01 + 2.5 * error), roi
+
+
+def test_reference_regions_are_the_published(twin):
+    """Of scanner A1 at 10 mGy: means, and sizes in voxels."""
+    row = twin.row("A1", "IR")
+    for roi, region in REGIONS.items():
+        assert row[f"{roi}_mean_hu"] == pytest.approx(region.mean_hu, abs=1.0)
+
+
+# ------------------------------------------------------------------------------------------------- determinism
+def all_bytes(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.mark.parametrize("scanner", ["A1", "E2"])
+def test_same_bytes_from_other_threads_and_selections(small, tmp_path, scanner):
+    first = all_bytes(small.root / scanner)
+    truth = simulate(small.phantom.folder, tmp_path / "a", scanner, (10,), ("FBP", "IR", "DL"), 1, threads=3)
+    assert all_bytes(tmp_path / "a" / "dicom" / scanner) == first
+    own = small.truth[small.truth["scanner"] == scanner].reset_index(drop=True)
+    assert truth.equals(own)
+    # Another dose and repetition before it, one reconstruction only: the file of a series does not change.
+    simulate(small.phantom.folder, tmp_path / "b", scanner, (3, 10), ("IR",), 2, threads=2)
+    wider = all_bytes(tmp_path / "b" / "dicom" / scanner)
+    name = f"{scanner}_Harmonized_10mGy_IR_01"
+    chosen = {key: value for key, value in first.items() if key.startswith(name)}
+    assert len(chosen) > 16
+    assert {key: wider[key] for key in chosen} == chosen
+
+
+def test_another_seed_is_another_data_set(small, tmp_path):
+    truth = simulate(small.phantom.folder, tmp_path, "A1", (10,), ("IR",), 1, seed=1)
+    assert truth["series_uid"].item() not in set(small.truth["series_uid"])
+    other = Twin(small.phantom, tmp_path / "dicom", truth).read("A1", "IR")[0]
+    assert (other != small.read("A1", "IR")[0]).mean() > 0.8
+
+
+def test_drawing_twice_and_by_threads_gives_the_same_bytes(small, tmp_path):
+    from ct4bench.twin.draw import draw_phantom
+    from ct4bench.twin.phantom import parse_slab
+
+    draw_phantom(parse_slab(SMALL_SLAB), 0, tmp_path, threads=2)
+    for name in ("phantom.json", "phantom.b2nd"):
+        assert (tmp_path / name).read_bytes() == (small.phantom.folder / name).read_bytes(), name
+
+
+# --------------------------------------------------------------------------------------------------- validation
+@pytest.mark.parametrize("scanner", ["A1", "B1", "C1", "E1", "F1", "H1"])
+def test_dciodvfy_finds_no_error(twin, scanner):
+    """Each maker, and each transfer syntax: implicit, explicit, JPEG-LS, JPEG 2000."""
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("dciodvfy is not on PATH; it is in Debian's dicom3tools")
+    folder = twin.folder(scanner, "IR")
+    for path in (sorted((folder / "ct").glob("*.dcm"))[20], folder / "seg" / "1-1.dcm"):
+        found = subprocess.run([program, str(path)], capture_output=True, text=True)
+        said = found.stdout + found.stderr
+        assert "CTImage" in said or "Segmentation" in said
+        assert "Error" not in said, said
+
+
+# ------------------------------------------------------------------------------------------------------ scripts
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--scanner", "A1", "--doses", "5"], "dose '5' is not known; choose from 1, 3, 6, 10, 14"),
+        (["--scanner", "A1", "--reconstructions", "SBP"], "reconstruction 'SBP' is not known"),
+        (["--scanner", "A1", "--doses", "10", "--reconstructions", "DL"], "scanner A1 has no series of these doses"),
+        (["--scanner", "A1", "--phantom", "nowhere"], "run draw_phantom.py again"),
+        (["--scanner", "A1", "--repetitions", "0", "--doses", "10"], "--repetitions 0 must be 1 to 10"),
+    ],
+)
+def test_wrong_choices_end_with_one_line(request, small, tmp_path, options, words):
+    script = request.config.rootpath / "bin" / "simulate_series.py"
+    given = [
+        "--phantom",
+        str(small.phantom.folder),
+        "--output",
+        str(tmp_path / "o"),
+        "--truth",
+        str(tmp_path / "t.csv"),
+    ]
+    found = subprocess.run([sys.executable, str(script), *given, *options], capture_output=True, text=True)
+    assert found.returncode == 2
+    assert words in found.stderr
+    assert found.stderr.count("ERROR") == 1 and "Traceback" not in found.stderr
+    assert not (tmp_path / "t.csv").exists() and not (tmp_path / "o").exists()
