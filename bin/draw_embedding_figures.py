@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ct4bench.core.errors import run
 from ct4bench.core.tables import read_table
-from ct4bench.results.run_facts import read_labels
+from ct4bench.results.run_facts import read_run_facts
 
 
 def main(argv=None):
@@ -14,13 +14,13 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--embedding", required=True, help="embedding of all extractors, Parquet")
     parser.add_argument("--registered", required=True, help="table of the registered series, or a table of features")
-    parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
+    parser.add_argument("--facts", required=True, help="run_facts.json of make_tables.py")
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
     from ct4bench.figures.embedding import EMBEDDING_COLUMNS, KEYS, draw_embedding_figures
 
     embedding, series = read_table(args.embedding, EMBEDDING_COLUMNS), read_table(args.registered, KEYS)
-    draw_embedding_figures(embedding, series, read_labels(args.labels), args.output)
+    draw_embedding_figures(embedding, series, read_run_facts(args.facts), args.output)
 
 
 if __name__ == "__main__":

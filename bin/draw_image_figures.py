@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 
 from ct4bench.core.errors import run
-from ct4bench.results.run_facts import read_labels, read_series, stamp_text
+from ct4bench.results.run_facts import read_run_facts, read_series, stamp_text
 
 # code-data: ../assets/scanners.csv
 SCANNERS = Path(__file__).resolve().parents[1] / "assets" / "scanners.csv"
@@ -17,7 +17,7 @@ def main(argv=None):
     parser.add_argument("--reference", required=True, type=Path, help="folder of the prepared reference")
     parser.add_argument("--registered", required=True, help="table of the registered series")
     parser.add_argument("--volumes", required=True, type=Path, help="folder with the volumes of IR #1 at 10 mGy")
-    parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
+    parser.add_argument("--facts", required=True, help="run_facts.json of make_tables.py")
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
@@ -25,7 +25,7 @@ def main(argv=None):
     from ct4bench.results.acquisition import read_scanner_names
 
     series, names = read_series(args.registered), read_scanner_names(args.scanners)
-    note = stamp_text(read_labels(args.labels))
+    note = stamp_text(read_run_facts(args.facts))
     draw_image_figures(args.reference, series, args.volumes, names, note, args.output)
 
 

@@ -13,7 +13,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reference", required=True, help="folder of the prepared reference")
     parser.add_argument(
-        "--centres", help="table of one's own centres: roi, patch, and slice,row,column or x_mm,y_mm,z_mm"
+        "--centres", help="table of your own centres: roi, patch, and slice,row,column or x_mm,y_mm,z_mm"
     )
     parser.add_argument("--patches_per_roi", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)

@@ -5,7 +5,7 @@ import argparse
 from pathlib import Path
 
 from ct4bench.core.errors import run
-from ct4bench.results.run_facts import read_labels
+from ct4bench.results.run_facts import read_run_facts
 
 
 def main(argv=None):
@@ -13,7 +13,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--profile", required=True, help="scanner_profile.csv")
     parser.add_argument("--displacement", required=True, help="local_displacement.csv")
-    parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
+    parser.add_argument("--facts", required=True, help="run_facts.json of make_tables.py")
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
     from ct4bench.core.tables import read_table
@@ -23,7 +23,7 @@ def main(argv=None):
     args.output.mkdir(parents=True, exist_ok=True)
     profile, fields = read_table(args.profile, PROFILE_COLUMNS), read_table(args.displacement)
     profile["reason"] = profile["reason"].fillna("").astype(str)
-    draw_profile_figures(profile, fields, read_labels(args.labels), args.output)
+    draw_profile_figures(profile, fields, read_run_facts(args.facts), args.output)
 
 
 if __name__ == "__main__":

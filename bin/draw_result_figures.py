@@ -5,20 +5,20 @@ import argparse
 from pathlib import Path
 
 from ct4bench.core.errors import run
-from ct4bench.results.run_facts import read_labels
+from ct4bench.results.run_facts import read_run_facts
 
 
 def main(argv=None):
     """Read the tables, write PNG, SVG and a caption for each figure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tables", required=True, type=Path, help="folder of make_tables.py")
-    parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
+    parser.add_argument("--facts", required=True, help="run_facts.json of make_tables.py")
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
     from ct4bench.figures.results import draw_result_figures
 
     args.output.mkdir(parents=True, exist_ok=True)
-    draw_result_figures(args.tables, read_labels(args.labels), args.output)
+    draw_result_figures(args.tables, read_run_facts(args.facts), args.output)
 
 
 if __name__ == "__main__":

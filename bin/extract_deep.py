@@ -38,7 +38,7 @@ def main(argv=None):
 
     from ct4bench.core.benchmark import SERIES_KEY
     from ct4bench.core.tables import read_table, write_table
-    from ct4bench.features.encoders import Options, build_encoder
+    from ct4bench.features.encoders import EncoderOptions, build_encoder
     from ct4bench.features.extract_deep import BATCH, choose_device, extract_series
     from ct4bench.preprocess.patches import COLUMNS
 
@@ -46,7 +46,7 @@ def main(argv=None):
     device = choose_device(args.device)
     weights = Path(args.weights) if args.weights else None
     choices = (args.intensity or MODES[args.mode].swin_intensity, args.layer, args.pooling, args.patch_merging)
-    encoder = build_encoder(args.extractor, Options(weights, args.weights_sha256, *choices, args.seed, device))
+    encoder = build_encoder(args.extractor, EncoderOptions(weights, args.weights_sha256, *choices, args.seed, device))
     uids, batch = args.series_uids.split(","), args.batch or BATCH[device]
     sampling = {"share": args.verify, "seed": args.seed, "precision": args.precision}
     table, settings = extract_series(encoder, registered, uids, args.volumes, patches, batch, args.threads, **sampling)

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make Tables 1-7 and their companions, beside the published values, and the labels that say what the run was."""
+"""Make Tables 1-7 and their companions, beside the published values, and the facts that say what the run was."""
 
 import argparse
 from pathlib import Path
@@ -8,14 +8,14 @@ from ct4bench.core.errors import run
 from ct4bench.core.modes import MODES
 from ct4bench.core.tables import read_table
 from ct4bench.results.published import FOLDER
-from ct4bench.results.run_facts import make_labels, read_series, read_settings
+from ct4bench.results.run_facts import make_run_facts, read_series, read_settings
 
 # code-data: ../assets/scanners.csv
 SCANNERS = Path(__file__).resolve().parents[1] / "assets" / "scanners.csv"
 
 
 def main(argv=None):
-    """Read what the stages before wrote, write a CSV for each table and labels.json."""
+    """Read what the stages before wrote, write a CSV for each table and run_facts.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", required=True, help="registered series, or a table of features without an index")
     parser.add_argument("--index", help="index/series.csv")
@@ -25,7 +25,7 @@ def main(argv=None):
     parser.add_argument("--repeatability", help="repeatability.csv")
     parser.add_argument("--predictions", help="predictions.parquet")
     parser.add_argument("--embedding_quality", help="embedding_quality.csv")
-    parser.add_argument("--questions", help="questions.csv")
+    parser.add_argument("--tasks", help="tasks.csv")
     parser.add_argument("--stable_features", help="stable_features.csv")
     parser.add_argument("--settings", nargs="*", default=[], help="settings of the extractors, <extractor>.json")
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
@@ -39,13 +39,13 @@ def main(argv=None):
     from ct4bench.results.make import Inputs, make_tables, write_results
 
     series = read_series(args.series)
-    optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality", "questions")
+    optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality", "tasks")
     optional += ("stable_features",)
     frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
-    labels = make_labels(series, args.mode, read_settings(args.settings), args.method, args.domain)
+    facts = make_run_facts(series, args.mode, read_settings(args.settings), args.method, args.domain)
     names = read_scanner_names(args.scanners)
     results = make_tables(Inputs(series, **frames, domain=args.domain), MODES[args.mode], names, args.published)
-    write_results(results, labels, args.output)
+    write_results(results, facts, args.output)
 
 
 if __name__ == "__main__":

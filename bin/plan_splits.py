@@ -9,7 +9,7 @@ from ct4bench.core.modes import MODES
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.features.merge import read_features
 from ct4bench.splits.splits import DOMAINS, N_FOLDS, SCHEMES, sorted_keys
-from ct4bench.splits.tasks import TASKS, VARIANTS, Plan, plan_questions
+from ct4bench.splits.tasks import ABLATIONS, TASKS, Plan, plan_tasks
 
 
 def names(text):
@@ -29,12 +29,12 @@ def main(argv=None):
     parser.add_argument("--cells", choices=("all", "table7"), default="all", help="all values of N and n, or Table 7's")
     parser.add_argument("--tasks", type=names, default=("none",), help=f"default, all, none, or of {','.join(TASKS)}")
     parser.add_argument(
-        "--variants", type=names, default=("none",), help=f"default, all, none, or of {','.join(VARIANTS)}"
+        "--ablations", type=names, default=("none",), help=f"default, all, none, or of {','.join(ABLATIONS)}"
     )
     parser.add_argument("--patches", help="patches.csv, for the task tissue_inside")
     parser.add_argument("--share_inside", type=float, default=0.5, help="least share of a patch inside its ROI")
     parser.add_argument("--output", required=True, help="the splits, CSV")
-    parser.add_argument("--questions", help="what was asked, and why it could not be answered, CSV")
+    parser.add_argument("--table", help="what was asked, and why it could not be answered, CSV")
     args = parser.parse_args(argv)
     patches = read_table(args.patches, ["roi", "patch", "share_inside"]) if args.patches else None
     plan = Plan(
@@ -47,12 +47,12 @@ def main(argv=None):
         patches,
         args.share_inside,
     )
-    splits, questions = plan_questions(plan, args.tasks, args.variants, args.cells == "all")
+    splits, tasks = plan_tasks(plan, args.tasks, args.ablations, args.cells == "all")
     write_table(splits, args.output)
-    if args.questions:
-        write_table(questions, args.questions)
-    for row in questions.to_dict("records"):
-        logging.info("%s, %s: %d trainings %s", row["task"], row["variant"], row["n_trainings"], row["reason"])
+    if args.table:
+        write_table(tasks, args.table)
+    for row in tasks.to_dict("records"):
+        logging.info("%s, %s: %d trainings %s", row["task"], row["ablation"], row["n_trainings"], row["reason"])
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ def main(argv=None):
     parser.add_argument("--report", help="what was trained on and how well it went, JSON")
     args = parser.parse_args(argv)
 
-    from ct4bench.pretraining.pretrain_shallow_cnn import PRINTED, SCANNED, Training, pretrain_shallow_cnn
+    from ct4bench.pretraining.pretrain_shallow_cnn import PRINTED, SCANNED, PretrainingSettings, pretrain_shallow_cnn
 
     noise = SCANNED if args.cases else PRINTED
-    training = Training(epochs=args.epochs, learning_rate=args.learning_rate, augmentation=noise)
+    training = PretrainingSettings(epochs=args.epochs, learning_rate=args.learning_rate, augmentation=noise)
     source = {"cases": args.cases} if args.cases else {"phantoms": args.phantoms, "threads": args.threads}
     report = pretrain_shallow_cnn(args.output, training, args.patches_per_organ, args.seed, **source)
     if args.report:

@@ -24,9 +24,9 @@ def main(argv=None):
     parser.add_argument("--report", help="what was trained on and the losses, JSON")
     args = parser.parse_args(argv)
 
-    from ct4bench.pretraining.pretrain_swin import Training, pretrain_swin
+    from ct4bench.pretraining.pretrain_swin import PretrainingSettings, pretrain_swin
 
-    training = Training(args.steps, args.batch, args.learning_rate)
+    training = PretrainingSettings(args.steps, args.batch, args.learning_rate)
     source = {"cases": args.cases} if args.cases else {"phantoms": args.phantoms}
     source |= {"weights": args.weights, "threads": args.threads}
     report = pretrain_swin(args.output, training, args.patches, args.seed, **source)

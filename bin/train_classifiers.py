@@ -37,9 +37,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--part", default="1/1", help="i/n: part i of n of the trainings")
     parser.add_argument("--threads", type=int, default=1, help="trainings at once")
-    parser.add_argument(
-        "--device", choices=("cpu", "cuda", "auto"), default="cpu", help="perceptrons on a GPU, in stacks"
-    )
+    parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="MLPs on a GPU, in stacks")
     parser.add_argument("--verify", type=float, default=0.01, help="share of trainings whose first steps torch repeats")
     parser.add_argument("--output", required=True, help="predictions, Parquet")
     parser.add_argument("--trainings", required=True, help="a row for each training, CSV")

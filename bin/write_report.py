@@ -10,7 +10,7 @@ from ct4bench.core.errors import run
 def main(argv=None):
     """Read tables, figures and what is known of the run, write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--labels", required=True, help="labels.json of make_tables.py")
+    parser.add_argument("--facts", required=True, help="run_facts.json of make_tables.py")
     parser.add_argument("--tables", required=True, help="folder of tables")
     parser.add_argument("--figures", nargs="*", default=[], help="folders of figures")
     parser.add_argument("--registered", help="table of the registered series")

@@ -151,9 +151,9 @@ def table(features: dict[str, float]) -> str:
 
 def computed() -> dict[str, float]:
     """Features of the phantom by the fast engine."""
-    from ct4bench.features.radiomics import FEATURES, Options, region_features
+    from ct4bench.features.radiomics import FEATURES, RadiomicsOptions, region_features
 
-    values = region_features(VOXELS, SPACING_MM, INSIDE, Options(bin_width=1))
+    values = region_features(VOXELS, SPACING_MM, INSIDE, RadiomicsOptions(bin_width=1))
     return {name.removeprefix("original_"): float(value) for name, value in zip(FEATURES, values, strict=True)}
 
 

@@ -7,7 +7,7 @@ from ct4bench.core.geometry import Grid, Rigid
 
 SIZE_MM = np.array([264.0, 190.0, 300.0])
 CENTRE_MM = np.array([-2.0, -165.0, 196.0])
-STILL = Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), tuple(CENTRE_MM))
+STILL = Rigid.identity(tuple(CENTRE_MM))
 PAPER_HU, AIR_HU, BOARD_HU = -100.0, -1000.0, -300.0
 BOARD_MM = 17.0
 

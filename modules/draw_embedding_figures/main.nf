@@ -15,7 +15,7 @@ process DRAW_EMBEDDING_FIGURES {
     draw_embedding_figures.py \\
         --embedding ${embedding} \\
         --registered ${series} \\
-        --labels tables/labels.json \\
+        --facts tables/run_facts.json \\
         --output figures
     """
 

@@ -21,7 +21,7 @@ process DRAW_IMAGE_FIGURES {
         --reference ${reference} \\
         --registered ${registered} \\
         --volumes volumes \\
-        --labels tables/labels.json \\
+        --facts tables/run_facts.json \\
         --scanners ${assets}/scanners.csv \\
         --output figures
     """

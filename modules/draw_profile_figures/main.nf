@@ -15,7 +15,7 @@ process DRAW_PROFILE_FIGURES {
     draw_profile_figures.py \\
         --profile ${profile} \\
         --displacement ${displacement} \\
-        --labels tables/labels.json \\
+        --facts tables/run_facts.json \\
         --output figures
     """
 

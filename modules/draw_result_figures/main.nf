@@ -14,7 +14,7 @@ process DRAW_RESULT_FIGURES {
     """
     draw_result_figures.py \\
         --tables tables \\
-        --labels tables/labels.json \\
+        --facts tables/run_facts.json \\
         --output figures
     """
 

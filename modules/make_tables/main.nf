@@ -18,7 +18,7 @@ process MAKE_TABLES {
     def options = [
         'pairs.parquet': 'pairs', 'icc.csv': 'icc', 'icc_intervals.csv': 'intervals', 'repeatability.csv': 'repeatability',
         'predictions.parquet': 'predictions', 'embedding_quality.csv': 'embedding_quality',
-        'questions.csv': 'questions', 'stable_features.csv': 'stable_features',
+        'tasks.csv': 'tasks', 'stable_features.csv': 'stable_features',
     ]
     def names = [evaluation].flatten().collect { table -> table.toString().tokenize('/').last() }
     def given = names.findAll { name -> options[name] }.collect { name -> "--${options[name]} evaluation/${name}" }
@@ -39,7 +39,7 @@ process MAKE_TABLES {
     stub:
     """
     mkdir tables
-    touch tables/labels.json
+    touch tables/run_facts.json
     echo '{}' > usage.json
     """
 }

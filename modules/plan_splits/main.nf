@@ -7,15 +7,15 @@ process PLAN_SPLITS {
     val domain
     val mode
     val seed
-    val questions       // default, all, none, or names
-    val variants        // the same
+    val tasks           // default, all, none, or names
+    val ablations   // the same
     path patches        // patches.csv, or []
     val share_inside
     val _code
 
     output:
     tuple val(method), path('splits.csv'), emit: splits
-    tuple val(method), path('questions.csv'), emit: asked
+    tuple val(method), path('tasks.csv'), emit: tasks
     path 'usage.json', topic: usage
 
     script:
@@ -25,17 +25,17 @@ process PLAN_SPLITS {
         --domain ${domain} \\
         --mode ${mode} \\
         --seed ${seed} \\
-        --tasks ${questions} \\
-        --variants ${variants} \\
+        --tasks ${tasks} \\
+        --ablations ${ablations} \\
         ${patches ? "--patches ${patches}" : ''} \\
         --share_inside ${share_inside} \\
-        --questions questions.csv \\
+        --table tasks.csv \\
         --output splits.csv
     """
 
     stub:
     """
-    touch splits.csv questions.csv
+    touch splits.csv tasks.csv
     echo '{}' > usage.json
     """
 }

@@ -23,7 +23,7 @@ process WRITE_REPORT {
     script:
     """
     write_report.py \\
-        --labels tables/labels.json \\
+        --facts tables/run_facts.json \\
         --tables tables \\
         --figures figures \\
         ${registered ? "--registered ${registered}" : ''} \\

@@ -96,12 +96,12 @@ workflow EVALUATE_FEATURES {
     // the rows of all extractors are the same, so one of them decides the splits
     def first = together(classified).map { meta, tables -> [meta.method, tables[0]] }
     PLAN_SPLITS(
-        first, settings.domain, settings.mode, settings.seed, settings.questions, settings.variants,
+        first, settings.domain, settings.mode, settings.seed, settings.tasks, settings.ablations,
         patches, settings.share_inside, codeDigest('plan_splits.py'),
     )
     def parts = (1..settings.training_parts).collect { number -> ['mlp', "${number}/${settings.training_parts}".toString()] }
     def opinions = [all: ['logistic_regression', 'svm', 'gradient_boosting'], none: []]
-    def others = opinions[settings.second_opinions] != null ? opinions[settings.second_opinions] : settings.second_opinions.tokenize(',').toUnique()
+    def others = opinions[settings.other_classifiers] != null ? opinions[settings.other_classifiers] : settings.other_classifiers.tokenize(',').toUnique()
     TRAIN_CLASSIFIERS(
         // the widest features take longest, so they come first
         classified
@@ -122,10 +122,10 @@ workflow EVALUATE_FEATURES {
     emit:
     tables = MEASURE_STABILITY.out.stability.mix(EMBED_FEATURES.out.embedding)
         .flatMap { item -> item.drop(1).collect { table -> [item[0].method, table] } }
-        .mix(PLAN_SPLITS.out.splits, PLAN_SPLITS.out.asked)
+        .mix(PLAN_SPLITS.out.splits, PLAN_SPLITS.out.tasks)
         .mix(MERGE_PREDICTIONS.out.predictions.flatMap { method, predictions, trainings, losses -> [[method, predictions], [method, trainings], [method, losses]] })
         // [method, table]: icc.csv, icc_intervals.csv, repeatability.csv, stable_features.csv, embedding.parquet,
-        // embedding_quality.csv, splits.csv, questions.csv,
+        // embedding_quality.csv, splits.csv, tasks.csv,
         // predictions.parquet, trainings.csv, losses.parquet
     times = MERGE_PREDICTIONS.out.times     // [method, training_times.csv]
 }

@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from ct4bench.features import shallow_cnn as cnn
 from ct4bench.features import swin
-from ct4bench.features.encoders import Options, build_encoder
+from ct4bench.features.encoders import EncoderOptions, build_encoder
 from ct4bench.features.extract_deep import BATCH, encode, relative_difference
 
 N = 32
@@ -45,7 +45,7 @@ def _compare(record, name, reference_name, encoder, build_reference, patches):
 
 def bench_shallow_cnn(record, patches):
     """256 features; the reference is the network as one writes it: convolution, ReLU, pooling, twice."""
-    encoder = build_encoder("shallow_cnn", Options())
+    encoder = build_encoder("shallow_cnn", EncoderOptions())
     state = encoder.weights.state
 
     def plain(x):
@@ -59,7 +59,7 @@ def bench_shallow_cnn(record, patches):
 
 def bench_swin(record, patches):
     """768 features, from int16 patches on, random weights; MONAI with batches of 16 and its default attention."""
-    encoder = build_encoder("swin_unetr", Options())
+    encoder = build_encoder("swin_unetr", EncoderOptions())
 
     def monai():
         network = swin.MonaiFeatures(encoder.weights.state, (32, 32, 16)).network

@@ -9,7 +9,7 @@ from torch_twin import perceptron, train_epochs
 from ct4bench.learning import mlp
 
 N_ROWS = 14_844
-SETTINGS = mlp.Settings()
+SETTINGS = mlp.TrainingSettings()
 
 
 @pytest.mark.parametrize("n_features", [93, 256, 768])

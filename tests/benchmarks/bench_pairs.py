@@ -13,7 +13,7 @@ from ssim_float64 import ssim_map_float64
 from ct4bench.core.benchmark import SCANNERS
 from ct4bench.core.geometry import Grid
 from ct4bench.core.volumes import save_volume
-from ct4bench.pairs.compare import Region, batches, compare_batch
+from ct4bench.pairs.compare import PairRegion, batches, compare_batch
 from ct4bench.pairs.plan import scanner_groups, unordered_pairs
 from ct4bench.pairs.similarity import compare, local_moments, pair_sums, shrink, windows_inside
 
@@ -92,7 +92,7 @@ def bench_pair_skimage(record, pair):
 
 
 def whole(shape, factor):
-    return Region.of_mask(tuple(slice(0, n) for n in shape), factor, np.ones(shape, np.uint8))
+    return PairRegion.of_mask(tuple(slice(0, n) for n in shape), factor, np.ones(shape, np.uint8))
 
 
 def bench_pairs_shrunk(record):
@@ -134,7 +134,7 @@ TILES = (
 import sys, time
 import numpy as np
 from pathlib import Path
-from ct4bench.pairs.compare import BATCH_SIDE, Region, compare_batch
+from ct4bench.pairs.compare import BATCH_SIDE, PairRegion, compare_batch
 from ct4bench.core.volumes import open_volume
 paths = sorted(Path(sys.argv[1]).glob("*.b2nd"))
 n_slices, _, n_columns = open_volume(paths[0]).grid.shape
@@ -142,7 +142,7 @@ opened = {f"{i:02}": open_volume(paths[i % len(paths)]) for i in range(2 * BATCH
 def cost(side, n_rows):
     pairs = [(f"{i:02}", f"{BATCH_SIDE + j:02}") for i in range(side) for j in range(side)]
     shape = n_slices, n_rows, n_columns
-    region = Region.of_mask(tuple(slice(0, n) for n in shape), 1, np.ones(shape, np.uint8))
+    region = PairRegion.of_mask(tuple(slice(0, n) for n in shape), 1, np.ones(shape, np.uint8))
     start = time.process_time()
     compare_batch(pairs, lambda uid, box: opened[uid].read(box), region)
     return time.process_time() - start
@@ -163,7 +163,7 @@ def batches_of_the_collection() -> tuple[int, int, int]:
     sizes = dict.fromkeys(SCANNERS, 20) | {"E1": 18, "E2": 30}
     assert sum(sizes.values()) == N_SERIES
     groups = scanner_groups(sizes)
-    region = Region(None, 1, np.empty(BOX, np.uint8), np.empty(0))
+    region = PairRegion(None, 1, np.empty(BOX, np.uint8), np.empty(0))
     found = []
     for one, other in combinations_with_replacement(sorted(set(groups.values())), 2):
         sides = [[f"{s}{i}" for s in groups if groups[s] == g for i in range(sizes[s])] for g in (one, other)]

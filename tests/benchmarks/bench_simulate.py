@@ -17,7 +17,7 @@ from ct4bench.twin.draw import draw_phantom
 from ct4bench.twin.phantom import AIR_HU, open_phantom, parse_slab, region_labels
 from ct4bench.twin.scan import PAD, frequencies, noise_in_plane, noise_power, object_slices, pose, prepare_scan
 from ct4bench.twin.scanners import SCANNERS
-from ct4bench.twin.write_ct import CtSeriesWriter, SeriesName, ct_header
+from ct4bench.twin.write_ct import CtSeriesWriter, SeriesIdentity, ct_header
 from ct4bench.twin.write_seg import SegmentationWriter
 
 DEMO_SLAB = "110:210,105:415,50:460"
@@ -80,7 +80,7 @@ def plain_series(phantom, scanner, grid, folder) -> np.ndarray:
     place = grid.to_lps(np.stack(np.meshgrid([0], *(np.arange(n) for n in grid.shape[1:]), indexing="ij"), -1))[0]
     noise *= model.quantum_sd_hu(10) / noise.std() * noise_in_plane(place, pose(scanner))
     images = np.clip(np.rint(clean + noise), -1024, 3071).astype(np.int16)
-    name = SeriesName("plain", scanner.code, 10, RECON, 1)
+    name = SeriesIdentity("plain", scanner.code, 10, RECON, 1)
     header = ct_header(name, scanner, model, grid, 0)
     writer = CtSeriesWriter(folder / "ct", name, header, scanner, grid)
     for k, image in enumerate(images):

@@ -16,7 +16,7 @@ def test_accuracies_are_those_of_scikit_learn(rng):
         "task": "tissue",
         "extractor": "x",
         "classifier": "mlp",
-        "variant": "default",
+        "ablation": "default",
         "scheme": "kfold",
         "n_train": 2,
     }

@@ -8,7 +8,7 @@ from scipy.ndimage import correlate, maximum_filter
 from ct4bench.core.errors import UserError
 from ct4bench.features import shallow_cnn as cnn
 from ct4bench.features import swin
-from ct4bench.features.encoders import Options, build_encoder
+from ct4bench.features.encoders import EncoderOptions, build_encoder
 from ct4bench.features.extract_deep import encode
 from ct4bench.features.swin import MonaiFeatures, SwinFeatures
 from ct4bench.features.weights import load_weights, random_weights
@@ -121,7 +121,7 @@ def test_a_file_named_as_the_released_one_is_read_as_monai_reads_it(network, sta
     with torch.no_grad():
         expected = other.swinViT(patches[:, None], True)[4].mean((2, 3, 4)).numpy()
     hu = np.moveaxis(patches.numpy(), 3, 1).astype(np.int16)
-    encoder = build_encoder("swin_unetr", Options(weights=path))
+    encoder = build_encoder("swin_unetr", EncoderOptions(weights=path))
     found = encode(encoder, hu, 3)
     assert np.abs(found - expected).max() < TOLERANCE * np.abs(expected).max()
     assert encoder.weights.status == "user"
@@ -141,7 +141,7 @@ def test_weights_of_another_size_are_refused(tmp_path):
 
     torch.save(SwinUNETR(in_channels=1, out_channels=2, feature_size=24).state_dict(), tmp_path / "small.pt")
     with pytest.raises(UserError, match=r"small\.pt.*\(24, 1, 2, 2, 2\).*\(48, 1, 2, 2, 2\).*feature size 48"):
-        build_encoder("swin_unetr", Options(weights=tmp_path / "small.pt"))
+        build_encoder("swin_unetr", EncoderOptions(weights=tmp_path / "small.pt"))
 
 
 def test_the_shallow_cnn_by_scipy(patches):
@@ -165,14 +165,14 @@ def test_the_shallow_cnn_by_scipy(patches):
 
 def test_in_run_references_agree(patches):
     for name in ("shallow_cnn", "swin_unetr"):
-        encoder = build_encoder(name, Options(seed=5))
+        encoder = build_encoder(name, EncoderOptions(seed=5))
         assert difference(encoder.features(patches).double(), encoder.reference()(patches).double()) < TOLERANCE
 
 
 def test_monais_resnet_as_an_encoder_of_ones_own(patches):
     from monai.networks.nets.resnet import resnet10
 
-    encoder = build_encoder("resnet10=ct4bench.features.monai_encoders:resnet10", Options(seed=4))
+    encoder = build_encoder("resnet10=ct4bench.features.monai_encoders:resnet10", EncoderOptions(seed=4))
     torch.manual_seed(4)
     network = resnet10(spatial_dims=3, n_input_channels=1, feed_forward=False).eval()
     with torch.no_grad():

@@ -8,7 +8,7 @@ from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from ct4bench.embedding.embed import judge, nearest_neighbours, principal_components, settings, standardise
+from ct4bench.embedding.embed import embedding_quality, nearest_neighbours, principal_components, settings, standardise
 
 
 @pytest.fixture
@@ -44,12 +44,12 @@ def test_trustworthiness_continuity_and_silhouette(values, rng):
     scores = standardise(values)
     plane = principal_components(scores)[0]
     labels = np.repeat(np.arange(12), 60)
-    found = judge(scores, {"pca": plane}, {"scanner": labels, "tissue": labels // 4}, 0)
+    found = embedding_quality(scores, {"pca": plane}, {"scanner": labels, "tissue": labels // 4}, 0)
     assert found["trustworthiness_pca"] == pytest.approx(trustworthiness(scores, plane, n_neighbors=15), abs=1e-9)
     assert found["continuity_pca"] == pytest.approx(trustworthiness(plane, scores, n_neighbors=15), abs=1e-9)
     assert found["silhouette_scanner"] == pytest.approx(silhouette_score(scores, labels), abs=1e-9)
     assert found["silhouette_tissue"] == pytest.approx(silhouette_score(scores, labels // 4), abs=1e-9)
-    few = judge(scores, {"pca": plane}, {"scanner": labels}, 0, n_anchors=300)
+    few = embedding_quality(scores, {"pca": plane}, {"scanner": labels}, 0, n_anchors=300)
     for name in ("trustworthiness_pca", "continuity_pca", "silhouette_scanner"):
         assert few[name] == pytest.approx(found[name], abs=0.02) and few[name] != found[name]
 

@@ -5,7 +5,7 @@ import pytest
 from tests import ibsi_phantom as ibsi
 from tests.radiomics_reference import differences, extractor, reference_features
 
-from ct4bench.features.radiomics import FEATURES, Options, region_features
+from ct4bench.features.radiomics import FEATURES, RadiomicsOptions, region_features
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def test_every_feature_is_in_the_table_once():
 
 def test_pyradiomics_agrees_on_the_phantom():
     reference = reference_features(extractor(binWidth=1), ibsi.VOXELS, ibsi.SPACING_MM, ibsi.INSIDE)
-    own = region_features(ibsi.VOXELS, ibsi.SPACING_MM, ibsi.INSIDE, Options(bin_width=1))
+    own = region_features(ibsi.VOXELS, ibsi.SPACING_MM, ibsi.INSIDE, RadiomicsOptions(bin_width=1))
     assert differences(own, reference) == {}
 
 

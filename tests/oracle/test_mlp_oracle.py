@@ -51,7 +51,7 @@ def test_losses_and_weights_are_those_of_torch(rng, n_features, n_classes, n):
     weights = compute_class_weight("balanced", classes=np.arange(n_classes), y=y)
     expected = train_epochs(twin, rows.values[:n, :n_features], y, weights, orders, masks)
 
-    trained = mlp.train(rows, y, n_classes, chosen, chosen[:0], mlp.Settings(epochs=epochs), key)
+    trained = mlp.train(rows, y, n_classes, chosen, chosen[:0], mlp.TrainingSettings(epochs=epochs), key)
 
     steps = -(-n // 8)
     np.testing.assert_allclose(trained.first_losses, expected[:steps], atol=1e-5, rtol=0)
@@ -84,7 +84,7 @@ def test_accuracy_after_all_epochs_is_that_of_torch(rng):
     with torch.no_grad():
         expected = twin(torch.tensor(rows.values[test, :40])).numpy().argmax(1)
 
-    trained = mlp.train(rows, y, 4, chosen, chosen[:0], mlp.Settings(), key)
+    trained = mlp.train(rows, y, 4, chosen, chosen[:0], mlp.TrainingSettings(), key)
     found = mlp.log_proba(trained.model, rows, test).argmax(1)
 
     assert 0.6 < (expected == y[test]).mean() < 0.99
@@ -101,9 +101,9 @@ def test_the_runs_own_check_agrees_with_the_plain_loop(rng):
     set_layers(twin, mlp.initial_layers(12, 4, key))
     weights = compute_class_weight("balanced", classes=np.arange(4), y=y)
     expected = train_epochs(twin, rows.values[:90, :12], y, weights, orders, masks)
-    found = mlp.torch_losses(rows, y, 4, chosen, mlp.Settings(), key, 100)
+    found = mlp.torch_losses(rows, y, 4, chosen, mlp.TrainingSettings(), key, 100)
     np.testing.assert_allclose(found, expected, atol=1e-6, rtol=0)
-    assert len(mlp.torch_losses(rows, y, 4, chosen, mlp.Settings(), key, 3)) == 3
+    assert len(mlp.torch_losses(rows, y, 4, chosen, mlp.TrainingSettings(), key, 3)) == 3
 
 
 @njit
@@ -163,7 +163,7 @@ def test_a_stack_of_trainings_is_each_by_torch_alone(rng):
             y[n:] = n_classes - 1 - y[n:]  # what is learned makes the validation worse
         training, validation = np.split(np.arange(n + n_validation), [n])
         rows = mlp.standardise(x, np.arange(len(x)), mlp.fit_scaler(x, training))
-        settings = mlp.Settings(epochs=20, patience=patience, balanced=number != 3)
+        settings = mlp.TrainingSettings(epochs=20, patience=patience, balanced=number != 3)
         jobs.append(Job(rows, y, n_classes, training, validation, settings, (1, number)))
 
     together = train_together(jobs, "cpu")
@@ -197,6 +197,6 @@ def test_trainings_of_other_shapes_do_not_stack(rng):
         x, y = problem(rng, 30, n_features, 2)
         everything = np.arange(30)
         rows = mlp.standardise(x, everything, mlp.fit_scaler(x, everything))
-        jobs.append(Job(rows, y, 2, everything, everything[:0], mlp.Settings(epochs=1), (0, 0)))
+        jobs.append(Job(rows, y, 2, everything, everything[:0], mlp.TrainingSettings(epochs=1), (0, 0)))
     with pytest.raises(ValueError, match="do not stack"):
         train_together(jobs, "cpu")

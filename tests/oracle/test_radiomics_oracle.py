@@ -5,7 +5,7 @@ import pytest
 import SimpleITK as sitk
 from tests.radiomics_reference import differences, extractor, noise_patch, reference_features
 
-from ct4bench.features.radiomics import FEATURE_CLASSES, FEATURES, Options, region_features
+from ct4bench.features.radiomics import FEATURE_CLASSES, FEATURES, RadiomicsOptions, region_features
 
 SPACING_MM = (1.0, 0.68359375, 0.68359375)
 SHAPE = (16, 32, 32)
@@ -20,7 +20,7 @@ def default():
     return extractor()
 
 
-def assert_equal(made, voxels, inside=None, options=Options(), spacing_mm=SPACING_MM):  # noqa: B008
+def assert_equal(made, voxels, inside=None, options=RadiomicsOptions(), spacing_mm=SPACING_MM):  # noqa: B008
     own = region_features(voxels, spacing_mm, inside, options)
     assert differences(own, reference_features(made, voxels, spacing_mm, inside)) == {}
     return own
@@ -88,7 +88,7 @@ def test_structured_patches(default, rng, kind):
     ids=str,
 )  # fmt: skip
 def test_settings_that_the_fast_engine_serves(rng, setting):
-    options = Options(
+    options = RadiomicsOptions(
         setting.get("binWidth", 25), setting.get("binCount"), setting.get("symmetricalGLCM", True),
         setting.get("gldm_a", 0), setting.get("voxelArrayShift", 0),
     )  # fmt: skip
@@ -100,7 +100,7 @@ def test_settings_that_the_fast_engine_serves(rng, setting):
 def test_more_levels_than_a_byte_holds(rng):
     voxels = np.rint(rng.normal(0, 250, (4, 9, 12))).astype(np.int16)
     assert np.ptp(voxels) > 4 * 270
-    assert_equal(extractor(binWidth=4), voxels, None, Options(bin_width=4))
+    assert_equal(extractor(binWidth=4), voxels, None, RadiomicsOptions(bin_width=4))
 
 
 @pytest.mark.parametrize("symmetrical", [True, False])
@@ -119,7 +119,7 @@ def test_small_masks_of_any_shape(seed, symmetrical):
         )[rng.integers(5)].astype(np.int16)  # fmt: skip
         if inside.sum() < 2:
             continue
-        own = region_features(voxels, SPACING_MM, inside, Options(symmetrical=symmetrical))
+        own = region_features(voxels, SPACING_MM, inside, RadiomicsOptions(symmetrical=symmetrical))
         found = differences(own, reference_features(made, voxels, SPACING_MM, inside))
         assert found == {}, (voxels.tolist(), inside.astype(int).tolist())
         seen += 1

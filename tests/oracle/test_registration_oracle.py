@@ -111,7 +111,7 @@ def twin(tmp_path_factory):
 
 
 def start_error_mm(truth: Rigid, corners) -> float:
-    return worst_displacement_mm(truth, Rigid((0.0,) * 3, (0.0,) * 3, (0.0,) * 3), corners)
+    return worst_displacement_mm(truth, Rigid.identity(), corners)
 
 
 def displaced(grid: Grid, rotation_deg, shift_mm) -> tuple[Grid, Rigid]:

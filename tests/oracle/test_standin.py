@@ -7,9 +7,9 @@ import pytest
 import torch
 from pipeline_run import ROOT
 
-from ct4bench.features.encoders import Options, build_encoder
+from ct4bench.features.encoders import EncoderOptions, build_encoder
 from ct4bench.features.shallow_cnn import CLASSES
-from ct4bench.features.weights import STAND_IN_WORDS, read_state, sha256_of
+from ct4bench.features.weights import STAND_IN_LABELS, read_state, sha256_of
 from ct4bench.pretraining.organs import ORGANS
 
 STAND_IN = ROOT / "assets" / "shallow_cnn_standin.safetensors"
@@ -22,15 +22,15 @@ def test_the_file_is_small_half_precision_and_known():
     assert {tensor.dtype for tensor in state.values()} == {torch.float16}
     assert sum(tensor.numel() for tensor in state.values()) == pytest.approx(270_000, rel=0.02)
     assert len(state["fc2.bias"]) == CLASSES
-    weights = build_encoder("shallow_cnn", Options(weights=STAND_IN)).weights
-    assert (weights.status, weights.words) == ("stand-in", STAND_IN_WORDS)
+    weights = build_encoder("shallow_cnn", EncoderOptions(weights=STAND_IN)).weights
+    assert (weights.status, weights.words) == ("stand-in", STAND_IN_LABELS)
 
 
 def test_the_card_is_of_this_file():
     card = CARD.read_text(encoding="utf-8")
     assert sha256_of(STAND_IN) in card
     assert all(organ in card for organ in ORGANS)
-    assert STAND_IN_WORDS in card
+    assert STAND_IN_LABELS in card
 
 
 @pytest.mark.slow

@@ -30,9 +30,9 @@ COLUMNS = {
     "none/icc.csv": "extractor feature feature_class form domain stratum n_targets n_raters icc icc_clipped ci_low "
     "ci_high ms_targets ms_raters ms_error",
     "none/splits.csv": "scheme n_train fold unit unit_kind role",
-    "none/predictions.parquet": "task extractor classifier variant scheme n_train fold series_uid roi patch scan_id "
+    "none/predictions.parquet": "task extractor classifier ablation scheme n_train fold series_uid roi patch scan_id "
     "scanner target predicted prob_cyst prob_hemangioma prob_metastasis prob_normal",
-    "none/questions.csv": "task variant asked n_trainings reason",
+    "none/tasks.csv": "task ablation description n_trainings reason",
     "none/icc_intervals.csv": "extractor domain stratum form n_features icc_mean icc_ci_low icc_ci_high",
     "none/stable_features.csv": "extractor rank feature feature_class form icc_lowest stratum_lowest icc stable",
     "none/repeatability.csv": "extractor feature within_sd wcv repeatability_coefficient between_cv discriminability",
@@ -40,7 +40,7 @@ COLUMNS = {
     "none/series_profile.parquet": "series_uid scanner kind measure region at at_unit value reason",
     "none/local_displacement.csv": "scanner dose_mgy recon x_mm y_mm z_mm displacement_x_mm error_x_mm n_series",
     "none/embedding.parquet": "figure extractor series_uid roi patch umap_1 umap_2 pca_1 pca_2",
-    "pipeline_info/training_times.csv": "task extractor classifier variant scheme n_train fold cpu_s",
+    "pipeline_info/training_times.csv": "task extractor classifier ablation scheme n_train fold cpu_s",
     "truth.csv": "series_uid scan_id scanner",
 }
 TABLES = (
@@ -66,7 +66,7 @@ def test_contract_of_files(small_run):
     expected = {f"none/tables/{name}.csv" for name in TABLES} | {"report.html"}
     expected |= {f"index/{name}" for name in ("series.csv", "files.parquet", "inputs.csv", "quarantine.csv")}
     expected |= {f"none/figures/figure{n}.{kind}" for n in range(2, 7) for kind in ("png", "svg")}
-    drawn = ("accuracy_by_n", "accuracy_questions", "accuracy_left_out", "accuracy_by_classifier", "pca", "icc_grades")
+    drawn = ("accuracy_by_n", "accuracy_tasks", "accuracy_left_out", "accuracy_by_classifier", "pca", "icc_grades")
     expected |= {f"none/figures/{name}.{kind}" for name in drawn for kind in ("png", "svg")}
     expected |= {f"none/figures/profile_{kind}.png" for kind in ("noise", "sharpness", "calibration", "geometry")}
     expected |= {f"none/features/{name}.{kind}" for name in EXTRACTORS for kind in ("parquet", "json")}
@@ -152,7 +152,7 @@ def test_psnr_follows_from_rmse(small_run):
 
 def papers_own(predictions: pd.DataFrame) -> pd.DataFrame:
     """Rows of the trainings of Table 7."""
-    own = (predictions["task"] == "tissue") & (predictions["variant"] == "default")
+    own = (predictions["task"] == "tissue") & (predictions["ablation"] == "default")
     return predictions[own & (predictions["classifier"] == "mlp")]
 
 
@@ -184,9 +184,9 @@ def test_no_row_of_the_left_out_scanner_is_trained_on(small_run):
 
 
 def test_questions_are_answered_or_said_to_have_none(small_run):
-    asked = read(small_run, "none/questions.csv").set_index(["task", "variant"])
+    asked = read(small_run, "none/tasks.csv").set_index(["task", "ablation"])
     trainings = read(small_run, "none/trainings.csv")
-    counts = trainings[trainings["classifier"] == "mlp"].groupby(["task", "variant"]).size() / len(EXTRACTORS)
+    counts = trainings[trainings["classifier"] == "mlp"].groupby(["task", "ablation"]).size() / len(EXTRACTORS)
     answered = asked[asked["n_trainings"] > 0]
     assert counts.to_dict() == answered["n_trainings"].to_dict()
     assert set(counts.index.get_level_values("task")) == {
@@ -199,7 +199,7 @@ def test_questions_are_answered_or_said_to_have_none(small_run):
 
 
 def test_every_training_has_predictions_a_curve_and_a_time(small_run):
-    key = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "fold"]
+    key = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold"]
     trainings = read(small_run, "none/trainings.csv").astype({"fold": str})
     predictions, losses = read(small_run, "none/predictions.parquet"), read(small_run, "none/losses.parquet")
     times = read(small_run, "pipeline_info/training_times.csv").astype({"fold": str})
@@ -217,7 +217,7 @@ def test_every_training_has_predictions_a_curve_and_a_time(small_run):
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 def test_other_questions_follow_from_the_predictions(small_run):
     predictions = read(small_run, "none/predictions.parquet")
-    cells = read(small_run, "none/tables/accuracy_questions.csv")
+    cells = read(small_run, "none/tables/accuracy_tasks.csv")
     held_out = read(small_run, "none/tables/accuracy_left_out.csv").astype({"left_out": str})
     mine = predictions[(predictions["classifier"] == "mlp") & (predictions["task"] != "tissue")]
     assert len(cells) == mine.groupby(["task", "extractor", "scheme", "n_train"]).ngroups

@@ -17,8 +17,8 @@ def run(nextflow, tmp_path_factory):
     """Two makers, three scanners; two repetitions of FBP and IR at 10 mGy, one of IR at 14 mGy."""
     run = nextflow(
         tmp_path_factory.mktemp("corrected"), "-profile", "test", "--mode", "corrected", "--twin_scanners",
-        ",".join(SCANNERS), "--twin_repetitions", "2", "--patches_per_roi", "2", "--questions", "none", "--variants",
-        "none", "--second_opinions", "none",
+        ",".join(SCANNERS), "--twin_repetitions", "2", "--patches_per_roi", "2", "--tasks", "none", "--ablations",
+        "none", "--other_classifiers", "none",
     )  # fmt: skip
     assert run.status == 0, run.text
     return replace(run, outdir=run.outdir / "none")

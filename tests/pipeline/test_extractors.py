@@ -1,4 +1,4 @@
-"""What a run can choose of features: whole ROIs, settings of PyRadiomics, outputs of SwinViT, encoders of one's own."""
+"""What a run can choose of features: whole ROIs, settings of PyRadiomics, outputs of SwinViT, encoders of your own."""
 
 import json
 

@@ -96,8 +96,8 @@ def test_user_errors(folder):
 
 
 def test_schemes_tasks_and_cells_by_option(folder):
-    plan(folder, "--schemes", "loso", "--cells", "table7", "--tasks", "tissue_other_maker", "--variants", "all")
+    plan(folder, "--schemes", "loso", "--cells", "table7", "--tasks", "tissue_other_maker", "--ablations", "all")
     splits = read_table(folder / "splits.csv")
     assert set(splits["scheme"]) == {"loso", "leave_one_out"}
     assert set(splits["task"]) == {"tissue", "tissue_other_maker"}
-    assert {"leaking_scaler", "unbalanced"} < set(splits["variant"])
+    assert {"leaking_scaler", "unbalanced"} < set(splits["ablation"])

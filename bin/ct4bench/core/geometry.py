@@ -96,6 +96,11 @@ class Rigid:
     translation_mm: tuple[float, float, float]
     centre_mm: tuple[float, float, float]
 
+    @classmethod
+    def identity(cls, centre_mm=(0.0, 0.0, 0.0)) -> "Rigid":
+        """Return the motion that leaves every point in place, written about `centre_mm`."""
+        return cls((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), tuple(float(v) for v in centre_mm))
+
     @property
     def matrix(self) -> np.ndarray:
         """Rotation part (3 x 3)."""

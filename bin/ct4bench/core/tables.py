@@ -13,7 +13,7 @@ TEXT_COLUMNS = {
     "series_uid", "seg_series_uid", "series_uid_a", "series_uid_b", "scan_id", "scanner", "scanner_a", "scanner_b",
     "maker", "manufacturer_header", "model", "recon", "kernel", "scan_options", "path", "folder", "name", "reason",
     "detail", "roi", "tissue", "status", "role", "scheme", "fold", "extractor", "feature", "feature_class", "variant",
-    "table", "mode", "origin", "task", "classifier", "stratum", "form", "domain", "target", "predicted",
+    "ablation", "table", "mode", "origin", "task", "classifier", "stratum", "form", "domain", "target", "predicted",
     "unit", "unit_kind", "kind", "measure", "region", "at_unit",
 }  # fmt: skip
 """Columns that stay text even where all their values look like numbers."""

@@ -43,7 +43,7 @@ by 0.01 and more."""
 EMBEDDING_COLUMNS = ["figure", "extractor", *ROW_KEY, "umap_1", "umap_2", "pca_1", "pca_2"]
 QUALITY_COLUMNS = [
     "figure", "extractor", "n_rows", "n_features", "n_left_out", "n_neighbors", "min_dist", "n_epochs", "seed",
-    "layout_difference", "judged_neighbors", "n_anchors", "trustworthiness", "continuity", "trustworthiness_pca",
+    "layout_difference", "n_neighbors_quality", "n_anchors", "trustworthiness", "continuity", "trustworthiness_pca",
     "continuity_pca", "pca_share_1", "pca_share_2", "silhouette_scanner", "silhouette_maker", "silhouette_tissue",
 ]  # fmt: skip
 
@@ -241,7 +241,7 @@ def _silhouettes(distances: np.ndarray, anchors: np.ndarray, labels: np.ndarray)
     return np.where(sizes[own] > 1, np.nan_to_num(value), 0.0)
 
 
-def judge(
+def embedding_quality(
     scores: np.ndarray,
     places: dict[str, np.ndarray],
     labels: dict[str, np.ndarray],
@@ -282,7 +282,7 @@ def judge(
             trust[name] += _ranks_beyond(high, near_low, k)
             continuity[name] += _ranks_beyond(low, near_high, k)
     scale = 2 / (len(anchors) * k * (2 * n - 3 * k - 1))
-    found = {"judged_neighbors": k, "n_anchors": len(anchors)}
+    found = {"n_neighbors_quality": k, "n_anchors": len(anchors)}
     for name in places:
         found[f"trustworthiness_{name}"] = 1 - scale * trust[name]
         found[f"continuity_{name}"] = 1 - scale * continuity[name]
@@ -337,10 +337,10 @@ def embedding_tables(
                 + "; there is nothing to embed"
             )
         labels = {name: rows[name].to_numpy() for name in ("scanner", "maker", "tissue")}
-        # The last digit of a product of matrices hangs on the number of threads, and a layout on every digit.
+        # The last digit of a product of matrices depends on the number of threads, and a layout on every digit.
         with threadpool_limits(limits=1):
             found = embed(scores, seed, threads, n_epochs, verify)
-            judged = judge(scores, {"umap": found.umap, "pca": found.pca}, labels, seed)
+            judged = embedding_quality(scores, {"umap": found.umap, "pca": found.pca}, labels, seed)
         judged = {name.removesuffix("_umap"): value for name, value in judged.items()}
         key = rows[ROW_KEY].assign(figure=figure, extractor=extractor)
         places = {

@@ -45,7 +45,7 @@ INTENSITIES: dict[str, Scaling | None] = {RAW: None, SCALED: Scaling(-1000, 1000
 
 
 @dataclass(frozen=True)
-class Options:
+class EncoderOptions:
     """What a run settles for its encoder; None stands for the encoder's own default."""
 
     weights: Path | None = None
@@ -96,7 +96,7 @@ def to_input(patches: np.ndarray, scaling: Scaling | None, shape: tuple[int, int
     return x
 
 
-def swin_unetr(options: Options) -> Encoder:
+def swin_unetr(options: EncoderOptions) -> Encoder:
     """SwinUNETR's encoder: 768 features, the spatial mean of its last normalised output."""
     from ct4bench.features import swin
     from ct4bench.features.weights import load_weights, random_weights
@@ -134,7 +134,7 @@ def swin_unetr(options: Options) -> Encoder:
     )
 
 
-def shallow_cnn(options: Options) -> Encoder:
+def shallow_cnn(options: EncoderOptions) -> Encoder:
     """The shallow CNN: 256 features, the output of its last pooling. It takes raw HU in every mode."""
     from ct4bench.features import shallow_cnn as cnn
     from ct4bench.features.weights import load_weights, random_weights
@@ -165,16 +165,16 @@ def shallow_cnn(options: Options) -> Encoder:
     )
 
 
-ENCODERS: dict[str, Callable[[Options], Encoder]] = {"shallow_cnn": shallow_cnn, "swin_unetr": swin_unetr}
+ENCODERS: dict[str, Callable[[EncoderOptions], Encoder]] = {"shallow_cnn": shallow_cnn, "swin_unetr": swin_unetr}
 
 
-def build_encoder(extractor: str, options: Options) -> Encoder:
+def build_encoder(extractor: str, options: EncoderOptions) -> Encoder:
     """The encoder of a name, or of `NAME=module:function`, `NAME=file.py:function` or `NAME=settings.yaml`."""
     if "=" in extractor:
-        from ct4bench.features.user_encoders import own_encoder
+        from ct4bench.features.user_encoders import user_encoder
 
         _refuse(extractor.partition("=")[0], options, "patch_merging")
-        return own_encoder(extractor, options, reserved={*ENCODERS, "radiomics"})
+        return user_encoder(extractor, options, reserved={*ENCODERS, "radiomics"})
     if extractor not in ENCODERS:
         raise UserError(
             f"--extractor {extractor} is unknown; take one of {', '.join(sorted(ENCODERS))}, or NAME=module:function "
@@ -183,7 +183,7 @@ def build_encoder(extractor: str, options: Options) -> Encoder:
     return ENCODERS[extractor](options)
 
 
-def _refuse(extractor: str, options: Options, *names: str) -> None:
+def _refuse(extractor: str, options: EncoderOptions, *names: str) -> None:
     for name in names:
         if getattr(options, name) is not None:
             raise UserError(f"--{name} does not apply to {extractor}; leave it out")

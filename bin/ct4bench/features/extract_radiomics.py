@@ -23,7 +23,7 @@ from ct4bench.core.volumes import SUFFIX, Volume, open_volume
 from ct4bench.features.merge import feature_columns, sort_features
 from ct4bench.features.pyradiomics import TOLERANCE, Normalization, PyRadiomics, check, check_image_types
 from ct4bench.features.radiomics import FEATURES, TooManyLevelsError, region_features
-from ct4bench.features.radiomics_settings import FAST, Settings
+from ct4bench.features.radiomics_settings import FAST, RadiomicsSettings
 from ct4bench.preprocess.patches import COLUMNS, patch_box, read_patches
 
 SLAB = 16
@@ -31,7 +31,7 @@ SLAB = 16
 
 
 @dataclass(frozen=True)
-class Region:
+class RadiomicsRegion:
     """A patch or a whole ROI; the box counts on the common grid."""
 
     roi: str
@@ -57,7 +57,7 @@ class Region:
 class Group:
     """Regions whose features go into one table: the rows of `patches`, or whole ROIs where that is None."""
 
-    regions: list[Region]
+    regions: list[RadiomicsRegion]
     patches: pd.DataFrame | None = None
 
 
@@ -73,7 +73,7 @@ class Verification:
 def patch_group(patches: pd.DataFrame) -> Group:
     """The rows of `patches.csv`."""
     rows = patches.itertuples(index=False)
-    regions = [Region(r.roi, r.tissue, int(r.patch), patch_box((r.slice, r.row, r.column))) for r in rows]
+    regions = [RadiomicsRegion(r.roi, r.tissue, int(r.patch), patch_box((r.slice, r.row, r.column))) for r in rows]
     return Group(regions, patches)
 
 
@@ -82,7 +82,7 @@ def roi_group(labels: np.ndarray) -> Group:
     regions = []
     for number, (roi, box) in enumerate(zip(ROIS, find_objects(labels, len(ROIS)), strict=True), start=1):
         if box is not None:
-            regions.append(Region(roi, tissue_of(roi), 0, box, (labels[box] == number).view(np.uint8)))
+            regions.append(RadiomicsRegion(roi, tissue_of(roi), 0, box, (labels[box] == number).view(np.uint8)))
     if not regions:
         raise UserError("the reference has no ROI; prepare it from a series with a segmentation, or use --region patch")
     return Group(regions)
@@ -110,7 +110,7 @@ def make_groups(
     return groups
 
 
-def check_size(region: Region, settings: Settings) -> None:
+def check_size(region: RadiomicsRegion, settings: RadiomicsSettings) -> None:
     """Refuse what PyRadiomics refuses: regions too small for minimumROIDimensions or minimumROISize."""
     axes = sum(n > 1 for n in region.shape)
     fewest_axes = max(1, settings.general["minimumROIDimensions"])
@@ -126,7 +126,7 @@ def check_size(region: Region, settings: Settings) -> None:
 def draw_sample(keys: list[tuple[str, str, int]], share: float, seed: int) -> set[int]:
     """Which of the regions (series_uid, roi, patch) are verified, by their number.
 
-    A region's draw hangs on the seed and the region alone, not on its chunk; where none is drawn, the chunk's lowest
+    A region's draw depends on the seed and the region alone, not on its chunk; where none is drawn, the chunk's lowest
     draw is taken.
     """
     if not 0 <= share <= 1:
@@ -201,7 +201,7 @@ class _Series:
 class _Engine:
     """The engine that the settings name, and PyRadiomics for the check of it."""
 
-    def __init__(self, settings: Settings, threads: int):
+    def __init__(self, settings: RadiomicsSettings, threads: int):
         self.settings, self.threads = settings, threads
         self.columns: tuple[str, ...] | None = settings.features if settings.engine == FAST else None
         self._places = [FEATURES.index(name) for name in settings.features]
@@ -264,7 +264,7 @@ class _Engine:
             ) from error
 
 
-def _key_columns(series: pd.Series, regions: list[Region]) -> pd.DataFrame:
+def _key_columns(series: pd.Series, regions: list[RadiomicsRegion]) -> pd.DataFrame:
     key = pd.DataFrame({"roi": [r.roi for r in regions], "tissue": [r.tissue for r in regions]})
     key["patch"] = np.array([r.patch for r in regions], np.int64)
     return key.assign(**{name: series[name] for name in FEATURE_KEY if name in series.index})[FEATURE_KEY]
@@ -274,7 +274,7 @@ def extract(
     registered: pd.DataFrame,
     uids: list[str],
     volumes: Path | str,
-    settings: Settings,
+    settings: RadiomicsSettings,
     groups: dict[str, Group],
     share: float = 0.01,
     seed: int = 0,
@@ -320,7 +320,11 @@ def extract(
 
 
 def describe(
-    settings: Settings, groups: dict[str, Group], tables: dict[str, pd.DataFrame], verification: Verification, seed: int
+    settings: RadiomicsSettings,
+    groups: dict[str, Group],
+    tables: dict[str, pd.DataFrame],
+    verification: Verification,
+    seed: int,
 ) -> dict:
     """What `radiomics.json` says of the tables."""
     columns = feature_columns(next(iter(tables.values())))

@@ -50,7 +50,7 @@ def feature_columns(table: pd.DataFrame) -> list[str]:
 def read_features(path: Path | str) -> pd.DataFrame:
     """A feature table with its columns in order, its features as float64, its names as text.
 
-    `UserError` where a column of the key is missing or blank, a feature is no number, or no feature is there.
+    `UserError` where a column of the key is missing or blank, a feature is not a number, or no feature is there.
     """
     table = read_table(path, FEATURE_KEY)
     if table.empty:
@@ -116,7 +116,7 @@ def merge_tables(paths: Iterable[Path | str]) -> pd.DataFrame:
     if twice.any():
         row = table[twice].iloc[0]
         raise UserError(
-            f"series {row['series_uid']}, {row['roi']}, patch {row['patch']} stands twice in "
+            f"series {row['series_uid']}, {row['roi']}, patch {row['patch']} is duplicated in "
             f"{', '.join(map(str, paths[:3]))} ({int(twice.sum())} such rows); a row may come from one table only"
         )
     return table

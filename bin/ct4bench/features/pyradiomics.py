@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ct4bench.core.errors import UserError
-from ct4bench.features.radiomics_settings import Settings, build_extractor
+from ct4bench.features.radiomics_settings import RadiomicsSettings, build_extractor
 
 TOLERANCE = 1e-6
 """A larger relative difference between the engines fails the run."""
@@ -37,9 +37,9 @@ class Normalization:
 
 
 class PyRadiomics:
-    """The extractor of a `Settings`. It is not safe for threads, because SimpleITK's tolerances are global."""
+    """The extractor of a `RadiomicsSettings`. It is not safe for threads, because SimpleITK's tolerances are global."""
 
-    def __init__(self, settings: Settings):
+    def __init__(self, settings: RadiomicsSettings):
         import SimpleITK as sitk  # noqa: N813
 
         self._sitk = sitk
@@ -77,7 +77,7 @@ class PyRadiomics:
         return {name: float(value) for name, value in found.items() if not name.startswith("diagnostics_")}
 
 
-def check_image_types(columns: tuple[str, ...], settings: Settings) -> None:
+def check_image_types(columns: tuple[str, ...], settings: RadiomicsSettings) -> None:
     """Refuse an image type of which PyRadiomics gave no feature: it leaves out, with a log line only, what fails."""
     images = {name.split("_")[0].lower().replace("-", "") for name in columns}
     for image_type, own in settings.resolved["imageType"].items():

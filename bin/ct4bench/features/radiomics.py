@@ -74,7 +74,7 @@ VANISHING = 1e-12
 
 
 @dataclass(frozen=True)
-class Options:
+class RadiomicsOptions:
     """The settings of PyRadiomics that change a value here; the defaults are PyRadiomics' own."""
 
     bin_width: float = 25
@@ -91,7 +91,7 @@ class TooManyLevelsError(ValueError):
     """The bins give more grey levels than `MAX_LEVELS`."""
 
 
-def bin_edges(lowest: int, highest: int, options: Options) -> np.ndarray:
+def bin_edges(lowest: int, highest: int, options: RadiomicsOptions) -> np.ndarray:
     """Edges of the bins of intensities from `lowest` to `highest`; a bin holds its lower edge but not its upper.
 
     Bins of fixed width are aligned to 0 HU (IBSI has them start at the lowest intensity), and the first holds `lowest`.
@@ -104,7 +104,7 @@ def bin_edges(lowest: int, highest: int, options: Options) -> np.ndarray:
     return np.arange(lowest - lowest % width, highest + 2 * width, width)
 
 
-def level_table(lowest: int, highest: int, options: Options) -> np.ndarray:
+def level_table(lowest: int, highest: int, options: RadiomicsOptions) -> np.ndarray:
     """Grey level (uint16, from 1) of each intensity from `lowest` to `highest`."""
     levels = np.digitize(np.arange(lowest, highest + 1), bin_edges(lowest, highest, options))
     if levels[-1] > MAX_LEVELS:
@@ -631,7 +631,7 @@ def region_features(
     voxels: np.ndarray,
     spacing_mm: tuple[float, float, float],
     inside: np.ndarray | None = None,
-    options: Options = Options(),  # noqa: B008
+    options: RadiomicsOptions = RadiomicsOptions(),  # noqa: B008
 ) -> np.ndarray:
     """The features (93,) float64, in the order of `FEATURES`, of one region.
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ct4bench.core.errors import UserError
-from ct4bench.features.radiomics import FEATURE_CLASSES, FEATURES, Options
+from ct4bench.features.radiomics import FEATURE_CLASSES, FEATURES, RadiomicsOptions
 
 FAST, PYRADIOMICS = "fast", "pyradiomics"
 MANUAL = "https://pyradiomics.readthedocs.io/en/v3.0.1/customization.html"
 
 
 @dataclass(frozen=True)
-class Settings:
+class RadiomicsSettings:
     """What a YAML file asks for, as PyRadiomics understands it."""
 
     engine: str
@@ -31,7 +31,7 @@ class Settings:
     """All settings with PyRadiomics' defaults filled in, as plain values."""
     sha256: str
     file: str
-    options: Options = field(default_factory=Options)
+    options: RadiomicsOptions = field(default_factory=RadiomicsOptions)
     features: tuple[str, ...] = FEATURES
     """Columns of the fast engine."""
 
@@ -111,7 +111,7 @@ def _beyond(setting: dict) -> list[str]:
     ]
 
 
-def load_settings(path: Path | str, engine: str = "auto") -> Settings:
+def load_settings(path: Path | str, engine: str = "auto") -> RadiomicsSettings:
     """Settings of a PyRadiomics parameter file; `UserError` names the file and the entry that is wrong.
 
     `engine` is `auto` (fast where it serves the settings) or `pyradiomics`.
@@ -130,7 +130,7 @@ def load_settings(path: Path | str, engine: str = "auto") -> Settings:
     missing = [f"image type {name}" for name in image_types if name != "Original"] + missing + _beyond(setting)
     if "Original" in image_types and "label" in image_types["Original"]:
         raise UserError(f"{path}: imageType Original has a label of its own; a run has one: give it under setting")
-    options = Options(
+    options = RadiomicsOptions(
         bin_width=setting["binWidth"],
         bin_count=setting.get("binCount"),
         symmetrical=setting.get("symmetricalGLCM", True),
@@ -143,4 +143,4 @@ def load_settings(path: Path | str, engine: str = "auto") -> Settings:
         used, reason = PYRADIOMICS, "asked for with --engine pyradiomics"
     else:
         used, reason = FAST, "the fast engine is proven equal to PyRadiomics for these settings"
-    return Settings(used, reason, parameters, _plain(resolved), sha256, Path(path).name, options, features)
+    return RadiomicsSettings(used, reason, parameters, _plain(resolved), sha256, Path(path).name, options, features)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ct4bench.core.errors import UserError
-from ct4bench.features.encoders import INTENSITIES, POOLINGS, SHAPE, Encoder, Options, Scaling
+from ct4bench.features.encoders import INTENSITIES, POOLINGS, SHAPE, Encoder, EncoderOptions, Scaling
 from ct4bench.features.weights import USER, Weights, sha256_of
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -69,7 +69,7 @@ class OwnFeatures:
         return output[keys[self.layer]]
 
 
-def own_encoder(extractor: str, options: Options, reserved: set[str]) -> Encoder:
+def user_encoder(extractor: str, options: EncoderOptions, reserved: set[str]) -> Encoder:
     """The encoder of `NAME=...`; it is tried on one empty patch, which tells the number of its features."""
     import torch
 
@@ -125,7 +125,7 @@ def own_encoder(extractor: str, options: Options, reserved: set[str]) -> Encoder
     )
 
 
-def _call(source: str, options: Options):
+def _call(source: str, options: EncoderOptions):
     """The network that the user's function builds, with torch seeded."""
     import torch
 

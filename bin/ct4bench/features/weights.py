@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 RELEASED, USER, STAND_IN, RANDOM = "released", "user", "stand-in", "random"
 """Where weights come from: a published file known by its hash, a file of the user's, the bundle's own, or a seed."""
 
-STAND_IN_WORDS = "stand-in, trained on synthetic tissue"
+STAND_IN_LABELS = "stand-in, trained on synthetic tissue"
 
 KNOWN_SHA256: dict[str, tuple[str, str]] = {
-    "f82a6e56f390e45c875737feb5b0dd653159582fb741bf25ad1767ddc9676a51": (STAND_IN, STAND_IN_WORDS),
+    "f82a6e56f390e45c875737feb5b0dd653159582fb741bf25ad1767ddc9676a51": (STAND_IN, STAND_IN_LABELS),
 }
 """Status and words of files known by their SHA-256, in lower-case hex: `assets/shallow_cnn_standin.safetensors`.
 

@@ -83,7 +83,7 @@ def _neighbours(n: int) -> str:
 
 
 @styled
-def draw_figure5(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """UMAP of cyst1's rows, coloured by maker, a marker for each scanner, hollow where FBP.
 
     `rows` come from `with_series` and have the rows of the figure only.
@@ -95,7 +95,7 @@ def draw_figure5(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
     for number, extractor in enumerate(extractors):
         axes = figure.add_subplot(grid[number])
         own = rows[rows["extractor"] == extractor]
-        _panel(axes, extractor_title(extractor, labels))
+        _panel(axes, extractor_title(extractor, facts))
         if own.empty:
             message_panel(axes, "no features of this extractor in this run")
             continue
@@ -121,7 +121,7 @@ def draw_figure5(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         if recon in set(rows["recon"])
     ]
     figure.legend(handles=handles, title="reconstruction", bbox_to_anchor=(0.80, 0.245), **LEGEND)
-    stamp(figure, stamp_text(labels, extractors))
+    stamp(figure, stamp_text(facts, extractors))
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(
         "figure5",
@@ -141,7 +141,7 @@ def _missing(rows: pd.DataFrame, extractors: list[str]) -> list[str]:
     return [f"No features of {', '.join(gone)} in this run."] if gone else []
 
 
-def _two_colourings(rows: pd.DataFrame, labels: dict, plane: str) -> Figure:
+def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
     """All rows in the plane `UMAP` or `PCA`: by maker on the left, by tissue on the right, a row for each extractor."""
     extractors, makers = _extractors(rows), _by_maker(rows)
     markers = marker_of(makers)
@@ -155,7 +155,7 @@ def _two_colourings(rows: pd.DataFrame, labels: dict, plane: str) -> Figure:
         own = rows[rows["extractor"] == extractor]
         left, right = (figure.add_subplot(grid[number, column]) for column in (0, 1))
         for axes, what in ((left, "by maker"), (right, "by tissue")):
-            _panel(axes, f"{extractor_title(extractor, labels)}, {what}", plane)
+            _panel(axes, f"{extractor_title(extractor, facts)}, {what}", plane)
             if own.empty:
                 message_panel(axes, "no features of this extractor in this run")
         look = {"rasterized": len(own) > RASTERISED_ROWS, "alpha": 0.8, "plane": plane}
@@ -185,12 +185,12 @@ def _two_colourings(rows: pd.DataFrame, labels: dict, plane: str) -> Figure:
     ]  # fmt: skip
     figure.legend(handles=colours, loc="lower left", bbox_to_anchor=(0.515, 0.26 / total), ncols=len(colours),
                   handletextpad=0.2, columnspacing=1.2)  # fmt: skip
-    stamp(figure, stamp_text(labels, extractors))
+    stamp(figure, stamp_text(facts, extractors))
     return figure
 
 
 @styled
-def draw_pca(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """First two principal components of the rows of Figure 6, in its form."""
     caption = Caption(
         "pca",
@@ -201,13 +201,13 @@ def draw_pca(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
         "Pairs of scatter plots of the same points, on the left coloured by scanner maker, on the right by tissue.",
         _missing(rows, _extractors(rows)),
     )
-    return _two_colourings(rows, labels, "PCA"), caption
+    return _two_colourings(rows, facts, "PCA"), caption
 
 
 @styled
-def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_figure6(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """UMAP of all rows: by maker on the left, by tissue on the right, a row of panels for each extractor."""
-    figure, extractors = _two_colourings(rows, labels, "UMAP"), _extractors(rows)
+    figure, extractors = _two_colourings(rows, facts, "UMAP"), _extractors(rows)
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(
         "figure6",
@@ -222,7 +222,7 @@ def draw_figure6(rows: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
     return figure, caption
 
 
-def draw_embedding_figures(embedding: pd.DataFrame, series: pd.DataFrame, labels: dict, folder: Path) -> None:
+def draw_embedding_figures(embedding: pd.DataFrame, series: pd.DataFrame, facts: dict, folder: Path) -> None:
     """Draw figures 5 and 6, and the latter's principal components, into `folder`.
 
     `series` has a row or more for each series (`KEYS`).
@@ -232,4 +232,4 @@ def draw_embedding_figures(embedding: pd.DataFrame, series: pd.DataFrame, labels
         own = rows[rows["figure"] == name]
         if own.empty:
             raise UserError(f"the embedding has no rows of {name}; make it with embed_features.py")
-        save_figure(*draw(own, labels), folder)
+        save_figure(*draw(own, facts), folder)

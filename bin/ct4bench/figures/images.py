@@ -25,7 +25,7 @@ from ct4bench.figures.style import (
     stamp,
     styled,
 )
-from ct4bench.figures.views import BLOCK_MM, DENSE_HU, SEGMENTS_MM, Frame, make_frame, render_block, render_rois
+from ct4bench.figures.views import BLOCK_MM, DENSE_HU, SEGMENTS_MM, ReferenceView, make_view, render_block, render_rois
 from ct4bench.preprocess.reference import open_reference
 
 ROI_NAMES = {
@@ -89,7 +89,7 @@ def _letter(axes, x: float, y: float, roi: str):
 
 
 @styled
-def draw_figure2(frame: Frame, note: str) -> tuple[Figure, Caption]:
+def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     """Axial views of the three segments and one sagittal view through all of them."""
     spacing = frame.spacing_mm
     slices, rows, columns = (frame.box(axis) for axis in range(3))
@@ -145,7 +145,7 @@ def draw_figure2(frame: Frame, note: str) -> tuple[Figure, Caption]:
     return figure, caption
 
 
-def _axial_panel(axes, frame: Frame) -> list[str]:
+def _axial_panel(axes, frame: ReferenceView) -> list[str]:
     """Panel c of Figure 3; returns the ROIs that its slice does not cut."""
     rows, columns = frame.box(1), frame.box(2)
     k = frame.best_slice()
@@ -166,7 +166,7 @@ def _axial_panel(axes, frame: Frame) -> list[str]:
     return elsewhere
 
 
-def _close_up(axes, frame: Frame, roi: str):
+def _close_up(axes, frame: ReferenceView, roi: str):
     """One of panels e to j of Figure 3: the slice with the ROI's largest area, its outline and a patch's."""
     number, spacing, box = ROIS.index(roi), frame.spacing_mm, frame.rois[roi]
     k = int(np.argmax(frame.areas[number]))
@@ -195,7 +195,7 @@ def _close_up(axes, frame: Frame, roi: str):
 
 
 @styled
-def draw_figure3(frame: Frame, note: str) -> tuple[Figure, Caption]:
+def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     """Panels b to j: the block and the ROIs as shaded surfaces, the ROIs in an axial view, and each ROI close up."""
     block = render_block(frame)
     picture, middles, floor_mm = render_rois(frame)
@@ -270,7 +270,7 @@ def shown_series(registered: pd.DataFrame, scanner: str) -> tuple[str, int]:
 
 @styled
 def draw_figure4(
-    frame: Frame, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str
+    frame: ReferenceView, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str
 ) -> tuple[Figure, Caption]:
     """The same axial slice of IR #1 of each scanner at 10 mGy, in the paper's order; `names` are display names."""
     present = set(registered["scanner"])
@@ -329,7 +329,7 @@ def draw_image_figures(
     `registered` has a row for each registered series (series_uid, scanner, dose_mgy, recon, repetition); `volumes`
     holds the registered volumes of Figure 4; `note` is stamped on each figure.
     """
-    frame = make_frame(open_reference(reference))
+    frame = make_view(open_reference(reference))
     for draw in (draw_figure2, draw_figure3):
         save_figure(*draw(frame, note), folder)
     save_figure(*draw_figure4(frame, registered, volumes, names, note), folder)

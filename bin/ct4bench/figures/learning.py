@@ -15,15 +15,15 @@ from ct4bench.figures.style import (
     stamp,
     styled,
 )
-from ct4bench.results.run_facts import DOMAIN_WORDS, extractor_title, stamp_text
+from ct4bench.results.run_facts import DOMAIN_LABELS, extractor_title, stamp_text
 
-CLASSIFIER_WORDS = {
-    "mlp": "perceptron",
+CLASSIFIER_LABELS = {
+    "mlp": "MLP",
     "logistic_regression": "logistic\nregression",
     "svm": "SVM",
     "gradient_boosting": "gradient\nboosting",
 }
-QUESTION_WORDS = {
+TASK_LABELS = {
     "tissue_other_roi": "tissue on another ROI",
     "tissue_inside": "tissue, patches in their ROI",
     "tissue_other_maker": "tissue on another maker",
@@ -35,7 +35,7 @@ QUESTION_WORDS = {
 }
 LEGEND_IN, LEGEND_ROW_IN = 0.24, 0.17
 """Where a legend starts over the lower edge, and what each of its rows takes."""
-SCHEME_WORDS = {"loso": "one {domain} left out, N = {n}", "kfold": "10-fold, n = {n}"}
+SCHEME_LABELS = {"loso": "one {domain} left out, N = {n}", "kfold": "10-fold, n = {n}"}
 
 
 def _extractors(table: pd.DataFrame) -> list[str]:
@@ -51,9 +51,9 @@ def _look(extractor: str, extractors: list[str]) -> dict:
     }
 
 
-def _legend(figure: Figure, extractors: list[str], labels: dict, left: float, chance: bool = False) -> None:
+def _legend(figure: Figure, extractors: list[str], facts: dict, left: float, chance: bool = False) -> None:
     handles = [
-        Line2D([], [], linestyle="", label=extractor_title(e, labels), **_look(e, extractors)) for e in extractors
+        Line2D([], [], linestyle="", label=extractor_title(e, facts), **_look(e, extractors)) for e in extractors
     ]
     if chance:
         handles.append(
@@ -84,7 +84,7 @@ def _lift(figure: Figure, more_in: float) -> None:
 
 
 def _cell_words(scheme: str, n_train: int, domain: str) -> str:
-    return SCHEME_WORDS.get(scheme, "").format(domain=domain, n=n_train)
+    return SCHEME_LABELS.get(scheme, "").format(domain=domain, n=n_train)
 
 
 def _beside(extractors: list[str], step: float):
@@ -103,13 +103,13 @@ def _whiskers(axes, rows: pd.DataFrame, places, horizontal: bool, look: dict) ->
 
 
 @styled
-def draw_accuracy_by_classifier(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Balanced accuracy of the cells of Table 7 by classifier, a point for each feature set."""
     rows = table[table["task"] == "tissue"]
     cells = sorted(set(zip(rows["scheme"], rows["n_train"], strict=True)), key=lambda c: (c[0] != "loso", c[1]))
     found = set(rows["classifier"])
-    classifiers = [c for c in CLASSIFIER_WORDS if c in found] + sorted(found - set(CLASSIFIER_WORDS))
-    extractors, domain = _extractors(rows), DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    classifiers = [c for c in CLASSIFIER_LABELS if c in found] + sorted(found - set(CLASSIFIER_LABELS))
+    extractors, domain = _extractors(rows), DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     figure = new_figure(2.4 + 2.4 * len(cells), 3.7)
     grid = figure.add_gridspec(1, len(cells), left=0.075, right=0.985, top=0.92, bottom=0.255, wspace=0.12)
     lowest = np.nanmin([rows["balanced_ci_low"].min(), rows["balanced_mean"].min(), 0.9])
@@ -120,7 +120,7 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, labels: dict) -> tuple[Figu
             own = rows[(rows["scheme"] == scheme) & (rows["n_train"] == n_train) & (rows["extractor"] == extractor)]
             own = own.set_index("classifier").reindex(classifiers)
             _whiskers(axes, own, np.arange(len(classifiers)) + shift, False, look)
-        axes.set_xticks(range(len(classifiers)), [CLASSIFIER_WORDS.get(c, c) for c in classifiers])
+        axes.set_xticks(range(len(classifiers)), [CLASSIFIER_LABELS.get(c, c) for c in classifiers])
         axes.set_xlim(-0.5, len(classifiers) - 0.5)
         axes.set_ylim(max(0.0, np.floor(20 * lowest - 0.2) / 20), 1.01)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
@@ -128,8 +128,8 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, labels: dict) -> tuple[Figu
             axes.set_ylabel("balanced accuracy, mean over folds")
         else:
             axes.set_yticklabels([])
-    _legend(figure, extractors, labels, 0.06)
-    stamp(figure, stamp_text(labels, extractors))
+    _legend(figure, extractors, facts, 0.06)
+    stamp(figure, stamp_text(facts, extractors))
     caption = Caption(
         "accuracy_by_classifier",
         "Does the order of the feature sets depend on the classifier?",
@@ -141,10 +141,10 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, labels: dict) -> tuple[Figu
 
 
 @styled
-def draw_accuracy_questions(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Balanced accuracy of every other question, a line for each and its chance level."""
-    domain = DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
-    order = {name: i for i, name in enumerate(QUESTION_WORDS)}
+    domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
+    order = {name: i for i, name in enumerate(TASK_LABELS)}
     keys = ["task", "scheme", "n_train"]
     cells = table[[*keys, "chance"]].drop_duplicates(keys)
     cells = cells.assign(order=cells["task"].map(lambda name: order.get(name, len(order))))
@@ -156,7 +156,7 @@ def draw_accuracy_questions(table: pd.DataFrame, labels: dict) -> tuple[Figure, 
     names = []
     for place, cell in enumerate(cells.to_dict("records")):
         words = _cell_words(cell["scheme"], cell["n_train"], domain)
-        names.append(QUESTION_WORDS.get(cell["task"], cell["task"]) + (f": {words}" if words else ""))
+        names.append(TASK_LABELS.get(cell["task"], cell["task"]) + (f": {words}" if words else ""))
         axes.plot(cell["chance"], place, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
         own = table[np.all([table[name] == cell[name] for name in keys], axis=0)]
         for extractor, shift, look in _beside(extractors, 0.2):
@@ -167,12 +167,12 @@ def draw_accuracy_questions(table: pd.DataFrame, labels: dict) -> tuple[Figure, 
     axes.set_xlim(0, 1.02)
     axes.set_xlabel("balanced accuracy, mean over folds")
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
-    _legend(figure, extractors, labels, 0.04, chance=True)
-    stamp(figure, stamp_text(labels, extractors))
+    _legend(figure, extractors, facts, 0.04, chance=True)
+    stamp(figure, stamp_text(facts, extractors))
     caption = Caption(
-        "accuracy_questions",
+        "accuracy_tasks",
         "Other questions to the same features",
-        "Balanced accuracy of the perceptron; whiskers: 95 % intervals from resampling scanners; bars: guessing. The "
+        "Balanced accuracy of the MLP; whiskers: 95 % intervals from resampling scanners; bars: guessing. The "
         "higher a scanner or maker stands over its bar, the more the features tell of it, which is what harmonization "
         "should prevent.",
         "A list of questions with points and whiskers for each feature set on an axis of balanced accuracy.",
@@ -181,12 +181,12 @@ def draw_accuracy_questions(table: pd.DataFrame, labels: dict) -> tuple[Figure, 
 
 
 @styled
-def draw_accuracy_left_out(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Accuracy on each scanner, maker and pair of ROIs that was left out."""
     known = [*SCANNERS, *MAKERS, *ROIS]
     order = {name: i for i, name in enumerate(known)}
     groups = [task for task in ("tissue", "tissue_other_maker", "tissue_other_roi") if task in set(table["task"])]
-    extractors, domain = _extractors(table), DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    extractors, domain = _extractors(table), DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     columns = []
     for task in groups:
         values = set(table.loc[table["task"] == task, "left_out"])
@@ -216,8 +216,8 @@ def draw_accuracy_left_out(table: pd.DataFrame, labels: dict) -> tuple[Figure, C
     for task in groups:
         mine = [place for (name, _), place in places.items() if name == task]
         axes.text(np.mean(mine), -0.235, words[task], transform=axes.get_xaxis_transform(), ha="center", fontsize=8.5)
-    _legend(figure, extractors, labels, 0.08)
-    stamp(figure, stamp_text(labels, extractors))
+    _legend(figure, extractors, facts, 0.08)
+    stamp(figure, stamp_text(facts, extractors))
     caption = Caption(
         "accuracy_left_out",
         "Accuracy on what was left out of the training",

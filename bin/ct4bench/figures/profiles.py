@@ -25,7 +25,7 @@ from ct4bench.results.run_facts import stamp_text
 MAIN_DOSE_MGY = 10.0
 DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 RECON_MARKERS = {"FBP": "s", "IR": "o", "DL": "^"}
-STEP_WORDS = {"plain_to_wedge": "plain panel to wedge", "dots_to_wedge": "dots to wedge"}
+STEP_LABELS = {"plain_to_wedge": "plain panel to wedge", "dots_to_wedge": "dots to wedge"}
 FAINT = "#8a8a8a"
 ARROW_FACTOR = 200
 """How much longer than the displacement its arrow is."""
@@ -109,13 +109,13 @@ def _by_scanner(axes, chosen: Chosen, rows: pd.DataFrame, marker: str, offset: f
     axes.set_axisbelow(True)
 
 
-def _finish(figure: Figure, labels: dict, name: str, title: str, text: str, alt: str, notes=()) -> tuple:
-    stamp(figure, stamp_text(labels))
+def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: str, notes=()) -> tuple:
+    stamp(figure, stamp_text(facts))
     return figure, Caption(name, title, text, alt, list(notes))
 
 
 @styled
-def draw_noise(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """SD in the large cyst by scanner, the spectrum of its noise, and SD over dose."""
     chosen = choose(profile)
     figure = new_figure(11.4, 4.5)
@@ -184,7 +184,7 @@ def draw_noise(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
     if not separated.any():
         notes.append("With one repetition of each scan, quantum noise and printed texture cannot be told apart.")
     return _finish(
-        figure, labels, "profile_noise", "Noise of the scanners",
+        figure, facts, "profile_noise", "Noise of the scanners",
         "On the common grid, whose interpolation smooths noise of all series but the reference's. Left: SD over the "
         "large cyst; printed texture of about 10 HU is part of the total. Middle: noise power in a block inside the "
         f"cyst, integrated along z and averaged in rings ({what}). Right: SD over dose, on logarithmic axes.",
@@ -198,14 +198,14 @@ def _many_doses(rows: pd.DataFrame, measure: str) -> bool:
 
 
 @styled
-def draw_sharpness(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Transfer function, modulation of star and zone plate, widths by scanner, contrast-to-noise of tissue pairs."""
     chosen = choose(profile)
     figure = new_figure(11.4, 8.3)
     grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.21, hspace=0.32)
     step = next((name for name in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("ttf", name))), None)
     axes = figure.add_subplot(grid[0, 0])
-    axes.set_title(f"task transfer function, {STEP_WORDS.get(step, 'steps between panels')}, {chosen.words}")
+    axes.set_title(f"task transfer function, {STEP_LABELS.get(step, 'steps between panels')}, {chosen.words}")
     _falling(axes, chosen, chosen.of("ttf", step or ""), "TTF", "edge_sigma")
     axes = figure.add_subplot(grid[0, 1])
     axes.set_title(f"modulation of the Siemens star, {chosen.words}")
@@ -240,7 +240,7 @@ def draw_sharpness(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption
         text = (f" The zone plate, whose rings run in all directions, gives a sigma of {zone['value'].min():.2f} to "
                 f"{zone['value'].max():.2f} mm.")  # fmt: skip
     return _finish(
-        figure, labels, "profile_sharpness", "Sharpness and contrast of the scanners",
+        figure, facts, "profile_sharpness", "Sharpness and contrast of the scanners",
         "The print's own blur is part of all widths. Above, on the common grid: the transfer function of a step "
         "between two panels of the test patterns, and the modulation of the Siemens star relative to its fit at "
         "frequency zero. Below: Gaussian sigma of the steps in plane and along z with the interpolation's blur taken "
@@ -282,7 +282,7 @@ def _ratios(axes, chosen: Chosen, rows: pd.DataFrame, message: str) -> None:
 
 
 @styled
-def draw_calibration(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """The wedge's HU less the reference's over HU, and the bias of each region."""
     chosen = choose(profile)
     figure = new_figure(11.4, 4.4)
@@ -317,7 +317,7 @@ def draw_calibration(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Capti
         spine.set_visible(False)
     _legend(figure, chosen, 0.045)
     return _finish(
-        figure, labels, "profile_calibration", "Calibration of the scanners",
+        figure, facts, "profile_calibration", "Calibration of the scanners",
         "Left: mean HU in strips of the printed wedge less the same strip of the reference, over the reference's HU; a "
         "slope is a gain, a level an offset. Right: bias of the mean HU over each ROI against the reference.",
         "Nearly straight lines of HU difference over HU, one for each scanner, and a coloured table of bias by region "
@@ -326,7 +326,7 @@ def draw_calibration(profile: pd.DataFrame, labels: dict) -> tuple[Figure, Capti
 
 
 @styled
-def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Local displacement after registration: along z, by size, and as arrows in plane for each scanner."""
     chosen = choose(profile)
     own = fields[(fields["dose_mgy"] == chosen.dose_mgy) & (fields["recon"] == chosen.recon)]
@@ -377,7 +377,7 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, labels: dict) -> 
     _arrows(figure, own, scanners, columns, rows, height, chosen)
     _legend(figure, chosen, 0.13 / height)
     return _finish(
-        figure, labels, "profile_geometry", "What registration leaves",
+        figure, facts, "profile_geometry", "What registration leaves",
         "Local displacement against the reference in cells of about 24 mm inside the block, after the rigid "
         "registration: distortion, sag of the table, and errors. A cell is known to about 0.04 mm. Above: mean along y "
         "of the cells of a layer, and size of the components. Below: displacement in plane, mean over z, as arrows "
@@ -427,8 +427,8 @@ def _arrows(figure, own: pd.DataFrame, scanners: list[str], columns: int, rows: 
             spine.set_color("#d8d8d8")
 
 
-def draw_profile_figures(profile: pd.DataFrame, fields: pd.DataFrame, labels: dict, folder: Path) -> None:
+def draw_profile_figures(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict, folder: Path) -> None:
     """Draw all four."""
     for draw in (draw_noise, draw_sharpness, draw_calibration):
-        save_figure(*draw(profile, labels), folder)
-    save_figure(*draw_geometry(profile, fields, labels), folder)
+        save_figure(*draw(profile, facts), folder)
+    save_figure(*draw_geometry(profile, fields, facts), folder)

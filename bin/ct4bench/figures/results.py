@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from ct4bench.core.benchmark import EXTRACTORS, scanner_rank
 from ct4bench.core.tables import read_table
-from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_questions
+from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_tasks
 from ct4bench.figures.style import (
     EXTRACTOR_COLOURS,
     Caption,
@@ -23,7 +23,7 @@ from ct4bench.figures.style import (
     styled,
 )
 from ct4bench.results.published import EXTRACTOR_NAMES
-from ct4bench.results.run_facts import CONTRAST_WORDS, DOMAIN_WORDS, NOT_COMPARABLE, extractor_title, stamp_text
+from ct4bench.results.run_facts import CONTRAST_LABELS, DOMAIN_LABELS, NOT_COMPARABLE, extractor_title, stamp_text
 
 
 def _triangle(frame: pd.DataFrame, column: str, order: list[str]) -> np.ndarray:
@@ -50,7 +50,7 @@ def _heatmap(axes, values: np.ndarray, order: list[str], limits: tuple[float, fl
 
 
 @styled
-def draw_rmse_matrix(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_rmse_matrix(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Table 3 as two triangles of colours, this run and published, on one scale."""
     order = sorted({*table["scanner_row"], *table["scanner_col"]}, key=scanner_rank)
     panels = [("this run", _triangle(table, "rmse_hu_mean", order))]
@@ -69,8 +69,8 @@ def draw_rmse_matrix(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption
     bar = figure.colorbar(picture, cax=figure.add_axes([0.93, 0.12, 0.012, 0.76]))
     bar.set_label("mean RMSE (HU)")
     bar.outline.set_visible(False)
-    stamp(figure, stamp_text(labels))
-    note = NOT_COMPARABLE.get(labels["origin"], "")
+    stamp(figure, stamp_text(facts))
+    note = NOT_COMPARABLE.get(facts["origin"], "")
     caption = Caption(
         "rmse_matrix",
         "RMSE between scanners at a glance",
@@ -84,7 +84,7 @@ def draw_rmse_matrix(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption
 
 
 @styled
-def draw_decomposition(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_decomposition(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Median and quartiles of the RMSE of pairs that differ in one thing, from the smallest step to the largest."""
     rows = table[table["n_pairs"] > 0].iloc[::-1]
     figure = new_figure(7.2, 0.9 + 0.52 * max(1, len(rows)))
@@ -94,12 +94,12 @@ def draw_decomposition(table: pd.DataFrame, labels: dict) -> tuple[Figure, Capti
     axes.barh(places, root[:, 1], color="#56B4E9", height=0.62)
     spread = np.stack([root[:, 1] - root[:, 0], root[:, 2] - root[:, 1]])
     axes.errorbar(root[:, 1], places, xerr=spread, fmt="none", ecolor="black", elinewidth=1, capsize=3)
-    axes.set_yticks(places, [fill(CONTRAST_WORDS.get(name, name), 21) for name in rows["contrast"]])
+    axes.set_yticks(places, [fill(CONTRAST_LABELS.get(name, name), 21) for name in rows["contrast"]])
     for place, (_, median, q3), n in zip(places, root, rows["n_pairs"], strict=True):
         axes.text(q3, place, f"  {median:.1f} HU, n = {n}", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.3 * max(1.0, float(root[:, 2].max()) if len(root) else 1.0))
     axes.set_xlabel("RMSE (HU): root of the median squared error; whiskers: quartiles")
-    stamp(figure, stamp_text(labels))
+    stamp(figure, stamp_text(facts))
     caption = Caption(
         "decomposition",
         "What each step away from a series adds",
@@ -114,7 +114,7 @@ GRADE_COLOURS = {"poor": "#D55E00", "moderate": "#E69F00", "good": "#56B4E9", "e
 
 
 @styled
-def draw_icc_grades(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]:
+def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Shares of features that are poor to excellent, a bar for each extractor and form of the ICC."""
     rows = table.iloc[::-1]
     figure = new_figure(8.4, 1.15 + 0.40 * len(rows))
@@ -129,13 +129,13 @@ def draw_icc_grades(table: pd.DataFrame, labels: dict) -> tuple[Figure, Caption]
                 axes.text(start + part / 2, place, f"{100 * part:.0f} %", ha="center", va="center", fontsize=7.5,
                           color="white" if grade in ("poor", "excellent") else "black")  # fmt: skip
         left = left + share
-    names = [f"{extractor_title(e, labels)}, {form}" for e, form in zip(rows["extractor"], rows["form"], strict=True)]
+    names = [f"{extractor_title(e, facts)}, {form}" for e, form in zip(rows["extractor"], rows["form"], strict=True)]
     axes.set_yticks(places, names)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of features")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.48 / (height - 1.02)), ncols=4)
-    stamp(figure, stamp_text(labels, dict.fromkeys(table["extractor"])))
-    domain = DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    stamp(figure, stamp_text(facts, dict.fromkeys(table["extractor"])))
+    domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     caption = Caption(
         "icc_grades",
         "How many features are stable",
@@ -154,7 +154,7 @@ SCHEMES = {
 
 
 @styled
-def draw_accuracy_by_n(table: pd.DataFrame, labels: dict, table7: pd.DataFrame | None = None) -> tuple[Figure, Caption]:
+def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | None = None) -> tuple[Figure, Caption]:
     """Accuracy over the number of training scanners and of training folds, a line for each extractor.
 
     Where `table7` is given, its published accuracies stand beside.
@@ -162,7 +162,7 @@ def draw_accuracy_by_n(table: pd.DataFrame, labels: dict, table7: pd.DataFrame |
     extractors = [e for e in EXTRACTORS if e in set(table["extractor"])]
     extractors += sorted(set(table["extractor"]) - set(extractors))
     published = pd.DataFrame() if table7 is None else table7.set_index("features")
-    domain = DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value")
+    domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     figure = new_figure(9.6, 4.3)
     grid = figure.add_gridspec(1, 2, left=0.065, right=0.985, top=0.93, bottom=0.235, wspace=0.1, width_ratios=[12, 9])
     lows = [float(table["accuracy_ci_low"].min()), float(table["accuracy_mean"].min())]
@@ -196,14 +196,14 @@ def draw_accuracy_by_n(table: pd.DataFrame, labels: dict, table7: pd.DataFrame |
             axes.set_ylabel("accuracy, mean over folds")
     handles = [
         Line2D([], [], color=colour_of(e, EXTRACTOR_COLOURS, extractors), marker=marker_of(e, extractors),
-               markersize=4.5, label=extractor_title(e, labels))
+               markersize=4.5, label=extractor_title(e, facts))
         for e in extractors
     ]  # fmt: skip
     handles += [Line2D([], [], color="#555555", marker="o", markersize=9, markerfacecolor="none", linestyle="",
                        label="published")]  # fmt: skip
     figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.055, 0.035), ncols=4, columnspacing=1.6)
-    stamp(figure, stamp_text(labels, extractors))
-    note = NOT_COMPARABLE.get(labels["origin"], "")
+    stamp(figure, stamp_text(facts, extractors))
+    note = NOT_COMPARABLE.get(facts["origin"], "")
     caption = Caption(
         "accuracy_by_n",
         "Accuracy over the amount of training data",
@@ -216,7 +216,7 @@ def draw_accuracy_by_n(table: pd.DataFrame, labels: dict, table7: pd.DataFrame |
     return figure, caption
 
 
-def draw_result_figures(tables: Path, labels: dict, folder: Path) -> None:
+def draw_result_figures(tables: Path, facts: dict, folder: Path) -> None:
     """Draw the figures that the tables of a folder allow."""
 
     def table(name: str) -> pd.DataFrame | None:
@@ -227,7 +227,7 @@ def draw_result_figures(tables: Path, labels: dict, folder: Path) -> None:
         frame = table(name)
         if frame is not None:
             more = [table("table7_stability_classification")] if draw is draw_accuracy_by_n else []
-            save_figure(*draw(frame, labels, *more), folder)
+            save_figure(*draw(frame, facts, *more), folder)
 
 
 DRAWN = {
@@ -235,7 +235,7 @@ DRAWN = {
     "decomposition": draw_decomposition,
     "stability_grades": draw_icc_grades,
     "accuracy_by_n": draw_accuracy_by_n,
-    "accuracy_questions": draw_accuracy_questions,
+    "accuracy_tasks": draw_accuracy_tasks,
     "accuracy_left_out": draw_accuracy_left_out,
     "accuracy_by_classifier": draw_accuracy_by_classifier,
 }

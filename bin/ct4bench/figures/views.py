@@ -33,7 +33,7 @@ PAPER_COLOUR, BONE_COLOUR = np.array([0.87, 0.84, 0.78]), np.array([0.95, 0.90, 
 
 
 @dataclass(frozen=True)
-class Frame:
+class ReferenceView:
     """The reference made ready for drawing: places of block and segments, and each ROI's extent."""
 
     reference: Reference
@@ -95,7 +95,7 @@ def _face_place_mm(reference: Reference, middle: np.ndarray, side: int) -> float
     return float(k * grid.spacing_mm[0])
 
 
-def make_frame(reference: Reference) -> Frame:
+def make_view(reference: Reference) -> ReferenceView:
     """What the figures need to know of a reference; `UserError` where a ROI is not in its labels.
 
     The segments are placed by a face of the block that the volume holds, in a slab by the centre of cyst1.
@@ -119,7 +119,7 @@ def make_frame(reference: Reference) -> Frame:
     else:
         centre = np.average(np.arange(areas.shape[1]), weights=areas[ROIS.index("cyst1")])
         first_face_mm = float(centre * reference.grid.spacing_mm[0]) - CYST1_MM
-    return Frame(reference, middle, first_face_mm, rois, areas)
+    return ReferenceView(reference, middle, first_face_mm, rois, areas)
 
 
 def _gray(hu: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ def _binned(reference: Reference, factors: tuple[int, int, int]) -> np.ndarray:
     return gaussian_filter(np.concatenate(parts), 0.8, output=np.float32)
 
 
-def render_block(frame: Frame) -> np.ndarray:
+def render_block(frame: ReferenceView) -> np.ndarray:
     """Picture (rows, columns, 3) of the block, a part cut away: CT values on the cuts, dense print left standing."""
     reference = frame.reference
     grid, spacing, faces = reference.grid, frame.spacing_mm, reference.block.faces
@@ -173,7 +173,7 @@ def render_block(frame: Frame) -> np.ndarray:
     return trim(soften(np.where(hit[..., None], colour * shade(depth, view.pixel_mm)[..., None], 1.0), FINER))[0]
 
 
-def render_rois(frame: Frame) -> tuple[np.ndarray, dict[str, np.ndarray], float]:
+def render_rois(frame: ReferenceView) -> tuple[np.ndarray, dict[str, np.ndarray], float]:
     """The six ROIs as solids above an axial slice.
 
     Returns the picture (rows, columns, 3), the pixel (column, row) of each ROI's middle, and the slice's place in mm.

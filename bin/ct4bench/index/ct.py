@@ -65,7 +65,7 @@ HU_TYPES = ("", "HU", "US")
 """RescaleType: Hounsfield units, or not said (US, unspecified, in older headers)."""
 
 
-class Frame(NamedTuple):
+class SliceFormat(NamedTuple):
     """What all slices of a series must share. Spacing is (row, column) in mm, orientation six direction cosines."""
 
     series_uid: str
@@ -87,7 +87,7 @@ class Slice(NamedTuple):
     path: str
     sop_uid: str
     position_mm: tuple[float, float, float]
-    frame: Frame
+    frame: SliceFormat
     pixels_at: int
     pixels_size: int
 
@@ -140,7 +140,7 @@ def _numbers(header: Header, name: str, count: int, reason: str) -> tuple[float,
     return numbers
 
 
-def read_frame(header: Header) -> Frame:
+def read_slice_format(header: Header) -> SliceFormat:
     """What a slice shares with its series, checked for itself."""
     check_is_ct_image(header)
     sizes = [_numbers(header, name, 1, "unreadable")[0] for name in ("Rows", "Columns")]
@@ -166,7 +166,9 @@ def read_frame(header: Header) -> Frame:
     if syntax not in NATIVE_SYNTAXES + WHOLE_FILE_SYNTAXES and syntax not in LOSSLESS_SYNTAXES:
         raise DicomError("unsupported_transfer_syntax", f"{syntax}; convert the files to an uncompressed one")
     uid = header.text("SeriesInstanceUID")
-    return Frame(uid, rows, columns, spacing, orientation, slope, intercept, bits, high_bit, is_signed == 1, syntax)
+    return SliceFormat(
+        uid, rows, columns, spacing, orientation, slope, intercept, bits, high_bit, is_signed == 1, syntax
+    )
 
 
 def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
@@ -174,7 +176,7 @@ def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
     key = (header.transfer_syntax, *header.raw(*_FRAME_FIELDS))
     frame = frames.get(key)
     if frame is None:
-        frame = frames[key] = read_frame(header)
+        frame = frames[key] = read_slice_format(header)
     position = header.numbers("ImagePositionPatient")
     if len(position) != 3 or not all(abs(p) < FARTHEST_MM for p in position):
         text = header.text("ImagePositionPatient")
@@ -226,7 +228,7 @@ def _check_same_frame(slices: Sequence[Slice]) -> None:
             raise DicomError("bad_rescale", "bits stored or sign of the pixels change from slice to slice")
 
 
-def _normal(frame: Frame) -> np.ndarray:
+def _normal(frame: SliceFormat) -> np.ndarray:
     normal = np.cross(frame.orientation[:3], frame.orientation[3:])
     return normal / np.linalg.norm(normal)
 
@@ -320,7 +322,7 @@ def _scale_and_round(pixels, low, mask, sign, slope, intercept):
     return lowest, highest
 
 
-def to_hu(pixels: np.ndarray, frame: Frame) -> None:
+def to_hu(pixels: np.ndarray, frame: SliceFormat) -> None:
     """Turn stored pixels (int16, the 16 bits as they are in the file) into HU in place.
 
     Bits above the high bit and below the stored ones are ignored. Values that are no integers are rounded half to even;

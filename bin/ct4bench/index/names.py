@@ -67,7 +67,7 @@ def parse_name(pattern: re.Pattern, study_description: str, series_description: 
     if not 0 < dose_mgy < float("inf") or not recon:
         return f"'{series_description}': dose '{dose}', reconstruction '{recon}'"
     if repetition is not None and not repetition.isdecimal():
-        return f"'{series_description}': repetition '{repetition}' is no number"
+        return f"'{series_description}': repetition '{repetition}' is not a number"
     is_collection = pattern.pattern == COLLECTION_PATTERN
     if is_collection and re.fullmatch("[A-H][12]", study_description) and study_description != scanner:
         return f"'{series_description}' names another scanner than its study, '{study_description}'"

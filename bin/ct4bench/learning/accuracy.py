@@ -12,7 +12,7 @@ import pandas as pd
 
 from ct4bench.core.errors import UserError
 
-CELL = ["task", "extractor", "classifier", "variant", "scheme", "n_train"]
+CELL = ["task", "extractor", "classifier", "ablation", "scheme", "n_train"]
 """What names a cell: the trainings of all folds."""
 N_DRAWS = 2000
 LEVEL = 0.95
@@ -133,7 +133,7 @@ def _extractor_rank(extractor: str) -> tuple[int, str]:
 def table7_classification(
     predictions: pd.DataFrame,
     classifier: str = "mlp",
-    variant: str = "default",
+    ablation: str = "default",
     n_draws: int = N_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
@@ -145,11 +145,11 @@ def table7_classification(
     `tenfold_<all>_scanners` (the trainings on all folds but one), with the numbers of this run: 12 and 13 in the paper.
     A cell that was not run is left out.
     """
-    chosen = (predictions["classifier"] == classifier) & (predictions["variant"] == variant)
+    chosen = (predictions["classifier"] == classifier) & (predictions["ablation"] == ablation)
     chosen &= predictions["task"] == "tissue"
     own = predictions[chosen]
     if not len(own):
-        raise UserError(f"the predictions have none of {classifier}, {variant} for the task tissue; train it first")
+        raise UserError(f"the predictions have none of {classifier}, {ablation} for the task tissue; train it first")
     n_scanners = own["scanner"].nunique()
     cells = accuracy_by_cell(own, n_draws=n_draws, seed=seed)
     most = cells.groupby("scheme")["n_train"].max()
@@ -223,18 +223,18 @@ def ranking(predictions: pd.DataFrame, n_draws: int = N_DRAWS, seed: int = SEED)
 
 
 def changes(predictions: pd.DataFrame, base: pd.DataFrame, n_draws: int = N_DRAWS, seed: int = SEED) -> pd.DataFrame:
-    """What a variant changes: each cell less the same cell of `base`, which differs by the variant only.
+    """What an ablation changes: each cell less the same cell of `base`, which differs by the ablation only.
 
     Columns: those of `accuracy_by_cell`, then accuracy_change and balanced_change with `*_ci_low`, `*_ci_high` of the
     same bootstrap draws for both (blank where `base` has no such cell).
     """
     cluster = cluster_of(predictions)
-    place = [name for name in CELL if name != "variant"]
+    place = [name for name in CELL if name != "ablation"]
     others = dict(list(counts(base, cluster).groupby(place, sort=True)))
     rows = []
-    for key, cell in counts(predictions, cluster).groupby(place + ["variant"], sort=True):
+    for key, cell in counts(predictions, cluster).groupby(place + ["ablation"], sort=True):
         other = others.get(key[:-1])
-        row = dict(zip([*place, "variant"], key, strict=True))
+        row = dict(zip([*place, "ablation"], key, strict=True))
         names = sorted(cell[cluster].unique())
         if other is not None and names == sorted(other[cluster].unique()):
             cubes = [_cube(some, cluster) for some in (cell, other)]

@@ -1,4 +1,4 @@
-"""The multi-layer perceptron of the tissue classification: 100, 60 and 30 GELU units, dropout, AdamW.
+"""The multi-layer perceptron (MLP) of the tissue classification: 100, 60 and 30 GELU units, dropout, AdamW.
 
 The training is that of a plain torch loop (`torch_losses` spells its steps out), run by `mlp_kernels`. All that is
 random comes from numpy generators which the seed and the training's key settle: `default_rng([*key, 0])` draws the
@@ -33,7 +33,7 @@ BLOCK = 1024
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """How a model is trained; the values are those of the authors' other code (docs/deviations.md, point 15)."""
 
     epochs: int = 30
@@ -85,7 +85,7 @@ class Model:
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainedModel:
     """A trained model and its curves."""
 
     model: Model
@@ -209,15 +209,15 @@ def train(
     n_classes: int,
     training: np.ndarray,
     validation: np.ndarray,
-    settings: Settings,
+    settings: TrainingSettings,
     key: tuple[int, ...],
-) -> Training:
+) -> TrainedModel:
     """Train a model on the rows numbered `training`; `targets` are class numbers of all rows, int64.
 
     With `settings.patience`, the weights of the epoch with the lowest loss on the rows `validation` are kept.
     """
     if n_classes > MAX_CLASSES:
-        raise UserError(f"the perceptron has at most {MAX_CLASSES} classes, not {n_classes}; use another --classifier")
+        raise UserError(f"the MLP has at most {MAX_CLASSES} classes, not {n_classes}; use another --classifier")
     if settings.patience and not len(validation):
         raise UserError("early stopping needs validation rows; plan the splits with early stopping, or switch it off")
     weights = pack(initial_layers(rows.n_features, n_classes, key))
@@ -250,10 +250,12 @@ def train(
     model = Model(rows.n_features, n_classes, kept)
     if not np.isfinite(losses[-1]):
         raise UserError("the training's loss is not a finite number; look for extreme values among the features")
-    return Training(model, np.array(losses), np.array(validation_losses), best_epoch, first_losses)
+    return TrainedModel(model, np.array(losses), np.array(validation_losses), best_epoch, first_losses)
 
 
-def torch_adamw(parameters: list, gradients: list, first: list, second: list, steps_done: list, settings: Settings):
+def torch_adamw(
+    parameters: list, gradients: list, first: list, second: list, steps_done: list, settings: TrainingSettings
+):
     """A step of torch's AdamW in place; lists of tensors, one of each for a parameter.
 
     The class AdamW would import torch's compiler, which takes longer than all the steps; it calls this function.
@@ -272,7 +274,7 @@ def torch_losses(
     targets: np.ndarray,
     n_classes: int,
     training: np.ndarray,
-    settings: Settings,
+    settings: TrainingSettings,
     key: tuple[int, ...],
     n_steps: int,
 ) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Training steps of the multi-layer perceptron, compiled: one model on one core, batches of eight rows.
+"""Training steps of the multi-layer perceptron (MLP), compiled: one model on one core, batches of eight rows.
 
 A step is bound by its passes over weights and optimiser state, since the batch is small and the model is not. Here a
 step reads each weight once: its AdamW update is put off until the next step's forward pass, which wants the new

@@ -1,4 +1,4 @@
-"""Many perceptrons trained at once as one batched model, by torch: for a GPU.
+"""Many MLPs trained at once as one batched model, by torch: for a GPU.
 
 What `mlp.train` does one training after another, this does for a stack of them, a step of each at a time. Each training
 keeps its own weights, optimizer, rows, order of rows and dropout, from the same generators, so its steps are those of
@@ -15,8 +15,8 @@ from ct4bench.core.errors import UserError
 from ct4bench.learning.mlp import (
     Model,
     Rows,
-    Settings,
-    Training,
+    TrainedModel,
+    TrainingSettings,
     class_weights,
     epochs_of,
     initial_layers,
@@ -39,7 +39,7 @@ class Job:
     n_classes: int
     training: np.ndarray
     validation: np.ndarray
-    settings: Settings
+    settings: TrainingSettings
     key: tuple[int, ...]
 
     @property
@@ -138,7 +138,7 @@ class Stack:
         return Model(self.n_features, self.jobs[number].n_classes, pack(layers))
 
 
-def train_together(jobs: list[Job], device: str) -> list[Training]:
+def train_together(jobs: list[Job], device: str) -> list[TrainedModel]:
     """The trainings of `jobs`, in their order, on `device` (`cuda`, or `cpu` for tests). As `mlp.train` else.
 
     Jobs differ in rows and key; settings are those of all but for `balanced`. A training that ends early goes on in the
@@ -174,7 +174,7 @@ def train_together(jobs: list[Job], device: str) -> list[Training]:
         if not np.isfinite(state.losses[-1]):
             raise UserError("the training's loss is not a finite number; look for extreme values among the features")
         model = Model(stack.n_features, ordered[number].n_classes, state.best)
-        found[place] = Training(
+        found[place] = TrainedModel(
             model, np.array(state.losses), np.array(state.validation_losses), state.best_epoch, state.first_losses
         )
     return found

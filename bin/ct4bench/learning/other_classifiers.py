@@ -1,4 +1,4 @@
-"""Other classifiers of scikit-learn, to ask whether the ranking of features depends on the perceptron."""
+"""Other classifiers of scikit-learn, to ask whether the ranking of features depends on the MLP."""
 
 import numpy as np
 

@@ -12,12 +12,21 @@ from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import Mode
 from ct4bench.features.merge import feature_columns
-from ct4bench.learning.mlp import Rows, Settings, Training, fit_scaler, log_proba, standardise, torch_losses, train
+from ct4bench.learning.mlp import (
+    Rows,
+    TrainedModel,
+    TrainingSettings,
+    fit_scaler,
+    log_proba,
+    standardise,
+    torch_losses,
+    train,
+)
 from ct4bench.learning.other_classifiers import CLASSIFIERS, fit_and_predict
 from ct4bench.splits.splits import SCHEMES, TRAINING_KEY, Split, as_text, resolve, sorted_keys
 from ct4bench.splits.tasks import cells_of_table7, choices, task_named
 
-PREDICTION_KEY = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "fold"]
+PREDICTION_KEY = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold"]
 """What names a training in all tables of results."""
 PREDICTION_COLUMNS = [*PREDICTION_KEY, *ROW_KEY, "scan_id", "scanner", "target", "predicted"]
 """Columns of the predictions, before one `prob_<class>` for each class of any task."""
@@ -94,7 +103,7 @@ def prepare(table: pd.DataFrame, name: str) -> Features:
 def training_number(split: Split) -> int:
     """Number of a training in seeds: CRC-32 of `scheme|n_train|fold`.
 
-    Neither extractor nor variant is in it, so that these are compared under the same order of rows and dropout.
+    Neither extractor nor ablation is in it, so that these are compared under the same order of rows and dropout.
     """
     return zlib.crc32(f"{split.scheme}|{split.n_train}|{split.fold}".encode())
 
@@ -118,7 +127,7 @@ def check_mode(splits: list[Split], keys: pd.DataFrame, mode: Mode) -> None:
     for split in splits:
         if split.scheme not in SCHEMES or split.task in ("scanner", "maker"):
             continue
-        planned, wanted = len(split.validation) > 0, choices(mode, split.variant).early_stopping
+        planned, wanted = len(split.validation) > 0, choices(mode, split.ablation).early_stopping
         if planned != wanted and (planned or len(set(scans[split.training])) > 1):
             raise UserError(
                 f"the splits have {'' if planned else 'no '}validation rows ({split}), unlike mode {mode.name}; "
@@ -145,7 +154,7 @@ class Prepared:
     classes: list[str]
     rows: Rows
     targets: np.ndarray
-    settings: Settings
+    settings: TrainingSettings
 
     @property
     def n_learning(self) -> int:
@@ -162,7 +171,7 @@ class Prepared:
 def prepare_one(run: Run, split: Split) -> Prepared:
     """Standardised rows and class numbers of a split."""
     keys, values = run.features.keys, run.features.values
-    chosen = choices(run.mode, split.variant)
+    chosen = choices(run.mode, split.ablation)
     needed = np.concatenate([split.training, split.validation, split.test])
     n_training, n_learning = len(split.training), len(split.training) + len(split.validation)
     scaler = fit_scaler(values, np.arange(len(values)) if chosen.scaler_rows == "all" else split.training)
@@ -185,12 +194,12 @@ def prepare_one(run: Run, split: Split) -> Prepared:
         "key": training_number(split),
         "n_steps_verified": 0,
     }
-    settings = Settings(patience=PATIENCE if len(split.validation) else 0, balanced=chosen.balanced)
+    settings = TrainingSettings(patience=PATIENCE if len(split.validation) else 0, balanced=chosen.balanced)
     return Prepared(split, about, names, classes, rows, targets, settings)
 
 
-def finish_one(run: Run, ready: Prepared, trained: Training) -> Outcome:
-    """Predictions, curves and torch's check of a trained perceptron."""
+def finish_one(run: Run, ready: Prepared, trained: TrainedModel) -> Outcome:
+    """Predictions, curves and torch's check of a trained MLP."""
     split, n_learning = ready.split, ready.n_learning
     log_p = log_proba(trained.model, ready.rows, np.arange(n_learning, len(ready.names)))
     epochs = np.arange(1, len(trained.losses) + 1)
@@ -234,9 +243,9 @@ def train_one(run: Run, split: Split) -> Outcome:
 
 
 def train_stacked(run: Run, splits: list[Split], device: str) -> list[Outcome]:
-    """The same for perceptrons as stacks of at most `TOGETHER` on a device, the longest trainings first.
+    """The same for MLPs as stacks of at most `TOGETHER` on a device, the longest trainings first.
 
-    Results are in the order of `splits`; a stack's CPU time is shared out evenly.
+    TrainingResults are in the order of `splits`; a stack's CPU time is shared out evenly.
     """
     from ct4bench.learning.mlp_stack import Job, train_together
 
@@ -260,7 +269,7 @@ def train_stacked(run: Run, splits: list[Split], device: str) -> list[Outcome]:
 
 def _key(run: Run, split: Split) -> tuple:
     """Values of `PREDICTION_KEY`."""
-    return split.task, run.extractor, run.classifier, split.variant, split.scheme, split.n_train, split.fold
+    return split.task, run.extractor, run.classifier, split.ablation, split.scheme, split.n_train, split.fold
 
 
 def _labelled(frames: list[pd.DataFrame], trainings: pd.DataFrame) -> pd.DataFrame:
@@ -289,7 +298,7 @@ def sort_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Results:
+class TrainingResults:
     """Tables of many trainings: see `PREDICTION_COLUMNS`, `TRAINING_COLUMNS`, `LOSS_COLUMNS`."""
 
     predictions: pd.DataFrame
@@ -311,12 +320,12 @@ def train_part(
     threads: int = 1,
     domain: str | None = None,
     device: str = "cpu",
-) -> Results:
+) -> TrainingResults:
     """Part i of n of an extractor's trainings. `splits` has the columns `splits.SPLIT_COLUMNS`.
 
-    The perceptron trains all of them, another classifier those that `questions.cells_of_table7` names.
+    The MLP trains all of them, another classifier those that `tasks.cells_of_table7` names.
     `verify` is the share of trainings whose first steps torch repeats (0: none; else at least the plan's smallest);
-    `domain`, where given, is the one that the splits must be planned for. With `device` `cuda` perceptrons train in
+    `domain`, where given, is the one that the splits must be planned for. With `device` `cuda` MLPs train in
     stacks on a GPU.
     """
     if classifier not in ("mlp", *CLASSIFIERS):
@@ -345,7 +354,7 @@ def train_part(
     losses = _labelled([outcome.losses for outcome in outcomes], trainings)
     predictions = _labelled([outcome.predictions for outcome in outcomes], trainings)
     rows = features.keys[[*ROW_KEY, "scan_id", "scanner"]].iloc[predictions.pop("row")].reset_index(drop=True)
-    return Results(
+    return TrainingResults(
         sort_predictions(pd.concat([predictions, rows], axis=1)),
         trainings.sort_values(PREDICTION_KEY, ignore_index=True),
         losses.sort_values([*PREDICTION_KEY, "epoch"], ignore_index=True)[LOSS_COLUMNS],
@@ -361,7 +370,9 @@ def check_domain(splits: pd.DataFrame, domain: str | None) -> None:
         raise UserError(f"the splits leave out one {wrong[0]}, not one {domain}; plan them with --domain {domain}")
 
 
-def merge(predictions: pd.DataFrame, trainings: pd.DataFrame, losses: pd.DataFrame, splits: pd.DataFrame) -> Results:
+def merge(
+    predictions: pd.DataFrame, trainings: pd.DataFrame, losses: pd.DataFrame, splits: pd.DataFrame
+) -> TrainingResults:
     """All parts of all extractors and classifiers together; each training of the plan must be there once."""
     whole_plan = set(splits.loc[splits["n_train"] > 0, TRAINING_KEY].itertuples(index=False, name=None))
     twice = trainings[trainings.duplicated(PREDICTION_KEY)]
@@ -380,7 +391,7 @@ def merge(predictions: pd.DataFrame, trainings: pd.DataFrame, losses: pd.DataFra
     expected = trainings.set_index(PREDICTION_KEY)["n_rows_test"]
     if len(counts) != len(expected) or not counts.reindex(expected.index).eq(expected).all():
         raise UserError("predictions do not have the rows that the trainings tell of; merge the same parts of both")
-    return Results(
+    return TrainingResults(
         sort_predictions(predictions),
         trainings.sort_values(PREDICTION_KEY, ignore_index=True)[TRAINING_COLUMNS],
         losses.sort_values([*PREDICTION_KEY, "epoch"], ignore_index=True)[LOSS_COLUMNS],

@@ -46,7 +46,7 @@ either side. Wider tiles read volumes less often, thinner slabs multiply the row
 
 
 @dataclass(frozen=True)
-class Region:
+class PairRegion:
     """Where pairs are compared: `box` in voxels of the reference grid, then bins of `shrink`^3 voxels.
 
     `inside` and `windows` (uint8, of the shrunk box; each axis 10 shorter) tell which voxels and which SSIM windows
@@ -59,8 +59,8 @@ class Region:
     windows: np.ndarray
 
     @classmethod
-    def of_mask(cls, box: tuple[slice, slice, slice], shrink: int, mask: np.ndarray) -> "Region":
-        """Region of a mask (uint8, of the shape of the unshrunk box)."""
+    def of_mask(cls, box: tuple[slice, slice, slice], shrink: int, mask: np.ndarray) -> "PairRegion":
+        """PairRegion of a mask (uint8, of the shape of the unshrunk box)."""
         inside = shrink_mask(mask, shrink)
         return cls(box, shrink, inside, windows_inside(inside))
 
@@ -100,11 +100,11 @@ def _reference_grid(reference: Path) -> tuple[Grid, list[float]]:
         raise UserError(f"{path} cannot be used ({error!r}); run prepare_reference.py again") from error
 
 
-def make_region(name: str, factor: int, reference: Path) -> Region:
+def make_region(name: str, factor: int, reference: Path) -> PairRegion:
     """Region `name` (a key of `BOXES`, or `mask`: the filled block) shrunk by `factor`, from the folder `reference`."""
     if name in BOXES:
         box = box_in_grid(name, *_reference_grid(reference))
-        return Region.of_mask(box, factor, np.ones([s.stop - s.start for s in box], np.uint8))
+        return PairRegion.of_mask(box, factor, np.ones([s.stop - s.start for s in box], np.uint8))
     if name != "mask":
         raise UserError(f"the plan names the region {name!r}; known are mask, {', '.join(BOXES)}: plan the pairs again")
     block = open_volume(reference / f"block{SUFFIX}").read()
@@ -114,10 +114,10 @@ def make_region(name: str, factor: int, reference: Path) -> Region:
         if not len(chosen):
             raise UserError(f"{reference}/block{SUFFIX} is empty; prepare the reference again")
         box.append(slice(int(chosen[0]), int(chosen[-1]) + 1))
-    return Region.of_mask(tuple(box), factor, (block[tuple(box)] > 0).astype(np.uint8))
+    return PairRegion.of_mask(tuple(box), factor, (block[tuple(box)] > 0).astype(np.uint8))
 
 
-def slab_rows(n_volumes: int, region: Region) -> int:
+def slab_rows(n_volumes: int, region: PairRegion) -> int:
     """Rows of a slab such that `n_volumes` of them fit in `SLAB_BYTES`."""
     row = region.inside.shape[0] * region.inside.shape[2]
     voxel = 2 if region.shrink == 1 else 4
@@ -131,7 +131,7 @@ def _even(n: int, most: int) -> list[tuple[int, int]]:
     return list(zip(edges[:-1], edges[1:], strict=True))
 
 
-def batches(pairs: list[tuple[str, str]], region: Region) -> list[list[tuple[str, str]]]:
+def batches(pairs: list[tuple[str, str]], region: PairRegion) -> list[list[tuple[str, str]]]:
     """The pairs in groups of volumes that fit in memory together."""
     n_volumes = len({uid for pair in pairs for uid in pair})
     depth = min(FEWEST_ROWS, region.inside.shape[1])
@@ -149,7 +149,7 @@ def batches(pairs: list[tuple[str, str]], region: Region) -> list[list[tuple[str
 
 
 def compare_batch(
-    pairs: list[tuple[str, str]], read: Callable[[str, tuple], np.ndarray], region: Region, threads: int = 1
+    pairs: list[tuple[str, str]], read: Callable[[str, tuple], np.ndarray], region: PairRegion, threads: int = 1
 ) -> dict[tuple[str, str], Similarity]:
     """Metrics of pairs of different series. `read(uid, box)` gives int16 voxels (HU) of a box of the reference grid."""
     n_slices, n_rows, n_columns = region.inside.shape
@@ -203,7 +203,7 @@ def compare_batch(
 def compare_plan(
     plan: pd.DataFrame,
     read: Callable[[str, tuple], np.ndarray],
-    region_of: Callable[[str, int], Region],
+    region_of: Callable[[str, int], PairRegion],
     threads: int = 1,
 ) -> pd.DataFrame:
     """Metrics of every row of `plan`, in its order, as the columns `PAIR_COLUMNS`.

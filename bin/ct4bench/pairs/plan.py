@@ -20,7 +20,7 @@ PLAN_COLUMNS = [
 
 TABLES_3_TO_5, TABLE_6, CONTRAST = "tables3to5", "table6", "contrast"
 
-VARIANTS = {
+ABLATIONS = {
     "published_draw": "the seeded draw of the published code in its box; a diagonal cell holds its self-pairs, flagged",
     "all_unordered": "all unordered pairs, for a cell whose draw leaves fewer than five pairs that are not self-pairs",
     "drawn_in_mask": "the pairs of the published way, less self-pairs, inside the block [point 3]",
@@ -256,7 +256,7 @@ def plan_pairs(series: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     """
     if series["series_uid"].duplicated().any():
         twice = series.loc[series["series_uid"].duplicated(), "series_uid"].iloc[0]
-        raise UserError(f"series {twice} stands twice in the table of series; give each series one row")
+        raise UserError(f"series {twice} is duplicated in the table of series; give each series one row")
     series = series[SERIES_KEY]
     rows = [*tables3to5_rows(series, mode), *table6_rows(series, mode), *contrast_rows(series, mode)]
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)

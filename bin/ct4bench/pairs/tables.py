@@ -152,7 +152,7 @@ def scanner_table(
 
     `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is `rmse_hu`, `psnr_db` or
     `ssim`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_std (population; blank for one pair), n_pairs,
-    variant (of `pair_plans.VARIANTS`), psnr_max_db_mean and _std beside PSNR, ssim_global_mean and _std beside SSIM,
+    variant (of `pair_plans.ABLATIONS`), psnr_max_db_mean and _std beside PSNR, ssim_global_mean and _std beside SSIM,
     ci_low, ci_high (95 %, where the cell holds all its pairs and more than one scan of each scanner), reason (why a
     cell is blank). For RMSE and SSIM also <metric>_mean_with_self, <metric>_std_with_self and n_pairs_with_self: the
     published draw with its self-pairs (blank in mode corrected, and of equal reconstruction). `same_recon` takes the
@@ -285,15 +285,15 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
     for choice, (variants, with_self) in CHOICES.items():
         for (row, column), drawn in cells:
             own, variant = _chosen(drawn, variants)
-            meets_itself = own["is_self_pair"].astype(bool)
-            own = own if with_self else own[~meets_itself]
+            is_self_pair = own["is_self_pair"].astype(bool)
+            own = own if with_self else own[~is_self_pair]
             if own.empty:
                 continue
             cell = {"choice": choice, "scanner_row": row, "scanner_col": column, **_place(own), "n_pairs": len(own)}
             for metric in WITH_BESIDE:
-                endless = metric.startswith("psnr") and with_self and meets_itself.any()
+                infinite = metric.startswith("psnr") and with_self and is_self_pair.any()
                 cell[f"{metric}_mean"], cell[f"{metric}_std"] = (
-                    (np.nan, np.nan) if endless else _mean_and_sd(own[metric])
+                    (np.nan, np.nan) if infinite else _mean_and_sd(own[metric])
                 )
             for metric in METRICS:
                 drawn_means = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None

@@ -18,7 +18,6 @@ from ct4bench.preprocess.resampling import lost_noise_variance, resample, resamp
 from ct4bench.preprocess.select import files_of_reference, find_reference, name_of
 
 LOG = logging.getLogger(__name__)
-STILL = Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
 MARGIN_MM = 14.0
 """What is kept round the block: the registration looks up to 13 mm beyond its faces."""
 PATCH_MARGIN_MM = 4.0
@@ -121,8 +120,8 @@ def build_reference(volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=N
     if target is cropped:
         volume, labels, lost, own = np.ascontiguousarray(volume[box]), np.ascontiguousarray(labels[box]), 0.0, None
     else:
-        lost, own = lost_noise_variance(grid, target, STILL), (np.ascontiguousarray(volume[box]), cropped)
-        volume, labels = resample(volume, grid, target, STILL), resample_labels(labels, grid, target)
+        lost, own = lost_noise_variance(grid, target, Rigid.identity()), (np.ascontiguousarray(volume[box]), cropped)
+        volume, labels = resample(volume, grid, target, Rigid.identity()), resample_labels(labels, grid, target)
     missing = [roi for number, roi in enumerate(ROIS, 1) if not np.any(labels == number)]
     if missing:
         raise UserError(f"the reference's segmentation has no voxel of {', '.join(missing)}; name another --reference")

@@ -47,7 +47,7 @@ def is_short(grid: Grid, full: Grid) -> bool:
 
 
 def _still(reference: Reference) -> Rigid:
-    return Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), tuple(float(v) for v in reference.block.centre_mm))
+    return Rigid.identity(reference.block.centre_mm)
 
 
 def on_common_grid(

@@ -213,7 +213,7 @@ def _motion_samples(level, block: Block, limit: int, coarse) -> Samples:
     flat = at[steepness <= bounds[last]]
     flat = flat[:: max(1, len(flat) // FLAT_SAMPLES)]
     samples = _read_samples(level, np.concatenate([at[steepness >= bounds[first]], flat]), block.centre_mm, len(flat))
-    matrix, offset = _about_centre(block.centre_mm, coarse[1], Rigid((0.0,) * 3, (0.0,) * 3, (0.0,) * 3))
+    matrix, offset = _about_centre(block.centre_mm, coarse[1], Rigid.identity())
     smooth = samples.value[len(samples.value) - len(flat) :].copy()
     _read_others(samples.place, len(samples.value) - len(flat), coarse[0], matrix, offset, smooth)
     return replace(samples, smooth=smooth)
@@ -466,7 +466,7 @@ def _upright(level) -> tuple[np.ndarray, Grid]:
     steps = spacing[axis][::-1]
     shape = np.floor((high - low)[::-1] / steps).astype(int) + 1
     upright = Grid.axis_aligned(tuple(shape), steps, low)
-    matrix, offset = index_map(upright, grid, Rigid((0.0,) * 3, (0.0,) * 3, (0.0,) * 3))
+    matrix, offset = index_map(upright, grid, Rigid.identity())
     at = np.stack(np.meshgrid(*(np.arange(n) for n in shape), indexing="ij"), axis=-1) @ matrix.T + offset
     nearest = np.rint(at).astype(int)
     inside = np.all((nearest >= 0) & (nearest < np.array(volume.shape)), axis=-1)
@@ -545,7 +545,7 @@ def _coarse(fixed: Fixed, level, outline: _Outline, signs) -> tuple[float, Rigid
     """
     samples, inner = fixed.levels[0].turned(signs), fixed.inner[0].turned(signs)
     arms = (fixed.block.corners_mm - fixed.centre_mm) * np.array(signs)
-    best = -1.0, Rigid((0.0,) * 3, (0.0,) * 3, tuple(fixed.centre_mm))
+    best = -1.0, Rigid.identity(fixed.centre_mm)
     for shift in _starts(fixed, outline, signs):
         for start, motion in _scan(inner, fixed.centre_mm, level, shift):
             if start < 0.3 * best[0]:
@@ -606,7 +606,7 @@ def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
         raise RegistrationError("registration_failed", f"a volume of {grid.shape} voxels is too small")
     levels = pyramid(volume, grid)
     centre, inner = fixed.centre_mm, fixed.inner[1]
-    still = Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), tuple(float(v) for v in centre))
+    still = Rigid.identity(centre)
     before, count, _aside, _holes = _similarity(inner, centre, levels[1], still)
     before = before if count >= 0.1 * len(inner.value) else float("nan")
 

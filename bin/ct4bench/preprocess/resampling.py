@@ -233,7 +233,7 @@ def resample(
 
 def resample_labels(labels: np.ndarray, source_grid: Grid, target: Grid) -> np.ndarray:
     """Labels (uint8) of the nearest voxel on another grid of the same frame; 0 outside."""
-    still = Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    still = Rigid.identity()
     values = _by_simpleitk(labels.astype(np.int16), source_grid, target, still, "nearest")
     return np.where(values < 0, 0, values).astype(np.uint8)
 

@@ -38,7 +38,7 @@ SCANNED = Augmentation(noise_sd_hu=(0.0, 12.0))
 
 
 @dataclass(frozen=True)
-class Training:
+class PretrainingSettings:
     """How long and how fast is trained."""
 
     epochs: int = 10
@@ -85,7 +85,9 @@ def class_weights(classes: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(len(classes) / (len(ORGANS) * counts)).float()
 
 
-def train(patches: np.ndarray, classes: np.ndarray, training: Training, seed: int) -> dict[str, torch.Tensor]:
+def train(
+    patches: np.ndarray, classes: np.ndarray, training: PretrainingSettings, seed: int
+) -> dict[str, torch.Tensor]:
     """Weights after training on patches (n, slices, rows, columns) int16 HU with classes 0 to 4 (n,).
 
     Cross-entropy weighted by class, AdamW, a learning rate that rises over the first tenth of the steps and falls to
@@ -133,7 +135,7 @@ def confusion(state, patches: np.ndarray, classes: np.ndarray, augmentation: Aug
 
 def pretrain_shallow_cnn(
     output: Path | str,
-    training: Training,
+    training: PretrainingSettings,
     per_organ: int,
     seed: int,
     cases: Path | str | None = None,

@@ -29,7 +29,7 @@ SMALLEST_BOX, LARGEST_BOX = 4, 12
 
 
 @dataclass(frozen=True)
-class Training:
+class PretrainingSettings:
     """How long and how fast is trained."""
 
     steps: int = 200
@@ -98,7 +98,7 @@ def losses(network, head: dict[str, torch.Tensor], shown, hidden, turns) -> dict
     }
 
 
-def train(patches: np.ndarray, start: dict[str, torch.Tensor], training: Training, seed: int):
+def train(patches: np.ndarray, start: dict[str, torch.Tensor], training: PretrainingSettings, seed: int):
     """Weights of encoder and heads after training on patches (n, slices, rows, columns) int16 HU; losses by step."""
     inputs = to_input(patches, INTENSITIES["scaled"])
     network = swin.MonaiFeatures({name: tensor.clone() for name, tensor in start.items()}, SHAPE).network.train()
@@ -142,7 +142,7 @@ def save_weights(encoder: dict[str, torch.Tensor], head: dict[str, torch.Tensor]
 
 def pretrain_swin(
     output: Path | str,
-    training: Training,
+    training: PretrainingSettings,
     per_case: int,
     seed: int,
     cases: Path | str | None = None,

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import scanner_rank
-from ct4bench.results.run_facts import CONTRAST_WORDS
+from ct4bench.results.run_facts import CONTRAST_LABELS
 
 BLANK = "\N{EN DASH}"
 PLUS_MINUS = "\N{NO-BREAK SPACE}\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}"
@@ -332,6 +332,6 @@ def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
         return folded_grid(frame)
     if base == "decomposition":
         # the text above it says region and bins
-        words = {name: frame[name].replace(CONTRAST_WORDS) for name in ("contrast", "increment_over")}
+        words = {name: frame[name].replace(CONTRAST_LABELS) for name in ("contrast", "increment_over")}
         frame = frame.assign(**words).drop(columns=["shrink", "region"])
     return plain_grid(frame)

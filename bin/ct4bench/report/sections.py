@@ -153,17 +153,17 @@ def patches_view(patches: pd.DataFrame | None) -> dict | None:
     return {"columns": columns, "rows": rows, "kind": "grid"}
 
 
-def weights_view(labels: dict) -> list[dict]:
+def weights_view(facts: dict) -> list[dict]:
     """Where each extractor's weights come from."""
     rows = []
-    for extractor in sorted(labels["weights"], key=lambda e: EXTRACTORS.index(e) if e in EXTRACTORS else 9):
-        weights = labels["weights"][extractor]
+    for extractor in sorted(facts["weights"], key=lambda e: EXTRACTORS.index(e) if e in EXTRACTORS else 9):
+        weights = facts["weights"][extractor]
         rows.append(
             {
                 "name": EXTRACTOR_NAMES.get(extractor, extractor),
                 "status": weights["status"],
                 "trained": weights["status"] in TRAINED,
-                "mark": weights_mark(labels, extractor),
+                "mark": weights_mark(facts, extractor),
                 "words": weights["words"],
                 "file": weights["file"],
                 "sha256": weights["sha256"],

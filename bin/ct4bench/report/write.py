@@ -36,11 +36,11 @@ from ct4bench.results.deviations import SOURCE, Choice, Point, read_deviations
 from ct4bench.results.published import BY_NAME, DATA, DATA_DOI, EXTRACTOR_NAMES, LICENCE, PAPER
 from ct4bench.results.run_facts import (
     COLLECTION,
-    DOMAIN_WORDS,
+    DOMAIN_LABELS,
     NOT_COMPARABLE,
     SYNTHETIC,
     read_json,
-    read_labels,
+    read_run_facts,
     read_settings,
     weights_mark,
 )
@@ -60,14 +60,14 @@ TABLE_PLACES = {
                    "table6_dose_same_recon"),
     "contrasts": ("decomposition",),
     "table7": ("table7_stability_classification",),
-    "learning": ("accuracy_by_n", "confusion", "accuracy_questions", "accuracy_left_out", "accuracy_other_dose",
-                 "accuracy_other_recon", "accuracy_by_classifier", "accuracy_variants", "questions"),
+    "learning": ("accuracy_by_n", "confusion", "accuracy_tasks", "accuracy_left_out", "accuracy_other_dose",
+                 "accuracy_other_recon", "accuracy_by_classifier", "accuracy_ablations", "tasks"),
     "stability": ("stability", "stability_by_class", "stability_grades", "stable_features", "repeatability_summary"),
     "embedding": ("embedding_quality",),
 }  # fmt: skip
 LONG_ROWS = 20
 """A companion table of more rows is folded away."""
-WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "features", "icc_form", "weights")
+WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "ablation", "features", "icc_form", "weights")
 """Columns of tables that stay text where they are blank."""
 PLACES = {
     "phantom": ("figure2", "figure3"),
@@ -75,7 +75,7 @@ PLACES = {
     "profile": ("profile_noise", "profile_sharpness", "profile_calibration", "profile_geometry"),
     "features": ("figure5", "figure6", "pca"),
     "stability": ("icc_grades",),
-    "learning": ("accuracy_by_n", "accuracy_questions", "accuracy_left_out", "accuracy_by_classifier"),
+    "learning": ("accuracy_by_n", "accuracy_tasks", "accuracy_left_out", "accuracy_by_classifier"),
 }
 
 
@@ -83,8 +83,8 @@ PLACES = {
 class ReportInputs:
     """What a report is made of; frames and values are None or empty where a run has none."""
 
-    labels: dict
-    """tables/labels.json: the run's labels with `tables` and `missing`."""
+    facts: dict
+    """tables/run_facts.json: the run's facts with `tables` and `missing`."""
     tables: dict[str, pd.DataFrame]
     figures: dict[str, tuple[dict, bytes]]
     """Caption and PNG by name."""
@@ -177,10 +177,10 @@ def _figure_views(figures: dict[str, tuple[dict, bytes]]) -> dict[str, dict]:
     return views
 
 
-def _table_view(name: str, frame: pd.DataFrame, about: dict, labels: dict) -> dict:
+def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dict:
     comparisons = sorted(set(frame["comparison"])) if "comparison" in frame.columns else []
     compared = "compared" in comparisons
-    cells = cells_of(name, frame, DOMAIN_WORDS.get(labels.get("domain", "scanner"), "value"))
+    cells = cells_of(name, frame, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value"))
     flat = [cell for row in cells["rows"] for cell in row["cells"]]
     lines = ["this run"]
     below = (("sd", "its SD"), ("range", "95 % interval"))
@@ -191,13 +191,13 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, labels: dict) -> di
     lines += ["number of pairs (n)"] if any(cell.get("n") for cell in flat) else []
     legend = f"From top to bottom: {'; '.join(lines)}. " if len(lines) > 1 else ""
     if about.get("published"):
-        legend += "" if compared else f"{NOT_COMPARABLE.get(labels['origin'], '').capitalize()}. "
+        legend += "" if compared else f"{NOT_COMPARABLE.get(facts['origin'], '').capitalize()}. "
         if "not_a_target" in frame.columns and (frame["not_a_target"] != "").any():
             legend += "\N{DAGGER}: the published value is not a target."
     published = BY_NAME.get(name)
     marks = []
     if "extractor" in frame.columns:
-        made = {extractor: weights_mark(labels, extractor) for extractor in dict.fromkeys(frame["extractor"])}
+        made = {extractor: weights_mark(facts, extractor) for extractor in dict.fromkeys(frame["extractor"])}
         marks = [f"{EXTRACTOR_NAMES.get(extractor, extractor)}: {mark}." for extractor, mark in made.items() if mark]
     return {
         "id": name,
@@ -246,9 +246,9 @@ def _headlines(tables: dict[str, pd.DataFrame]) -> list[dict]:
 
 def _summary(inputs: ReportInputs) -> list[str]:
     """What was run on what, in sentences."""
-    labels = inputs.labels
-    sentences = [f"This run computed the CT4Harmonization benchmark on {labels['part']}."]
-    origin = labels["origin"]
+    facts = inputs.facts
+    sentences = [f"This run computed the CT4Harmonization benchmark on {facts['part']}."]
+    origin = facts["origin"]
     if origin == SYNTHETIC:
         sentences.append(
             "The input is synthetic: series simulated to stand in for the collection, so the numbers show that the "
@@ -261,11 +261,11 @@ def _summary(inputs: ReportInputs) -> list[str]:
         )
     else:
         sentences.append(f"{NOT_COMPARABLE[origin].capitalize()}; published values stand beside for orientation only.")
-    method = labels["method"]
+    method = facts["method"]
     sentences.append(
         "No harmonization was applied." if method == "none" else f"The harmonization method {method} was applied."
     )
-    untrained = [w["name"] + f" ({w['mark']})" for w in weights_view(labels) if w["status"] and not w["trained"]]
+    untrained = [w["name"] + f" ({w['mark']})" for w in weights_view(facts) if w["status"] and not w["trained"]]
     if untrained:
         sentences.append(
             f"Weights that were never trained on real images: {', '.join(untrained)}. Their features, and all that is "
@@ -276,7 +276,7 @@ def _summary(inputs: ReportInputs) -> list[str]:
 
 def _mode_words(inputs: ReportInputs) -> str:
     exceptions = [point.number for point in inputs.points if point.exception]
-    if inputs.labels["mode"] == "paper":
+    if inputs.facts["mode"] == "paper":
         listed = ", ".join(map(str, exceptions[:-1])) + f" and {exceptions[-1]}"
         return (
             f"Mode paper: as published, except points {listed} of the deviations below, where the published way cannot "
@@ -294,10 +294,10 @@ def _parameter_rows(run: dict) -> list[tuple[str, str]]:
 
 def context(inputs: ReportInputs) -> dict:
     """All values of the template."""
-    labels, tables = inputs.labels, inputs.tables
-    about, missing = labels.get("tables", {}), dict(labels.get("missing", {}))
+    facts, tables = inputs.facts, inputs.tables
+    about, missing = facts.get("tables", {}), dict(facts.get("missing", {}))
     figures = _figure_views(inputs.figures)
-    views = {name: _table_view(name, frame, about.get(name, {}), labels) for name, frame in tables.items()}
+    views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in tables.items()}
     placed = {name for names in PLACES.values() for name in names}
     shown = {name for names in TABLE_PLACES.values() for name in names}
     usage, used = merge_usage(inputs.usage)
@@ -308,11 +308,11 @@ def context(inputs: ReportInputs) -> dict:
             from_features = inputs.registered is None and name in IMAGE_FIGURES
             missing[name] = "no volumes: the run started from features" if from_features else "not drawn in this run"
     return {
-        "labels": labels,
+        "facts": facts,
         "summary": _summary(inputs),
         "mode_words": _mode_words(inputs),
         "headlines": _headlines(tables),
-        "not_comparable": NOT_COMPARABLE.get(labels["origin"], ""),
+        "not_comparable": NOT_COMPARABLE.get(facts["origin"], ""),
         "tables": views,
         "figures": figures,
         "places": PLACES,
@@ -320,7 +320,7 @@ def context(inputs: ReportInputs) -> dict:
         "other_tables": sorted(set(views) - shown),
         "other_figures": sorted(set(figures) - placed),
         "missing": [{"name": name, "reason": str(reason)} for name, reason in sorted(missing.items())],
-        "weights": weights_view(labels),
+        "weights": weights_view(facts),
         "extractors": extractors_view(inputs.settings),
         "patches": patches_view(inputs.patches),
         "registration": registration_view(
@@ -393,7 +393,7 @@ def read_inputs(args) -> ReportInputs:
         corners = np.array(read_json(Path(args.reference) / "reference.json")["corners_mm"], float)
     points, choices = read_deviations(args.deviations or SOURCE)
     return ReportInputs(
-        labels=read_labels(args.labels),
+        facts=read_run_facts(args.facts),
         tables=read_tables(args.tables),
         figures=read_figures(args.figures),
         points=points,

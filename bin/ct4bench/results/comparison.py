@@ -156,7 +156,7 @@ class Inputs:
     repeatability: pd.DataFrame | None = None
     predictions: pd.DataFrame | None = None
     embedding_quality: pd.DataFrame | None = None
-    questions: pd.DataFrame | None = None
+    tasks: pd.DataFrame | None = None
     """What was asked of the classifiers, and why it was not answered."""
     stable_features: pd.DataFrame | None = None
     domain: str = "scanner"

@@ -4,7 +4,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import EXTRACTORS
 from ct4bench.results.comparison import COMPARED, Inputs, Results, ResultTable, beside_published
-from ct4bench.results.run_facts import DOMAIN_WORDS, NOT_COMPARABLE, origin_of
+from ct4bench.results.run_facts import DOMAIN_LABELS, NOT_COMPARABLE, origin_of
 from ct4bench.core.modes import Mode
 from ct4bench.results.published import BY_NAME, EXTRACTOR_NAMES
 
@@ -19,54 +19,54 @@ OVERLAP_NOTE = (
 def _main(predictions: pd.DataFrame) -> pd.Series:
     """Rows of the paper's own classification: the MLP, its settings, four tissues."""
     return (
-        (predictions["classifier"] == "mlp") & (predictions["variant"] == "default") & (predictions["task"] == "tissue")
+        (predictions["classifier"] == "mlp") & (predictions["ablation"] == "default") & (predictions["task"] == "tissue")
     )
 
 
 BOOTSTRAP = "95 % intervals: bootstrap of scanners (of scans where there is one scanner)"
 
 
-def _question_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
-    """What else was asked of the perceptron: other tasks, other choices of the training, and each value left out."""
+def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
+    """What else was asked of the MLP: other tasks, other choices of the training, and each value left out."""
     from ct4bench.learning.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
-    from ct4bench.splits.tasks import TASKS, VARIANT_WORDS
+    from ct4bench.splits.tasks import TASKS, ABLATION_LABELS
 
     others = predictions[predictions["task"] != "tissue"]
     if len(others):
         frame = accuracy_by_cell(others)
         n_classes = others.groupby("task")["target"].nunique()
-        frame.insert(1, "question", [TASKS[task].description if task in TASKS else "" for task in frame["task"]])
+        frame.insert(1, "description", [TASKS[task].description if task in TASKS else "" for task in frame["task"]])
         frame.insert(2, "chance", 1 / frame["task"].map(n_classes))
-        results.tables["accuracy_questions"] = ResultTable(
-            frame.drop(columns=["classifier", "variant"]),
+        results.tables["accuracy_tasks"] = ResultTable(
+            frame.drop(columns=["classifier", "ablation"]),
             "Other questions",
-            "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy, by the perceptron of Table 7; "
+            "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy, by the MLP of Table 7; "
             f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same six objects lie at the same places in "
             "training and test of Table 7; tissue_other_roi trains on one cyst and one normal region and tests on the "
             "other ones, and its interval is of scanners, not of other objects. That scanner or maker can be told from "
             "the features is what harmonization should prevent.",
         )
     own = predictions[predictions["task"] == "tissue"]
-    varied = own[own["variant"] != "default"]
+    varied = own[own["ablation"] != "default"]
     if len(varied):
-        frame = changes(varied, own[own["variant"] == "default"]).drop(columns=["task", "classifier"])
-        frame.insert(1, "changed", frame["variant"].map(VARIANT_WORDS))
-        results.tables["accuracy_variants"] = ResultTable(
+        frame = changes(varied, own[own["ablation"] == "default"]).drop(columns=["task", "classifier"])
+        frame.insert(1, "changed", frame["ablation"].map(ABLATION_LABELS))
+        results.tables["accuracy_ablations"] = ResultTable(
             frame,
             "Other choices of the training",
             "The cells of Table 7 with one choice changed, and what that changes of them; the points are those of "
             f"docs/deviations.md. {BOOTSTRAP}, drawn alike for both.",
         )
     held_out = predictions[
-        (predictions["variant"] == "default")
+        (predictions["ablation"] == "default")
         & ((predictions["scheme"] == "loso") | (predictions["scheme"] == "leave_one_out"))
         & predictions["task"].isin(["tissue", "tissue_other_maker", "tissue_other_roi"])
     ]
     if len(held_out):
         results.tables["accuracy_left_out"] = ResultTable(
-            left_out(held_out).drop(columns=["classifier", "variant"]),
+            left_out(held_out).drop(columns=["classifier", "ablation"]),
             "Accuracy on what was left out",
-            f"Trained on all other {DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s (tissue), makers or ROIs: "
+            f"Trained on all other {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s (tissue), makers or ROIs: "
             "accuracy and balanced accuracy on each one.",
         )
     for task, column in (("tissue_other_dose", "dose_mgy"), ("tissue_other_recon", "recon")):
@@ -85,13 +85,13 @@ def _classifier_tables(predictions: pd.DataFrame, results: Results) -> None:
     from ct4bench.splits.tasks import cells_of_table7
     from ct4bench.splits.splits import TRAINING_KEY
 
-    own = predictions[predictions["variant"] == "default"]
+    own = predictions[predictions["ablation"] == "default"]
     keys = pd.MultiIndex.from_frame(own[TRAINING_KEY])
     own = own[keys.isin(cells_of_table7(keys.unique()))]
     results.tables["accuracy_by_classifier"] = ResultTable(
-        ranking(own).drop(columns="variant"),
+        ranking(own).drop(columns="ablation"),
         "Other classifiers",
-        "The cells of Table 7, and the other questions, by the perceptron and by second opinions; rank orders the "
+        "The cells of Table 7, and the other questions, by the MLP and by other classifiers; rank orders the "
         f"feature sets by balanced accuracy, 1 the best. {BOOTSTRAP}. Where ranks differ between classifiers, the "
         "order of Table 7 is not the features' alone.",
     )
@@ -101,11 +101,11 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
     """The curves over N, all other questions, and confusions; returns Table 7's accuracies."""
     from ct4bench.learning.accuracy import accuracy_by_cell, confusion, table7_classification
 
-    if inputs.questions is not None:
-        results.tables["questions"] = ResultTable(
-            inputs.questions,
+    if inputs.tasks is not None:
+        results.tables["tasks"] = ResultTable(
+            inputs.tasks,
             "What was asked of the classifiers",
-            "Trainings of each feature set by the perceptron, by question (task) and choice of the training (variant), "
+            "Trainings of each feature set by the MLP, by question (task) and choice of the training (ablation), "
             "and why there are none.",
         )
     predictions = inputs.predictions
@@ -128,7 +128,7 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
         "Rows by true and predicted tissue over all folds, trained on all but one scanner (loso) or fold (kfold); "
         "share of the true tissue's rows.",
     )
-    _question_tables(inputs, predictions[predictions["classifier"] == "mlp"], results)
+    _task_tables(inputs, predictions[predictions["classifier"] == "mlp"], results)
     if predictions["classifier"].nunique() > 1:
         _classifier_tables(predictions, results)
     return table7
@@ -201,7 +201,7 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
             repeatability_summary(inputs.repeatability),
             "Repeatability within, reproducibility between, and discriminability",
             "Medians over features: coefficient of variation over repetitions within a scanner (wcv; blank without "
-            f"repetitions) and over {DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s at equal other settings "
+            f"repetitions) and over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s at equal other settings "
             "(between_cv), and how often a ROI is taken for itself rather than for another one on another scanner "
             "(1 is perfect, 0.5 chance), among all ROIs and among those of one tissue.",
         )
@@ -222,7 +222,7 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
         _in_order(summary),
         "Mean ICC by form and rows",
         "Mean and SD (ddof = 1) over features of the ICC clipped at 0, and its 95 % interval by a bootstrap of "
-        f"{DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s. Stratum all: all rows, ROIs as targets; recon=… and "
+        f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s. Stratum all: all rows, ROIs as targets; recon=… and "
         "dose_mgy=…: the rows of one; targets=…: patches as targets (without interval). n_undefined counts features "
         "that are constant or not finite. Intervals of each feature, from F tests, are in icc.csv.",
     )
@@ -233,7 +233,7 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
             f"{stable_words(inputs.stable_features)} The first {N_STABLE} of each set, by the lowest "
             f"{mode.icc_headline} over all strata, with the interval of an F test over all rows; wcv is the "
             "coefficient of variation over repetitions within a scanner, between_cv that over "
-            f"{DOMAIN_WORDS.get(inputs.domain, inputs.domain)}s. The whole list is stable_features.csv.",
+            f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s. The whole list is stable_features.csv.",
         )
     headline = inputs.icc[(inputs.icc["form"] == mode.icc_headline) & (inputs.icc["stratum"] == ALL)]
     results.tables["stability_by_class"] = ResultTable(
@@ -273,7 +273,7 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
     if accuracies is None and stability is None:
         results.missing[NAME] = "neither stability nor classification was computed in this run"
         return
-    domain = DOMAIN_WORDS.get(inputs.domain, inputs.domain)
+    domain = DOMAIN_LABELS.get(inputs.domain, inputs.domain)
     frame = _table7(stability, accuracies)
     frame = beside_published(frame, NAME, lambda row: origin_of(inputs.series), folder)
     if inputs.domain != PUBLISHED_DOMAIN:
@@ -285,8 +285,8 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
     if mode.icc_headline != PUBLISHED_FORM:
         frame[["icc_mean_difference", "icc_std_difference"]] = float("nan")
         notes.insert(0, f"The published mean ICC is {PUBLISHED_FORM}; this run's headline is {mode.icc_headline}.")
-    if inputs.questions is not None:
-        own = inputs.questions[(inputs.questions["task"] == "tissue") & (inputs.questions["variant"] == "default")]
+    if inputs.tasks is not None:
+        own = inputs.tasks[(inputs.tasks["task"] == "tissue") & (inputs.tasks["ablation"] == "default")]
         notes += [f"Left out: {reason}." for reason in own["reason"].dropna() if reason]
     text = (
         f"Mean and SD (ddof = 1) over features of the {mode.icc_headline}, clipped at 0, over {domain}s as raters and "

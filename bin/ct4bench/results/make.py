@@ -6,7 +6,7 @@ import pandas as pd
 
 from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
 from ct4bench.results.features import feature_tables
-from ct4bench.results.run_facts import weights_words, write_labels
+from ct4bench.results.run_facts import weights_words, write_run_facts
 from ct4bench.core.modes import Mode
 from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
 from ct4bench.core.tables import write_table
@@ -19,13 +19,13 @@ INTERVAL_NOTE = (
     "Intervals (95 %) resample the scans of each scanner (2,000 draws); there are none where a scanner has one scan. "
     "With few scans those of the diagonal lie to one side: a scan that is drawn twice meets its own reconstructions."
 )
-METRIC_WORDS = {
+METRIC_LABELS = {
     "table3_rmse_hu": ("RMSE in HU, lower is more alike", "rmse_hu"),
     "table4_psnr_db": ("PSNR in dB, 20 log10(2000 / RMSE), higher is more alike", "psnr_db"),
     "table5_ssim": ("SSIM with a Gaussian window of 11 x 11 x 11 voxels, higher is more alike", "ssim"),
 }
 NO_PAIRS = "no two registered series at 10 mGy, nor of one scanner at 14 mGy and another dose"
-REGION_WORDS = {
+REGION_LABELS = {
     "box": "inside the paper's box, intensities clipped to -1000..2000 HU",
     "mask": "inside the phantom's block",
 }
@@ -108,11 +108,11 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
 
     if inputs.pairs is None:
         reason = "no registered volumes: the run started from features" if inputs.index is None else NO_PAIRS
-        absent = [*METRIC_WORDS, "table6_dose", "decomposition", "similarity_choices"]
+        absent = [*METRIC_LABELS, "table6_dose", "decomposition", "similarity_choices"]
         results.missing.update(dict.fromkeys(absent, reason))
         return
     pairs, series = inputs.pairs, inputs.series
-    where = REGION_WORDS[mode.pair_region]
+    where = REGION_LABELS[mode.pair_region]
     bins = "on volumes averaged over bins of 4 x 4 x 4 voxels, " if mode.pair_shrink == 4 else "at full resolution, "
     choice = (
         "over all pairs"
@@ -123,7 +123,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     for same in (False, True):
         suffix, which = ("_same_recon", " of equal reconstruction") if same else ("", "")
         for name, frame in tables3to5(pairs, series, same).items():
-            words, _metric = METRIC_WORDS[name]
+            words, _metric = METRIC_LABELS[name]
             text = (
                 f"{words}: mean and population SD {choice}{which} of series at 10 mGy; {bins}{where}. "
                 f"{_pairs_words(frame)}"
@@ -175,16 +175,16 @@ def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER
     return results
 
 
-def write_results(results: Results, labels: dict, folder: Path | str) -> None:
-    """Write `<name>.csv` for each table, and labels.json: `labels`, what each table shows, and what is missing.
+def write_results(results: Results, facts: dict, folder: Path | str) -> None:
+    """Write `<name>.csv` for each table, and run_facts.json: `facts`, what each table shows, and what is missing.
 
     A table by extractor has a last column `weights`: what each extractor's weights are, blank where it has none.
     """
     folder = Path(folder)
     for name, table in results.tables.items():
         frame = table.frame
-        if "extractor" in frame.columns and labels.get("weights"):
-            frame = frame.assign(weights=[weights_words(labels, extractor) for extractor in frame["extractor"]])
+        if "extractor" in frame.columns and facts.get("weights"):
+            frame = frame.assign(weights=[weights_words(facts, extractor) for extractor in frame["extractor"]])
         write_table(frame, folder / f"{name}.csv")
     about = {
         name: {
@@ -193,4 +193,4 @@ def write_results(results: Results, labels: dict, folder: Path | str) -> None:
         }
         for name, table in sorted(results.tables.items())
     }  # fmt: skip
-    write_labels({**labels, "tables": about, "missing": dict(sorted(results.missing.items()))}, folder / "labels.json")
+    write_run_facts({**facts, "tables": about, "missing": dict(sorted(results.missing.items()))}, folder / "run_facts.json")

@@ -1,4 +1,4 @@
-"""What a run was, in plain values (labels.json): every table, figure and the report say it from there."""
+"""What a run was, in plain values (run_facts.json): every table, figure and the report say it from there."""
 
 import json
 from pathlib import Path
@@ -25,9 +25,9 @@ NOT_COMPARABLE = {
     UNKNOWN: "not comparable: input of unknown origin",
 }
 """Why no difference to a published value is claimed."""
-DOMAIN_WORDS = {"scanner": "scanner", "maker": "maker", "dose_mgy": "dose", "recon": "reconstruction"}
+DOMAIN_LABELS = {"scanner": "scanner", "maker": "maker", "dose_mgy": "dose", "recon": "reconstruction"}
 """The factor that is left out and compared, by its column."""
-CONTRAST_WORDS = {
+CONTRAST_LABELS = {
     "other_recon": "other reconstruction of the same scan",
     "other_repetition": "other scan, same settings",
     "other_dose": "other dose",
@@ -89,7 +89,7 @@ def weights_of(settings: dict[str, dict]) -> dict[str, dict]:
     return found
 
 
-def make_labels(
+def make_run_facts(
     series: pd.DataFrame, mode: str, settings: dict[str, dict], method: str = "none", domain: str = "scanner"
 ) -> dict:
     """Labels of a run.
@@ -122,59 +122,59 @@ def make_labels(
     }  # fmt: skip
 
 
-def stamp_text(labels: dict, extractors=()) -> str:
+def stamp_text(facts: dict, extractors=()) -> str:
     """The few words that a figure carries: synthetic input, untrained weights of `extractors`, another mode."""
     words = []
-    if labels["origin"] == SYNTHETIC:
+    if facts["origin"] == SYNTHETIC:
         words.append("synthetic data")
-    if labels["mode"] != "paper":
-        words.append(f"mode {labels['mode']}")
-    if labels["method"] != "none":
-        words.append(f"method {labels['method']}")
-    marks = {extractor: weights_mark(labels, extractor) for extractor in extractors}
+    if facts["mode"] != "paper":
+        words.append(f"mode {facts['mode']}")
+    if facts["method"] != "none":
+        words.append(f"method {facts['method']}")
+    marks = {extractor: weights_mark(facts, extractor) for extractor in extractors}
     words += [f"{mark}: {extractor}" for extractor, mark in marks.items() if mark]
     return " \N{MIDDLE DOT} ".join(words)
 
 
-def weights_status(labels: dict, extractor: str) -> str:
+def weights_status(facts: dict, extractor: str) -> str:
     """`random`, `stand-in`, … where an extractor's weights are not trained ones, else blank."""
-    status = labels["weights"].get(extractor, {}).get("status", "")
+    status = facts["weights"].get(extractor, {}).get("status", "")
     return "" if status in TRAINED else status
 
 
-def weights_words(labels: dict, extractor: str) -> str:
+def weights_words(facts: dict, extractor: str) -> str:
     """What an extractor's weights are, blank where it has none."""
-    return labels["weights"].get(extractor, {}).get("words", "")
+    return facts["weights"].get(extractor, {}).get("words", "")
 
 
-def weights_mark(labels: dict, extractor: str) -> str:
+def weights_mark(facts: dict, extractor: str) -> str:
     """Words for weights that are not trained ones: `random weights`, or what a stand-in was trained on; else blank."""
-    status = weights_status(labels, extractor)
-    words = weights_words(labels, extractor)
+    status = weights_status(facts, extractor)
+    words = weights_words(facts, extractor)
     return words if status == "stand-in" and words else f"{status} weights" if status else ""
 
 
-def extractor_title(extractor: str, labels: dict) -> str:
+def extractor_title(extractor: str, facts: dict) -> str:
     """The paper's name of an extractor, with the status of its weights where they are not trained ones."""
-    status = weights_status(labels, extractor)
+    status = weights_status(facts, extractor)
     name = EXTRACTOR_NAMES.get(extractor, extractor)
     return f"{name} ({status} weights)" if status else name
 
 
-def read_labels(path: Path | str) -> dict:
-    """Labels of a file that `write_labels` wrote."""
+def read_run_facts(path: Path | str) -> dict:
+    """Labels of a file that `write_run_facts` wrote."""
     values = read_json(path)
     missing = [key for key in ("method", "mode", "origin", "part", "weights") if key not in values]
     if missing:
-        raise UserError(f"{path} lacks {', '.join(missing)}; make it again with write_labels.py")
+        raise UserError(f"{path} lacks {', '.join(missing)}; make it again with write_run_facts.py")
     return values
 
 
-def write_labels(labels: dict, path: Path | str) -> None:
-    """Write labels as JSON; the same labels give the same bytes."""
+def write_run_facts(facts: dict, path: Path | str) -> None:
+    """Write facts as JSON; the same facts give the same bytes."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(labels, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path | str) -> dict:

@@ -1,7 +1,7 @@
 """Which rows train, validate and test each classifier: Algorithms 1 and 2 of the paper, as a table and back.
 
 The table (columns `SPLIT_COLUMNS`) has lines, not rows of features: a line gives a unit its role in a training, which
-(task, variant, scheme, n_train, fold) names. `unit_kind` says what `unit` is: a column of the features (`scanner`,
+(task, ablation, scheme, n_train, fold) names. `unit_kind` says what `unit` is: a column of the features (`scanner`,
 `maker`, `dose_mgy`, `recon`, `scan_id`, `roi`; numbers as `10` or `0.5`), `patch` (`cyst1|3`), `row`
 (`series_uid|roi|patch`) or `fold`. Roles:
 
@@ -26,7 +26,7 @@ import pandas as pd
 from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY
 from ct4bench.core.errors import UserError
 
-TRAINING_KEY = ["task", "variant", "scheme", "n_train", "fold"]
+TRAINING_KEY = ["task", "ablation", "scheme", "n_train", "fold"]
 SPLIT_COLUMNS = [*TRAINING_KEY, "unit_kind", "unit", "role"]
 DOMAINS = ("scanner", "maker", "dose_mgy", "recon")
 N_FOLDS = 10
@@ -43,7 +43,7 @@ class Split:
     """One training: row numbers (int64, ascending) of the keys that `resolve` was given."""
 
     task: str
-    variant: str
+    ablation: str
     scheme: str
     n_train: int
     fold: str
@@ -54,10 +54,10 @@ class Split:
     @property
     def key(self) -> tuple:
         """The values of `TRAINING_KEY`."""
-        return self.task, self.variant, self.scheme, self.n_train, self.fold
+        return self.task, self.ablation, self.scheme, self.n_train, self.fold
 
     def __str__(self) -> str:
-        return f"{self.task}, {self.variant}, {self.scheme} with {self.n_train}, fold {self.fold}"
+        return f"{self.task}, {self.ablation}, {self.scheme} with {self.n_train}, fold {self.fold}"
 
 
 def as_text(values: Iterable) -> np.ndarray:

@@ -1,6 +1,6 @@
-"""What is learned beside the paper's Table 7: tasks, and variants of the paper's own task, by name with their plans.
+"""What is learned beside the paper's Table 7: tasks, and ablations of the paper's own task, by name with their plans.
 
-A task says which column is predicted and how the rows are divided. A variant changes one choice of the paper's task
+A task says which column is predicted and how the rows are divided. An ablation changes one choice of the paper's task
 and leaves the rest, seeds included; one that changes the folds only is planned for those. All but the paper's own
 (`tissue`, `default`) are planned for the cells of Table 7 only: one value of the domain and all but one (LOSO), all
 folds but one (k-fold).
@@ -29,7 +29,7 @@ from ct4bench.splits.splits import (
 )
 
 MOST_CLASSES = 16
-"""That the perceptron's kernels hold (`mlp_kernels.MAX_CLASSES`)."""
+"""That the MLP's kernels hold (`mlp_kernels.MAX_CLASSES`)."""
 
 
 class NotAnswerable(Exception):
@@ -38,7 +38,7 @@ class NotAnswerable(Exception):
 
 @dataclass(frozen=True)
 class Choices:
-    """What a mode or a variant settles of a training."""
+    """What a mode or an ablation settles of a training."""
 
     fold_unit: str
     early_stopping: bool
@@ -75,23 +75,23 @@ def lacking(plan: Plan, fold_unit: str) -> dict[str, str]:
     return reasons
 
 
-def both_schemes(plan: Plan, task: str, variant: str = "default", all_cells: bool = False) -> list[tuple]:
+def both_schemes(plan: Plan, task: str, ablation: str = "default", all_cells: bool = False) -> list[tuple]:
     """Lines of Algorithms 1 and 2, for all n_train or for the cells of Table 7; an algorithm that the features lack
     something for is left out."""
-    chosen = choices(plan.mode, variant)
+    chosen = choices(plan.mode, ablation)
     reasons = lacking(plan, chosen.fold_unit)
     if all(reasons.values()):
         raise NotAnswerable("; ".join(reasons.values()))
     schemes = [scheme for scheme, reason in reasons.items() if not reason]
     out = []
-    if "loso" in schemes and set(VARIANTS[variant]) != {"fold_unit"}:
+    if "loso" in schemes and set(ABLATIONS[ablation]) != {"fold_unit"}:
         sizes = None if all_cells else sorted({1, len(domain_values(plan.keys, plan.domain)) - 1} - {0}) or None
-        out += loso_lines(plan.keys, plan.domain, plan.seed, chosen.early_stopping, sizes, (task, variant))
+        out += loso_lines(plan.keys, plan.domain, plan.seed, chosen.early_stopping, sizes, (task, ablation))
     if "kfold" in schemes:
         sizes = None if all_cells else [plan.n_folds - 1]
         out += kfold_lines(
             plan.keys, plan.domain, plan.seed, chosen.early_stopping, chosen.fold_unit, plan.n_folds, sizes,
-            (task, variant),
+            (task, ablation),
         )  # fmt: skip
     return out
 
@@ -189,7 +189,7 @@ def origin(plan: Plan, task: str) -> list[tuple]:
     several_values(plan, task)
     enough_scans(plan)
     if len(set(plan.keys[task])) > MOST_CLASSES:
-        raise NotAnswerable(f"the perceptron tells {MOST_CLASSES} classes apart at most")
+        raise NotAnswerable(f"the MLP tells {MOST_CLASSES} classes apart at most")
     if counts.min() < 2:
         raise NotAnswerable(f"{task} {counts.idxmin()} has one scan only, which cannot both train and test")
     sizes = [plan.n_folds - 1]
@@ -223,7 +223,7 @@ TASKS = {
     "maker": Task("maker", "the maker, in folds of scans: what harmonization should prevent", origin),
 }
 
-VARIANT_WORDS = {
+ABLATION_LABELS = {
     "row_folds": "folds of rows, patches of a scan on both sides (point 16, as published)",
     "scan_folds": "folds of whole scans (point 16)",
     "early_stopping": "early stopping on a tenth of the training scans (point 15)",
@@ -231,9 +231,9 @@ VARIANT_WORDS = {
     "leaking_scaler": "scaler fitted on all rows, test rows among them (point 15, as published)",
     "unbalanced": "classes not weighed (point 18)",
 }
-"""What each variant changes, with its point of docs/deviations.md."""
+"""What each ablation changes, with its point of docs/deviations.md."""
 
-VARIANTS = {
+ABLATIONS = {
     "default": {},
     "row_folds": {"fold_unit": "row"},
     "scan_folds": {"fold_unit": "scan"},
@@ -242,20 +242,20 @@ VARIANTS = {
     "leaking_scaler": {"scaler_rows": "all"},
     "unbalanced": {"balanced": False},
 }
-"""The variants of the paper's task, and what each changes of the mode's choices."""
+"""The ablations of the paper's task, and what each changes of the mode's choices."""
 
 CHEAP_TASKS = ("tissue_other_roi", "tissue_inside", "tissue_other_maker", "tissue_other_dose", "tissue_other_recon",
                "scanner", "maker")  # fmt: skip
-CHEAP_VARIANTS = ("row_folds", "scan_folds")
+CHEAP_ABLATIONS = ("row_folds", "scan_folds")
 """What `default` stands for: together a third of the paper's own trainings at most."""
-QUESTION_COLUMNS = ["task", "variant", "asked", "n_trainings", "reason"]
+TASK_COLUMNS = ["task", "ablation", "description", "n_trainings", "reason"]
 
 
-def choices(mode: Mode, variant: str) -> Choices:
-    """The choices of a variant in a mode."""
-    if variant not in VARIANTS:
-        raise UserError(f"variant {variant} is not one of {', '.join(VARIANTS)}")
-    return Choices(**{"fold_unit": mode.kfold_unit, "early_stopping": mode.early_stopping} | VARIANTS[variant])
+def choices(mode: Mode, ablation: str) -> Choices:
+    """The choices of an ablation in a mode."""
+    if ablation not in ABLATIONS:
+        raise UserError(f"ablation {ablation} is not one of {', '.join(ABLATIONS)}")
+    return Choices(**{"fold_unit": mode.kfold_unit, "early_stopping": mode.early_stopping} | ABLATIONS[ablation])
 
 
 def task_named(name: str) -> Task:
@@ -266,9 +266,9 @@ def task_named(name: str) -> Task:
 
 
 def plan_splits(
-    plan: Plan, tasks: Iterable[str] = ("tissue",), variants: Iterable[str] = ("default",), all_cells: bool = True
+    plan: Plan, tasks: Iterable[str] = ("tissue",), ablations: Iterable[str] = ("default",), all_cells: bool = True
 ) -> pd.DataFrame:
-    """Splits (columns of `splits.SPLIT_COLUMNS`) of the tasks and, for the task `tissue`, of the variants.
+    """Splits (columns of `splits.SPLIT_COLUMNS`) of the tasks and, for the task `tissue`, of the ablations.
 
     Raises `NotAnswerable` where the features lack what a task needs.
     """
@@ -282,8 +282,8 @@ def plan_splits(
         if name != "tissue":
             rows += task_named(name).planner(plan, name)
             continue
-        for variant in variants:
-            rows += both_schemes(plan, "tissue", variant, all_cells and variant == "default")
+        for ablation in ablations:
+            rows += both_schemes(plan, "tissue", ablation, all_cells and ablation == "default")
     return as_table(rows)
 
 
@@ -294,14 +294,14 @@ def several(chosen: Iterable[str], everything: Iterable[str], cheap: Iterable[st
     return (list(sets[chosen[0]]), False) if len(chosen) == 1 and chosen[0] in sets else (chosen, True)
 
 
-def plan_questions(
-    plan: Plan, tasks: Iterable[str] = ("default",), variants: Iterable[str] = ("default",), all_cells: bool = True
+def plan_tasks(
+    plan: Plan, tasks: Iterable[str] = ("default",), ablations: Iterable[str] = ("default",), all_cells: bool = True
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The paper's own trainings, and further tasks and variants: splits, and a table of what was asked.
+    """The paper's own trainings, and further tasks and ablations: splits, and a table of what was asked.
 
-    `tasks` and `variants` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
-    cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `QUESTION_COLUMNS`:
-    n_trainings of each classifier that has all (the perceptron), reason (why there are none, or what the paper's own
+    `tasks` and `ablations` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
+    cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `TASK_COLUMNS`:
+    n_trainings of each classifier that has all (the MLP), reason (why there are none, or what the paper's own
     lack).
     """
     further, named = several(tasks, [name for name in TASKS if name != "tissue"], CHEAP_TASKS)
@@ -320,8 +320,8 @@ def plan_questions(
                     f"question {name} cannot be answered: {reason}; leave it out, or add what it lacks"
                 ) from reason
             left_out[name, "default"] = str(reason)
-    further_variants, named = several(variants, [name for name in VARIANTS if name != "default"], CHEAP_VARIANTS)
-    for name in further_variants:
+    further_ablations, named = several(ablations, [name for name in ABLATIONS if name != "default"], CHEAP_ABLATIONS)
+    for name in further_ablations:
         try:
             chosen = choices(plan.mode, name)
             if not named and chosen == choices(plan.mode, "default"):
@@ -331,27 +331,27 @@ def plan_questions(
             rows.append(plan_splits(plan, ["tissue"], [name], False))
         except NotAnswerable as reason:
             if named:
-                raise UserError(f"variant {name} cannot be trained: {reason}; leave it out") from reason
+                raise UserError(f"ablation {name} cannot be trained: {reason}; leave it out") from reason
             left_out["tissue", name] = str(reason)
     splits = pd.concat(rows, ignore_index=True).sort_values(SPLIT_COLUMNS, kind="stable", ignore_index=True)
-    counts = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY).groupby(["task", "variant"]).size()
+    counts = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY).groupby(["task", "ablation"]).size()
     asked = [
         ("tissue", "default"),
         *((name, "default") for name in further),
-        *(("tissue", v) for v in further_variants),
+        *(("tissue", v) for v in further_ablations),
     ]
     about = [
-        (task, variant, TASKS[task].description if variant == "default" else VARIANT_WORDS[variant],
-         int(counts.get((task, variant), 0)), left_out.get((task, variant), ""))
-        for task, variant in asked
+        (task, ablation, TASKS[task].description if ablation == "default" else ABLATION_LABELS[ablation],
+         int(counts.get((task, ablation), 0)), left_out.get((task, ablation), ""))
+        for task, ablation in asked
     ]  # fmt: skip
-    return splits, pd.DataFrame(about, columns=QUESTION_COLUMNS)
+    return splits, pd.DataFrame(about, columns=TASK_COLUMNS)
 
 
 def cells_of_table7(trainings: Iterable[tuple]) -> set[tuple]:
-    """Of trainings by their `TRAINING_KEY`, those of variant `default` and the least and most training data.
+    """Of trainings by their `TRAINING_KEY`, those of ablation `default` and the least and most training data.
 
-    Least counts for LOSO only; what predicts the scanner or the maker is left out. This is what second opinions train.
+    Least counts for LOSO only; what predicts the scanner or the maker is left out. Other classifiers train these.
     """
     own = [key for key in trainings if key[1] == "default" and key[0] not in DOMAINS]
     sizes = {}

@@ -69,7 +69,7 @@ def check_features(table: pd.DataFrame) -> pd.DataFrame:
     if twice.any():
         row = table[twice].iloc[0]
         raise UserError(
-            f"series {row['series_uid']}, {row['roi']}, patch {row['patch']} stands twice in the table of features; "
+            f"series {row['series_uid']}, {row['roi']}, patch {row['patch']} is duplicated in the table of features; "
             "give each patch of a series one row"
         )
     return table.sort_values(ROW_KEY, kind="stable", ignore_index=True)
@@ -301,7 +301,7 @@ def mean_icc_draws(values: np.ndarray, n_draws: int = N_DRAWS, seed: int = 0) ->
         of_target, squares = np.zeros((n_draws, n)), np.zeros(n_draws)
         first, second = np.zeros(n_draws), np.zeros(n_draws)
         of_rater = x.mean(axis=0)
-        # Rater by rater, not as a product of matrices, whose last digit hangs on the number of threads.
+        # Rater by rater, not as a product of matrices, whose last digit depends on the number of threads.
         for rater in range(k):
             weight = draws[:, rater]
             of_target += weight[:, None] * x[:, rater]

@@ -90,7 +90,7 @@ class Ellipsoid:
 
 
 @dataclass(frozen=True)
-class Region:
+class PrintedRegion:
     """A region of interest: its solid, mean and texture SD in HU."""
 
     solid: Ellipsoid
@@ -101,12 +101,12 @@ class Region:
 
 
 REGIONS = {
-    "cyst1": Region(Ellipsoid((157, 180, 322), (30.83, 23.52, 26.07)), -3.4, 10.0, 0.4),
-    "cyst2": Region(Ellipsoid((186, 233, 189), (7.53, 6.94, 6.95)), 1.9, 10.0, 0.4),
-    "hemangioma": Region(Ellipsoid((159, 193, 212), (22.0, 17.24, 25.0), (0.0, 0.0, 42.0)), 37.8, 20.0, 0.7),
-    "metastasis": Region(Ellipsoid((140, 240, 111), (11.34, 10.54, 10.08), (0.0, 0.0, 20.0)), 42.4, 14.0, 0.65),
-    "normal1": Region(Ellipsoid((149, 226, 161), (8.37, 8.37, 8.37)), 87.2, 13.0, 0.45),
-    "normal2": Region(Ellipsoid((170, 275, 159), (9.79, 9.79, 9.79)), 99.8, 18.0, 0.72),
+    "cyst1": PrintedRegion(Ellipsoid((157, 180, 322), (30.83, 23.52, 26.07)), -3.4, 10.0, 0.4),
+    "cyst2": PrintedRegion(Ellipsoid((186, 233, 189), (7.53, 6.94, 6.95)), 1.9, 10.0, 0.4),
+    "hemangioma": PrintedRegion(Ellipsoid((159, 193, 212), (22.0, 17.24, 25.0), (0.0, 0.0, 42.0)), 37.8, 20.0, 0.7),
+    "metastasis": PrintedRegion(Ellipsoid((140, 240, 111), (11.34, 10.54, 10.08), (0.0, 0.0, 20.0)), 42.4, 14.0, 0.65),
+    "normal1": PrintedRegion(Ellipsoid((149, 226, 161), (8.37, 8.37, 8.37)), 87.2, 13.0, 0.45),
+    "normal2": PrintedRegion(Ellipsoid((170, 275, 159), (9.79, 9.79, 9.79)), 99.8, 18.0, 0.72),
 }
 """ROIs by name, in the order of their label values; sizes and means are those published for scanner A1."""
 

@@ -441,7 +441,7 @@ def noise_in_plane(place_mm: np.ndarray, motion: Rigid) -> np.ndarray:
 
 
 def _plane_factor(point_mm) -> float:
-    identity = Rigid((0, 0, 0), (0, 0, 0), BLOCK.centre_mm)
+    identity = Rigid.identity(BLOCK.centre_mm)
     return float(noise_in_plane(np.array(point_mm, float)[None, None], identity)[0, 0])
 
 

@@ -29,7 +29,7 @@ from ct4bench.twin.scanners import SCANNERS, SHORT_SERIES, Scanner, has_series
 from ct4bench.twin.write_ct import (
     SCANNER_NUMBERS,
     CtSeriesWriter,
-    SeriesName,
+    SeriesIdentity,
     ct_header,
 )
 from ct4bench.twin.write_seg import SegmentationWriter
@@ -110,7 +110,9 @@ class _RegionSums:
         return out
 
 
-def _truth_row(scan: Scan, name: SeriesName, planned: PlannedScan, recon: str, sums: _RegionSums, seed: int, n_slices):
+def _truth_row(
+    scan: Scan, name: SeriesIdentity, planned: PlannedScan, recon: str, sums: _RegionSums, seed: int, n_slices
+):
     scanner, motion = scan.scanner, scan.motion
     model = scanner.reconstructions[recon]
     quantum = model.quantum_sd_hu(planned.dose_mgy)
@@ -164,7 +166,7 @@ class _SeriesOutput:
     def __init__(self, scan: Scan, planned: PlannedScan, recon: str, seed: int, folder: Path):
         self.scan, self.planned, self.recon = scan, planned, recon
         root = f"{scan.phantom.name} {seed}"
-        self.name = SeriesName(root, scan.scanner.code, planned.dose_mgy, recon, planned.repetition)
+        self.name = SeriesIdentity(root, scan.scanner.code, planned.dose_mgy, recon, planned.repetition)
         model = scan.scanner.reconstructions[recon]
         self.n_slices = _n_slices(scan, planned, recon)
         self.grid = scan.grid.crop((slice(0, self.n_slices), slice(None), slice(None)))

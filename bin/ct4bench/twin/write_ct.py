@@ -38,7 +38,7 @@ def make_uid(*names) -> str:
 
 
 @dataclass(frozen=True)
-class SeriesName:
+class SeriesIdentity:
     """What a series is called; `root` (any text) keeps UIDs of different phantoms and seeds apart."""
 
     root: str
@@ -89,7 +89,7 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
     return item
 
 
-def ct_header(name: SeriesName, scanner: Scanner, reconstruction: Reconstruction, grid: Grid, seed: int) -> Dataset:
+def ct_header(name: SeriesIdentity, scanner: Scanner, reconstruction: Reconstruction, grid: Grid, seed: int) -> Dataset:
     """Every attribute of a series that its slices share, and no pixel data."""
     ds = Dataset()
     exposure = scanner.exposure_at(name.dose_mgy)
@@ -181,7 +181,7 @@ _LOCATION_MARK = "-8888888.8888888"
 class CtSeriesWriter:
     """Writes the slices of one series, in any order, as `<folder>/1-<instance>.dcm`."""
 
-    def __init__(self, folder: Path, name: SeriesName, header: Dataset, scanner: Scanner, grid: Grid):
+    def __init__(self, folder: Path, name: SeriesIdentity, header: Dataset, scanner: Scanner, grid: Grid):
         self.folder, self.name, self.grid, self.scanner = folder, name, grid, scanner
         folder.mkdir(parents=True, exist_ok=True)
         self.syntax = scanner.transfer_syntax

@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from ct4bench.core.benchmark import ROIS, tissue_of
 from ct4bench.twin.scanners import Scanner
-from ct4bench.twin.write_ct import SYNTHETIC, CtSeriesWriter, SeriesName
+from ct4bench.twin.write_ct import SYNTHETIC, CtSeriesWriter, SeriesIdentity
 
 SEGMENT_LABELS = {"metastasis": "metastatsis"}
 """Spelling of a label in the collection where it is not the ROI's name."""
@@ -53,7 +53,7 @@ def _segment_descriptions() -> list:
     return descriptions
 
 
-def _settle(ds: Dataset, name: SeriesName, scanner: Scanner) -> None:
+def _settle(ds: Dataset, name: SeriesIdentity, scanner: Scanner) -> None:
     """Replace what highdicom takes from the clock and from random numbers: the same twin has the same bytes."""
     ds.SeriesDate = ds.ContentDate = ds.InstanceCreationDate = scanner.study_date
     ds.SeriesTime = ds.ContentTime = ds.InstanceCreationTime = TIME_MARK
@@ -106,11 +106,11 @@ class SegmentationWriter:
         ds.save_as(buffer, enforce_file_format=True)
         return buffer.getvalue()
 
-    def _identifiers(self, name: SeriesName) -> list[str]:
+    def _identifiers(self, name: SeriesIdentity) -> list[str]:
         whats = [*UIDS, *(f"slice {number}" for number in self.filled)]
         return [*(name.uid(what) for what in whats), name.scan_uid("frame of reference")]
 
-    def write(self, folder: Path, name: SeriesName) -> None:
+    def write(self, folder: Path, name: SeriesIdentity) -> None:
         """Write the file of one series; none where the slab holds no segment."""
         if not self.filled:
             return

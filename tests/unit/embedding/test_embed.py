@@ -17,8 +17,8 @@ from ct4bench.embedding.embed import (
     QUALITY_COLUMNS,
     TOLERANCE,
     embed,
+    embedding_quality,
     embedding_tables,
-    judge,
     nearest_neighbours,
     principal_components,
     standardise,
@@ -173,7 +173,7 @@ def test_neighbours_do_not_depend_on_blocks_and_threads(rng, monkeypatch):
 def test_a_perfect_plane_is_trusted_and_a_random_one_is_not(rng):
     plane = rng.normal(0, 1, (300, 2))
     labels = {"scanner": np.repeat([0, 1], 150)}
-    found = judge(plane, {"same": 3 * plane + 1, "random": rng.normal(0, 1, (300, 2))}, labels, 0)
+    found = embedding_quality(plane, {"same": 3 * plane + 1, "random": rng.normal(0, 1, (300, 2))}, labels, 0)
     assert found["trustworthiness_same"] == found["continuity_same"] == 1
     assert found["trustworthiness_random"] == pytest.approx(0.5, abs=0.06)
     assert abs(found["silhouette_scanner"]) < 0.05
@@ -181,7 +181,7 @@ def test_a_perfect_plane_is_trusted_and_a_random_one_is_not(rng):
 
 def test_labels_without_classes_have_no_silhouette(rng):
     scores = rng.normal(0, 1, (20, 3))
-    found = judge(scores, {"umap": scores[:, :2]}, {"one": np.zeros(20), "all": np.arange(20)}, 0)
+    found = embedding_quality(scores, {"umap": scores[:, :2]}, {"one": np.zeros(20), "all": np.arange(20)}, 0)
     assert np.isnan(found["silhouette_one"]) and np.isnan(found["silhouette_all"])
 
 

@@ -12,7 +12,7 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.volumes import save_volume
 from ct4bench.features import encoders
-from ct4bench.features.encoders import INTENSITIES, Encoder, Options, Scaling, build_encoder, to_input
+from ct4bench.features.encoders import INTENSITIES, Encoder, EncoderOptions, Scaling, build_encoder, to_input
 from ct4bench.features.extract_deep import batches, choose_device, encode, extract_series, relative_difference, sample
 from ct4bench.features.weights import Weights
 from extract_deep import main
@@ -49,7 +49,7 @@ def chunk(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cnn():
     choose_device("cpu")
-    return build_encoder("shallow_cnn", Options(seed=1))
+    return build_encoder("shallow_cnn", EncoderOptions(seed=1))
 
 
 def means(intensity="raw", shape=encoders.SHAPE, factor=1.0):
@@ -165,10 +165,10 @@ def test_no_patch_gives_no_row():
 
 def test_encoders_refuse_what_does_not_apply():
     for extractor, options, word in [
-        ("shallow_cnn", Options(layer="3"), "--layer"),
-        ("shallow_cnn", Options(patch_merging="legacy"), "--patch_merging"),
-        ("swin_unetr", Options(layer="5"), "0, 1, 2, 3, 4"),
-        ("densenet", Options(), "shallow_cnn, swin_unetr"),
+        ("shallow_cnn", EncoderOptions(layer="3"), "--layer"),
+        ("shallow_cnn", EncoderOptions(patch_merging="legacy"), "--patch_merging"),
+        ("swin_unetr", EncoderOptions(layer="5"), "0, 1, 2, 3, 4"),
+        ("densenet", EncoderOptions(), "shallow_cnn, swin_unetr"),
     ]:
         with pytest.raises(UserError, match=word):
             build_encoder(extractor, options)
@@ -184,7 +184,7 @@ def test_no_gpu_is_said():
 
 
 def test_shallow_cnn_takes_raw_hu_always():
-    encoder = build_encoder("shallow_cnn", Options(intensity="scaled"))
+    encoder = build_encoder("shallow_cnn", EncoderOptions(intensity="scaled"))
     assert (encoder.intensity, encoder.scaling) == ("raw", None)
     assert encoder.columns()[::255] == ["cnn_000", "cnn_255"]
 
@@ -216,7 +216,7 @@ def test_script_writes_the_same_bytes_again(chunk, tmp_path, extractor):
 @pytest.mark.parametrize("extractor", ["shallow_cnn", "swin_unetr"])
 def test_everything_is_on_the_encoders_device(extractor):
     """On torch's device without values, an operation that mixes devices fails as it would on a GPU."""
-    encoder = build_encoder(extractor, Options(device="meta"))
+    encoder = build_encoder(extractor, EncoderOptions(device="meta"))
     features = encoder.features(torch.zeros(2, 32, 32, 16))
     assert features.shape == (2, encoder.n_features)
     assert features.device.type == "meta"

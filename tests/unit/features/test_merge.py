@@ -88,7 +88,7 @@ def test_a_table_of_another_extraction_is_refused(parts, tmp_path):
 
 def test_a_row_that_stands_twice_is_refused(parts, tmp_path):
     again = written(tmp_path, "z.csv", rows(["1.2"], ("cyst1",), (2,)))
-    with pytest.raises(UserError, match="series 1.2, cyst1, patch 2 stands twice"):
+    with pytest.raises(UserError, match="series 1.2, cyst1, patch 2 is duplicated"):
         merge_tables([*parts, again])
 
 

@@ -9,7 +9,7 @@ from tests.radiomics_reference import noise_patch
 from ct4bench.features.radiomics import (
     FEATURE_CLASSES,
     FEATURES,
-    Options,
+    RadiomicsOptions,
     TooManyLevelsError,
     bin_edges,
     region_features,
@@ -106,15 +106,15 @@ def test_values_do_not_depend_on_threads_or_on_other_work(rng):
 
 
 def test_bins_are_half_open_and_aligned_to_zero():
-    np.testing.assert_array_equal(bin_edges(-26, 24, Options()), [-50, -25, 0, 25, 50])
-    np.testing.assert_array_equal(bin_edges(0, 25, Options()), [0, 25, 50])
-    np.testing.assert_array_equal(bin_edges(0, 100, Options(bin_count=4)), [0, 25, 50, 75, 101])
+    np.testing.assert_array_equal(bin_edges(-26, 24, RadiomicsOptions()), [-50, -25, 0, 25, 50])
+    np.testing.assert_array_equal(bin_edges(0, 25, RadiomicsOptions()), [0, 25, 50])
+    np.testing.assert_array_equal(bin_edges(0, 100, RadiomicsOptions(bin_count=4)), [0, 25, 50, 75, 101])
 
 
 def test_too_many_levels_are_refused_with_a_remedy():
     patch = np.linspace(-1000, 3000, 4 * 4 * 64).astype(np.int16).reshape(4, 4, 64)
     with pytest.raises(TooManyLevelsError, match="4001 grey levels.*binWidth"):
-        region_features(patch, SPACING_MM, None, Options(bin_width=1))
+        region_features(patch, SPACING_MM, None, RadiomicsOptions(bin_width=1))
 
 
 def test_an_empty_region_is_refused():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ct4bench.core.errors import UserError
-from ct4bench.features.encoders import Options, build_encoder
+from ct4bench.features.encoders import EncoderOptions, build_encoder
 from ct4bench.features.extract_deep import encode
 
 CODE = """
@@ -57,7 +57,7 @@ def settings(tmp_path, text: str) -> str:
 
 def test_a_function_of_a_file(code, rng):
     patches = rng.normal(0, 50, (3, 16, 32, 32)).astype(np.int16)
-    encoder = build_encoder(f"mean={code}:mean", Options())
+    encoder = build_encoder(f"mean={code}:mean", EncoderOptions())
     assert (encoder.n_features, encoder.columns(), encoder.settings["source"]) == (1, ["mean_000"], "mine.py:mean")
     assert np.allclose(encode(encoder, patches, 2)[:, 0], patches.mean((1, 2, 3)), atol=1e-3)
 
@@ -65,13 +65,13 @@ def test_a_function_of_a_file(code, rng):
 def test_a_module_is_seeded_chosen_and_pooled(code, rng):
     patches = rng.normal(0, 50, (3, 16, 32, 32)).astype(np.int16)
     first, again, other = (
-        encode(build_encoder(f"net={code}:build", Options(layer="0", pooling="max", seed=seed)), patches, 3)
+        encode(build_encoder(f"net={code}:build", EncoderOptions(layer="0", pooling="max", seed=seed)), patches, 3)
         for seed in (1, 1, 2)
     )
     assert first.shape == (3, 6)
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
-    double = encode(build_encoder(f"net={code}:build", Options(layer="1", pooling="max", seed=1)), patches, 3)
+    double = encode(build_encoder(f"net={code}:build", EncoderOptions(layer="1", pooling="max", seed=1)), patches, 3)
     assert np.allclose(double, 2 * first)
 
 
@@ -79,7 +79,7 @@ def test_a_torchscript_file_with_its_settings(tmp_path, script, rng):
     net, path = script
     patches = rng.normal(0, 400, (2, 16, 32, 32)).astype(np.int16)
     text = "patch: [20, 24, 8]\nscaling: {low_hu: -1000, high_hu: 400, low: -1, high: 1}\npooling: max\n"
-    encoder = build_encoder(settings(tmp_path, text), Options(weights=path))
+    encoder = build_encoder(settings(tmp_path, text), EncoderOptions(weights=path))
     x = np.clip(np.moveaxis(patches, 1, 3)[:, 6:26, 4:28, 4:12].astype(float), -1000, 400)
     x = torch.from_numpy((x + 1000) / 700 - 1).float()[:, None]
     with torch.no_grad():
@@ -106,27 +106,27 @@ def test_a_torchscript_file_with_its_settings(tmp_path, script, rng):
 )
 def test_wrong_settings_are_refused(tmp_path, script, text, words):
     with pytest.raises(UserError, match=words):
-        build_encoder(settings(tmp_path, text), Options(weights=script[1]))
+        build_encoder(settings(tmp_path, text), EncoderOptions(weights=script[1]))
 
 
 def test_wrong_sources_are_refused(tmp_path, code, script):
     (tmp_path / "no.pt").write_bytes(b"nothing")
     for extractor, options, words in [
-        (f"Net={code}:build", Options(), "lower-case"),
-        (f"swin_unetr={code}:build", Options(), "none of"),
-        (f"net={code}:absent", Options(), "no function absent"),
-        (f"net={code}:build", Options(), "no layer None"),
-        (f"net={code}:build", Options(layer="7"), "one of 0, 1"),
-        (f"net={code}:wrong", Options(), "row for each patch"),
-        (f"net={code}:failing", Options(), "fails on a patch"),
-        ("net=no.such.module:build", Options(), "cannot be imported"),
-        ("net=build", Options(), "neither"),
-        (f"net={code}:build", Options(weights=tmp_path / "absent.pt"), "do not exist"),
-        (f"net={code}:mean", Options(weights=script[1], weights_sha256="0" * 64), "SHA-256"),
-        (settings(tmp_path, ""), Options(), "--weights"),
-        (settings(tmp_path, ""), Options(weights=tmp_path / "no.pt"), "not a TorchScript"),
-        (f"net={tmp_path}/absent.yaml", Options(weights=script[1]), "does not exist"),
-        (f"net={code}:mean", Options(patch_merging="legacy"), "--patch_merging"),
+        (f"Net={code}:build", EncoderOptions(), "lower-case"),
+        (f"swin_unetr={code}:build", EncoderOptions(), "none of"),
+        (f"net={code}:absent", EncoderOptions(), "no function absent"),
+        (f"net={code}:build", EncoderOptions(), "no layer None"),
+        (f"net={code}:build", EncoderOptions(layer="7"), "one of 0, 1"),
+        (f"net={code}:wrong", EncoderOptions(), "row for each patch"),
+        (f"net={code}:failing", EncoderOptions(), "fails on a patch"),
+        ("net=no.such.module:build", EncoderOptions(), "cannot be imported"),
+        ("net=build", EncoderOptions(), "neither"),
+        (f"net={code}:build", EncoderOptions(weights=tmp_path / "absent.pt"), "do not exist"),
+        (f"net={code}:mean", EncoderOptions(weights=script[1], weights_sha256="0" * 64), "SHA-256"),
+        (settings(tmp_path, ""), EncoderOptions(), "--weights"),
+        (settings(tmp_path, ""), EncoderOptions(weights=tmp_path / "no.pt"), "not a TorchScript"),
+        (f"net={tmp_path}/absent.yaml", EncoderOptions(weights=script[1]), "does not exist"),
+        (f"net={code}:mean", EncoderOptions(patch_merging="legacy"), "--patch_merging"),
     ]:
         with pytest.raises(UserError, match=words):
             build_encoder(extractor, options)
@@ -150,10 +150,10 @@ def test_an_onnx_file(tmp_path, rng, n):
     pytest.importorskip("onnxruntime")
     path = onnx_file(tmp_path / "net.onnx", n)
     patches = rng.normal(0, 50, (3, 16, 32, 32)).astype(np.int16)
-    encoder = build_encoder(settings(tmp_path, ""), Options(weights=path))
+    encoder = build_encoder(settings(tmp_path, ""), EncoderOptions(weights=path))
     assert np.allclose(encode(encoder, patches, 2)[:, 0], np.maximum(patches, 0).mean((1, 2, 3)), rtol=1e-5)
     assert encoder.weights.words == "ONNX of the file net.onnx"
-    two = Options(weights=onnx_file(tmp_path / "two.onnx", n, several=True), layer="negated", pooling="max")
+    two = EncoderOptions(weights=onnx_file(tmp_path / "two.onnx", n, several=True), layer="negated", pooling="max")
     encoder = build_encoder(settings(tmp_path, ""), two)
     assert np.array_equal(encode(encoder, patches, 2)[:, 0], -patches.min((1, 2, 3)))
     (tmp_path / "no.onnx").write_bytes(b"nothing")
@@ -162,11 +162,11 @@ def test_an_onnx_file(tmp_path, rng, n):
         (onnx_file(tmp_path / "flat.onnx", n, (7,)), "one input"),
     ]:
         with pytest.raises(UserError, match=words):
-            build_encoder(settings(tmp_path, ""), Options(weights=path))
+            build_encoder(settings(tmp_path, ""), EncoderOptions(weights=path))
 
 
 def test_an_onnx_file_without_its_package(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     (tmp_path / "net.onnx").write_bytes(b"any")
     with pytest.raises(UserError, match="onnxruntime, which is not installed"):
-        build_encoder(settings(tmp_path, ""), Options(weights=tmp_path / "net.onnx"))
+        build_encoder(settings(tmp_path, ""), EncoderOptions(weights=tmp_path / "net.onnx"))

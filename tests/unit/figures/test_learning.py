@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_questions
+from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_tasks
 from ct4bench.report.cells import BLANK, folded_grid
 
 LABELS = {"origin": "synthetic", "mode": "paper", "method": "none", "domain": "scanner", "part": "79 series",
@@ -45,7 +45,7 @@ def test_each_classifier_has_a_point_in_each_panel():
 
 def test_each_question_has_its_chance():
     table = pd.concat([cells(task="roi", chance=1 / 6), cells(task="maker", chance=0.25).iloc[[2, 5]]])
-    figure, _ = draw_accuracy_questions(table, LABELS)
+    figure, _ = draw_accuracy_tasks(table, LABELS)
     axes = figure.axes[0]
     names = [text.get_text() for text in axes.get_yticklabels()]
     assert names == [
@@ -67,7 +67,7 @@ def test_legends_of_many_extractors_keep_clear(draw):
             pd.concat([known.assign(classifier=name) for name in ("mlp", "logistic_regression")]), LABELS
         )
     elif draw == "questions":
-        figure, _ = draw_accuracy_questions(rows.assign(scheme="leave_one_out"), LABELS)
+        figure, _ = draw_accuracy_tasks(rows.assign(scheme="leave_one_out"), LABELS)
     else:
         figure, _ = draw_accuracy_left_out(rows.assign(left_out="cyst1+normal1", accuracy=0.7), LABELS)
     (legend,) = figure.legends
@@ -96,7 +96,7 @@ def test_doses_that_were_left_out_stand_in_their_order():
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["1", "3", "10", "14"]
 
 
-@pytest.mark.parametrize("draw", [draw_accuracy_by_classifier, draw_accuracy_questions])
+@pytest.mark.parametrize("draw", [draw_accuracy_by_classifier, draw_accuracy_tasks])
 def test_cells_without_an_interval_are_drawn(draw):
     table = cells(task="tissue" if draw is draw_accuracy_by_classifier else "roi", classifier="mlp", chance=0.5)
     blank = table.assign(**{f"{what}_ci_{end}": np.nan for what in ("accuracy", "balanced") for end in ("low", "high")})

@@ -20,11 +20,11 @@ from ct4bench.figures.embedding import draw_embedding_figures, marker_of, with_s
 from ct4bench.figures.images import draw_figure4, draw_image_figures, shown_series
 from ct4bench.figures.results import draw_result_figures
 from ct4bench.figures.style import GRAY_LIMITS_HU, MAKER_COLOURS, TISSUE_COLOURS, Caption, save_figure, stamp, styled
-from ct4bench.figures.views import BLOCK_MM, SEGMENTS_MM, make_frame
+from ct4bench.figures.views import BLOCK_MM, SEGMENTS_MM, make_view
 from ct4bench.pairs.tables import decomposition, tables3to5
 from ct4bench.preprocess.find_block import find_block
 from ct4bench.preprocess.reference import open_reference, save_reference
-from ct4bench.results.run_facts import make_labels
+from ct4bench.results.run_facts import make_run_facts
 
 SPACING_MM = (4.0, 3.0, 3.0)
 SHAPE = (86, 76, 104)
@@ -134,18 +134,18 @@ def test_a_volume_on_another_grid_is_refused(reference, tmp_path):
     grid = Grid.axis_aligned((4, 4, 4), (1, 1, 1), (0, 0, 0))
     save_volume(tmp_path / f"{uid}.b2nd", np.zeros((4, 4, 4), np.int16), grid)
     with pytest.raises(UserError, match="not on the grid"):
-        draw_figure4(make_frame(open_reference(folder)), series, tmp_path, {}, "")
+        draw_figure4(make_view(open_reference(folder)), series, tmp_path, {}, "")
 
 
 def test_segments_are_placed_by_the_blocks_face(reference):
-    frame = make_frame(open_reference(reference[0]))
+    frame = make_view(open_reference(reference[0]))
     assert abs(frame.first_face_mm - FIRST_FACE_MM) < 0.75 * SPACING_MM[0]
     low, high = SEGMENTS_MM["liver"]
     assert all(low < frame.slice_mm(0.5 * (box[0].start + box[0].stop)) < high for box in frame.rois.values())
 
 
 def test_a_slab_is_placed_by_its_first_cyst(slab):
-    frame = make_frame(open_reference(slab))
+    frame = make_view(open_reference(slab))
     assert abs(frame.first_face_mm - (FIRST_FACE_MM - 30 * SPACING_MM[0])) < SPACING_MM[0]
 
 
@@ -157,7 +157,7 @@ def test_missing_segments_are_said(slab, tmp_path):
 
 
 def test_best_slice_cuts_the_most_rois(reference):
-    frame = make_frame(open_reference(reference[0]))
+    frame = make_view(open_reference(reference[0]))
     count = (frame.areas > 0).sum(axis=0)
     assert count[frame.best_slice()] == count.max()
 
@@ -168,7 +168,7 @@ def test_a_reference_without_a_roi_is_refused(reference, tmp_path):
     grid = Grid.axis_aligned(SHAPE, SPACING_MM, (0, 0, 0))
     save_reference(tmp_path, hu, labels, grid, find_block(hu, grid), {"series_uid": "1"})
     with pytest.raises(UserError, match="hemangioma"):
-        make_frame(open_reference(tmp_path))
+        make_view(open_reference(tmp_path))
 
 
 def test_window_is_the_papers():
@@ -185,7 +185,7 @@ WEIGHTS = {
 def embedding_figures(tmp_path_factory):
     out = tmp_path_factory.mktemp("embedding")
     series = series_table("synthetic")
-    draw_embedding_figures(embedding_table(series), series, make_labels(series, "paper", WEIGHTS), out)
+    draw_embedding_figures(embedding_table(series), series, make_run_facts(series, "paper", WEIGHTS), out)
     return out
 
 
@@ -214,14 +214,16 @@ def test_figure6_names_the_tissues(embedding_figures):
 def test_embedding_figures_are_the_same_twice(embedding_figures, tmp_path):
     series = series_table("synthetic")
     shuffled = series.sample(frac=1, random_state=1)
-    draw_embedding_figures(embedding_table(series), shuffled, make_labels(series, "paper", WEIGHTS), tmp_path)
+    draw_embedding_figures(embedding_table(series), shuffled, make_run_facts(series, "paper", WEIGHTS), tmp_path)
     for path in embedding_figures.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_a_missing_extractor_is_said(tmp_path):
     series = series_table("collection", ("A1", "C1"))
-    draw_embedding_figures(embedding_table(series, ["radiomics"]), series, make_labels(series, "paper", {}), tmp_path)
+    draw_embedding_figures(
+        embedding_table(series, ["radiomics"]), series, make_run_facts(series, "paper", {}), tmp_path
+    )
     assert "shallow_cnn, swin_unetr" in " ".join(caption(tmp_path, "figure6")["notes"])
 
 
@@ -229,7 +231,7 @@ def test_many_points_are_one_picture_in_the_svg(tmp_path):
     series = series_table("collection", SCANNERS, (10,))
     rows = embedding_table(series, ["radiomics"])
     many = pd.concat([rows.assign(patch=rows["patch"] + 2 * i) for i in range(10)], ignore_index=True)
-    draw_embedding_figures(many, series, make_labels(series, "paper", {}), tmp_path)
+    draw_embedding_figures(many, series, make_run_facts(series, "paper", {}), tmp_path)
     assert (tmp_path / "figure6.svg").stat().st_size < 1_500_000
 
 
@@ -243,7 +245,7 @@ def test_an_embedding_without_a_figure_is_refused(tmp_path):
     series = series_table()
     rows = embedding_table(series)
     with pytest.raises(UserError, match="figure5"):
-        draw_embedding_figures(rows[rows["figure"] == "figure6"], series, make_labels(series, "paper", {}), tmp_path)
+        draw_embedding_figures(rows[rows["figure"] == "figure6"], series, make_run_facts(series, "paper", {}), tmp_path)
 
 
 def test_scanners_of_a_maker_have_markers_of_their_own():
@@ -268,7 +270,7 @@ def test_result_figures_are_drawn(tmp_path):
     pairs = pairs_table(series, PAPER)
     write_table(tables3to5(pairs, series)["table3_rmse_hu"], tmp_path / "table3_rmse_hu.csv")
     write_table(decomposition(pairs), tmp_path / "decomposition.csv")
-    labels = make_labels(series, "paper", {})
+    labels = make_run_facts(series, "paper", {})
     for folder in ("a", "b"):
         draw_result_figures(tmp_path, labels, tmp_path / folder)
     for name in ("rmse_matrix", "decomposition"):
@@ -278,7 +280,7 @@ def test_result_figures_are_drawn(tmp_path):
 
 
 def test_no_table_no_figure(tmp_path):
-    draw_result_figures(tmp_path, make_labels(series_table(), "paper", {}), tmp_path / "out")
+    draw_result_figures(tmp_path, make_run_facts(series_table(), "paper", {}), tmp_path / "out")
     assert not list(tmp_path.rglob("*.png"))
 
 
@@ -305,7 +307,7 @@ def curves(scheme, sizes):
     for extractor in ("radiomics", "shallow_cnn", "swin_unetr"):
         for n in sizes:
             rows.append(("tissue", extractor, "mlp", "default", scheme, n, 13, 100, 0.8 + 0.01 * n, 0.02, 0.75, 0.95))
-    columns = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "n_folds", "n_rows", "accuracy_mean",
+    columns = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "n_folds", "n_rows", "accuracy_mean",
                "accuracy_sd", "accuracy_ci_low", "accuracy_ci_high"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -318,7 +320,7 @@ def test_feature_results_are_drawn(tmp_path):
          "moderate": [0.2, 0.3], "good": [0.3, 0.2], "excellent": [0.4, 0.1]}
     )  # fmt: skip
     write_table(grades, tmp_path / "stability_grades.csv")
-    labels = make_labels(series_table("synthetic"), "corrected", WEIGHTS)
+    labels = make_run_facts(series_table("synthetic"), "corrected", WEIGHTS)
     for folder in ("a", "b"):
         draw_result_figures(tmp_path, labels, tmp_path / folder)
     for name in ("accuracy_by_n", "icc_grades"):
@@ -333,5 +335,5 @@ def test_feature_results_are_drawn(tmp_path):
 
 def test_a_scheme_that_was_not_trained_is_said(tmp_path):
     write_table(curves("loso", range(1, 5)), tmp_path / "accuracy_by_n.csv")
-    draw_result_figures(tmp_path, make_labels(series_table("collection"), "paper", {}), tmp_path)
+    draw_result_figures(tmp_path, make_run_facts(series_table("collection"), "paper", {}), tmp_path)
     assert "not trained in this run" in (tmp_path / "accuracy_by_n.svg").read_text(encoding="utf-8")

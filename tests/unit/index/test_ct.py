@@ -98,7 +98,7 @@ def test_threads_do_not_change_the_result(tmp_path):
 def test_rescaling_equals_the_formula_rounded_half_to_even(bits, signed, slope, intercept):
     low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
     stored = np.arange(max(low, -12000), min(high, 12000))
-    frame = ct.Frame("1", 1, 1, (1, 1), (), float(slope), float(intercept), bits, bits - 1, signed, "")
+    frame = ct.SliceFormat("1", 1, 1, (1, 1), (), float(slope), float(intercept), bits, bits - 1, signed, "")
     pixels = stored.astype(np.uint16).view(np.int16).copy()
     ct.to_hu(pixels, frame)
     exact = stored * slope + intercept
@@ -110,7 +110,7 @@ def test_rescaling_equals_the_formula_rounded_half_to_even(bits, signed, slope, 
 @pytest.mark.parametrize("slope", [1, 2, 0.5])
 @pytest.mark.parametrize("signed", [False, True])
 def test_bits_outside_the_stored_ones_are_ignored(slope, signed):
-    frame = ct.Frame("1", 1, 1, (1, 1), (), float(slope), 0.0, 12, 12, signed, "")
+    frame = ct.SliceFormat("1", 1, 1, (1, 1), (), float(slope), 0.0, 12, 12, signed, "")
     stored = np.array([0, 1, 5, 2047, -1, -2048] if signed else [0, 1, 5, 2047, 4095, 2048])
     words = ((stored & 4095) << 1 | 0b1110_0000_0000_0001).astype(np.uint16)
     pixels = words.view(np.int16).copy()

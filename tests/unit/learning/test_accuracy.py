@@ -21,7 +21,7 @@ def cell(rng, scheme="loso", n_train=1, folds=None, right=0.8, n=40, **fields):
         predicted = np.where(rng.random(n) < share, target, "metastasis")
         scanner = fold if scheme == "loso" else [f"S{i % 13:02d}" for i in range(n)]
         tables.append(pd.DataFrame({"fold": fold, "scanner": scanner, "target": target, "predicted": predicted}))
-    base = {"task": "tissue", "extractor": "radiomics", "classifier": "mlp", "variant": "default"}
+    base = {"task": "tissue", "extractor": "radiomics", "classifier": "mlp", "ablation": "default"}
     table = pd.concat(tables, ignore_index=True).assign(**base | fields, scheme=scheme, n_train=n_train)
     return table.assign(series_uid=[f"1.2.{i % 3}" for i in range(len(table))])
 
@@ -30,7 +30,7 @@ def test_accuracies_of_a_fold_by_hand():
     target = ["cyst", "cyst", "cyst", "normal"]
     predicted = ["cyst", "cyst", "normal", "cyst"]
     rows = pd.DataFrame({"target": target, "predicted": predicted, "fold": "A1", "scanner": "A1", "n_train": 1})
-    rows = rows.assign(task="tissue", extractor="x", classifier="mlp", variant="default", scheme="loso")
+    rows = rows.assign(task="tissue", extractor="x", classifier="mlp", ablation="default", scheme="loso")
     found = accuracy.fold_accuracies(rows).iloc[0]
     assert (found["n"], found["n_right"], found["accuracy"]) == (4, 2, 0.5)
     assert found["balanced_accuracy"] == pytest.approx((2 / 3 + 0) / 2)
@@ -93,7 +93,7 @@ def test_rows_of_one_scanner_are_drawn_by_scan(rng):
 
 def test_changes_are_differences_of_the_same_draws(rng):
     base = cell(rng, right=rng.uniform(0.2, 1, 13))
-    same = base.assign(variant="leaking_scaler")
+    same = base.assign(ablation="leaking_scaler")
     found = accuracy.changes(same, base).iloc[0]
     for what in ("accuracy", "balanced"):
         assert [found[f"{what}_change{end}"] for end in ("", "_ci_low", "_ci_high")] == [0, 0, 0]
@@ -106,7 +106,7 @@ def test_changes_are_differences_of_the_same_draws(rng):
 
 
 def test_a_cell_that_the_base_lacks_has_no_change(rng):
-    found = accuracy.changes(cell(rng, variant="unbalanced"), cell(rng, n_train=2)).iloc[0]
+    found = accuracy.changes(cell(rng, ablation="unbalanced"), cell(rng, n_train=2)).iloc[0]
     assert np.isnan(found["accuracy_change"]) and found["accuracy_mean"] > 0.5
 
 

@@ -7,7 +7,7 @@ from numba import njit
 from ct4bench.core.errors import UserError
 from ct4bench.learning import mlp, mlp_kernels
 
-FAST = mlp.Settings(epochs=2)
+FAST = mlp.TrainingSettings(epochs=2)
 
 
 @pytest.fixture
@@ -80,7 +80,7 @@ def test_a_fifth_of_the_units_is_dropped_and_each_epoch_is_another():
     assert not np.array_equal(orders[0], orders[1])
     assert not np.array_equal(draws[0], draws[1])
     assert all(len(some) >= 800 * 190 + 16 for some in draws)
-    share = np.mean([(some < mlp.Settings().threshold).mean() for some in draws])
+    share = np.mean([(some < mlp.TrainingSettings().threshold).mean() for some in draws])
     assert abs(share - 0.2) < 4 * np.sqrt(0.16 / (3 * 800 * 190))
 
 
@@ -88,7 +88,7 @@ def test_loss_falls(rng):
     y = rng.integers(0, 4, 200)
     x = np.eye(4)[y] @ rng.normal(size=(4, 10)) * 3 + rng.normal(size=(200, 10))
     rows = mlp.standardise(x, np.arange(200), mlp.fit_scaler(x, np.arange(200)))
-    trained = train(rows, y, n=200, settings=mlp.Settings(epochs=30))
+    trained = train(rows, y, n=200, settings=mlp.TrainingSettings(epochs=30))
     assert trained.losses[-1] < 0.5 * trained.losses[0]
     assert trained.best_epoch == 30
     assert np.isnan(trained.validation_losses).all()
@@ -100,7 +100,7 @@ def test_early_stopping_keeps_the_best_epoch(rows, targets):
     values[40:50] = values[:10]
     labels = targets.copy()
     labels[40:50] = (labels[:10] + 1) % 4
-    settings = mlp.Settings(epochs=30, patience=3, learning_rate=2e-3)
+    settings = mlp.TrainingSettings(epochs=30, patience=3, learning_rate=2e-3)
     stopped = train(mlp.Rows(values, 9), labels, settings=settings, validation=range(40, 50))
     losses = stopped.validation_losses
     assert stopped.best_epoch == losses.argmin() + 1
@@ -130,7 +130,7 @@ def test_too_many_classes_and_no_validation_are_errors(rows, targets):
     with pytest.raises(UserError, match="at most 16 classes, not 17"):
         train(rows, targets, n_classes=17)
     with pytest.raises(UserError, match="needs validation rows"):
-        train(rows, targets, settings=mlp.Settings(patience=5))
+        train(rows, targets, settings=mlp.TrainingSettings(patience=5))
 
 
 def test_a_loss_that_is_no_number_is_an_error(rows, targets):

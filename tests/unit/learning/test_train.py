@@ -48,7 +48,18 @@ def test_there_is_a_prediction_for_every_test_row_of_every_training(features, sp
 
 def test_columns_are_those_of_the_contract(whole):
     probabilities = [f"prob_{name}" for name in ("cyst", "hemangioma", "metastasis", "normal")]
-    expected = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "fold", "series_uid", "roi", "patch"]
+    expected = [
+        "task",
+        "extractor",
+        "classifier",
+        "ablation",
+        "scheme",
+        "n_train",
+        "fold",
+        "series_uid",
+        "roi",
+        "patch",
+    ]
     expected += ["scan_id", "scanner", "target", "predicted", *probabilities]
     assert list(whole.predictions.columns) == expected
     best = whole.predictions[probabilities].to_numpy().argmax(axis=1)
@@ -146,14 +157,14 @@ def test_splits_of_the_other_mode_are_an_error(features, splits):
         train_part(features, "made", splits, PAPER, 0, domain="dose_mgy")
 
 
-def test_variants_do_what_they_say(features):
+def test_ablations_do_what_they_say(features):
     plan = Plan(features.keys, PAPER, n_folds=3, schemes=("loso",))
-    splits = plan_splits(plan, variants=["default", "leaking_scaler", "unbalanced"], all_cells=False)
+    splits = plan_splits(plan, ablations=["default", "leaking_scaler", "unbalanced"], all_cells=False)
     predictions = train_part(features, "made", splits[splits["fold"] == "A1"], PAPER, 0, verify=0).predictions
-    by_variant = {name: rows["prob_cyst"].to_numpy() for name, rows in predictions.groupby("variant")}
-    assert set(by_variant) == {"default", "leaking_scaler", "unbalanced"}
+    by_ablation = {name: rows["prob_cyst"].to_numpy() for name, rows in predictions.groupby("ablation")}
+    assert set(by_ablation) == {"default", "leaking_scaler", "unbalanced"}
     for name in ("leaking_scaler", "unbalanced"):
-        assert np.abs(by_variant[name] - by_variant["default"]).max() > 1e-6
+        assert np.abs(by_ablation[name] - by_ablation["default"]).max() > 1e-6
 
 
 def test_test_rows_do_not_leak_into_the_scaler(features, splits):

@@ -13,7 +13,7 @@ from ct4bench.core.volumes import save_volume
 from ct4bench.pairs import compare as pair_comparison
 from ct4bench.pairs.compare import (
     PAIR_COLUMNS,
-    Region,
+    PairRegion,
     batches,
     box_in_grid,
     compare_batch,
@@ -55,13 +55,13 @@ class Store:
 
 
 def whole_region(shape=SHAPE, factor=1):
-    return Region.of_mask(tuple(slice(0, n) for n in shape), factor, np.ones(shape, np.uint8))
+    return PairRegion.of_mask(tuple(slice(0, n) for n in shape), factor, np.ones(shape, np.uint8))
 
 
 def ball_region(factor=1):
     z, y, x = np.indices(SHAPE)
     mask = ((z - 22) ** 2 + (y - 21) ** 2 + (x - 19) ** 2 < 21**2).astype(np.uint8)
-    return Region.of_mask(tuple(slice(0, n) for n in SHAPE), factor, mask)
+    return PairRegion.of_mask(tuple(slice(0, n) for n in SHAPE), factor, mask)
 
 
 def bytes_for(depth, n_volumes, region):
@@ -133,7 +133,7 @@ def test_the_slabs_of_a_batch_take_no_more_than_their_bound(n):
 
 def test_the_largest_task_of_the_collection_fits_the_bound():
     """Two tiles of volumes of the full block leave slabs deep enough for the windows."""
-    region = Region(None, 1, np.empty((300, 280, 390), np.uint8), np.empty(0))
+    region = PairRegion(None, 1, np.empty((300, 280, 390), np.uint8), np.empty(0))
     assert slab_rows(2 * pair_comparison.BATCH_SIDE, region) >= compare.FEWEST_ROWS
 
 

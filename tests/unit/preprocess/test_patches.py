@@ -130,7 +130,7 @@ def test_patches_of_another_reference_are_refused(volume, table):
 @pytest.mark.parametrize("first_slice", [2, 40])
 def test_a_patch_that_the_series_does_not_cover_is_refused(tmp_path, volume, table, first_slice):
     source = GRID.crop((slice(first_slice, None), slice(None), slice(None)))
-    motion = Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+    motion = Rigid.identity()
     attributes = {"series_uid": "7.8", "source_grid": source.to_dict(), "motion": asdict(motion)}
     save_volume(tmp_path / "7.8.b2nd", volume[0], GRID, attributes)
     opened = open_volume(tmp_path / "7.8.b2nd")

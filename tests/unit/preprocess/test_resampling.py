@@ -6,7 +6,7 @@ import pytest
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.preprocess.resampling import INTERPOLATORS, index_map, lost_noise_variance, resample, resample_labels
 
-STILL = Rigid((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0))
+STILL = Rigid.identity()
 GRID = Grid.axis_aligned((14, 23, 31), (1.25, 0.68359375, 0.68359375), (-174.66, -340.16, 24.0))
 
 

@@ -16,7 +16,7 @@ from ct4bench.pretraining.organs import ORGANS, Case
 from ct4bench.pretraining.pretrain_shallow_cnn import (
     PRINTED,
     Augmentation,
-    Training,
+    PretrainingSettings,
     augment,
     class_weights,
     confusion,
@@ -63,7 +63,7 @@ def test_classes_weigh_the_same():
 
 
 def test_tissues_are_learnt(tissue):
-    quiet = Training(epochs=5, batch=10, learning_rate=1e-3, augmentation=Augmentation((1, 3), 1, 0))
+    quiet = PretrainingSettings(epochs=5, batch=10, learning_rate=1e-3, augmentation=Augmentation((1, 3), 1, 0))
     state = train(*tissue, quiet, 1)
     counts = confusion(state, *tissue, quiet.augmentation, 1)
     assert counts.sum(axis=1).tolist() == [12] * 5
@@ -72,13 +72,13 @@ def test_tissues_are_learnt(tissue):
 
 def test_a_second_training_is_the_same(tissue):
     some = tissue[0][::4], tissue[1][::4]
-    first, again, other = (train(*some, Training(epochs=1, batch=5), seed) for seed in (1, 1, 2))
+    first, again, other = (train(*some, PretrainingSettings(epochs=1, batch=5), seed) for seed in (1, 1, 2))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["conv1.weight"], other["conv1.weight"])
 
 
 def test_weights_are_half_precision_and_fit_the_encoder(tissue, tmp_path):
-    state = train(tissue[0][::4], tissue[1][::4], Training(epochs=1, batch=15), 2)
+    state = train(tissue[0][::4], tissue[1][::4], PretrainingSettings(epochs=1, batch=15), 2)
     save_weights(state, tmp_path / "a" / "w.safetensors")
     assert (tmp_path / "a" / "w.safetensors").stat().st_size == pytest.approx(540_000, rel=0.02)
     encoder = build_encoder("shallow_cnn", Options(weights=tmp_path / "a" / "w.safetensors"))
@@ -171,12 +171,12 @@ def test_a_released_file_is_a_start(tmp_path, monkeypatch):
     """Training from a file with no step keeps its weights, and the names that MONAI's own loader reads."""
     monkeypatch.setattr(pretrain_swin, "iterate_cases", lambda folder: small_cases(1))
     first, second = tmp_path / "a.pt", tmp_path / "b.pt"
-    pretrain_swin.pretrain_swin(first, pretrain_swin.Training(0, 2), 3, 5, cases="1")
-    pretrain_swin.pretrain_swin(second, pretrain_swin.Training(0, 2), 3, 6, cases="1", weights=first)
+    pretrain_swin.pretrain_swin(first, pretrain_swin.PretrainingSettings(0, 2), 3, 5, cases="1")
+    pretrain_swin.pretrain_swin(second, pretrain_swin.PretrainingSettings(0, 2), 3, 6, cases="1", weights=first)
     one, two = (load_weights(path, swin.parameters(), swin.translate).state for path in (first, second))
     assert all(torch.equal(one[name], two[name]) for name in one)
     with pytest.raises(UserError, match="smaller --batch"):
-        pretrain_swin.pretrain_swin(second, pretrain_swin.Training(1, 9), 3, 5, cases="1")
+        pretrain_swin.pretrain_swin(second, pretrain_swin.PretrainingSettings(1, 9), 3, 5, cases="1")
 
 
 def test_the_phantoms_drawings_are_apart_from_data_sets(monkeypatch):

@@ -27,7 +27,7 @@ def predictions_table(scanners, share_right, extractors=EXTRACTORS):
                         predicted = target if k < 40 * share_right else "nothing"
                         rows.append(("tissue", extractor, "mlp", "default", scheme, n, str(fold), f"1.{i}", "cyst1", k,
                                      "s", scanners[i % len(scanners)], target, predicted))  # fmt: skip
-    columns = ["task", "extractor", "classifier", "variant", "scheme", "n_train", "fold", "series_uid", "roi", "patch",
+    columns = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold", "series_uid", "roi", "patch",
                "scan_id", "scanner", "target", "predicted"]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
@@ -139,22 +139,22 @@ def test_questions_get_a_table_of_their_own():
     rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics"])
     other = rows[rows["scheme"] == "kfold"].assign(task="maker", target="GE", predicted="GE")
     tables = made(predictions=pd.concat([rows, other], ignore_index=True)).tables
-    questions = tables["accuracy_questions"].frame
+    questions = tables["accuracy_tasks"].frame
     assert set(questions["task"]) == {"maker"}
     assert questions["question"].str.contains("maker").all()
     assert set(tables["accuracy_by_n"].frame["task"]) == {"tissue"}
 
 
-def test_variants_left_out_values_and_classifiers_get_tables():
+def test_ablations_left_out_values_and_classifiers_get_tables():
     rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics", "swin_unetr"])
     swin = rows["extractor"] == "swin_unetr"
     worse = rows.assign(predicted=rows["predicted"].mask(swin & (rows["patch"] % 2 == 0), "metastasis"))
-    parts = [rows, worse.assign(variant="leaking_scaler"), worse.assign(classifier="logistic_regression")]
+    parts = [rows, worse.assign(ablation="leaking_scaler"), worse.assign(classifier="logistic_regression")]
     tables = made(predictions=pd.concat(parts, ignore_index=True)).tables
-    variants = tables["accuracy_variants"].frame
-    assert set(variants["variant"]) == {"leaking_scaler"}
-    assert variants["changed"].str.contains("scaler").all()
-    assert (variants.loc[variants["extractor"] == "radiomics", "accuracy_change"] == 0).all()
+    ablations = tables["accuracy_ablations"].frame
+    assert set(ablations["ablation"]) == {"leaking_scaler"}
+    assert ablations["changed"].str.contains("scaler").all()
+    assert (ablations.loc[ablations["extractor"] == "radiomics", "accuracy_change"] == 0).all()
     held_out = tables["accuracy_left_out"].frame
     assert set(held_out["left_out"]) == set(SCANNERS[:3]) and set(held_out["scheme"]) == {"loso"}
     classifiers = tables["accuracy_by_classifier"].frame
@@ -164,13 +164,13 @@ def test_variants_left_out_values_and_classifiers_get_tables():
 
 
 def test_what_was_asked_stands_in_a_table():
-    asked = pd.DataFrame({"task": ["maker"], "variant": "default", "asked": "?", "n_trainings": 0, "reason": "none"})
+    asked = pd.DataFrame({"task": ["maker"], "ablation": "default", "asked": "?", "n_trainings": 0, "reason": "none"})
     assert made(questions=asked).tables["questions"].frame.equals(asked)
 
 
 def test_table_7_says_what_the_scans_were_too_few_for():
     rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics"])
-    few = pd.DataFrame({"task": ["tissue", "tissue"], "variant": ["default", "scan_folds"], "asked": "?",
+    few = pd.DataFrame({"task": ["tissue", "tissue"], "ablation": ["default", "scan_folds"], "asked": "?",
                         "n_trainings": [6, 0], "reason": ["10 folds need ten scans", "another"]})  # fmt: skip
     notes = made(predictions=rows, questions=few).tables[NAME].notes
     assert "Left out: 10 folds need ten scans." in notes

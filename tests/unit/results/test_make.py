@@ -187,9 +187,9 @@ def test_files_and_labels(tmp_path, synthetic):
     results = make_tables(Inputs(series, index=series), PAPER, {})
     write_results(results, {"mode": "paper"}, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "table1_acquisition.csv", "table2_series_counts.csv", "labels.json",
+        "table1_acquisition.csv", "table2_series_counts.csv", "run_facts.json",
     }  # fmt: skip
-    labels = json.loads((tmp_path / "labels.json").read_text())
+    labels = json.loads((tmp_path / "run_facts.json").read_text())
     assert labels["mode"] == "paper"
     assert labels["tables"]["table2_series_counts"]["n_rows"] == 14
     assert "table3_rmse_hu" in labels["missing"]
@@ -218,7 +218,7 @@ def test_the_script_runs(tmp_path):
         ["--series", f"{tmp_path}/series.csv", "--index", f"{tmp_path}/series.csv", "--pairs",
          f"{tmp_path}/pairs.parquet", "--settings", f"{tmp_path}/shallow_cnn.json", "--output", f"{tmp_path}/tables"]
     )  # fmt: skip
-    labels = json.loads((tmp_path / "tables" / "labels.json").read_text())
+    labels = json.loads((tmp_path / "tables" / "run_facts.json").read_text())
     assert labels["origin"] == "synthetic"
     assert labels["weights"]["shallow_cnn"]["status"] == "random"
     assert read_table(tmp_path / "tables" / "table1_acquisition.csv")["manufacturer_model"][0].startswith("Siemens")

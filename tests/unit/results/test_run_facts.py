@@ -5,7 +5,7 @@ import pytest
 from report_data import series_table
 
 from ct4bench.core.errors import UserError
-from ct4bench.results.run_facts import make_labels, origin_of, read_labels, read_settings, stamp_text, weights_status, write_labels
+from ct4bench.results.run_facts import make_run_facts, origin_of, read_run_facts, read_settings, stamp_text, weights_status, write_run_facts
 
 WEIGHTS = {
     "radiomics": {},
@@ -33,7 +33,7 @@ def test_origin_of_features_alone_is_unknown():
 
 
 def test_part_says_what_was_run():
-    labels = make_labels(series_table("collection", ("A1", "E2"), (1, 10)), "paper", {})
+    labels = make_run_facts(series_table("collection", ("A1", "E2"), (1, 10)), "paper", {})
     assert labels["part"] == (
         "7 of the collection's 1378 series: 2 scanners (A1, E2); 1 and 10 mGy; FBP, IR and DL; 1 repetition"
     )
@@ -43,36 +43,36 @@ def test_part_says_what_was_run():
 def test_a_table_of_features_counts_series_not_rows():
     series = series_table(scanners=("A1",)).drop(columns=["origin"])
     rows = pd.concat([series, series], ignore_index=True)
-    labels = make_labels(rows, "paper", {})
+    labels = make_run_facts(rows, "paper", {})
     assert labels["n_series"] == len(series)
     assert labels["origin"] == "unknown"
 
 
 def test_no_series_is_an_error():
     with pytest.raises(UserError, match="quarantine"):
-        make_labels(series_table().iloc[:0], "paper", {})
+        make_run_facts(series_table().iloc[:0], "paper", {})
 
 
 def test_stamp_names_all_that_is_not_default():
-    labels = make_labels(series_table(), "corrected", WEIGHTS, "combat")
+    labels = make_run_facts(series_table(), "corrected", WEIGHTS, "combat")
     text = stamp_text(labels, ("shallow_cnn", "swin_unetr", "radiomics"))
     assert "synthetic" in text
     assert "random weights: shallow_cnn" in text
     assert "swin_unetr" not in text
     assert "mode corrected" in text
     assert "method combat" in text
-    assert stamp_text(make_labels(series_table("collection"), "paper", WEIGHTS)) == ""
+    assert stamp_text(make_run_facts(series_table("collection"), "paper", WEIGHTS)) == ""
 
 
 def test_a_stand_in_says_what_it_was_trained_on():
     words = "stand-in, trained on synthetic tissue"
     weights = {"shallow_cnn": {"weights": {"status": "stand-in", "words": words, "file": "a", "sha256": "b"}}}
-    labels = make_labels(series_table("collection"), "paper", weights)
+    labels = make_run_facts(series_table("collection"), "paper", weights)
     assert stamp_text(labels, ("shallow_cnn",)) == f"{words}: shallow_cnn"
 
 
 def test_weights_status_marks_untrained_ones_only():
-    labels = make_labels(series_table(), "paper", WEIGHTS)
+    labels = make_run_facts(series_table(), "paper", WEIGHTS)
     assert [weights_status(labels, name) for name in WEIGHTS] == ["", "random", ""]
 
 
@@ -83,16 +83,16 @@ def test_settings_are_named_by_their_entry_or_file(tmp_path):
 
 
 def test_labels_survive_the_file(tmp_path):
-    labels = make_labels(series_table(), "paper", WEIGHTS)
-    write_labels(labels, tmp_path / "labels.json")
-    assert read_labels(tmp_path / "labels.json") == labels
-    first = (tmp_path / "labels.json").read_bytes()
-    write_labels(labels, tmp_path / "labels.json")
-    assert (tmp_path / "labels.json").read_bytes() == first
+    labels = make_run_facts(series_table(), "paper", WEIGHTS)
+    write_run_facts(labels, tmp_path / "run_facts.json")
+    assert read_run_facts(tmp_path / "run_facts.json") == labels
+    first = (tmp_path / "run_facts.json").read_bytes()
+    write_run_facts(labels, tmp_path / "run_facts.json")
+    assert (tmp_path / "run_facts.json").read_bytes() == first
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"mode": "paper"})])
 def test_broken_labels_are_named(tmp_path, text):
-    (tmp_path / "labels.json").write_text(text)
+    (tmp_path / "run_facts.json").write_text(text)
     with pytest.raises(UserError, match=r"labels\.json"):
-        read_labels(tmp_path / "labels.json")
+        read_run_facts(tmp_path / "run_facts.json")

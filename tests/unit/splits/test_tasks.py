@@ -14,14 +14,14 @@ from ct4bench.learning.other_classifiers import CLASSIFIERS
 from ct4bench.splits import tasks
 from ct4bench.splits.splits import TRAINING_KEY, resolve, sorted_keys
 from ct4bench.splits.tasks import (
+    ABLATIONS,
     CHEAP_TASKS,
     TASKS,
-    VARIANTS,
     Plan,
     cells_of_table7,
     choices,
-    plan_questions,
     plan_splits,
+    plan_tasks,
 )
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -66,24 +66,24 @@ def test_cells_of_table_7(keys):
     }
 
 
-def test_each_variant_changes_one_choice():
+def test_each_ablation_changes_one_choice():
     for mode in (PAPER, CORRECTED):
         base = choices(mode, "default")
-        for name, changes in VARIANTS.items():
+        for name, changes in ABLATIONS.items():
             changed = choices(mode, name)
             for field in ("fold_unit", "early_stopping", "balanced", "scaler_rows"):
                 if field not in changes:
                     assert getattr(changed, field) == getattr(base, field)
-    with pytest.raises(UserError, match="variant nonsense is not one of"):
+    with pytest.raises(UserError, match="ablation nonsense is not one of"):
         choices(PAPER, "nonsense")
 
 
-def test_variants_of_all_leave_out_what_the_mode_does_anyway(keys):
+def test_ablations_of_all_leave_out_what_the_mode_does_anyway(keys):
     for mode, left_out in ((PAPER, {"row_folds", "all_epochs"}), (CORRECTED, {"scan_folds", "early_stopping"})):
-        splits, questions = plan_questions(Plan(keys, mode), ["none"], ["all"], all_cells=False)
-        assert set(splits["variant"]) == set(VARIANTS) - left_out
+        splits, questions = plan_tasks(Plan(keys, mode), ["none"], ["all"], all_cells=False)
+        assert set(splits["ablation"]) == set(ABLATIONS) - left_out
         without = questions[questions["n_trainings"] == 0]
-        assert set(without["variant"]) == left_out
+        assert set(without["ablation"]) == left_out
         assert set(without["reason"]) == {f"what mode {mode.name} does anyway"}
         assert (tasks.loc[questions["n_trainings"] > 0, "reason"] == "").all()
 
@@ -97,60 +97,60 @@ def test_more_classes_than_the_perceptron_has_are_not_asked_for(keys):
 
 def test_folds_of_scans_need_enough_of_them():
     few = sorted_keys(keys_table(["A1", "C1"], repetitions=2, patches=1))
-    splits, questions = plan_questions(Plan(few, PAPER), ["default"], ["default"])
-    reasons = tasks.set_index(["task", "variant"])["reason"]
+    splits, questions = plan_tasks(Plan(few, PAPER), ["default"], ["default"])
+    reasons = tasks.set_index(["task", "ablation"])["reason"]
     for place in (("tissue", "scan_folds"), ("maker", "default"), ("scanner", "default")):
         assert reasons[place] == "10 folds of whole scans need as many scans, the features have 4"
-    assert set(splits["variant"]) == {"default"}
-    with pytest.raises(UserError, match="variant scan_folds cannot be trained: 10 folds of whole scans"):
-        plan_questions(Plan(few, PAPER), ["none"], ["scan_folds"])
+    assert set(splits["ablation"]) == {"default"}
+    with pytest.raises(UserError, match="ablation scan_folds cannot be trained: 10 folds of whole scans"):
+        plan_tasks(Plan(few, PAPER), ["none"], ["scan_folds"])
 
 
 def test_mode_corrected_does_without_folds_where_scans_are_too_few():
     few = sorted_keys(keys_table(["A1", "C1"], repetitions=2, patches=1))
-    splits, questions = plan_questions(Plan(few, CORRECTED), ["none"], ["default"])
-    assert set(splits.loc[splits["variant"] == "default", "scheme"]) == {"loso"}
-    assert set(splits.loc[splits["variant"] == "row_folds", "scheme"]) == {"kfold"}
-    own = tasks.set_index("variant").loc["default"]
+    splits, questions = plan_tasks(Plan(few, CORRECTED), ["none"], ["default"])
+    assert set(splits.loc[splits["ablation"] == "default", "scheme"]) == {"loso"}
+    assert set(splits.loc[splits["ablation"] == "row_folds", "scheme"]) == {"kfold"}
+    own = tasks.set_index("ablation").loc["default"]
     assert own["n_trainings"] == 2
     assert own["reason"] == "10 folds of whole scans need as many scans, the features have 4"
     one = Plan(sorted_keys(keys_table(["A1"], patches=1)), CORRECTED)
     with pytest.raises(UserError, match="Table 7 cannot be trained: leave-one-out over scanner .* have A1; 10 folds"):
-        plan_questions(one, ["none"], ["none"])
+        plan_tasks(one, ["none"], ["none"])
 
 
-def test_a_variant_of_the_folds_leaves_loso_alone(keys):
-    table = plan_splits(Plan(keys, PAPER), variants=["scan_folds"], all_cells=False)
+def test_a_ablation_of_the_folds_leaves_loso_alone(keys):
+    table = plan_splits(Plan(keys, PAPER), ablations=["scan_folds"], all_cells=False)
     assert set(table["scheme"]) == {"kfold"}
-    table = plan_splits(Plan(keys, PAPER), variants=["leaking_scaler"], all_cells=False)
+    table = plan_splits(Plan(keys, PAPER), ablations=["leaking_scaler"], all_cells=False)
     assert set(table["scheme"]) == {"kfold", "loso"}
 
 
 def test_the_papers_own_trainings_are_there_whatever_is_asked(keys):
     own = plan_splits(Plan(keys, PAPER))
     for asked in ("none", "default", "all"):
-        splits, _ = plan_questions(Plan(keys, PAPER), [asked], [asked])
-        mine = splits[(splits["task"] == "tissue") & (splits["variant"] == "default")].reset_index(drop=True)
+        splits, _ = plan_tasks(Plan(keys, PAPER), [asked], [asked])
+        mine = splits[(splits["task"] == "tissue") & (splits["ablation"] == "default")].reset_index(drop=True)
         pd.testing.assert_frame_equal(mine, own)
 
 
 def test_second_opinions_train_the_cells_of_table_7(keys):
-    splits, _ = plan_questions(Plan(keys, PAPER), ["tissue_other_roi", "maker"], ["all"])
+    splits, _ = plan_tasks(Plan(keys, PAPER), ["tissue_other_roi", "maker"], ["all"])
     chosen = cells_of_table7(trainings(splits)[TRAINING_KEY].itertuples(index=False, name=None))
     counts = pd.Series([(task, scheme, n) for task, _, scheme, n, _ in chosen]).value_counts().to_dict()
     assert counts == {
         ("tissue", "loso", 1): 13, ("tissue", "loso", 12): 13, ("tissue", "kfold", 9): 10,
         ("tissue_other_roi", "leave_one_out", 2): 2,
     }  # fmt: skip
-    assert {variant for _, variant, *_ in chosen} == {"default"}
+    assert {ablation for _, ablation, *_ in chosen} == {"default"}
 
 
 def test_parameters_allow_the_names_that_there_are():
     groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
     rules = {name: rule for group in groups for name, rule in group["properties"].items()}
     for parameter, names in (
-        ("questions", set(TASKS) - {"tissue"}), ("variants", set(VARIANTS) - {"default"}),
-        ("second_opinions", set(CLASSIFIERS)),
+        ("questions", set(TASKS) - {"tissue"}), ("ablations", set(ABLATIONS) - {"default"}),
+        ("other_classifiers", set(CLASSIFIERS)),
     ):  # fmt: skip
         rule = rules[parameter]
         for good in (*names, "all", "none", ",".join(sorted(names))):
@@ -160,9 +160,9 @@ def test_parameters_allow_the_names_that_there_are():
         assert all(name in rule["description"] for name in names)
 
 
-def test_variants_share_the_trainings_scanners(keys):
-    table = plan_splits(Plan(keys, PAPER), variants=["default", "leaking_scaler"], all_cells=False)
-    one, other = (table[table["variant"] == name].drop(columns="variant") for name in ("default", "leaking_scaler"))
+def test_ablations_share_the_trainings_scanners(keys):
+    table = plan_splits(Plan(keys, PAPER), ablations=["default", "leaking_scaler"], all_cells=False)
+    one, other = (table[table["ablation"] == name].drop(columns="ablation") for name in ("default", "leaking_scaler"))
     pd.testing.assert_frame_equal(one.reset_index(drop=True), other.reset_index(drop=True))
 
 
@@ -225,25 +225,25 @@ def test_what_the_features_cannot_answer_is_an_error_where_it_is_asked_for_by_na
         ("tissue_other_dose", "all rows have the dose_mgy 10"),
     ):
         with pytest.raises(UserError, match=f"question {task} cannot be answered: .*{reason}"):
-            plan_questions(Plan(keys, PAPER), [task])
+            plan_tasks(Plan(keys, PAPER), [task])
     with pytest.raises(UserError, match="task nonsense is not one of"):
-        plan_questions(Plan(keys, PAPER), ["nonsense"])
-    with pytest.raises(UserError, match="variant nonsense is not one of"):
-        plan_questions(Plan(keys, PAPER), ["none"], ["nonsense"])
+        plan_tasks(Plan(keys, PAPER), ["nonsense"])
+    with pytest.raises(UserError, match="ablation nonsense is not one of"):
+        plan_tasks(Plan(keys, PAPER), ["none"], ["nonsense"])
     one_scan = sorted_keys(keys_table(patches=1))
     with pytest.raises(UserError, match="has one scan only"):
-        plan_questions(Plan(one_scan, PAPER), ["scanner"])
+        plan_tasks(Plan(one_scan, PAPER), ["scanner"])
     outside = keys[["roi", "tissue", "patch"]].drop_duplicates().assign(share_inside=0.4)
     with pytest.raises(UserError, match="fewer than two tissues"):
-        plan_questions(Plan(keys, PAPER, patches=outside), ["tissue_inside"])
+        plan_tasks(Plan(keys, PAPER, patches=outside), ["tissue_inside"])
     few = keys[keys["scanner"].isin(keys["scanner"].unique()[:3])].groupby(["scanner", "tissue"]).head(1)
     with pytest.raises(UserError, match=r"only \d+ rows .* too few for 10 folds"):
-        plan_questions(Plan(few, PAPER, patches=outside.assign(share_inside=1.0)), ["tissue_inside"])
+        plan_tasks(Plan(few, PAPER, patches=outside.assign(share_inside=1.0)), ["tissue_inside"])
 
 
 @pytest.mark.parametrize(("asked", "names"), [("all", set(TASKS)), ("default", {"tissue", *CHEAP_TASKS})])
 def test_what_cannot_be_answered_is_left_out_with_its_reason(keys, asked, names):
-    splits, questions = plan_questions(Plan(keys, PAPER), [asked], ["none"], all_cells=False)
+    splits, questions = plan_tasks(Plan(keys, PAPER), [asked], ["none"], all_cells=False)
     assert set(splits["task"]) == names - {"tissue_inside", "tissue_other_dose"}
     assert set(questions["task"]) == names
     reasons = tasks.set_index("task")["reason"]

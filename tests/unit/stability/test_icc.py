@@ -194,7 +194,7 @@ def test_one_scanner_one_roi_no_row_and_rows_that_repeat_are_refused(features):
         icc_table(features.iloc[:0], "x")
     with pytest.raises(UserError, match="no row or no feature"):
         icc_table(features[FEATURE_KEY], "x")
-    with pytest.raises(UserError, match="stands twice"):
+    with pytest.raises(UserError, match="is duplicated"):
         icc_table(pd.concat([features, features.iloc[[7]]]), "x")
 
 

@@ -9,7 +9,7 @@ from ct4bench.twin.phantom import BLOCK
 from ct4bench.twin.scan import full_grid, pose
 from ct4bench.twin.scanners import SCANNERS as MODELS
 from ct4bench.twin.scanners import SHORT_SERIES, has_series
-from ct4bench.twin.write_ct import SeriesName
+from ct4bench.twin.write_ct import SeriesIdentity
 
 
 def test_all_thirteen_are_there():
@@ -58,7 +58,7 @@ def test_series_are_those_of_the_collection(shared_data):
     }
     assert ours == theirs
     for row, name in zip(index.itertuples(), names.itertuples(index=False), strict=True):
-        made = SeriesName("", name.scanner, name.dose, name.recon, name.repetition)
+        made = SeriesIdentity("", name.scanner, name.dose, name.recon, name.repetition)
         assert made.description == row.series_description
         assert made.number == row.series_number
         model = MODELS[name.scanner]
