@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.pairs.compare import compare_task
 from ct4bench.pairs.plan import PLAN_COLUMNS

@@ -4,7 +4,7 @@
 import argparse
 import logging
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 from ct4bench.core.tables import write_table
 
 
@@ -19,7 +19,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="patches, CSV")
     args = parser.parse_args(argv)
-    from ct4bench.preprocess.patches import draw_centres, patch_table, read_centres
+    from ct4bench.preprocess.draw import draw_centres, patch_table, read_centres
     from ct4bench.preprocess.reference import open_reference
 
     reference = open_reference(args.reference)

@@ -3,10 +3,10 @@
 
 import argparse
 
-from ct4bench.core.errors import run
+from ct4bench.core.feature_tables import check_same_rows, read_feature_sets
+from ct4bench.core.script import run
 from ct4bench.core.tables import stack, write_table
 from ct4bench.embedding.embed import VERIFIED_EPOCHS, embedding_tables, load_without_search
-from ct4bench.features.merge import check_same_rows, read_feature_sets
 
 ORDERS = (["figure", "extractor", "series_uid", "roi", "patch"], ["figure", "extractor"])
 

@@ -5,8 +5,8 @@ import argparse
 import json
 from pathlib import Path
 
-from ct4bench.core.errors import run
 from ct4bench.core.modes import MODES
+from ct4bench.core.script import run
 
 
 def main(argv=None):
@@ -37,9 +37,11 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     from ct4bench.core.benchmark import SERIES_KEY
+    from ct4bench.core.device import choose_device
     from ct4bench.core.tables import read_table, write_table
-    from ct4bench.features.encoders import EncoderOptions, build_encoder
-    from ct4bench.features.extract_deep import BATCH, choose_device, extract_series
+    from ct4bench.features.encoder import EncoderOptions
+    from ct4bench.features.encoders import build_encoder
+    from ct4bench.features.extract_deep import BATCH, extract_series
     from ct4bench.preprocess.patches import COLUMNS
 
     registered, patches = read_table(args.registered, SERIES_KEY), read_table(args.patches, COLUMNS)

@@ -5,7 +5,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.index.index import IDC_COLUMNS, build_index, index_of_idc_table, refuse_any
 

@@ -4,8 +4,8 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.core.errors import run
 from ct4bench.core.modes import MODES
+from ct4bench.core.script import run
 from ct4bench.core.tables import read_table
 from ct4bench.results.published import FOLDER
 from ct4bench.results.run_facts import make_run_facts, read_series, read_settings

@@ -3,26 +3,12 @@
 
 import argparse
 
-from ct4bench.core.errors import run
+from ct4bench.core.feature_tables import read_feature_sets
 from ct4bench.core.modes import MODES
-from ct4bench.core.tables import stack, write_table
-from ct4bench.features.merge import read_feature_sets
-from ct4bench.stability.icc import DOMAINS, icc_table, mean_icc_intervals
-from ct4bench.stability.repeatability import repeatability_table, stable_features
-
-ORDERS = (
-    ["extractor", "form", "stratum", "feature"],
-    ["extractor", "stratum", "form"],
-    ["extractor", "feature"],
-    ["extractor", "rank"],
-)
-
-
-def stability_tables(features, extractor, domain, seed, form):
-    """ICC, means of ICC, repeatability and rank of the features of one extractor."""
-    icc, repeatability = icc_table(features, extractor, domain), repeatability_table(features, extractor, domain)
-    intervals = mean_icc_intervals(features, extractor, domain, seed)
-    return icc, intervals, repeatability, stable_features(icc, form, repeatability)
+from ct4bench.core.script import run
+from ct4bench.core.tables import write_table
+from ct4bench.stability.icc import DOMAINS
+from ct4bench.stability.measure import measure
 
 
 def main(argv=None):
@@ -38,14 +24,12 @@ def main(argv=None):
     parser.add_argument("--intervals", help="mean ICC with its bootstrap interval, CSV")
     parser.add_argument("--stable_features", help="features from the most to the least stable, CSV")
     args = parser.parse_args(argv)
-    found = [
-        stability_tables(features, extractor, args.domain, args.seed, MODES[args.mode].icc_headline)
-        for extractor, features in read_feature_sets(args.extractor, args.features)
-    ]
+    feature_sets = read_feature_sets(args.extractor, args.features)
+    tables = measure(feature_sets, args.domain, args.seed, MODES[args.mode].icc_headline)
     paths = (args.output, args.intervals, args.repeatability, args.stable_features)
-    for tables, order, path in zip(zip(*found, strict=True), ORDERS, paths, strict=True):
+    for table, path in zip(tables, paths, strict=True):
         if path:
-            write_table(stack(list(tables), order), path)
+            write_table(table, path)
 
 
 if __name__ == "__main__":

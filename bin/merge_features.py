@@ -5,7 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.features.merge import merge
 

@@ -3,9 +3,10 @@
 
 import argparse
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 from ct4bench.core.tables import concatenate, read_table, write_table
-from ct4bench.learning.train import PREDICTION_KEY, merge
+from ct4bench.learning.merge import merge
+from ct4bench.learning.predictions import PREDICTION_KEY
 from ct4bench.splits.splits import SPLIT_COLUMNS
 
 

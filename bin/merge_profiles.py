@@ -3,7 +3,7 @@
 
 import argparse
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 
 
 def main(argv=None):

@@ -4,9 +4,10 @@
 import argparse
 import logging
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, merge_transforms, split_by_status
+from ct4bench.preprocess.merge import merge_transforms, split_by_status
+from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS
 
 
 def main(argv=None):

@@ -5,8 +5,8 @@ import argparse
 import logging
 
 from ct4bench.core.benchmark import SERIES_KEY
-from ct4bench.core.errors import run
 from ct4bench.core.modes import MODES
+from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.pairs.plan import plan_pairs
 

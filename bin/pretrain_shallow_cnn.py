@@ -5,7 +5,7 @@ import argparse
 import json
 from pathlib import Path
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 
 
 def main(argv=None):

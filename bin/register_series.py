@@ -3,7 +3,8 @@
 
 import argparse
 
-from ct4bench.core.errors import UserError, run
+from ct4bench.core.errors import UserError
+from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.index.files import FILE_COLUMNS
 

@@ -3,11 +3,10 @@
 
 import argparse
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.index.files import FILE_COLUMNS
-from ct4bench.preprocess.feasibility import check_domains
-from ct4bench.preprocess.select import FORM, choose_reference
+from ct4bench.preprocess.select import FORM, check_domains, choose_reference
 
 COLUMNS = ["series_uid", "scanner", "maker", "dose_mgy", "recon", "repetition"]
 

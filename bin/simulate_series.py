@@ -4,7 +4,8 @@
 import argparse
 
 from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS
-from ct4bench.core.errors import UserError, run
+from ct4bench.core.errors import UserError
+from ct4bench.core.script import run
 from ct4bench.twin.scanners import SCANNERS
 
 

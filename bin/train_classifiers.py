@@ -4,7 +4,8 @@
 import argparse
 import logging
 
-from ct4bench.core.errors import UserError, run
+from ct4bench.core.errors import UserError
+from ct4bench.core.script import run
 
 
 def part(text):
@@ -20,7 +21,7 @@ def chosen_device(name):
     """`cpu` or `cuda`; torch is asked, and imported, for a GPU only."""
     if name == "cpu":
         return name
-    from ct4bench.features.extract_deep import choose_device
+    from ct4bench.core.device import choose_device
 
     return choose_device(name)
 
@@ -45,9 +46,9 @@ def main(argv=None):
     parser.add_argument("--times", help="CPU seconds of each training, CSV")
     args = parser.parse_args(argv)
 
+    from ct4bench.core.feature_tables import read_features
     from ct4bench.core.modes import MODES
     from ct4bench.core.tables import read_table, write_table
-    from ct4bench.features.merge import read_features
     from ct4bench.learning.train import prepare, train_part
     from ct4bench.splits.splits import SPLIT_COLUMNS
 

@@ -4,7 +4,7 @@
 import argparse
 from pathlib import Path
 
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 
 
 def main(argv=None):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import FEATURE_KEY, scan_id, tissue_of
-from ct4bench.features.merge import sort_features
+from ct4bench.core.feature_tables import sort_features
 
 VOXELS = {
     "cyst1": (150_000, 180_000), "cyst2": (3_000, 3_500), "hemangioma": (84_000, 85_500),

@@ -12,9 +12,10 @@ from PIL import Image, ImageDraw, ImageFont
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bin"))
 
 from ct4bench.core.benchmark import SCANNERS as ORDER  # noqa: E402
+from ct4bench.core.phantom import BLOCK
 from ct4bench.figures.style import GRAY_LIMITS_HU, WINDOW_HU  # noqa: E402
 from ct4bench.twin.draw import draw_phantom  # noqa: E402
-from ct4bench.twin.phantom import BLOCK, open_phantom  # noqa: E402
+from ct4bench.twin.phantom import open_phantom
 from ct4bench.twin.scan import (  # noqa: E402
     WhiteField,
     blur_filter,

@@ -4,7 +4,7 @@ include { PLAN_PAIRS        } from '../../modules/plan_pairs/main'
 include { COMPARE_PAIRS     } from '../../modules/compare_pairs/main'
 include { PROFILE_SERIES    } from '../../modules/profile_series/main'
 include { MERGE_PROFILES    } from '../../modules/merge_profiles/main'
-include { MERGE_TABLES      } from '../../modules/merge_tables/main'
+include { MERGE_PAIRS       } from '../../modules/merge_pairs/main'
 include { MEASURE_STABILITY } from '../../modules/measure_stability/main'
 include { PLAN_SPLITS       } from '../../modules/plan_splits/main'
 include { TRAIN_CLASSIFIERS } from '../../modules/train_classifiers/main'
@@ -56,11 +56,8 @@ workflow EVALUATE_IMAGES {
     def parts = COMPARE_PAIRS.out.pairs
         .map { meta, part -> [meta.method, [meta.task, part]] }
         .groupTuple(sort: { a, b -> a[0] <=> b[0] })
-        .map { method, items ->
-            def name = [method: method, name: 'pairs.parquet', sort_by: 'table,variant,scanner_a,scanner_b,pair_index,series_uid_a,series_uid_b']
-            [name, items.collect { item -> item[1] }]
-        }
-    MERGE_TABLES(parts, codeDigest('merge_tables.py'))
+        .map { method, items -> [[method: method], items.collect { item -> item[1] }] }
+    MERGE_PAIRS(parts, codeDigest('merge_pairs.py'))
 
     // what the images themselves say of their scanners
     def groups = registered.flatMap { table -> profileTasks(table.splitCsv(header: true), 4 * settings.chunk_size) }
@@ -76,7 +73,7 @@ workflow EVALUATE_IMAGES {
 
     emit:
     profile = MERGE_PROFILES.out.profile    // [method, scanner_profile.csv, local_displacement.csv, series_profile.parquet]
-    pairs = MERGE_TABLES.out.table.map { meta, table -> [meta.method, table] }      // [method, pairs.parquet]
+    pairs = MERGE_PAIRS.out.pairs.map { meta, table -> [meta.method, table] }      // [method, pairs.parquet]
 }
 
 workflow EVALUATE_FEATURES {

@@ -1,14 +1,14 @@
 // Tables, figures and the report, and the one place from which results are published.
 
-include { MAKE_TABLES               } from '../../modules/make_tables/main'
-include { DRAW_IMAGE_FIGURES        } from '../../modules/draw_image_figures/main'
-include { DRAW_EMBEDDING_FIGURES    } from '../../modules/draw_embedding_figures/main'
-include { DRAW_RESULT_FIGURES       } from '../../modules/draw_result_figures/main'
-include { DRAW_PROFILE_FIGURES      } from '../../modules/draw_profile_figures/main'
-include { WRITE_REPORT              } from '../../modules/write_report/main'
-include { COLLECT_RESULTS           } from '../../modules/collect_results/main'
-include { codeDigest                } from '../utilities/code'
-include { contents                  } from '../utilities/files'
+include { MAKE_TABLES     } from '../../modules/make_tables/main'
+include { DRAW_IMAGES     } from '../../modules/draw_images/main'
+include { DRAW_EMBEDDING  } from '../../modules/draw_embedding/main'
+include { DRAW_RESULTS    } from '../../modules/draw_results/main'
+include { DRAW_PROFILES   } from '../../modules/draw_profiles/main'
+include { WRITE_REPORT    } from '../../modules/write_report/main'
+include { COLLECT_RESULTS } from '../../modules/collect_results/main'
+include { codeDigest      } from '../utilities/code'
+include { contents        } from '../utilities/files'
 
 workflow REPORT {
     take:
@@ -54,23 +54,23 @@ workflow REPORT {
             .groupTuple()
             .combine(shown)
             .map { method, lists, uids -> [method, lists.flatten().findAll { path -> path.baseName in uids }.toSorted { a, b -> a.name <=> b.name }] }
-        DRAW_IMAGE_FIGURES(
+        DRAW_IMAGES(
             tables.join(volumes).map { _method, meta, folder, paths -> [meta, paths, folder] },
-            images.registered, images.reference, assets, digest, codeDigest('draw_image_figures.py'),
+            images.registered, images.reference, assets, digest, codeDigest('draw_images.py'),
         )
-        DRAW_PROFILE_FIGURES(
+        DRAW_PROFILES(
             tables.join(images.profile).map { _method, meta, folder, profile, displacement, _rows -> [meta, profile, displacement, folder] },
-            codeDigest('draw_profile_figures.py'),
+            codeDigest('draw_profiles.py'),
         )
-        pictured = DRAW_IMAGE_FIGURES.out.figures.mix(DRAW_PROFILE_FIGURES.out.figures)
+        pictured = DRAW_IMAGES.out.figures.mix(DRAW_PROFILES.out.figures)
     }
     def embedding = evaluation.filter { _method, table -> table.name == 'embedding.parquet' }
-    DRAW_EMBEDDING_FIGURES(
+    DRAW_EMBEDDING(
         tables.join(embedding).join(series).map { _method, meta, folder, places, rows -> [meta, places, rows, folder] },
-        codeDigest('draw_embedding_figures.py'),
+        codeDigest('draw_embedding.py'),
     )
-    DRAW_RESULT_FIGURES(MAKE_TABLES.out.tables, codeDigest('draw_result_figures.py'))
-    def figures = pictured.mix(DRAW_EMBEDDING_FIGURES.out.figures, DRAW_RESULT_FIGURES.out.figures)
+    DRAW_RESULTS(MAKE_TABLES.out.tables, codeDigest('draw_results.py'))
+    def figures = pictured.mix(DRAW_EMBEDDING.out.figures, DRAW_RESULTS.out.figures)
         .map { meta, paths -> [meta.method, paths] }
         .groupTuple(size: settings.features ? 2 : 4)
         .map { method, lists -> [method, lists.flatten().toSorted { a, b -> a.name <=> b.name }] }

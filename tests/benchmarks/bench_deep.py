@@ -9,7 +9,8 @@ import torch.nn.functional as F  # noqa: N812
 
 from ct4bench.features import shallow_cnn as cnn
 from ct4bench.features import swin
-from ct4bench.features.encoders import EncoderOptions, build_encoder
+from ct4bench.features.encoder import EncoderOptions
+from ct4bench.features.encoders import build_encoder
 from ct4bench.features.extract_deep import BATCH, encode, relative_difference
 
 N = 32

@@ -17,7 +17,7 @@ from ct4bench.core.volumes import save_volume
 from ct4bench.features.pyradiomics import relative_difference
 from ct4bench.features.radiomics import FEATURES, region_features
 from ct4bench.features.radiomics_settings import build_extractor, load_settings
-from ct4bench.preprocess.patches import patch_table
+from ct4bench.preprocess.draw import patch_table
 
 SPACING_MM = (1.0, 0.68359375, 0.68359375)
 PATCHES = 12

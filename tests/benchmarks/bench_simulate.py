@@ -13,8 +13,9 @@ import SimpleITK as sitk
 from full_size import PEAK_MB, in_own_process
 from scipy.ndimage import gaussian_filter
 
+from ct4bench.core.phantom import AIR_HU
 from ct4bench.twin.draw import draw_phantom
-from ct4bench.twin.phantom import AIR_HU, open_phantom, parse_slab, region_labels
+from ct4bench.twin.phantom import open_phantom, parse_slab, region_labels
 from ct4bench.twin.scan import PAD, frequencies, noise_in_plane, noise_power, object_slices, pose, prepare_scan
 from ct4bench.twin.scanners import SCANNERS
 from ct4bench.twin.write_ct import CtSeriesWriter, SeriesIdentity, ct_header

@@ -8,7 +8,8 @@ from scipy.ndimage import correlate, maximum_filter
 from ct4bench.core.errors import UserError
 from ct4bench.features import shallow_cnn as cnn
 from ct4bench.features import swin
-from ct4bench.features.encoders import EncoderOptions, build_encoder
+from ct4bench.features.encoder import EncoderOptions
+from ct4bench.features.encoders import build_encoder
 from ct4bench.features.extract_deep import encode
 from ct4bench.features.swin import MonaiFeatures, SwinFeatures
 from ct4bench.features.weights import load_weights, random_weights

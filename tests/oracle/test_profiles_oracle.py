@@ -9,13 +9,14 @@ import pytest
 from twin_fixture import pose_of
 
 from ct4bench.core.benchmark import ROIS
+from ct4bench.core.phantom import A1_GRID, FIRST_VOXEL_MM
 from ct4bench.index.ct import read_series
 from ct4bench.preprocess.find_block import find_block
 from ct4bench.preprocess.resampling import resample
 from ct4bench.profiles.merge import KINDS
 from ct4bench.profiles.noise import mean_frequency
 from ct4bench.profiles.profiler import ONE_REPETITION, Profiler, Source
-from ct4bench.twin.phantom import A1_GRID, FIRST_VOXEL_MM, region_labels
+from ct4bench.twin.phantom import region_labels
 
 SLAB = "110:210,105:415,50:460"
 SCANNERS = ("A1", "C1", "E2")

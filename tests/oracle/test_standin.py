@@ -7,7 +7,8 @@ import pytest
 import torch
 from pipeline_run import ROOT
 
-from ct4bench.features.encoders import EncoderOptions, build_encoder
+from ct4bench.features.encoder import EncoderOptions
+from ct4bench.features.encoders import build_encoder
 from ct4bench.features.shallow_cnn import CLASSES
 from ct4bench.features.weights import STAND_IN_LABELS, read_state, sha256_of
 from ct4bench.pretraining.organs import ORGANS

@@ -6,9 +6,10 @@ from scipy.ndimage import gaussian_filter
 from twin_fixture import Twin, pose_of, simulate
 
 from ct4bench.core.benchmark import ROIS
+from ct4bench.core.phantom import A1_GRID
 from ct4bench.index.ct import read_series
 from ct4bench.twin.from_series import phantom_from_series
-from ct4bench.twin.phantom import A1_GRID, REGIONS, open_phantom, parse_slab, region_labels
+from ct4bench.twin.phantom import REGIONS, open_phantom, parse_slab, region_labels
 from ct4bench.twin.scanners import SCANNERS
 
 SLAB = "132:195,140:290,90:372"

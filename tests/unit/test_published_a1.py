@@ -5,8 +5,9 @@ import pytest
 from tests.published_a1 import VOXELS, n_voxels, read_published
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS
+from ct4bench.core.feature_tables import feature_columns, read_features
 from ct4bench.core.tables import write_table
-from ct4bench.features.merge import feature_columns, merge, read_features
+from ct4bench.features.merge import merge
 from ct4bench.features.radiomics import FEATURES
 
 SPACING_MM = 350 / 512

@@ -15,12 +15,13 @@ from ct4bench.core.geometry import Grid
 from ct4bench.core.modes import PAPER
 from ct4bench.core.tables import write_table
 from ct4bench.core.volumes import save_volume
-from ct4bench.splits.tasks import Plan, plan_splits
+from ct4bench.splits.plan import plan_splits
+from ct4bench.splits.tasks import Plan
 
 DISTURBED = """
 import sys
 from ct4bench.{package} import {module}
-from ct4bench.core.errors import run
+from ct4bench.core.script import run
 from {script} import main
 
 sound = {module}.{kernel}

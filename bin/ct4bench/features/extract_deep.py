@@ -16,7 +16,7 @@ import pandas as pd
 from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.volumes import SUFFIX, open_volume
-from ct4bench.features.encoders import Encoder, to_input
+from ct4bench.features.encoder import Encoder, to_input
 from ct4bench.preprocess.patches import read_patches
 
 TOLERANCES = {"float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}
@@ -24,22 +24,6 @@ TOLERANCES = {"float32": 1e-5, "bfloat16": 5e-2, "float16": 1e-2}
 
 BATCH = {"cpu": 10, "cuda": 256}
 """Patches at once by device: on a CPU what its caches hold, and a divisor of the paper's 60 patches of a series."""
-
-
-def choose_device(device: str) -> str:
-    """`cpu` or `cuda`; `auto` is CUDA where there is a GPU. Sets torch to exact float32 and repeatable kernels."""
-    import torch
-
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch finds no GPU here; give --device cpu or auto")
-    torch.backends.cuda.matmul.allow_tf32 = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.deterministic = True
-    torch.set_num_threads(1)
-    return device
 
 
 def batches(n: int, size: int) -> list[slice]:

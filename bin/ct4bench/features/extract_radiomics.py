@@ -17,10 +17,10 @@ from scipy.ndimage import find_objects
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, tissue_of
 from ct4bench.core.errors import UserError
+from ct4bench.core.feature_tables import feature_columns, sort_features
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.tables import read_table
 from ct4bench.core.volumes import SUFFIX, Volume, open_volume
-from ct4bench.features.merge import feature_columns, sort_features
 from ct4bench.features.pyradiomics import TOLERANCE, Normalization, PyRadiomics, check, check_image_types
 from ct4bench.features.radiomics import FEATURES, TooManyLevelsError, region_features
 from ct4bench.features.radiomics_settings import FAST, RadiomicsSettings

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from ct4bench.core.errors import UserError
-from ct4bench.features.encoders import INTENSITIES, POOLINGS, SHAPE, Encoder, EncoderOptions, Scaling
+from ct4bench.features.encoder import INTENSITIES, POOLINGS, SHAPE, Encoder, EncoderOptions, Scaling
 from ct4bench.features.weights import USER, Weights, sha256_of
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")

@@ -10,8 +10,8 @@ import pandas as pd
 
 from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.errors import UserError
+from ct4bench.core.feature_tables import feature_columns
 from ct4bench.core.modes import Mode
-from ct4bench.features.merge import feature_columns
 from ct4bench.learning.mlp import (
     Rows,
     TrainedModel,
@@ -23,19 +23,16 @@ from ct4bench.learning.mlp import (
     train,
 )
 from ct4bench.learning.other_classifiers import CLASSIFIERS, fit_and_predict
-from ct4bench.splits.splits import SCHEMES, TRAINING_KEY, Split, as_text, resolve, sorted_keys
+from ct4bench.learning.predictions import (
+    LOSS_COLUMNS,
+    PREDICTION_KEY,
+    TRAINING_COLUMNS,
+    TrainingResults,
+    sort_predictions,
+)
+from ct4bench.splits.splits import SCHEMES, Split, as_text, resolve, sorted_keys
 from ct4bench.splits.tasks import cells_of_table7, choices, task_named
 
-PREDICTION_KEY = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold"]
-"""What names a training in all tables of results."""
-PREDICTION_COLUMNS = [*PREDICTION_KEY, *ROW_KEY, "scan_id", "scanner", "target", "predicted"]
-"""Columns of the predictions, before one `prob_<class>` for each class of any task."""
-TRAINING_COLUMNS = [
-    *PREDICTION_KEY, "n_rows_train", "n_rows_validation", "n_rows_test", "n_classes", "n_features",
-    "n_features_constant", "epochs", "best_epoch", "loss", "validation_loss", "seed", "key", "n_steps_verified",
-    "largest_loss_difference",
-]  # fmt: skip
-LOSS_COLUMNS = [*PREDICTION_KEY, "epoch", "loss", "validation_loss"]
 PATIENCE = 5
 VERIFIED_STEPS = 100
 VERIFY_TOLERANCE = 1e-5
@@ -290,24 +287,6 @@ def check_differences(trainings: pd.DataFrame) -> None:
         )
 
 
-def sort_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Rows and columns in their fixed order."""
-    classes = sorted(name for name in predictions.columns if name.startswith("prob_"))
-    ordered = predictions[[*PREDICTION_COLUMNS, *classes]]
-    return ordered.sort_values([*PREDICTION_KEY, *ROW_KEY], kind="stable", ignore_index=True)
-
-
-@dataclass(frozen=True)
-class TrainingResults:
-    """Tables of many trainings: see `PREDICTION_COLUMNS`, `TRAINING_COLUMNS`, `LOSS_COLUMNS`."""
-
-    predictions: pd.DataFrame
-    trainings: pd.DataFrame
-    losses: pd.DataFrame
-    times: pd.DataFrame
-    """CPU seconds of each training; never compared."""
-
-
 def train_part(
     features: Features,
     extractor: str,
@@ -368,36 +347,3 @@ def check_domain(splits: pd.DataFrame, domain: str | None) -> None:
     wrong = [kind for kind in tested["unit_kind"].unique() if domain is not None and kind != domain]
     if wrong:
         raise UserError(f"the splits leave out one {wrong[0]}, not one {domain}; plan them with --domain {domain}")
-
-
-def merge(
-    predictions: pd.DataFrame, trainings: pd.DataFrame, losses: pd.DataFrame, splits: pd.DataFrame
-) -> TrainingResults:
-    """All parts of all extractors and classifiers together; each training of the plan must be there once."""
-    whole_plan = set(splits.loc[splits["n_train"] > 0, TRAINING_KEY].itertuples(index=False, name=None))
-    twice = trainings[trainings.duplicated(PREDICTION_KEY)]
-    if len(twice):
-        raise UserError(f"a training is there twice ({_text(twice)}); merge each part once")
-    for names, rows in trainings.groupby(["extractor", "classifier"]):
-        done = set(rows[TRAINING_KEY].itertuples(index=False, name=None))
-        planned = whole_plan if names[1] == "mlp" else cells_of_table7(whole_plan)
-        for what, some in (("missing", planned - done), ("not in the splits", done - planned)):
-            if some:
-                raise UserError(
-                    f"{', '.join(names)}: {len(some)} of {len(planned)} trainings are {what}, such as "
-                    f"{', '.join(map(str, sorted(some)[0]))}; merge all parts of one plan"
-                )
-    counts = predictions.groupby(PREDICTION_KEY, sort=False).size()
-    expected = trainings.set_index(PREDICTION_KEY)["n_rows_test"]
-    if len(counts) != len(expected) or not counts.reindex(expected.index).eq(expected).all():
-        raise UserError("predictions do not have the rows that the trainings tell of; merge the same parts of both")
-    return TrainingResults(
-        sort_predictions(predictions),
-        trainings.sort_values(PREDICTION_KEY, ignore_index=True)[TRAINING_COLUMNS],
-        losses.sort_values([*PREDICTION_KEY, "epoch"], ignore_index=True)[LOSS_COLUMNS],
-        pd.DataFrame(),
-    )
-
-
-def _text(rows: pd.DataFrame) -> str:
-    return ", ".join(map(str, rows[PREDICTION_KEY].iloc[0]))

@@ -3,15 +3,12 @@
 A patch with centre voxel c covers [c - 8, c + 8) slices and [c - 16, c + 16) rows and columns of the common grid.
 """
 
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import PATCH_SHAPE, ROIS, tissue_of
+from ct4bench.core.benchmark import PATCH_SHAPE
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, Rigid
-from ct4bench.core.tables import read_table
 from ct4bench.core.volumes import Volume
 
 VOXEL = ["slice", "row", "column"]
@@ -27,118 +24,9 @@ def patch_box(centre) -> tuple[slice, slice, slice]:
     return tuple(slice(int(c) - int(h), int(c) + int(h)) for c, h in zip(centre, HALF, strict=True))
 
 
-def _outside(centres: np.ndarray, shape) -> np.ndarray:
+def leaves_volume(centres: np.ndarray, shape) -> np.ndarray:
     """Which patches (n) with centre voxels (n, 3) leave a volume of `shape`."""
     return np.any((centres - HALF < 0) | (centres + HALF > np.array(shape)), axis=1)
-
-
-def draw_centres(labels: np.ndarray, patches_per_roi: int, seed: int) -> pd.DataFrame:
-    """Distinct random voxels of each ROI: columns roi, patch, slice, row, column.
-
-    `labels` (uint8, slices x rows x columns) has the values 1 to 6 in the order of `benchmark.ROIS`. A ROI's voxels
-    are counted in C order and drawn without replacement by `default_rng([seed, index of the ROI])`, so that they do
-    not depend on the other ROIs, nor on how far the volume reaches around them. `UserError` where a ROI is too small.
-    """
-    tables = []
-    for number, roi in enumerate(ROIS):
-        voxels = np.flatnonzero(labels.ravel() == number + 1)
-        if len(voxels) < patches_per_roi:
-            raise UserError(
-                f"the reference's segmentation has {len(voxels)} voxels of {roi}, too few for {patches_per_roi} "
-                "patches; name another --reference, give fewer --patches_per_roi or your own centres with --patches"
-            )
-        drawn = np.random.default_rng([seed, number]).choice(len(voxels), patches_per_roi, replace=False)
-        table = pd.DataFrame(np.stack(np.unravel_index(voxels[drawn], labels.shape), axis=1), columns=VOXEL)
-        table.insert(0, "patch", np.arange(patches_per_roi))
-        table.insert(0, "roi", roi)
-        tables.append(table)
-    return pd.concat(tables, ignore_index=True)
-
-
-def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
-    """A user's own centres: columns roi, tissue, patch, slice, row, column, in the file's order.
-
-    The file has roi, patch and either x_mm, y_mm, z_mm (LPS, reference frame; the nearest voxel is taken) or slice,
-    row, column (counted from 0 on the common grid `grid`); with both, they must agree. A column tissue may name the
-    class of ROIs that the benchmark does not have. Every fault is a `UserError` that names the line.
-    """
-    table = read_table(path, ["roi", "patch"])
-    if table.empty:
-        raise UserError(f"{path} has no row; give a line for each patch")
-    by_place, by_voxel = (all(name in table.columns for name in names) for names in (PLACE, VOXEL))
-    if not by_place and not by_voxel:
-        raise UserError(f"{path} has neither x_mm, y_mm, z_mm nor slice, row, column; give one of the two")
-    numbers = ["patch", *(PLACE if by_place else []), *(VOXEL if by_voxel else [])]
-    values = table[numbers].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    whole = np.isfinite(values)
-    for name in ["patch", *VOXEL]:
-        if name in numbers:
-            whole[:, numbers.index(name)] &= values[:, numbers.index(name)] % 1 == 0
-    if not whole.all():
-        row, column = np.argwhere(~whole)[0]
-        kind = "number" if numbers[column] in PLACE else "whole number"
-        wrong = table[numbers[column]].iloc[row]
-        raise UserError(f"{path}, line {row + 2}: {numbers[column]} is {wrong}; it must be a {kind}")
-    values = pd.DataFrame(values, columns=numbers)
-    centres = np.rint(grid.to_index(values[PLACE].to_numpy())) if by_place else values[VOXEL].to_numpy()
-    if by_place and by_voxel:
-        apart = np.linalg.norm(grid.to_lps(values[VOXEL].to_numpy()) - values[PLACE].to_numpy(), axis=1)
-        if apart.max() > PLACE_TOLERANCE_MM:
-            row = int(np.argmax(apart > PLACE_TOLERANCE_MM))
-            raise UserError(
-                f"{path}, line {row + 2}: slice, row, column and x_mm, y_mm, z_mm are {apart[row]:.2f} mm apart on "
-                "this reference; leave out one of the two"
-            )
-    centres = centres.astype(int)
-    for row, outside in enumerate(_outside(centres, grid.shape)):
-        if outside:
-            raise UserError(
-                f"{path}, line {row + 2}: patch outside the volume: {table['roi'].iloc[row]}, patch "
-                f"{int(values['patch'].iloc[row])}, centre voxel {tuple(map(int, centres[row]))}; the common grid "
-                f"has {grid.shape} voxels, and a patch reaches {tuple(map(int, HALF))} from its centre"
-            )
-    result = pd.DataFrame({"roi": table["roi"].astype(str).str.strip(), "patch": values["patch"].astype(int)})
-    nameless = np.flatnonzero(result["roi"] == "")
-    if len(nameless):
-        raise UserError(f"{path}, line {nameless[0] + 2}: roi is empty; name the region that the patch stands for")
-    twice = np.flatnonzero(result.duplicated(["roi", "patch"]))
-    if len(twice):
-        row = result.iloc[twice[0]]
-        raise UserError(f"{path}, line {twice[0] + 2}: {row['roi']}, patch {row['patch']} stands there twice")
-    tissue = table["tissue"] if "tissue" in table.columns else pd.Series("", index=table.index)
-    tissue = tissue.astype(str).str.strip()
-    result.insert(1, "tissue", tissue.where(tissue != "", result["roi"].map(tissue_of)))
-    result[VOXEL] = centres
-    return result
-
-
-def patch_table(centres: pd.DataFrame, labels: np.ndarray, grid: Grid) -> pd.DataFrame:
-    """`patches.csv` (`COLUMNS`) of centres with roi, patch, slice, row, column on `grid`.
-
-    share_inside is the share of the patch's voxels that lie in its ROI, blank for a ROI that `labels` does not have.
-    `UserError` where a patch leaves the volume.
-    """
-    table = centres.copy()
-    if "tissue" not in table.columns:
-        table["tissue"] = table["roi"].map(tissue_of)
-    voxels = table[VOXEL].to_numpy(int)
-    outside = np.flatnonzero(_outside(voxels, grid.shape))
-    if len(outside):
-        row = table.iloc[outside[0]]
-        raise UserError(
-            f"patch outside the volume: {row['roi']}, patch {row['patch']}, centre voxel "
-            f"{tuple(int(v) for v in voxels[outside[0]])} of a common grid of {grid.shape} voxels; the reference must "
-            f"reach {tuple(map(int, HALF))} voxels beyond the ROI: name another --reference or give --patches"
-        )
-    table[PLACE] = grid.to_lps(voxels)
-    present = set(np.unique(labels).tolist())
-    shares = []
-    for roi, centre in zip(table["roi"], voxels, strict=True):
-        number = ROIS.index(roi) + 1 if roi in ROIS else 0
-        known = number > 0 and number in present
-        shares.append(float(np.mean(labels[patch_box(centre)] == number)) if known else np.nan)
-    table["share_inside"] = shares
-    return table[COLUMNS]
 
 
 def read_patches(volume: Volume, patches: pd.DataFrame) -> np.ndarray:
@@ -158,7 +46,7 @@ def read_patches(volume: Volume, patches: pd.DataFrame) -> np.ndarray:
             f"the patches lie {apart:.2f} mm from their voxels on the grid of {volume.path}; draw the patches on the "
             "reference that the series were registered to"
         )
-    outside = np.flatnonzero(_outside(voxels, volume.grid.shape) | ~_covered(voxels, volume))
+    outside = np.flatnonzero(leaves_volume(voxels, volume.grid.shape) | ~_covered(voxels, volume))
     if len(outside):
         row = patches.iloc[outside[0]]
         raise UserError(

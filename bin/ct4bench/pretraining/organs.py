@@ -177,9 +177,10 @@ The liver's lies apart from the six regions of the benchmark."""
 
 def phantom_case(folder: Path, seed: int, threads: int = 1) -> Case:
     """The phantom's liver part, drawn with the grain of `seed` in `folder` and seen without noise by scanner A1."""
+    from ct4bench.core.phantom import A1_GRID
     from ct4bench.core.volumes import SUFFIX, open_volume
     from ct4bench.twin.draw import draw_phantom
-    from ct4bench.twin.phantom import A1_GRID, Ellipsoid
+    from ct4bench.twin.phantom import Ellipsoid
 
     slab = (slice(*PHANTOM_SLICES), slice(110, 410), slice(52, 460))
     draw_phantom(slab, seed, folder, threads)

@@ -17,7 +17,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from ct4bench.core.errors import UserError
 from ct4bench.features import swin
-from ct4bench.features.encoders import INTENSITIES, SHAPE, to_input
+from ct4bench.features.encoder import INTENSITIES, SHAPE, to_input
 from ct4bench.features.weights import Parameter, load_weights, random_weights, sha256_of
 from ct4bench.pretraining.organs import draw_places, iterate_cases, phantom_cases
 

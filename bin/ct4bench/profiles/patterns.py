@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ct4bench.core.geometry import Grid
+from ct4bench.core.phantom import A1_GRID, BLOCK, FIRST_VOXEL_MM
 from ct4bench.preprocess.block import Block
-from ct4bench.twin.phantom import A1_GRID, BLOCK, FIRST_VOXEL_MM
 
 PATTERN_SLICES = (34.0, 117.0)
 """Slices of the test patterns, away from the block's rough end and from the step to the liver part."""

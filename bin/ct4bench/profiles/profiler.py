@@ -12,12 +12,12 @@ import numpy as np
 
 from ct4bench.core.benchmark import ROIS, TISSUES, tissue_of
 from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.core.phantom import DOTS_PERIOD_MM, STAR_CENTRE, STAR_PAIRS, ZONE_CENTRE, ZONE_FREQUENCY
 from ct4bench.preprocess.block import Block
 from ct4bench.preprocess.resampling import index_map
 from ct4bench.profiles import noise, patterns, sharpness
 from ct4bench.profiles.calibration import calibration_line, wedge_curve
 from ct4bench.profiles.displacement import Displacements, LocalField, field_summary
-from ct4bench.twin.phantom import DOTS_PERIOD_MM, STAR_CENTRE, STAR_PAIRS, ZONE_CENTRE, ZONE_FREQUENCY
 
 HOMOGENEOUS = "cyst1"
 """The ROI whose inner block serves for spectra."""

@@ -166,7 +166,7 @@ def read_run_facts(path: Path | str) -> dict:
     values = read_json(path)
     missing = [key for key in ("method", "mode", "origin", "part", "weights") if key not in values]
     if missing:
-        raise UserError(f"{path} lacks {', '.join(missing)}; make it again with write_run_facts.py")
+        raise UserError(f"{path} lacks {', '.join(missing)}; make it again with make_tables.py")
     return values
 
 

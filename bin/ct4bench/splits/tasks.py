@@ -18,9 +18,6 @@ from ct4bench.splits.splits import (
     DOMAINS,
     N_FOLDS,
     SCHEMES,
-    SPLIT_COLUMNS,
-    TRAINING_KEY,
-    as_table,
     domain_values,
     kfold_lines,
     lines,
@@ -263,89 +260,6 @@ def task_named(name: str) -> Task:
     if name not in TASKS:
         raise UserError(f"task {name} is not one of {', '.join(TASKS)}")
     return TASKS[name]
-
-
-def plan_splits(
-    plan: Plan, tasks: Iterable[str] = ("tissue",), ablations: Iterable[str] = ("default",), all_cells: bool = True
-) -> pd.DataFrame:
-    """Splits (columns of `splits.SPLIT_COLUMNS`) of the tasks and, for the task `tissue`, of the ablations.
-
-    Raises `NotAnswerable` where the features lack what a task needs.
-    """
-    unknown = [scheme for scheme in plan.schemes if scheme not in SCHEMES]
-    if unknown or not plan.schemes:
-        raise UserError(f"--schemes {','.join(plan.schemes)} is wrong; give one or both of {','.join(SCHEMES)}")
-    if plan.keys["tissue"].nunique() < 2:
-        raise UserError("the features are of one tissue; a classifier needs at least two")
-    rows = []
-    for name in tasks:
-        if name != "tissue":
-            rows += task_named(name).planner(plan, name)
-            continue
-        for ablation in ablations:
-            rows += both_schemes(plan, "tissue", ablation, all_cells and ablation == "default")
-    return as_table(rows)
-
-
-def several(chosen: Iterable[str], everything: Iterable[str], cheap: Iterable[str]) -> tuple[list[str], bool]:
-    """The names that `default`, `all`, `none` or a list of names stands for, and whether they were named one by one."""
-    chosen = list(chosen)
-    sets = {"all": everything, "default": cheap, "none": ()}
-    return (list(sets[chosen[0]]), False) if len(chosen) == 1 and chosen[0] in sets else (chosen, True)
-
-
-def plan_tasks(
-    plan: Plan, tasks: Iterable[str] = ("default",), ablations: Iterable[str] = ("default",), all_cells: bool = True
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The paper's own trainings, and further tasks and ablations: splits, and a table of what was asked.
-
-    `tasks` and `ablations` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
-    cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `TASK_COLUMNS`:
-    n_trainings of each classifier that has all (the MLP), reason (why there are none, or what the paper's own
-    lack).
-    """
-    further, named = several(tasks, [name for name in TASKS if name != "tissue"], CHEAP_TASKS)
-    try:
-        rows = [plan_splits(plan, ["tissue"], ["default"], all_cells)]
-    except NotAnswerable as reason:
-        raise UserError(f"the classifiers of Table 7 cannot be trained: {reason}; add series") from reason
-    reasons = lacking(plan, choices(plan.mode, "default").fold_unit)
-    left_out = {("tissue", "default"): "; ".join(filter(None, reasons.values()))}
-    for name in further:
-        try:
-            rows.append(plan_splits(plan, [name]))
-        except NotAnswerable as reason:
-            if named:
-                raise UserError(
-                    f"question {name} cannot be answered: {reason}; leave it out, or add what it lacks"
-                ) from reason
-            left_out[name, "default"] = str(reason)
-    further_ablations, named = several(ablations, [name for name in ABLATIONS if name != "default"], CHEAP_ABLATIONS)
-    for name in further_ablations:
-        try:
-            chosen = choices(plan.mode, name)
-            if not named and chosen == choices(plan.mode, "default"):
-                raise NotAnswerable(f"what mode {plan.mode.name} does anyway")
-            if chosen.fold_unit == "scan":
-                enough_scans(plan)
-            rows.append(plan_splits(plan, ["tissue"], [name], False))
-        except NotAnswerable as reason:
-            if named:
-                raise UserError(f"ablation {name} cannot be trained: {reason}; leave it out") from reason
-            left_out["tissue", name] = str(reason)
-    splits = pd.concat(rows, ignore_index=True).sort_values(SPLIT_COLUMNS, kind="stable", ignore_index=True)
-    counts = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY).groupby(["task", "ablation"]).size()
-    asked = [
-        ("tissue", "default"),
-        *((name, "default") for name in further),
-        *(("tissue", v) for v in further_ablations),
-    ]
-    about = [
-        (task, ablation, TASKS[task].description if ablation == "default" else ABLATION_LABELS[ablation],
-         int(counts.get((task, ablation), 0)), left_out.get((task, ablation), ""))
-        for task, ablation in asked
-    ]  # fmt: skip
-    return splits, pd.DataFrame(about, columns=TASK_COLUMNS)
 
 
 def cells_of_table7(trainings: Iterable[tuple]) -> set[tuple]:

@@ -12,8 +12,9 @@ import numpy as np
 from numba import njit
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
+from ct4bench.core.phantom import SHAPE
 from ct4bench.twin.outlines import OUTLINES
-from ct4bench.twin.phantom import REGIONS, SHAPE, Ellipsoid
+from ct4bench.twin.phantom import REGIONS, Ellipsoid
 
 ROWS, COLUMNS = (112, 404), (54, 454)
 """Part of A1's grid on which the outlines are rasterised."""

@@ -13,23 +13,21 @@ from numba import njit
 from scipy.special import erf
 
 from ct4bench.core.geometry import Grid
-from ct4bench.core.volumes import SUFFIX, save_volume
-from ct4bench.twin.anatomy import BASES, COLUMNS, ROWS, STYLES, Ink, composite, grown, layers
-from ct4bench.twin.phantom import (
+from ct4bench.core.phantom import (
     A1_GRID,
     AIR_HU,
     BLOCK,
     DOTS_PERIOD_MM,
     FIRST_VOXEL_MM,
     PAPER_HU,
-    REGIONS,
     STAR_CENTRE,
     STAR_PAIRS,
     ZONE_CENTRE,
     ZONE_FREQUENCY,
-    Ellipsoid,
-    write_phantom_json,
 )
+from ct4bench.core.volumes import SUFFIX, save_volume
+from ct4bench.twin.anatomy import BASES, COLUMNS, ROWS, STYLES, Ink, composite, grown, layers
+from ct4bench.twin.phantom import REGIONS, Ellipsoid, write_phantom_json
 from ct4bench.twin.ribs import rib_sections
 from ct4bench.twin.texture import (
     FINE_MM,

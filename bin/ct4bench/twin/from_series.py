@@ -18,12 +18,13 @@ from scipy.special import erf
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
+from ct4bench.core.phantom import A1_GRID, AIR_HU, BLOCK, FIRST_VOXEL_MM
 from ct4bench.core.volumes import SUFFIX, save_volume
 from ct4bench.index.ct import DicomError, read_series
 from ct4bench.index.tree import read_tree
 from ct4bench.preprocess.block import Block
 from ct4bench.preprocess.find_block import find_block
-from ct4bench.twin.phantom import A1_GRID, AIR_HU, BLOCK, FIRST_VOXEL_MM, REGIONS, write_phantom_json
+from ct4bench.twin.phantom import REGIONS, write_phantom_json
 from ct4bench.twin.scanners import TEXTURE_SD_HU
 
 LOG = logging.getLogger(__name__)

@@ -19,7 +19,8 @@ from scipy import fft
 from scipy.special import erf
 
 from ct4bench.core.geometry import Grid, Rigid
-from ct4bench.twin.phantom import AIR_HU, BLOCK, Phantom
+from ct4bench.core.phantom import AIR_HU, BLOCK
+from ct4bench.twin.phantom import Phantom
 from ct4bench.twin.scanners import MATRIX, PIXEL_MM, Reconstruction, Scanner
 
 ANISOTROPY = 0.3

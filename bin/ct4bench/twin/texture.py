@@ -11,7 +11,8 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from ct4bench.core.benchmark import ROIS
 from ct4bench.core.geometry import Grid
-from ct4bench.twin.phantom import BLOCK, REGIONS
+from ct4bench.core.phantom import BLOCK
+from ct4bench.twin.phantom import REGIONS
 
 FINE_MM = 0.5
 MARGIN_MM = (7.0, 7.0, 7.0)

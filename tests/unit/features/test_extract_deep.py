@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, tissue_of
+from ct4bench.core.device import choose_device
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.volumes import save_volume
 from ct4bench.features import encoders
-from ct4bench.features.encoders import INTENSITIES, Encoder, EncoderOptions, Scaling, build_encoder, to_input
-from ct4bench.features.extract_deep import batches, choose_device, encode, extract_series, relative_difference, sample
+from ct4bench.features.encoder import INTENSITIES, Encoder, EncoderOptions, Scaling, to_input
+from ct4bench.features.encoders import build_encoder
+from ct4bench.features.extract_deep import batches, encode, extract_series, relative_difference, sample
 from ct4bench.features.weights import Weights
 from extract_deep import main
 

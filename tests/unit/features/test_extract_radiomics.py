@@ -20,7 +20,7 @@ from ct4bench.features import extract_radiomics as runs
 from ct4bench.features.pyradiomics import PyRadiomics, check, relative_difference
 from ct4bench.features.radiomics import FEATURES, region_features
 from ct4bench.features.radiomics_settings import load_settings
-from ct4bench.preprocess.patches import draw_centres, patch_table
+from ct4bench.preprocess.draw import draw_centres, patch_table
 
 SHAPE = (30, 70, 90)
 SPACING_MM = (1.0, 0.7, 0.7)

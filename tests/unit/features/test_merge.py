@@ -8,16 +8,9 @@ import pytest
 
 from ct4bench.core.benchmark import FEATURE_KEY
 from ct4bench.core.errors import UserError
+from ct4bench.core.feature_tables import check_same_rows, read_features, sort_features
 from ct4bench.core.tables import write_table
-from ct4bench.features.merge import (
-    check_complete,
-    check_same_rows,
-    merge,
-    merge_settings,
-    merge_tables,
-    read_features,
-    sort_features,
-)
+from ct4bench.features.merge import check_complete, merge, merge_settings, merge_tables
 
 UIDS = {
     "1.1": ("H1", 10, "FBP", 1),

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ct4bench.core.errors import UserError
-from ct4bench.features.encoders import EncoderOptions, build_encoder
+from ct4bench.features.encoder import EncoderOptions
+from ct4bench.features.encoders import build_encoder
 from ct4bench.features.extract_deep import encode
 
 CODE = """

@@ -16,9 +16,9 @@ from ct4bench.core.geometry import Grid
 from ct4bench.core.modes import PAPER
 from ct4bench.core.tables import write_table
 from ct4bench.core.volumes import save_volume
-from ct4bench.figures.embedding import draw_embedding_figures, marker_of, with_series
-from ct4bench.figures.images import draw_figure4, draw_image_figures, shown_series
-from ct4bench.figures.results import draw_result_figures
+from ct4bench.figures.draw_embedding import draw_embedding, marker_of, with_series
+from ct4bench.figures.draw_images import draw_figure4, draw_images, shown_series
+from ct4bench.figures.draw_results import draw_results
 from ct4bench.figures.style import GRAY_LIMITS_HU, MAKER_COLOURS, TISSUE_COLOURS, Caption, save_figure, stamp, styled
 from ct4bench.figures.views import BLOCK_MM, SEGMENTS_MM, make_view
 from ct4bench.pairs.tables import decomposition, tables3to5
@@ -83,7 +83,7 @@ def slab(tmp_path_factory):
 def image_figures(reference, tmp_path_factory):
     out = tmp_path_factory.mktemp("figures")
     folder, volumes, series = reference
-    draw_image_figures(folder, series, volumes, {"A1": "Siemens Edge"}, "synthetic data", out)
+    draw_images(folder, series, volumes, {"A1": "Siemens Edge"}, "synthetic data", out)
     return out
 
 
@@ -113,7 +113,7 @@ def test_image_figures_are_drawn(image_figures, name):
 
 def test_image_figures_are_the_same_twice(image_figures, reference, tmp_path):
     folder, volumes, series = reference
-    draw_image_figures(folder, series, volumes, {"A1": "Siemens Edge"}, "synthetic data", tmp_path)
+    draw_images(folder, series, volumes, {"A1": "Siemens Edge"}, "synthetic data", tmp_path)
     for path in image_figures.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
@@ -150,7 +150,7 @@ def test_a_slab_is_placed_by_its_first_cyst(slab):
 
 
 def test_missing_segments_are_said(slab, tmp_path):
-    draw_image_figures(slab, series_table(), tmp_path, {}, "", tmp_path / "out")
+    draw_images(slab, series_table(), tmp_path, {}, "", tmp_path / "out")
     assert_drawn(tmp_path / "out", "figure2")
     assert "without its test patterns" in " ".join(caption(tmp_path / "out", "figure2")["notes"])
     assert "0 scanners" in caption(tmp_path / "out", "figure4")["text"]
@@ -185,7 +185,7 @@ WEIGHTS = {
 def embedding_figures(tmp_path_factory):
     out = tmp_path_factory.mktemp("embedding")
     series = series_table("synthetic")
-    draw_embedding_figures(embedding_table(series), series, make_run_facts(series, "paper", WEIGHTS), out)
+    draw_embedding(embedding_table(series), series, make_run_facts(series, "paper", WEIGHTS), out)
     return out
 
 
@@ -214,16 +214,14 @@ def test_figure6_names_the_tissues(embedding_figures):
 def test_embedding_figures_are_the_same_twice(embedding_figures, tmp_path):
     series = series_table("synthetic")
     shuffled = series.sample(frac=1, random_state=1)
-    draw_embedding_figures(embedding_table(series), shuffled, make_run_facts(series, "paper", WEIGHTS), tmp_path)
+    draw_embedding(embedding_table(series), shuffled, make_run_facts(series, "paper", WEIGHTS), tmp_path)
     for path in embedding_figures.iterdir():
         assert (tmp_path / path.name).read_bytes() == path.read_bytes(), path.name
 
 
 def test_a_missing_extractor_is_said(tmp_path):
     series = series_table("collection", ("A1", "C1"))
-    draw_embedding_figures(
-        embedding_table(series, ["radiomics"]), series, make_run_facts(series, "paper", {}), tmp_path
-    )
+    draw_embedding(embedding_table(series, ["radiomics"]), series, make_run_facts(series, "paper", {}), tmp_path)
     assert "shallow_cnn, swin_unetr" in " ".join(caption(tmp_path, "figure6")["notes"])
 
 
@@ -231,7 +229,7 @@ def test_many_points_are_one_picture_in_the_svg(tmp_path):
     series = series_table("collection", SCANNERS, (10,))
     rows = embedding_table(series, ["radiomics"])
     many = pd.concat([rows.assign(patch=rows["patch"] + 2 * i) for i in range(10)], ignore_index=True)
-    draw_embedding_figures(many, series, make_run_facts(series, "paper", {}), tmp_path)
+    draw_embedding(many, series, make_run_facts(series, "paper", {}), tmp_path)
     assert (tmp_path / "figure6.svg").stat().st_size < 1_500_000
 
 
@@ -245,7 +243,7 @@ def test_an_embedding_without_a_figure_is_refused(tmp_path):
     series = series_table()
     rows = embedding_table(series)
     with pytest.raises(UserError, match="figure5"):
-        draw_embedding_figures(rows[rows["figure"] == "figure6"], series, make_run_facts(series, "paper", {}), tmp_path)
+        draw_embedding(rows[rows["figure"] == "figure6"], series, make_run_facts(series, "paper", {}), tmp_path)
 
 
 def test_scanners_of_a_maker_have_markers_of_their_own():
@@ -272,7 +270,7 @@ def test_result_figures_are_drawn(tmp_path):
     write_table(decomposition(pairs), tmp_path / "decomposition.csv")
     labels = make_run_facts(series, "paper", {})
     for folder in ("a", "b"):
-        draw_result_figures(tmp_path, labels, tmp_path / folder)
+        draw_results(tmp_path, labels, tmp_path / folder)
     for name in ("rmse_matrix", "decomposition"):
         assert_drawn(tmp_path / "a", name)
     for path in (tmp_path / "a").iterdir():
@@ -280,7 +278,7 @@ def test_result_figures_are_drawn(tmp_path):
 
 
 def test_no_table_no_figure(tmp_path):
-    draw_result_figures(tmp_path, make_run_facts(series_table(), "paper", {}), tmp_path / "out")
+    draw_results(tmp_path, make_run_facts(series_table(), "paper", {}), tmp_path / "out")
     assert not list(tmp_path.rglob("*.png"))
 
 
@@ -322,7 +320,7 @@ def test_feature_results_are_drawn(tmp_path):
     write_table(grades, tmp_path / "stability_grades.csv")
     labels = make_run_facts(series_table("synthetic"), "corrected", WEIGHTS)
     for folder in ("a", "b"):
-        draw_result_figures(tmp_path, labels, tmp_path / folder)
+        draw_results(tmp_path, labels, tmp_path / folder)
     for name in ("accuracy_by_n", "icc_grades"):
         assert_drawn(tmp_path / "a", name)
         svg = (tmp_path / "a" / f"{name}.svg").read_text(encoding="utf-8")
@@ -335,5 +333,5 @@ def test_feature_results_are_drawn(tmp_path):
 
 def test_a_scheme_that_was_not_trained_is_said(tmp_path):
     write_table(curves("loso", range(1, 5)), tmp_path / "accuracy_by_n.csv")
-    draw_result_figures(tmp_path, make_run_facts(series_table("collection"), "paper", {}), tmp_path)
+    draw_results(tmp_path, make_run_facts(series_table("collection"), "paper", {}), tmp_path)
     assert "not trained in this run" in (tmp_path / "accuracy_by_n.svg").read_text(encoding="utf-8")

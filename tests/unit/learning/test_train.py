@@ -7,9 +7,12 @@ from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.learning import train
-from ct4bench.learning.train import PREDICTION_KEY, merge, part_of, prepare, train_part, training_number
+from ct4bench.learning.merge import merge
+from ct4bench.learning.predictions import PREDICTION_KEY
+from ct4bench.learning.train import part_of, prepare, train_part, training_number
+from ct4bench.splits.plan import plan_splits
 from ct4bench.splits.splits import TRAINING_KEY, resolve
-from ct4bench.splits.tasks import Plan, plan_splits
+from ct4bench.splits.tasks import Plan
 
 SCANNERS = ["A1", "C1", "D1", "E1"]
 

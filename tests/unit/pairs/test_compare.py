@@ -77,7 +77,7 @@ def bytes_for(depth, n_volumes, region):
 def test_slabs_give_what_whole_volumes_give_to_the_last_bit(region, depth, monkeypatch):
     store = Store(4)
     whole = compare_batch(store.pairs(), store.read, region)
-    monkeypatch.setattr(compare, "SLAB_BYTES", bytes_for(depth, 4, region))
+    monkeypatch.setattr(pair_comparison, "SLAB_BYTES", bytes_for(depth, 4, region))
     assert slab_rows(4, region) == depth
     slabs = compare_batch(store.pairs(), store.read, region)
     assert {pair: repr(values) for pair, values in slabs.items()} == {p: repr(v) for p, v in whole.items()}
@@ -101,14 +101,14 @@ def test_intensities_are_clipped_before_volumes_are_shrunk():
 @pytest.mark.parametrize("threads", [2, 3, 8])
 def test_threads_change_no_bit(threads, monkeypatch):
     store, region = Store(4), ball_region()
-    monkeypatch.setattr(compare, "SLAB_BYTES", bytes_for(9, 4, region))
+    monkeypatch.setattr(pair_comparison, "SLAB_BYTES", bytes_for(9, 4, region))
     one = compare_batch(store.pairs(), store.read, region)
     assert repr(compare_batch(store.pairs(), store.read, region, threads)) == repr(one)
 
 
 def test_each_voxel_is_read_once_however_many_slabs_and_pairs(monkeypatch):
     store, region = Store(5), whole_region()
-    monkeypatch.setattr(compare, "SLAB_BYTES", bytes_for(6, 5, region))
+    monkeypatch.setattr(pair_comparison, "SLAB_BYTES", bytes_for(6, 5, region))
     compare_batch(store.pairs(), store.read, region)
     assert set(store.voxels.values()) == {np.prod(SHAPE)}
     assert min(store.reads.values()) > 5
@@ -118,7 +118,7 @@ def test_reading_grows_with_volumes_not_with_pairs(monkeypatch):
     """At three sizes: every volume of a batch is read once, so pairs cost nothing but their own term."""
     for n in (3, 6, 12):
         store, region = Store(n, (16, 20, 16)), whole_region((16, 20, 16))
-        monkeypatch.setattr(compare, "SLAB_BYTES", bytes_for(8, n, region))
+        monkeypatch.setattr(pair_comparison, "SLAB_BYTES", bytes_for(8, n, region))
         compare_batch(store.pairs(), store.read, region)
         assert sum(store.voxels.values()) == n * 16 * 20 * 16
 
@@ -140,19 +140,19 @@ def test_the_largest_task_of_the_collection_fits_the_bound():
 def test_batches_hold_every_pair_once_in_few_volumes(monkeypatch):
     region = whole_region((60, 100, 100))
     pairs = [(f"a{i:03}", f"b{j:03}") for i in range(45) for j in range(50)]
-    monkeypatch.setattr(compare, "SLAB_BYTES", bytes_for(12, 40, region))
+    monkeypatch.setattr(pair_comparison, "SLAB_BYTES", bytes_for(12, 40, region))
     groups = batches(pairs, region)
     assert sorted(p for group in groups for p in group) == pairs
     assert max(len({uid for p in group for uid in p}) for group in groups) <= 2 * pair_comparison.BATCH_SIDE
     assert len(groups) == 2 * 2
-    monkeypatch.setattr(compare, "SLAB_BYTES", bytes_for(12, 95, region))
+    monkeypatch.setattr(pair_comparison, "SLAB_BYTES", bytes_for(12, 95, region))
     assert batches(pairs, region) == [pairs]
 
 
 def test_batches_of_all_pairs_of_one_list_need_no_volume_outside_their_tiles(monkeypatch):
     region = whole_region((60, 100, 100))
     pairs = Store(60, (1, 1, 1)).pairs()
-    monkeypatch.setattr(compare, "SLAB_BYTES", bytes_for(12, 40, region))
+    monkeypatch.setattr(pair_comparison, "SLAB_BYTES", bytes_for(12, 40, region))
     groups = batches(pairs, region)
     assert sorted(p for group in groups for p in group) == sorted(pairs)
     # Three tiles of twenty: three of pairs within one, three of pairs between two.
@@ -163,8 +163,8 @@ def test_tiles_give_what_one_batch_gives(monkeypatch):
     store, region = Store(6), whole_region()
     plan = plan_of(store.pairs())
     one = compare_plan(plan, store.read, lambda *_: region)
-    monkeypatch.setattr(compare, "SLAB_BYTES", bytes_for(12, 4, region))
-    monkeypatch.setattr(compare, "BATCH_SIDE", 2)
+    monkeypatch.setattr(pair_comparison, "SLAB_BYTES", bytes_for(12, 4, region))
+    monkeypatch.setattr(pair_comparison, "BATCH_SIDE", 2)
     assert len(batches(store.pairs(), region)) > 2
     pd.testing.assert_frame_equal(compare_plan(plan, store.read, lambda *_: region), one)
 

@@ -11,7 +11,8 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.tables import write_table
 from ct4bench.core.volumes import open_volume, save_volume
-from ct4bench.preprocess.patches import COLUMNS, VOXEL, draw_centres, patch_table, read_centres, read_patches
+from ct4bench.preprocess.draw import draw_centres, patch_table, read_centres
+from ct4bench.preprocess.patches import COLUMNS, VOXEL, read_patches
 
 GRID = Grid.axis_aligned((60, 110, 120), (1.25, 0.7, 0.7), (-40.0, -50.0, 60.0))
 

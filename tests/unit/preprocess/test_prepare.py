@@ -8,7 +8,7 @@ from scene import CENTRE_MM, SIZE_MM, image, scan_grid
 from ct4bench.core.benchmark import BOXES, PATCH_SHAPE
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, euler_zyx_matrix
-from ct4bench.preprocess.patches import draw_centres, patch_table
+from ct4bench.preprocess.draw import draw_centres, patch_table
 from ct4bench.preprocess.prepare import along_patient_axes, build_reference, patch_region, spaced_grid
 from ct4bench.preprocess.reference import open_reference, save_reference
 

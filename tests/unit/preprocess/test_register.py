@@ -20,7 +20,8 @@ from ct4bench.core.volumes import open_volume
 from ct4bench.index.files import folders_of
 from ct4bench.index.index import build_index
 from ct4bench.preprocess.block import on_grid
-from ct4bench.preprocess.patches import draw_centres, patch_table, read_patches
+from ct4bench.preprocess.draw import draw_centres, patch_table
+from ct4bench.preprocess.patches import read_patches
 from ct4bench.preprocess.prepare import prepare_reference
 from ct4bench.preprocess.reference import open_reference
 from ct4bench.preprocess.register import check_coverage, register_chunk

@@ -6,13 +6,8 @@ import pytest
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Rigid
 from ct4bench.core.tables import write_table
-from ct4bench.preprocess.transforms import (
-    TRANSFORM_COLUMNS,
-    merge_transforms,
-    motion_columns,
-    motion_of,
-    split_by_status,
-)
+from ct4bench.preprocess.merge import merge_transforms, split_by_status
+from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, motion_columns, motion_of
 
 MOTION = Rigid((1.0, 2.0, 3.0), (4.0, 5.0, 6.0), (7.0, 8.0, 9.0))
 SERIES = pd.DataFrame(

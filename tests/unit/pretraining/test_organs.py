@@ -164,7 +164,8 @@ def test_places_lie_in_the_body(case):
 @pytest.mark.slow
 def test_the_phantoms_organs_are_where_they_are_said_to_be(tmp_path):
     """Means and SDs of the printed organs as the styles of the drawing have them, away from the six regions."""
-    from ct4bench.twin.phantom import A1_GRID, region_labels
+    from ct4bench.core.phantom import A1_GRID
+    from ct4bench.twin.phantom import region_labels
 
     case = module.phantom_case(tmp_path, 3)
     for organ, mean, width in (("liver", 87, 4), ("spleen", 85, 8), ("kidney", 92, 12), ("stomach", 38, 8)):

@@ -8,7 +8,7 @@ import pytest
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.figures.profiles import choose, draw_profile_figures
+from ct4bench.figures.draw_profiles import choose, draw_profiles
 from ct4bench.profiles.merge import (
     FIELD_COLUMNS,
     PROFILE_COLUMNS,
@@ -128,7 +128,7 @@ def test_report_has_a_row_for_each_scanner_and_the_reasons(parts, tmp_path):
 def test_figures_of_each_kind_are_drawn(parts, tmp_path):
     profile = merge_profiles(parts)[1]
     fields = merge_fields([field_part(tmp_path / f"{s}.parquet", s, 0.05) for s in ("A1", "C1")])
-    draw_profile_figures(profile, fields, LABELS, tmp_path / "figures")
+    draw_profiles(profile, fields, LABELS, tmp_path / "figures")
     names = {path.stem for path in (tmp_path / "figures").glob("*.png")}
     assert names == {"profile_noise", "profile_sharpness", "profile_calibration", "profile_geometry"}
     for name in names:
@@ -143,7 +143,7 @@ def test_figures_without_patterns_say_why(tmp_path):
     rows += [absent("sharpness", "edge_sigma_mm", "plain_to_wedge", "the step is not in the volume")]
     write_table(series_table("A1", "IR", 1, rows, 1), tmp_path / "p.parquet")
     profile = merge_profiles([tmp_path / "p.parquet"])[1]
-    draw_profile_figures(profile, pd.DataFrame(columns=[*FIELD_COLUMNS, "n_series"]), LABELS, tmp_path / "figures")
+    draw_profiles(profile, pd.DataFrame(columns=[*FIELD_COLUMNS, "n_series"]), LABELS, tmp_path / "figures")
     assert "the wedge is not in the" in " ".join((tmp_path / "figures/profile_calibration.svg").read_text().split("\n"))
 
 

@@ -98,7 +98,7 @@ def make_inputs(folder, origin="synthetic", mode="paper"):
          f"{folder}/tables"]
     )  # fmt: skip
     return [
-        "--labels", f"{folder}/tables/run_facts.json", "--tables", f"{folder}/tables", "--figures", f"{folder}/figures",
+        "--facts", f"{folder}/tables/run_facts.json", "--tables", f"{folder}/tables", "--figures", f"{folder}/figures",
         "--registered", f"{folder}/registered.csv", "--quarantine", f"{folder}/quarantine.csv", "--transforms",
         f"{folder}/transforms.csv", "--settings", f"{folder}/swin_unetr.json", "--run", f"{folder}/run.json",
         "--usage", f"{folder}/usage.json",
@@ -277,7 +277,7 @@ def test_a_run_from_features(tmp_path):
     load_script("make_tables").main(
         ["--series", f"{tmp_path}/features.parquet", "--icc", f"{tmp_path}/icc.csv", "--output", f"{tmp_path}/tables"]
     )
-    arguments = ["--labels", f"{tmp_path}/tables/run_facts.json", "--tables", f"{tmp_path}/tables"]
+    arguments = ["--facts", f"{tmp_path}/tables/run_facts.json", "--tables", f"{tmp_path}/tables"]
     words = Page(write(arguments, tmp_path / "r.html")).words
     assert "Not comparable: input of unknown origin" in words
     assert "table3_rmse_hu no registered volumes: the run started from features" in words

@@ -135,13 +135,13 @@ def test_companions_are_made(collection):
     }
 
 
-def test_questions_get_a_table_of_their_own():
+def test_tasks_get_a_table_of_their_own():
     rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics"])
     other = rows[rows["scheme"] == "kfold"].assign(task="maker", target="GE", predicted="GE")
     tables = made(predictions=pd.concat([rows, other], ignore_index=True)).tables
-    questions = tables["accuracy_tasks"].frame
-    assert set(questions["task"]) == {"maker"}
-    assert questions["question"].str.contains("maker").all()
+    tasks = tables["accuracy_tasks"].frame
+    assert set(tasks["task"]) == {"maker"}
+    assert tasks["description"].str.contains("maker").all()
     assert set(tables["accuracy_by_n"].frame["task"]) == {"tissue"}
 
 
@@ -164,15 +164,15 @@ def test_ablations_left_out_values_and_classifiers_get_tables():
 
 
 def test_what_was_asked_stands_in_a_table():
-    asked = pd.DataFrame({"task": ["maker"], "ablation": "default", "asked": "?", "n_trainings": 0, "reason": "none"})
-    assert made(questions=asked).tables["questions"].frame.equals(asked)
+    asked = pd.DataFrame({"task": ["maker"], "ablation": "default", "description": "?", "n_trainings": 0, "reason": "none"})
+    assert made(tasks=asked).tables["tasks"].frame.equals(asked)
 
 
 def test_table_7_says_what_the_scans_were_too_few_for():
     rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics"])
-    few = pd.DataFrame({"task": ["tissue", "tissue"], "ablation": ["default", "scan_folds"], "asked": "?",
+    few = pd.DataFrame({"task": ["tissue", "tissue"], "ablation": ["default", "scan_folds"], "description": "?",
                         "n_trainings": [6, 0], "reason": ["10 folds need ten scans", "another"]})  # fmt: skip
-    notes = made(predictions=rows, questions=few).tables[NAME].notes
+    notes = made(predictions=rows, tasks=few).tables[NAME].notes
     assert "Left out: 10 folds need ten scans." in notes
     assert not any("another" in note for note in notes)
     assert not any(note.startswith("Left out") for note in made(predictions=rows).tables[NAME].notes)

@@ -94,5 +94,5 @@ def test_labels_survive_the_file(tmp_path):
 @pytest.mark.parametrize("text", ["", "[]", "{}", json.dumps({"mode": "paper"})])
 def test_broken_labels_are_named(tmp_path, text):
     (tmp_path / "run_facts.json").write_text(text)
-    with pytest.raises(UserError, match=r"labels\.json"):
+    with pytest.raises(UserError, match=r"run_facts\.json"):
         read_run_facts(tmp_path / "run_facts.json")

@@ -12,17 +12,9 @@ from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.learning.mlp_kernels import MAX_CLASSES
 from ct4bench.learning.other_classifiers import CLASSIFIERS
 from ct4bench.splits import tasks
+from ct4bench.splits.plan import plan_splits, plan_tasks
 from ct4bench.splits.splits import TRAINING_KEY, resolve, sorted_keys
-from ct4bench.splits.tasks import (
-    ABLATIONS,
-    CHEAP_TASKS,
-    TASKS,
-    Plan,
-    cells_of_table7,
-    choices,
-    plan_splits,
-    plan_tasks,
-)
+from ct4bench.splits.tasks import ABLATIONS, CHEAP_TASKS, TASKS, Plan, cells_of_table7, choices
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -80,12 +72,12 @@ def test_each_ablation_changes_one_choice():
 
 def test_ablations_of_all_leave_out_what_the_mode_does_anyway(keys):
     for mode, left_out in ((PAPER, {"row_folds", "all_epochs"}), (CORRECTED, {"scan_folds", "early_stopping"})):
-        splits, questions = plan_tasks(Plan(keys, mode), ["none"], ["all"], all_cells=False)
+        splits, asked_for = plan_tasks(Plan(keys, mode), ["none"], ["all"], all_cells=False)
         assert set(splits["ablation"]) == set(ABLATIONS) - left_out
-        without = questions[questions["n_trainings"] == 0]
+        without = asked_for[asked_for["n_trainings"] == 0]
         assert set(without["ablation"]) == left_out
         assert set(without["reason"]) == {f"what mode {mode.name} does anyway"}
-        assert (tasks.loc[questions["n_trainings"] > 0, "reason"] == "").all()
+        assert (asked_for.loc[asked_for["n_trainings"] > 0, "reason"] == "").all()
 
 
 def test_more_classes_than_the_perceptron_has_are_not_asked_for(keys):
@@ -97,8 +89,8 @@ def test_more_classes_than_the_perceptron_has_are_not_asked_for(keys):
 
 def test_folds_of_scans_need_enough_of_them():
     few = sorted_keys(keys_table(["A1", "C1"], repetitions=2, patches=1))
-    splits, questions = plan_tasks(Plan(few, PAPER), ["default"], ["default"])
-    reasons = tasks.set_index(["task", "ablation"])["reason"]
+    splits, asked_for = plan_tasks(Plan(few, PAPER), ["default"], ["default"])
+    reasons = asked_for.set_index(["task", "ablation"])["reason"]
     for place in (("tissue", "scan_folds"), ("maker", "default"), ("scanner", "default")):
         assert reasons[place] == "10 folds of whole scans need as many scans, the features have 4"
     assert set(splits["ablation"]) == {"default"}
@@ -108,10 +100,10 @@ def test_folds_of_scans_need_enough_of_them():
 
 def test_mode_corrected_does_without_folds_where_scans_are_too_few():
     few = sorted_keys(keys_table(["A1", "C1"], repetitions=2, patches=1))
-    splits, questions = plan_tasks(Plan(few, CORRECTED), ["none"], ["default"])
+    splits, asked_for = plan_tasks(Plan(few, CORRECTED), ["none"], ["default"])
     assert set(splits.loc[splits["ablation"] == "default", "scheme"]) == {"loso"}
     assert set(splits.loc[splits["ablation"] == "row_folds", "scheme"]) == {"kfold"}
-    own = tasks.set_index("ablation").loc["default"]
+    own = asked_for.set_index("ablation").loc["default"]
     assert own["n_trainings"] == 2
     assert own["reason"] == "10 folds of whole scans need as many scans, the features have 4"
     one = Plan(sorted_keys(keys_table(["A1"], patches=1)), CORRECTED)
@@ -149,7 +141,7 @@ def test_parameters_allow_the_names_that_there_are():
     groups = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"].values()
     rules = {name: rule for group in groups for name, rule in group["properties"].items()}
     for parameter, names in (
-        ("questions", set(TASKS) - {"tissue"}), ("ablations", set(ABLATIONS) - {"default"}),
+        ("tasks", set(TASKS) - {"tissue"}), ("ablations", set(ABLATIONS) - {"default"}),
         ("other_classifiers", set(CLASSIFIERS)),
     ):  # fmt: skip
         rule = rules[parameter]
@@ -243,14 +235,14 @@ def test_what_the_features_cannot_answer_is_an_error_where_it_is_asked_for_by_na
 
 @pytest.mark.parametrize(("asked", "names"), [("all", set(TASKS)), ("default", {"tissue", *CHEAP_TASKS})])
 def test_what_cannot_be_answered_is_left_out_with_its_reason(keys, asked, names):
-    splits, questions = plan_tasks(Plan(keys, PAPER), [asked], ["none"], all_cells=False)
+    splits, asked_for = plan_tasks(Plan(keys, PAPER), [asked], ["none"], all_cells=False)
     assert set(splits["task"]) == names - {"tissue_inside", "tissue_other_dose"}
-    assert set(questions["task"]) == names
-    reasons = tasks.set_index("task")["reason"]
+    assert set(asked_for["task"]) == names
+    reasons = asked_for.set_index("task")["reason"]
     assert reasons["tissue_other_dose"] == "all rows have the dose_mgy 10"
     assert "--patches" in reasons["tissue_inside"]
     counts = trainings(splits).groupby("task").size()
-    assert (tasks.set_index("task")["n_trainings"].loc[counts.index] == counts).all()
+    assert (asked_for.set_index("task")["n_trainings"].loc[counts.index] == counts).all()
 
 
 @pytest.mark.parametrize("schemes", [(), ("loso", "tenfold")])

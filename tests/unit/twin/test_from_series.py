@@ -7,8 +7,8 @@ from scipy.ndimage import gaussian_filter
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
+from ct4bench.core.phantom import AIR_HU
 from ct4bench.twin.from_series import add_grain, phantom_from_series, read_one_series, reduce_noise
-from ct4bench.twin.phantom import AIR_HU
 
 SPACING = (1.0, 0.68359375, 0.68359375)
 

@@ -6,10 +6,11 @@ from scipy.ndimage import gaussian_filter
 
 from ct4bench.core.benchmark import ROIS
 from ct4bench.core.errors import UserError
+from ct4bench.core.phantom import A1_GRID, BLOCK
 from ct4bench.twin.anatomy import LAYERS, layers, parse_outlines, signed_depth
 from ct4bench.twin.draw import Drawing, fine_grid, part_weights
 from ct4bench.twin.outlines import OUTLINES
-from ct4bench.twin.phantom import A1_GRID, BLOCK, REGIONS, Ellipsoid, open_phantom, parse_slab, region_labels
+from ct4bench.twin.phantom import REGIONS, Ellipsoid, open_phantom, parse_slab, region_labels
 from ct4bench.twin.ribs import MIRROR_COLUMN, rib_sections
 from ct4bench.twin.texture import FINE_MM, SCAN_SIGMA_MM, coarse_field, grain_planes, region_corrections, whole_grid
 

@@ -7,7 +7,8 @@ from scipy.special import erf
 from twin_fixture import Twin, pose_of, simulate
 
 from ct4bench.core.benchmark import ROIS
-from ct4bench.twin.phantom import AIR_HU, BLOCK, region_labels
+from ct4bench.core.phantom import AIR_HU, BLOCK
+from ct4bench.twin.phantom import region_labels
 from ct4bench.twin.scan import spline_taps, white_slice
 from ct4bench.twin.scanners import SCANNERS
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
-from ct4bench.twin.phantom import BLOCK
+from ct4bench.core.phantom import BLOCK
 from ct4bench.twin.scan import full_grid, pose
 from ct4bench.twin.scanners import SCANNERS as MODELS
 from ct4bench.twin.scanners import SHORT_SERIES, has_series

@@ -1,0 +1,86 @@
+"""Feature tables of any extractor: their columns, their order, and how they are read.
+
+A table has the columns `benchmark.FEATURE_KEY`, then the features as float64, a row for each series, ROI and patch.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY, scanner_rank
+from ct4bench.core.errors import UserError
+from ct4bench.core.tables import read_table
+
+WHOLE = ("repetition", "patch")
+
+
+def sort_features(table: pd.DataFrame) -> pd.DataFrame:
+    """Rows by scanner (the paper's order), dose, reconstruction, repetition, series, ROI and patch."""
+    rank = {roi: number for number, roi in enumerate(ROIS)}
+    order = pd.DataFrame(
+        {
+            "scanner": [scanner_rank(scanner) for scanner in table["scanner"]],
+            "dose_mgy": table["dose_mgy"].to_numpy(),
+            "recon": table["recon"].to_numpy(),
+            "repetition": table["repetition"].to_numpy(),
+            "series_uid": table["series_uid"].to_numpy(),
+            "roi": [(rank.get(roi, len(rank)), roi) for roi in table["roi"]],
+            "patch": table["patch"].to_numpy(),
+        }
+    )
+    return table.iloc[order.sort_values(list(order), kind="stable").index].reset_index(drop=True)
+
+
+def feature_columns(table: pd.DataFrame) -> list[str]:
+    """The columns of a table that are features, in its order."""
+    return [name for name in table.columns if name not in FEATURE_KEY]
+
+
+def read_features(path: Path | str) -> pd.DataFrame:
+    """A feature table with its columns in order, its features as float64, its names as text.
+
+    `UserError` where a column of the key is missing or blank, a feature is not a number, or no feature is there.
+    """
+    table = read_table(path, FEATURE_KEY)
+    if table.empty:
+        raise UserError(f"{path} has no rows; it needs one for each patch of each series")
+    features = feature_columns(table)
+    if not features:
+        raise UserError(f"{path} has no feature: beside {', '.join(FEATURE_KEY)} it needs a column for each feature")
+    for name in FEATURE_KEY:
+        blank = table[name].isna() | (table[name].astype(str) == "")
+        if blank.any():
+            raise UserError(f"{path}: {name} is blank in row {int(np.argmax(blank)) + 1}; every row needs its key")
+    for name in [*features, "dose_mgy", *WHOLE]:
+        values = table[name]
+        if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+            raise UserError(
+                f"{path}: the column {name} is not numeric; beside the text columns "
+                f"{', '.join(c for c in FEATURE_KEY if c != 'dose_mgy' and c not in WHOLE)} a table has numbers only"
+            )
+        if name in WHOLE and (values % 1 != 0).any():
+            raise UserError(f"{path}: {name} must be whole numbers; it has {values[values % 1 != 0].iloc[0]}")
+    doses = table["dose_mgy"].astype(float)
+    kinds = dict.fromkeys(FEATURE_KEY, str) | dict.fromkeys(WHOLE, np.int64) | dict.fromkeys(features, np.float64)
+    kinds["dose_mgy"] = np.int64 if (doses % 1 == 0).all() else np.float64
+    return table[[*FEATURE_KEY, *features]].astype(kinds)
+
+
+def read_feature_sets(extractors: list[str], paths: list[Path | str]) -> Iterator[tuple[str, pd.DataFrame]]:
+    """The extractors, each with its table of features; one table is read at a time."""
+    if len(extractors) != len(paths):
+        raise UserError(f"{len(paths)} tables of features for {len(extractors)} extractors; name one for each table")
+    yield from ((extractor, read_features(path)) for extractor, path in zip(extractors, paths, strict=True))
+
+
+def check_same_rows(one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]) -> None:
+    """`UserError` where two extractors' tables differ in their rows (series, ROI, patch): they would not compare."""
+    keys = [pd.MultiIndex.from_frame(table[ROW_KEY].astype(str)) for _, table in (one, other)]
+    lacking = keys[0].symmetric_difference(keys[1])
+    if len(lacking):
+        raise UserError(
+            f"the tables of features {one[0]} and {other[0]} have not the same rows: {len(lacking)} are in one alone, "
+            f"such as {' '.join(lacking[0])}; give all extractors the same series, ROIs and patches"
+        )

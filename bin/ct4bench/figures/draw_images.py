@@ -1,0 +1,335 @@
+"""Figures 2, 3 and 4: views of the phantom, of its ROIs, and of the same slice on every scanner."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+
+from ct4bench.core.benchmark import PATCH_SHAPE, ROIS, SCANNERS, scanner_rank, tissue_of
+from ct4bench.core.errors import UserError
+from ct4bench.core.volumes import SUFFIX, open_volume
+from ct4bench.figures.style import (
+    GRAY_LIMITS_HU,
+    LEVEL_HU,
+    TISSUE_COLOURS,
+    WINDOW_HU,
+    Caption,
+    message_panel,
+    new_figure,
+    save_figure,
+    scale_bar,
+    stamp,
+    styled,
+)
+from ct4bench.figures.views import BLOCK_MM, DENSE_HU, SEGMENTS_MM, ReferenceView, make_view, render_block, render_rois
+from ct4bench.preprocess.reference import open_reference
+
+ROI_NAMES = {
+    "cyst1": "First cyst", "cyst2": "Second cyst", "hemangioma": "Hemangioma", "metastasis": "Metastasis",
+    "normal1": "First normal region", "normal2": "Second normal region",
+}  # fmt: skip
+LETTERS = dict(zip(ROIS, "efghij", strict=True))
+"""Panels of Figure 3 by ROI."""
+SEGMENT_COLOURS = {"test patterns": "#56B4E9", "liver": "#E69F00", "thorax": "#009E73"}
+ROI_WINDOW_MM = 80.0
+GRAY = f"Level {LEVEL_HU} HU, window {WINDOW_HU} HU."
+MAIN_DOSE_MGY, SHOWN_RECON = 10, "IR"
+
+
+def _show(axes, image, extent):
+    low, high = GRAY_LIMITS_HU
+    axes.imshow(image, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="none")
+
+
+def _bare(axes):
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def _border(axes, colour: str):
+    for spine in axes.spines.values():
+        spine.set(visible=True, color=colour, linewidth=2)
+
+
+def _sides(axes):
+    """Patient sides in the lower corners of an axial picture."""
+    for x, text, ha in ((0.015, "R", "left"), (0.985, "L", "right")):
+        axes.text(
+            x, 0.015, text, transform=axes.transAxes, ha=ha, va="bottom", color="white", fontsize=8, weight="bold"
+        )
+
+
+def _outline(axes, mask, extent, colour, **options):
+    """Contour of a mask (rows, columns)."""
+    left, right, bottom, top = extent
+    x = np.linspace(left, right, 2 * mask.shape[1] + 1)[1::2]
+    y = np.linspace(top, bottom, 2 * mask.shape[0] + 1)[1::2]
+    axes.contour(x, y, mask.astype(float), levels=[0.5], colors=[colour], **({"linewidths": 1.3} | options))
+
+
+def _overlay(axes, mask, extent, colour):
+    """A mask as a coloured area with its contour."""
+    rgba = np.zeros((*mask.shape, 4))
+    rgba[..., :3] = to_rgb(colour)
+    rgba[..., 3] = 0.35 * mask
+    axes.imshow(rgba, extent=extent, interpolation="none")
+    _outline(axes, mask, extent, colour)
+
+
+def _letter(axes, x: float, y: float, roi: str):
+    """The letter of a ROI's close-up, at the ROI."""
+    axes.text(x, y, LETTERS[roi], color="white", fontsize=9, weight="bold", ha="center", va="center",
+              path_effects=[withStroke(linewidth=1.8, foreground="black")])  # fmt: skip
+
+
+@styled
+def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
+    """Axial views of the three segments and one sagittal view through all of them."""
+    spacing = frame.spacing_mm
+    slices, rows, columns = (frame.box(axis) for axis in range(3))
+    first, last = frame.slice_mm(slices.start), frame.slice_mm(slices.stop - 1)
+    figure = new_figure(9.6, 7.2)
+    grid = figure.add_gridspec(2, 2, hspace=0.24, wspace=0.14, left=0.055, right=0.99, top=0.955, bottom=0.075)
+    places, missing = {}, []
+    for number, name in enumerate(reversed(SEGMENTS_MM)):
+        axes = figure.add_subplot(grid[divmod(number, 2)])
+        low, high = np.clip(SEGMENTS_MM[name], first, last)
+        if high - low < 2 * spacing[0]:
+            missing.append(name)
+            axes.set_title(f"{name}, axial")
+            message_panel(axes, f"{name}: not in this part of the phantom")
+            continue
+        k = frame.best_slice() if name == "liver" else frame.slice_at(0.5 * (low + high))
+        places[name] = frame.slice_mm(k)
+        axes.set_title(f"{name}, axial, at {places[name]:.0f} mm")
+        _show(axes, frame.axial(k, rows, columns), frame.extent_mm(rows, columns))
+        _border(axes, SEGMENT_COLOURS[name])
+        axes.set_xlabel("mm")
+        axes.set_ylabel("mm")
+        _sides(axes)
+    axes = figure.add_subplot(grid[1, 1])
+    axes.set_title("all segments, sagittal" if not missing else f"{' and '.join(reversed(places))}, sagittal")
+    column = int(round(0.5 * (frame.rois["cyst2"][2].start + frame.rois["cyst2"][2].stop)))
+    image = frame.reference.read("volume", (slices, rows, slice(column, column + 1)))[:, :, 0]
+    top, bottom = frame.edges_mm(1, rows)
+    half = 0.5 * spacing[0]
+    _show(axes, image.T, (first - half, last + half, bottom, top))
+    for name, place in places.items():
+        ends = np.clip(SEGMENTS_MM[name], first, last)
+        colour = SEGMENT_COLOURS[name]
+        axes.plot(ends, [bottom - 2.5, bottom - 2.5], color=colour, linewidth=5, solid_capstyle="butt")
+        axes.axvline(place, color=colour, linewidth=1.2, linestyle=(0, (5, 3)))
+    axes.set_xlim(first - half, last + half)
+    axes.set_ylim(bottom, top)
+    axes.set_xlabel("mm from the block's first face, towards the head")
+    notes = [f"This run holds a slab of the phantom, without its {' and '.join(missing)}."] if missing else []
+    if not missing and last - first < BLOCK_MM - 5:
+        notes.append(f"This run holds a slab of {last - first + 2 * half:.0f} mm of the phantom's {BLOCK_MM:.0f} mm.")
+    stamp(figure, note)
+    caption = Caption(
+        "figure2",
+        "The segments of the phantom",
+        f"The reference volume: axial views of {', '.join(places)}, and a sagittal view at "
+        f"{(column - frame.middle[2]) * spacing[2]:+.0f} mm from the block's middle, through cyst 2, with the axial "
+        f"slices dashed. Axes in mm from the block's middle. {GRAY}",
+        f"Gray CT pictures of a rectangular paper block with printed anatomy: {', '.join(places)} in axial view, and a "
+        "section along the block with the segments marked in colour.",
+        notes,
+    )
+    return figure, caption
+
+
+def _axial_panel(axes, frame: ReferenceView) -> list[str]:
+    """Panel c of Figure 3; returns the ROIs that its slice does not cut."""
+    rows, columns = frame.box(1), frame.box(2)
+    k = frame.best_slice()
+    extent = frame.extent_mm(rows, columns)
+    _show(axes, frame.axial(k, rows, columns), extent)
+    labels = frame.reference.read("labels", (slice(k, k + 1), rows, columns))[0]
+    elsewhere = []
+    for i, (roi, box) in enumerate(frame.rois.items(), start=1):
+        colour = TISSUE_COLOURS[tissue_of(roi)]
+        if (labels == i).any():
+            _overlay(axes, labels == i, extent, colour)
+        else:
+            elsewhere.append(roi)
+            shadow = (frame.reference.read("labels", (box[0], rows, columns)) == i).any(axis=0)
+            _outline(axes, shadow, extent, colour, linewidths=1, linestyles="dashed")
+        _letter(axes, *(np.mean(frame.edges_mm(axis, box[axis])) for axis in (2, 1)), roi)
+    scale_bar(axes, 50, extent[1] - 8, extent[2] - 12)
+    return elsewhere
+
+
+def _close_up(axes, frame: ReferenceView, roi: str):
+    """One of panels e to j of Figure 3: the slice with the ROI's largest area, its outline and a patch's."""
+    number, spacing, box = ROIS.index(roi), frame.spacing_mm, frame.rois[roi]
+    k = int(np.argmax(frame.areas[number]))
+    centre = [0.5 * (b.start + b.stop) for b in box[1:]]
+    window = []
+    for axis in (1, 2):
+        n, length = int(round(ROI_WINDOW_MM / spacing[axis])), frame.reference.grid.shape[axis]
+        start = int(np.clip(round(centre[axis - 1] - n / 2), 0, max(0, length - n)))
+        window.append(slice(start, min(start + n, length)))
+    extent = frame.extent_mm(*window)
+    _show(axes, frame.axial(k, *window), extent)
+    mask = frame.reference.read("labels", (slice(k, k + 1), *window))[0] == number + 1
+    _outline(axes, mask, extent, TISSUE_COLOURS[tissue_of(roi)])
+    y, x = ((c - 0.5 - m) * s for c, m, s in zip(centre, frame.middle[1:], spacing[1:], strict=True))
+    half = 0.5 * PATCH_SHAPE[1] * spacing[1:]
+    sides = np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]])
+    axes.plot(x + half[1] * sides[0], y + half[0] * sides[1], color="white", linewidth=0.8, linestyle=(0, (2, 2)))
+    axes.set_xlim(extent[:2])
+    axes.set_ylim(extent[2:])
+    scale_bar(axes, 20, extent[1] - 5, extent[2] - 6)
+    volume_cm3 = frame.areas[number].sum() * np.prod(spacing) / 1000
+    axes.set_title(
+        f"{LETTERS[roi]}) {ROI_NAMES[roi]}\n{volume_cm3:.1f} cm\N{SUPERSCRIPT THREE}, at {frame.slice_mm(k):.0f} mm",
+        fontsize=8.5,
+    )
+
+
+@styled
+def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
+    """Panels b to j: the block and the ROIs as shaded surfaces, the ROIs in an axial view, and each ROI close up."""
+    block = render_block(frame)
+    picture, middles, floor_mm = render_rois(frame)
+    rows, columns = (np.diff(frame.edges_mm(axis, frame.box(axis)))[0] for axis in (1, 2))
+    width, title, legend, gap, close_up, foot = 10.2, 0.32, 0.30, 0.50, 1.62, 0.34
+    shares = np.array([0.27, 0.33, 0.36])
+    heights = shares * width * [block.shape[0] / block.shape[1], rows / columns, picture.shape[0] / picture.shape[1]]
+    tall = max(heights[0], heights[1] + legend, heights[2])
+    height = title + tall + gap + close_up + foot
+    figure = new_figure(width, height)
+    upper = figure.add_gridspec(1, 3, width_ratios=shares, left=0.01, right=0.99, top=1 - title / height,
+                                bottom=1 - (title + tall) / height, wspace=0.04)  # fmt: skip
+    lower = figure.add_gridspec(1, 6, left=0.01, right=0.99, top=(foot + close_up) / height, bottom=foot / height,
+                                wspace=0.05)  # fmt: skip
+
+    axes = figure.add_subplot(upper[0], anchor="N")
+    axes.imshow(block, interpolation="none")
+    axes.set_title("b) The block, a part cut away")
+    _bare(axes)
+
+    axes = figure.add_subplot(upper[1], anchor="N")
+    axes.set_title("c) ROIs in an axial view")
+    elsewhere = _axial_panel(axes, frame)
+    _bare(axes)
+    colours = [
+        Patch(facecolor=colour, edgecolor="black", linewidth=0.5, label=tissue)
+        for tissue, colour in TISSUE_COLOURS.items()
+    ]
+    axes.legend(handles=colours, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=4, handlelength=1.1,
+                columnspacing=1.0, handletextpad=0.4)  # fmt: skip
+
+    axes = figure.add_subplot(upper[2], anchor="N")
+    axes.set_title("d) ROIs in 3D above an axial slice")
+    axes.imshow(picture, interpolation="none")
+    for roi, (column, row) in middles.items():
+        _letter(axes, column, row, roi)
+    _bare(axes)
+
+    for number, roi in enumerate(ROIS):
+        axes = figure.add_subplot(lower[number])
+        _close_up(axes, frame, roi)
+        _bare(axes)
+    text = "Letters in c and d name the close-ups e to j. Dashed squares: extent of one 32 x 32 patch."
+    figure.text(0.01, 0.5 * foot / height, text, fontsize=8, va="center")
+    stamp(figure, note)
+    notes = ["Panel a of the paper's figure is a photograph of phantom and scanner, and is left out."]
+    if elsewhere:
+        notes.append(
+            f"The slice of panel c does not cut {', '.join(elsewhere)}: their outlines are projected (dashed)."
+        )
+    caption = Caption(
+        "figure3",
+        "The phantom and its six regions of interest",
+        "The reference volume and its segmentation. b) The paper block as a shaded surface; where it is cut away, CT "
+        f"values on the cuts, and print denser than {DENSE_HU:.0f} HU left standing. c) The ROIs on the axial slice "
+        "that cuts most of them: cyst (blue), hemangioma (yellow), metastasis (red), normal (green). d) The ROIs as "
+        f"shaded surfaces above the axial slice at {floor_mm:.0f} mm from the block's first face. e-j) The slice with "
+        f"the largest area of each ROI, {ROI_WINDOW_MM:.0f} mm wide, with the ROI's volume. {GRAY}",
+        "A paper block cut open, with bones inside; a CT slice with coloured regions in the liver; the six regions as "
+        "solids; and six close-ups, each with its region outlined.",
+        notes,
+    )
+    return figure, caption
+
+
+def shown_series(registered: pd.DataFrame, scanner: str) -> tuple[str, int]:
+    """UID and repetition of the series of a scanner that Figure 4 shows: its first IR at 10 mGy; blank, 0 if none."""
+    own = registered[(registered["scanner"] == scanner) & (registered["dose_mgy"] == MAIN_DOSE_MGY)]
+    own = own[own["recon"] == SHOWN_RECON].sort_values(["repetition", "series_uid"])
+    return (own["series_uid"].iloc[0], int(own["repetition"].iloc[0])) if len(own) else ("", 0)
+
+
+@styled
+def draw_figure4(
+    frame: ReferenceView, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str
+) -> tuple[Figure, Caption]:
+    """The same axial slice of IR #1 of each scanner at 10 mGy, in the paper's order; `names` are display names."""
+    present = set(registered["scanner"])
+    scanners = sorted(present | set(SCANNERS) if present & set(SCANNERS) else present, key=scanner_rank)
+    rows, columns = frame.box(1), frame.box(2)
+    extent = frame.extent_mm(rows, columns)
+    k = frame.best_slice()
+    n_columns, width, title, foot = 5, 12.4, 0.42, 0.22
+    n_rows = -(-len(scanners) // n_columns)
+    height = width * 0.98 / (n_columns + 0.04 * (n_columns - 1)) * abs(extent[3] - extent[2]) / (extent[1] - extent[0])
+    total = n_rows * (height + title) + foot
+    figure = new_figure(width, total)
+    grid = figure.add_gridspec(n_rows, n_columns, left=0.01, right=0.99, top=1 - title / total, bottom=foot / total,
+                               wspace=0.04, hspace=title / height)  # fmt: skip
+    missing, shown = [], []
+    for number, scanner in enumerate(scanners):
+        axes = figure.add_subplot(grid[divmod(number, n_columns)])
+        uid, repetition = shown_series(registered, scanner)
+        which = f", #{repetition}" if repetition > 1 else ""
+        axes.set_title(f"{scanner}{which}\n{names.get(scanner, '')}", fontsize=8)
+        path = volumes / f"{uid}{SUFFIX}"
+        reason = "" if uid else f"no {SHOWN_RECON} at {MAIN_DOSE_MGY} mGy in this run"
+        if uid and not path.exists():
+            reason = "its registered volume was not kept"
+        if reason:
+            missing.append(scanner)
+            message_panel(axes, reason)
+            continue
+        volume = open_volume(path)
+        if not volume.grid.same_as(frame.reference.grid):
+            raise UserError(f"{path} is not on the grid of {frame.reference.folder}; register the series again")
+        _show(axes, volume.read((slice(k, k + 1), rows, columns))[0], extent)
+        _bare(axes)
+        if not shown:
+            scale_bar(axes, 50, extent[1] - 8, extent[2] - 14)
+        shown.append(scanner)
+    stamp(figure, note)
+    notes = [f"Not shown, since this run has no such series: {', '.join(missing)}."] if missing else []
+    caption = Caption(
+        "figure4",
+        "The same slice on every scanner",
+        f"The first iterative reconstruction at {MAIN_DOSE_MGY} mGy of {len(shown)} scanners, registered to the "
+        f"reference: the axial slice at {frame.slice_mm(k):.0f} mm from the block's first face, in the order of the "
+        f"paper. What differs is noise, its texture, and sharpness. {GRAY}",
+        f"{len(shown)} gray CT pictures of the same slice through the liver, one for each scanner, of different grain.",
+        notes,
+    )
+    return figure, caption
+
+
+def draw_images(
+    reference: Path, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str, folder: Path
+) -> None:
+    """Draw figures 2, 3 and 4 into `folder`.
+
+    `registered` has a row for each registered series (series_uid, scanner, dose_mgy, recon, repetition); `volumes`
+    holds the registered volumes of Figure 4; `note` is stamped on each figure.
+    """
+    frame = make_view(open_reference(reference))
+    for draw in (draw_figure2, draw_figure3):
+        save_figure(*draw(frame, note), folder)
+    save_figure(*draw_figure4(frame, registered, volumes, names, note), folder)

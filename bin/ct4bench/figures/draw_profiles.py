@@ -1,0 +1,434 @@
+"""Figures of the scanner profile: noise, sharpness, calibration and residual geometry, a figure for each."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from ct4bench.core.benchmark import ROIS, scanner_rank
+from ct4bench.figures.style import (
+    MAKER_COLOURS,
+    Caption,
+    colour_of,
+    message_panel,
+    new_figure,
+    save_figure,
+    stamp,
+    styled,
+)
+from ct4bench.results.run_facts import stamp_text
+
+MAIN_DOSE_MGY = 10.0
+DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+RECON_MARKERS = {"FBP": "s", "IR": "o", "DL": "^"}
+STEP_LABELS = {"plain_to_wedge": "plain panel to wedge", "dots_to_wedge": "dots to wedge"}
+FAINT = "#8a8a8a"
+ARROW_FACTOR = 200
+"""How much longer than the displacement its arrow is."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What a figure compares: one dose and reconstruction, its rows, and how each scanner is drawn."""
+
+    rows: pd.DataFrame
+    dose_mgy: float
+    recon: str
+    looks: dict[str, dict]
+
+    @property
+    def words(self) -> str:
+        """The dose and reconstruction in words."""
+        return f"{self.dose_mgy:g} mGy, {self.recon}"
+
+    def of(self, measure: str, region: str | None = None) -> pd.DataFrame:
+        """Rows of one measure that have a value."""
+        rows = self.rows[(self.rows["measure"] == measure) & self.rows["value"].notna()]
+        return rows if region is None else rows[rows["region"] == region]
+
+
+def scanner_looks(profile: pd.DataFrame) -> dict[str, dict]:
+    """Colour (by maker) and dashes (by scanner of a maker, paler from the fifth) of each, in the paper's order."""
+    makers = profile.drop_duplicates("scanner").set_index("scanner")["maker"]
+    looks, used = {}, {}
+    for scanner in sorted(makers.index, key=scanner_rank):
+        maker = makers[scanner]
+        number = used.setdefault(maker, 0)
+        used[maker] += 1
+        looks[scanner] = {"color": colour_of(maker, MAKER_COLOURS, set(makers)),
+                          "linestyle": DASHES[number % len(DASHES)],
+                          "alpha": 1.0 if number < len(DASHES) else 0.45}  # fmt: skip
+    return looks
+
+
+def choose(profile: pd.DataFrame) -> Chosen:
+    """The dose and reconstruction that most scanners have, 10 mGy and IR where several have as many."""
+    series = profile[["scanner", "dose_mgy", "recon"]].drop_duplicates()
+    counts = series.groupby(["dose_mgy", "recon"]).size().reset_index(name="n")
+    counts["main"] = (counts["dose_mgy"] == MAIN_DOSE_MGY).astype(int)
+    counts["ir"] = (counts["recon"] == "IR").astype(int)
+    best = counts.sort_values(["main", "n", "ir", "dose_mgy", "recon"]).iloc[-1]
+    rows = profile[(profile["dose_mgy"] == best["dose_mgy"]) & (profile["recon"] == best["recon"])]
+    return Chosen(rows, float(best["dose_mgy"]), str(best["recon"]), scanner_looks(profile))
+
+
+def reason_of(rows: pd.DataFrame, kind: str, *starts: str) -> str:
+    """Why a measure is missing, in the words of the table."""
+    own = rows[(rows["kind"] == kind) & rows["measure"].str.startswith(starts or "")]
+    found = sorted({reason for reason in own["reason"] if reason})
+    return found[0] if found else "not measured in this run"
+
+
+def _curves(axes, chosen: Chosen, rows: pd.DataFrame, **more) -> None:
+    for scanner, own in rows.groupby("scanner"):
+        own = own.sort_values("at")
+        axes.plot(own["at"], own["value"], linewidth=1.3, **chosen.looks[scanner], **more)
+
+
+def _legend(figure, chosen: Chosen, y: float, left: float = 0.5) -> None:
+    handles = [Line2D([], [], label=name, linewidth=1.6, **look) for name, look in chosen.looks.items()]
+    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(left, y), ncols=13, handlelength=2.2,
+                  columnspacing=1.1, handletextpad=0.4)  # fmt: skip
+
+
+def _by_scanner(axes, chosen: Chosen, rows: pd.DataFrame, marker: str, offset: float = 0.0, hollow=False) -> None:
+    order = {name: n for n, name in enumerate(chosen.looks)}
+    size = 10 if marker == "_" else 5
+    for own in rows.itertuples():
+        colour = chosen.looks[own.scanner]["color"]
+        axes.errorbar(order[own.scanner] + offset, own.value, yerr=None if np.isnan(own.sd) else own.sd, fmt=marker,
+                      color=colour, markerfacecolor="none" if hollow else colour, markersize=size, elinewidth=0.9,
+                      capsize=2)  # fmt: skip
+    axes.set_xticks(range(len(order)), list(order))
+    axes.set_xlim(-0.6, len(order) - 0.4)
+    axes.grid(axis="y", color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: str, notes=()) -> tuple:
+    stamp(figure, stamp_text(facts))
+    return figure, Caption(name, title, text, alt, list(notes))
+
+
+@styled
+def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
+    """SD in the large cyst by scanner, the spectrum of its noise, and SD over dose."""
+    chosen = choose(profile)
+    figure = new_figure(11.4, 4.5)
+    grid = figure.add_gridspec(1, 3, left=0.055, right=0.985, top=0.92, bottom=0.235, wspace=0.24)
+    axes = figure.add_subplot(grid[0])
+    same_dose = profile[(profile["dose_mgy"] == chosen.dose_mgy) & (profile["region"] == "cyst1")]
+    recons = [name for name in RECON_MARKERS if name in set(same_dose["recon"])]
+    separated = same_dose["measure"].eq("quantum_sd_hu") & same_dose["value"].notna()
+    for number, recon in enumerate(recons):
+        own = same_dose[same_dose["recon"] == recon]
+        shift = 0.22 * (number - 0.5 * (len(recons) - 1))
+        _by_scanner(axes, chosen, own[own["measure"] == "total_sd_hu"], RECON_MARKERS[recon], shift)
+        _by_scanner(axes, chosen, own[(own["measure"] == "quantum_sd_hu") & own["value"].notna()],
+                    RECON_MARKERS[recon], shift, hollow=True)  # fmt: skip
+    axes.set_title(f"SD in the large cyst, {chosen.dose_mgy:g} mGy")
+    axes.set_ylabel("SD (HU)")
+    axes.set_ylim(0, 1.03 * axes.get_ylim()[1])
+    handles = [Line2D([], [], marker=RECON_MARKERS[r], linestyle="", color="#444444", label=r) for r in recons]
+    if separated.any():
+        handles += [Line2D([], [], marker="o", linestyle="", color="#444444", label="total"),
+                    Line2D([], [], marker="o", linestyle="", color="#444444", markerfacecolor="none",
+                           label="quantum")]  # fmt: skip
+    axes.legend(handles=handles, loc="lower left", ncols=2, columnspacing=0.8, handletextpad=0.2)
+
+    axes = figure.add_subplot(grid[1])
+    quantum = chosen.of("quantum_nps_hu2_mm2")
+    spectrum = quantum if len(quantum) else chosen.of("total_nps_hu2_mm2")
+    what = "quantum noise" if len(quantum) else "noise and printed texture"
+    axes.set_title(f"noise power ({'quantum' if len(quantum) else 'total'}), {chosen.words}")
+    if len(spectrum):
+        _curves(axes, chosen, spectrum)
+        axes.set_xlabel("spatial frequency (1/mm)")
+        axes.set_ylabel("NPS (HU\N{SUPERSCRIPT TWO} mm\N{SUPERSCRIPT TWO})")
+        axes.set_xlim(0, None)
+        axes.set_ylim(bottom=0)
+    else:
+        message_panel(axes, reason_of(chosen.rows, "noise", "total_nps"))
+
+    axes = figure.add_subplot(grid[2])
+    doses = profile[(profile["region"] == "cyst1") & (profile["recon"] == chosen.recon) & profile["value"].notna()]
+    over = doses[doses["measure"] == ("quantum_sd_hu" if _many_doses(doses, "quantum_sd_hu") else "total_sd_hu")]
+    word = "quantum SD" if len(over) and over["measure"].iloc[0] == "quantum_sd_hu" else "total SD"
+    axes.set_title(f"{word} in the large cyst over dose, {chosen.recon}")
+    if _many_doses(doses, "total_sd_hu"):
+        for scanner, own in over.groupby("scanner"):
+            own = own.sort_values("dose_mgy")
+            axes.plot(own["dose_mgy"], own["value"], marker="o", markersize=3, linewidth=1.2, **chosen.looks[scanner])
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        ticks = sorted(set(over["dose_mgy"]))
+        axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+        low, high = over["value"].min(), over["value"].max()
+        # evenly spread marks where the axis is short, steps of about a quarter where it is long
+        steps = [v for v in (5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 60, 80) if 0.95 * low <= v <= 1.05 * high]
+        spread = MaxNLocator(5, steps=[1, 2, 5, 10]).tick_values(low, high)
+        marks = steps if len(steps) > 2 else [v for v in spread if 0.95 * low <= v <= 1.05 * high]
+        axes.set_yticks(marks, [f"{v:g}" for v in marks])
+        axes.set_ylim(0.95 * low, 1.05 * high)
+        axes.minorticks_off()
+        axes.set_xlabel("dose (mGy)")
+        axes.set_ylabel("SD (HU)")
+    else:
+        message_panel(axes, "one dose in this run")
+    _legend(figure, chosen, 0.045)
+    notes = []
+    if not separated.any():
+        notes.append("With one repetition of each scan, quantum noise and printed texture cannot be told apart.")
+    return _finish(
+        figure, facts, "profile_noise", "Noise of the scanners",
+        "On the common grid, whose interpolation smooths noise of all series but the reference's. Left: SD over the "
+        "large cyst; printed texture of about 10 HU is part of the total. Middle: noise power in a block inside the "
+        f"cyst, integrated along z and averaged in rings ({what}). Right: SD over dose, on logarithmic axes.",
+        "Three panels: points of noise SD by scanner, curves of noise power over spatial frequency, and lines of SD "
+        "that fall with dose.", notes,
+    )  # fmt: skip
+
+
+def _many_doses(rows: pd.DataFrame, measure: str) -> bool:
+    return rows.loc[rows["measure"] == measure, "dose_mgy"].nunique() > 1
+
+
+@styled
+def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
+    """Transfer function, modulation of star and zone plate, widths by scanner, contrast-to-noise of tissue pairs."""
+    chosen = choose(profile)
+    figure = new_figure(11.4, 8.3)
+    grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.21, hspace=0.32)
+    step = next((name for name in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("ttf", name))), None)
+    axes = figure.add_subplot(grid[0, 0])
+    axes.set_title(f"task transfer function, {STEP_LABELS.get(step, 'steps between panels')}, {chosen.words}")
+    _falling(axes, chosen, chosen.of("ttf", step or ""), "TTF", "edge_sigma")
+    axes = figure.add_subplot(grid[0, 1])
+    axes.set_title(f"modulation of the Siemens star, {chosen.words}")
+    _falling(axes, chosen, chosen.of("star_modulation"), "modulation", "star")
+
+    axes = figure.add_subplot(grid[1, 0])
+    step = next((n for n in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("edge_sigma_native_mm", n))), "")
+    plane, along = chosen.of("edge_sigma_native_mm", step), chosen.of("slice_sigma_native_mm")
+    axes.set_title(f"blur without the interpolation's, {chosen.words}")
+    if len(plane) or len(along):
+        _by_scanner(axes, chosen, plane, "o", -0.1)
+        _by_scanner(axes, chosen, along, "D", 0.1, hollow=True)
+        axes.set_ylabel("Gaussian sigma (mm)")
+        handles = [Line2D([], [], marker="o", linestyle="", color="#444444", label="in plane"),
+                   Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none",
+                          label="along z")]  # fmt: skip
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high + 0.12 * (high - low))
+        axes.legend(handles=handles, loc="upper right", ncols=2)
+    else:
+        message_panel(axes, reason_of(chosen.rows, "sharpness", "edge_sigma", "slice_sigma"))
+
+    axes = figure.add_subplot(grid[1, 1])
+    quantum = chosen.of("quantum_cnr")
+    ratio = quantum if len(quantum) else chosen.of("cnr")
+    axes.set_title(f"contrast-to-noise ({'quantum' if len(quantum) else 'total'} noise), {chosen.words}")
+    _ratios(axes, chosen, ratio, "no pair of tissues")
+    _legend(figure, chosen, 0.03)
+    zone = chosen.of("zone_sigma_mm")
+    text = ""
+    if len(zone):
+        text = (f" The zone plate, whose rings run in all directions, gives a sigma of {zone['value'].min():.2f} to "
+                f"{zone['value'].max():.2f} mm.")  # fmt: skip
+    return _finish(
+        figure, facts, "profile_sharpness", "Sharpness and contrast of the scanners",
+        "The print's own blur is part of all widths. Above, on the common grid: the transfer function of a step "
+        "between two panels of the test patterns, and the modulation of the Siemens star relative to its fit at "
+        "frequency zero. Below: Gaussian sigma of the steps in plane and along z with the interpolation's blur taken "
+        "out, and difference of the means of two tissues over the root of their mean variance." + text,
+        "Curves that fall with spatial frequency, points of blur by scanner, and a coloured table of contrast-to-noise "
+        "by scanner and pair of tissues.",
+    )  # fmt: skip
+
+
+def _falling(axes, chosen: Chosen, rows: pd.DataFrame, label: str, measure: str) -> None:
+    """Curves over frequency that begin at 1, with a line at a half; the reason of `measure` where there are none."""
+    if not len(rows):
+        message_panel(axes, reason_of(chosen.rows, "sharpness", measure))
+        return
+    _curves(axes, chosen, rows)
+    axes.axhline(0.5, color=FAINT, linewidth=0.6, zorder=0)
+    axes.set_xlim(0, 0.7)
+    axes.set_ylim(0, 1.05)
+    axes.set_xlabel("spatial frequency (1/mm)")
+    axes.set_ylabel(label)
+
+
+def _ratios(axes, chosen: Chosen, rows: pd.DataFrame, message: str) -> None:
+    if not len(rows):
+        message_panel(axes, message)
+        return
+    table = rows.pivot_table(index="region", columns="scanner", values="value", sort=False)
+    table = table[[name for name in chosen.looks if name in table.columns]]
+    values = table.to_numpy(float)
+    axes.imshow(values, aspect="auto", cmap="cividis", vmin=0)
+    axes.set_xticks(range(table.shape[1]), table.columns)
+    axes.set_yticks(range(table.shape[0]), [name.replace("_", " /\n") for name in table.index])
+    axes.tick_params(length=0)
+    for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        colour = "black" if values[i, j] > 0.6 * np.nanmax(values) else "white"
+        axes.text(j, i, f"{values[i, j]:.1f}", ha="center", va="center", fontsize=7.5, color=colour)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+@styled
+def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
+    """The wedge's HU less the reference's over HU, and the bias of each region."""
+    chosen = choose(profile)
+    figure = new_figure(11.4, 4.4)
+    grid = figure.add_gridspec(1, 2, left=0.06, right=0.985, top=0.92, bottom=0.235, wspace=0.2)
+    axes = figure.add_subplot(grid[0])
+    axes.set_title(f"the wedge against the reference, {chosen.words}")
+    wedge = chosen.of("wedge_less_reference_hu")
+    if len(wedge):
+        axes.axhline(0, color=FAINT, linewidth=0.6, zorder=0)
+        _curves(axes, chosen, wedge)
+        axes.set_xlabel("HU of the wedge in the reference")
+        axes.set_ylabel("difference (HU)")
+    else:
+        message_panel(axes, reason_of(chosen.rows, "calibration"))
+    axes = figure.add_subplot(grid[1])
+    axes.set_title(f"mean of each ROI less the reference's (HU), {chosen.words}")
+    bias = chosen.of("bias_hu")
+    table = bias.pivot_table(index="region", columns="scanner", values="value", sort=False)
+    table = table.reindex([roi for roi in ROIS if roi in table.index])
+    table = table[[name for name in chosen.looks if name in table.columns]]
+    values = table.to_numpy(float)
+    reach = max(1.0, float(np.nanmax(np.abs(values)))) if values.size else 1.0
+    axes.imshow(values, aspect="auto", cmap="PuOr", vmin=-reach, vmax=reach)
+    axes.set_xticks(range(table.shape[1]), table.columns)
+    axes.set_yticks(range(table.shape[0]), table.index)
+    axes.tick_params(length=0)
+    for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        dark = abs(values[i, j]) > 0.65 * reach
+        axes.text(j, i, f"{round(values[i, j], 1) + 0.0:+.1f}", ha="center", va="center", fontsize=7.5,
+                  color="white" if dark else "black")  # fmt: skip
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    _legend(figure, chosen, 0.045)
+    return _finish(
+        figure, facts, "profile_calibration", "Calibration of the scanners",
+        "Left: mean HU in strips of the printed wedge less the same strip of the reference, over the reference's HU; a "
+        "slope is a gain, a level an offset. Right: bias of the mean HU over each ROI against the reference.",
+        "Nearly straight lines of HU difference over HU, one for each scanner, and a coloured table of bias by region "
+        "and scanner.",
+    )  # fmt: skip
+
+
+@styled
+def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
+    """Local displacement after registration: along z, by size, and as arrows in plane for each scanner."""
+    chosen = choose(profile)
+    own = fields[(fields["dose_mgy"] == chosen.dose_mgy) & (fields["recon"] == chosen.recon)]
+    scanners = [name for name in chosen.looks if name in set(own["scanner"])]
+    columns = 7
+    rows = max(1, int(np.ceil(len(scanners) / columns)))
+    figure = new_figure(11.4, 3.75 + 1.35 * rows)
+    height = figure.get_figheight()
+    top = figure.add_gridspec(1, 2, left=0.075, right=0.985, top=1 - 0.35 / height, bottom=1 - 2.6 / height,
+                              wspace=0.15)  # fmt: skip
+    axes = figure.add_subplot(top[0])
+    axes.set_title(f"displacement along y (down) over z, {chosen.words}")
+    if len(own):
+        axes.axhline(0, color=FAINT, linewidth=0.6, zorder=0)
+        for scanner in scanners:
+            part = own[own["scanner"] == scanner]
+            layer = part.groupby(part["z_mm"].round(0))[["z_mm", "displacement_y_mm"]].mean()
+            axes.plot(layer["z_mm"], layer["displacement_y_mm"], marker="o", markersize=2.5, linewidth=1.2,
+                      **chosen.looks[scanner])  # fmt: skip
+        reach = max(0.1, np.abs(axes.get_ylim()).max())
+        axes.set_ylim(-reach, reach)
+        axes.set_xlabel("z in the reference (mm)")
+        axes.set_ylabel("mean over a layer (mm)")
+    else:
+        message_panel(axes, reason_of(chosen.rows, "geometry"))
+    axes = figure.add_subplot(top[1])
+    axes.set_title(f"size of the components over all cells, {chosen.words}")
+    found = False
+    for name, marker, shift, hollow in (
+        ("median", "o", -0.15, False),
+        ("p95", "D", 0.0, True),
+        ("max", "_", 0.15, False),
+    ):
+        part = chosen.of(f"displacement_{name}_mm")
+        found = found or len(part) > 0
+        _by_scanner(axes, chosen, part, marker, shift, hollow)
+    if found:
+        axes.set_ylim(0, 1.22 * axes.get_ylim()[1])
+        axes.set_ylabel("displacement (mm)")
+        handles = [Line2D([], [], marker="o", linestyle="", color="#444444", label="median"),
+                   Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none",
+                          label="95th percentile"),
+                   Line2D([], [], marker="_", linestyle="", color="#444444", markersize=10,
+                          label="largest")]  # fmt: skip
+        axes.legend(handles=handles, loc="upper right", ncols=3, columnspacing=1)
+    else:
+        message_panel(axes, reason_of(chosen.rows, "geometry"))
+    _arrows(figure, own, scanners, columns, rows, height, chosen)
+    _legend(figure, chosen, 0.13 / height)
+    return _finish(
+        figure, facts, "profile_geometry", "What registration leaves",
+        "Local displacement against the reference in cells of about 24 mm inside the block, after the rigid "
+        "registration: distortion, sag of the table, and errors. A cell is known to about 0.04 mm. Above: mean along y "
+        "of the cells of a layer, and size of the components. Below: displacement in plane, mean over z, as arrows "
+        f"{ARROW_FACTOR} times as long; dots are cells where it is known.",
+        "Lines of displacement over z, points of its size by scanner, and small maps of arrows, one for each scanner.",
+    )  # fmt: skip
+
+
+def _mean_over_z(part: pd.DataFrame) -> pd.DataFrame:
+    """Displacement in plane by place in plane, the cells along z weighted by what is known of them."""
+    place = [part["y_mm"].round(0), part["x_mm"].round(0)]
+    columns = {"x_mm": part["x_mm"].groupby(place).mean(), "y_mm": part["y_mm"].groupby(place).mean()}
+    for axis in "xy":
+        moved = part[f"displacement_{axis}_mm"]
+        weight = (1 / part[f"error_{axis}_mm"].clip(lower=0.01) ** 2).where(moved.notna(), 0.0)
+        total = weight.groupby(place).sum()
+        columns[f"displacement_{axis}_mm"] = (moved.fillna(0) * weight).groupby(place).sum() / total.where(total > 0)
+    return pd.DataFrame(columns).dropna()
+
+
+def _arrows(figure, own: pd.DataFrame, scanners: list[str], columns: int, rows: int, height: float, chosen) -> None:
+    grid = figure.add_gridspec(rows, columns, left=0.02, right=0.99, top=1 - 3.2 / height, bottom=0.6 / height,
+                               wspace=0.06, hspace=0.22)  # fmt: skip
+    for number, scanner in enumerate(scanners):
+        axes = figure.add_subplot(grid[divmod(number, columns)])
+        part = own[own["scanner"] == scanner]
+        cells = _mean_over_z(part)
+        axes.plot(cells["x_mm"], cells["y_mm"], ".", color="#c8c8c8", markersize=1.5)
+        arrows = {"angles": "xy", "scale_units": "xy", "scale": 1 / ARROW_FACTOR, "width": 0.007, "headwidth": 3,
+                  "headlength": 3.5, "headaxislength": 3}  # fmt: skip
+        moved = [cells["displacement_x_mm"], cells["displacement_y_mm"]]
+        axes.quiver(cells["x_mm"], cells["y_mm"], *moved, color=chosen.looks[scanner]["color"], **arrows)
+        if number == 0 and len(own):
+            left, low = own["x_mm"].min() - 8, own["y_mm"].max() + 9
+            axes.quiver(left, low, 0.1, 0, color="black", **arrows)
+            axes.text(left + 0.1 * ARROW_FACTOR + 4, low, "0.1 mm", fontsize=6.5, va="center")
+        still = len(cells) > 0 and max(part.abs().max() for part in moved) < 1e-6
+        axes.set_title(f"{scanner}, the reference" if still else scanner, pad=2)
+        axes.set_aspect("equal")
+        if len(own):
+            axes.set_xlim(own["x_mm"].min() - 16, own["x_mm"].max() + 16)
+            axes.set_ylim(own["y_mm"].max() + 16, own["y_mm"].min() - 16)
+        axes.set_xticks([])
+        axes.set_yticks([])
+        for spine in axes.spines.values():
+            spine.set_visible(True)
+            spine.set_color("#d8d8d8")
+
+
+def draw_profiles(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict, folder: Path) -> None:
+    """Draw all four."""
+    for draw in (draw_noise, draw_sharpness, draw_calibration):
+        save_figure(*draw(profile, facts), folder)
+    save_figure(*draw_geometry(profile, fields, facts), folder)

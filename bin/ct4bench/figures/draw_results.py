@@ -1,0 +1,242 @@
+"""Figures of results beside the paper's: the RMSE matrix, what each step adds, and accuracy over training size."""
+
+from pathlib import Path
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from ct4bench.core.benchmark import EXTRACTORS, scanner_rank
+from ct4bench.core.tables import read_table
+from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_tasks
+from ct4bench.figures.style import (
+    EXTRACTOR_COLOURS,
+    Caption,
+    colour_of,
+    marker_of,
+    message_panel,
+    new_figure,
+    save_figure,
+    stamp,
+    styled,
+)
+from ct4bench.results.published import EXTRACTOR_NAMES
+from ct4bench.results.run_facts import CONTRAST_LABELS, DOMAIN_LABELS, NOT_COMPARABLE, extractor_title, stamp_text
+
+
+def _triangle(frame: pd.DataFrame, column: str, order: list[str]) -> np.ndarray:
+    """Values of a long table as a square matrix (rows, columns), not a number above the diagonal."""
+    place = {scanner: i for i, scanner in enumerate(order)}
+    values = np.full((len(order), len(order)), np.nan)
+    for row, col, value in zip(frame["scanner_row"], frame["scanner_col"], frame[column], strict=True):
+        values[place[row], place[col]] = value
+    return values
+
+
+def _heatmap(axes, values: np.ndarray, order: list[str], limits: tuple[float, float]):
+    picture = axes.imshow(np.ma.masked_invalid(values), cmap="cividis_r", vmin=limits[0], vmax=limits[1])
+    axes.set_xticks(range(len(order)), order)
+    axes.set_yticks(range(len(order)), order)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    middle = 0.55 * limits[1] + 0.45 * limits[0]
+    for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
+        colour = "white" if values[i, j] > middle else "black"
+        axes.text(j, i, f"{values[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+    return picture
+
+
+@styled
+def draw_rmse_matrix(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
+    """Table 3 as two triangles of colours, this run and published, on one scale."""
+    order = sorted({*table["scanner_row"], *table["scanner_col"]}, key=scanner_rank)
+    panels = [("this run", _triangle(table, "rmse_hu_mean", order))]
+    if "rmse_hu_mean_published" in table.columns:
+        panels.append(("published", _triangle(table, "rmse_hu_mean_published", order)))
+    high = max([10.0, *(float(np.nanmax(v)) for _, v in panels if np.isfinite(v).any())])
+    figure = new_figure(10.4 if len(panels) == 2 else 6.0, 4.9)
+    grid = figure.add_gridspec(1, len(panels), left=0.035, right=0.915, top=0.93, bottom=0.07, wspace=0.09)
+    for number, (title, values) in enumerate(panels):
+        axes = figure.add_subplot(grid[number])
+        axes.set_title(title)
+        if np.isfinite(values).any():
+            picture = _heatmap(axes, values, order, (0.0, high))
+        else:
+            message_panel(axes, "no pair of series in this run")
+    bar = figure.colorbar(picture, cax=figure.add_axes([0.93, 0.12, 0.012, 0.76]))
+    bar.set_label("mean RMSE (HU)")
+    bar.outline.set_visible(False)
+    stamp(figure, stamp_text(facts))
+    note = NOT_COMPARABLE.get(facts["origin"], "")
+    caption = Caption(
+        "rmse_matrix",
+        "RMSE between scanners at a glance",
+        "The means of Table 3 in HU, rows and columns in the paper's order of scanners (Siemens, Philips, GE, "
+        "Toshiba); the diagonal holds pairs of series of one scanner.",
+        "Two triangular colour maps of the RMSE between scanners, this run and published; the diagonal is much lower "
+        "than the rest.",
+        [f"{note[0].upper()}{note[1:]}."] if note and len(panels) == 2 else [],
+    )
+    return figure, caption
+
+
+@styled
+def draw_decomposition(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
+    """Median and quartiles of the RMSE of pairs that differ in one thing, from the smallest step to the largest."""
+    rows = table[table["n_pairs"] > 0].iloc[::-1]
+    figure = new_figure(7.2, 0.9 + 0.52 * max(1, len(rows)))
+    axes = figure.add_axes([0.25, 0.52 / figure.get_figheight(), 0.71, 1 - 0.74 / figure.get_figheight()])
+    root = np.sqrt(rows[["mse_hu2_q1", "mse_hu2_median", "mse_hu2_q3"]].to_numpy(float))
+    places = np.arange(len(rows))
+    axes.barh(places, root[:, 1], color="#56B4E9", height=0.62)
+    spread = np.stack([root[:, 1] - root[:, 0], root[:, 2] - root[:, 1]])
+    axes.errorbar(root[:, 1], places, xerr=spread, fmt="none", ecolor="black", elinewidth=1, capsize=3)
+    axes.set_yticks(places, [fill(CONTRAST_LABELS.get(name, name), 21) for name in rows["contrast"]])
+    for place, (_, median, q3), n in zip(places, root, rows["n_pairs"], strict=True):
+        axes.text(q3, place, f"  {median:.1f} HU, n = {n}", va="center", fontsize=7.5)
+    axes.set_xlim(0, 1.3 * max(1.0, float(root[:, 2].max()) if len(root) else 1.0))
+    axes.set_xlabel("RMSE (HU): root of the median squared error; whiskers: quartiles")
+    stamp(figure, stamp_text(facts))
+    caption = Caption(
+        "decomposition",
+        "What each step away from a series adds",
+        "Pairs of series that differ in one thing only, from the smallest step to the largest: RMSE in HU as the root "
+        "of the median squared error, with quartiles over pairs.",
+        "Horizontal bars that grow from another reconstruction of the same scan to another maker's scanner.",
+    )
+    return figure, caption
+
+
+GRADE_COLOURS = {"poor": "#D55E00", "moderate": "#E69F00", "good": "#56B4E9", "excellent": "#0072B2"}
+
+
+@styled
+def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
+    """Shares of features that are poor to excellent, a bar for each extractor and form of the ICC."""
+    rows = table.iloc[::-1]
+    figure = new_figure(8.4, 1.15 + 0.40 * len(rows))
+    height = figure.get_figheight()
+    axes = figure.add_axes([0.30, 0.86 / height, 0.67, 1 - 1.02 / height])
+    places, left = np.arange(len(rows)), np.zeros(len(rows))
+    for grade, colour in GRADE_COLOURS.items():
+        share = rows[grade].to_numpy(float)
+        axes.barh(places, share, left=left, color=colour, height=0.7, label=grade)
+        for place, start, part in zip(places, left, share, strict=True):
+            if part >= 0.06:
+                axes.text(start + part / 2, place, f"{100 * part:.0f} %", ha="center", va="center", fontsize=7.5,
+                          color="white" if grade in ("poor", "excellent") else "black")  # fmt: skip
+        left = left + share
+    names = [f"{extractor_title(e, facts)}, {form}" for e, form in zip(rows["extractor"], rows["form"], strict=True)]
+    axes.set_yticks(places, names)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel("share of features")
+    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.48 / (height - 1.02)), ncols=4)
+    stamp(figure, stamp_text(facts, dict.fromkeys(table["extractor"])))
+    domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
+    caption = Caption(
+        "icc_grades",
+        "How many features are stable",
+        f"Share of features by their ICC over {domain}s, ROIs as targets: poor (below 0.5), moderate (below 0.75), "
+        "good (below 0.9), excellent. ICC(3,1) does not see constant offsets, ICC(2,1) does.",
+        "Stacked bars, one for each feature extractor and form of the ICC.",
+    )
+    return figure, caption
+
+
+SCHEMES = {
+    "loso": ("one {domain} left out", "training {domain}s", ((1, "loso_1_scanner_acc"), (12, "loso_12_scanners_acc"))),
+    "kfold": ("10-fold", "training folds", ((9, "tenfold_13_scanners_acc"),)),
+}
+"""Title, axis, and where the published accuracies lie, by scheme."""
+
+
+@styled
+def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | None = None) -> tuple[Figure, Caption]:
+    """Accuracy over the number of training scanners and of training folds, a line for each extractor.
+
+    Where `table7` is given, its published accuracies stand beside.
+    """
+    extractors = [e for e in EXTRACTORS if e in set(table["extractor"])]
+    extractors += sorted(set(table["extractor"]) - set(extractors))
+    published = pd.DataFrame() if table7 is None else table7.set_index("features")
+    domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
+    figure = new_figure(9.6, 4.3)
+    grid = figure.add_gridspec(1, 2, left=0.065, right=0.985, top=0.93, bottom=0.235, wspace=0.1, width_ratios=[12, 9])
+    lows = [float(table["accuracy_ci_low"].min()), float(table["accuracy_mean"].min())]
+    bottom = max(0.0, np.floor(20 * np.nanmin([*lows, 0.8]) - 0.2) / 20)
+    for number, (scheme, (title, axis, places)) in enumerate(SCHEMES.items()):
+        axes = figure.add_subplot(grid[number])
+        axes.set_title(title.format(domain=domain))
+        rows = table[table["scheme"] == scheme]
+        if rows.empty:
+            message_panel(axes, "not trained in this run")
+            continue
+        for place, extractor in enumerate(extractors):
+            own = rows[rows["extractor"] == extractor].sort_values("n_train")
+            colour = colour_of(extractor, EXTRACTOR_COLOURS, extractors)
+            x = own["n_train"] + 0.06 * (place - 1)
+            axes.fill_between(x, own["accuracy_ci_low"], own["accuracy_ci_high"], color=colour, alpha=0.15, linewidth=0)
+            marker = marker_of(extractor, extractors)
+            axes.plot(x, own["accuracy_mean"], color=colour, marker=marker, markersize=4.5, linewidth=1.4)
+            name = EXTRACTOR_NAMES.get(extractor, extractor)
+            if name in published.index and domain == "scanner":
+                for n, stem in places:
+                    value = published.loc[name, f"{stem}_mean_published"]
+                    look = {"marker": marker, "color": colour, "markersize": 9, "markerfacecolor": "none"}
+                    axes.plot(n + 0.06 * (place - 1), value, linestyle="", **look)
+        axes.set_xlabel(f"number of {axis.format(domain=domain)}")
+        beside = {n for n, _ in places} if domain == "scanner" and len(published) else set()
+        axes.set_xticks(sorted(set(rows["n_train"]) | beside))
+        axes.set_ylim(bottom, 1.005)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.6)
+        if number == 0:
+            axes.set_ylabel("accuracy, mean over folds")
+    handles = [
+        Line2D([], [], color=colour_of(e, EXTRACTOR_COLOURS, extractors), marker=marker_of(e, extractors),
+               markersize=4.5, label=extractor_title(e, facts))
+        for e in extractors
+    ]  # fmt: skip
+    handles += [Line2D([], [], color="#555555", marker="o", markersize=9, markerfacecolor="none", linestyle="",
+                       label="published")]  # fmt: skip
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.055, 0.035), ncols=4, columnspacing=1.6)
+    stamp(figure, stamp_text(facts, extractors))
+    note = NOT_COMPARABLE.get(facts["origin"], "")
+    caption = Caption(
+        "accuracy_by_n",
+        "Accuracy over the amount of training data",
+        f"Mean over folds of the accuracy of the tissue classifier. Left: one {domain} left out, trained on N others, "
+        "those of other makers first. Right: 10-fold, trained on n of the nine other folds. Bands: 95 % intervals from "
+        "resampling scanners; hollow: the published values of Table 7.",
+        "Two panels of lines that rise with the amount of training data, one line for each feature extractor.",
+        [f"{note[0].upper()}{note[1:]}."] if note else [],
+    )
+    return figure, caption
+
+
+def draw_results(tables: Path, facts: dict, folder: Path) -> None:
+    """Draw the figures that the tables of a folder allow."""
+
+    def table(name: str) -> pd.DataFrame | None:
+        path = Path(tables) / f"{name}.csv"
+        return read_table(path) if path.is_file() else None
+
+    for name, draw in DRAWN.items():
+        frame = table(name)
+        if frame is not None:
+            more = [table("table7_stability_classification")] if draw is draw_accuracy_by_n else []
+            save_figure(*draw(frame, facts, *more), folder)
+
+
+DRAWN = {
+    "table3_rmse_hu": draw_rmse_matrix,
+    "decomposition": draw_decomposition,
+    "stability_grades": draw_icc_grades,
+    "accuracy_by_n": draw_accuracy_by_n,
+    "accuracy_tasks": draw_accuracy_tasks,
+    "accuracy_left_out": draw_accuracy_left_out,
+    "accuracy_by_classifier": draw_accuracy_by_classifier,
+}
+"""The figure that each table is drawn as."""

@@ -1,0 +1,35 @@
+process DRAW_IMAGES {
+    tag "${meta.method}"
+    label 'figures'
+
+    input:
+    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(tables, stageAs: 'tables/*')
+    path registered
+    path reference
+    path assets
+    val _assets_digest
+    val _code
+
+    output:
+    tuple val(meta), path('figures/*'), emit: figures
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    mkdir -p volumes
+    draw_images.py \\
+        --reference ${reference} \\
+        --registered ${registered} \\
+        --volumes volumes \\
+        --facts tables/run_facts.json \\
+        --scanners ${assets}/scanners.csv \\
+        --output figures
+    """
+
+    stub:
+    """
+    mkdir figures
+    touch figures/figure2.png
+    echo '{}' > usage.json
+    """
+}

@@ -1,0 +1,83 @@
+"""The house: packages on floors, no import upwards, no circle; processes, scripts and modules named by one rule."""
+
+import ast
+import re
+
+import pandas as pd
+import pytest
+from tests.conftest import ROOT
+
+PACKAGE = ROOT / "bin" / "ct4bench"
+MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
+FLOORS = pd.read_csv(ROOT / "docs" / "packages.csv").set_index("package")["floor"].to_dict()
+PROCESSES = pd.read_csv(ROOT / "docs" / "processes.csv", keep_default_na=False)
+
+
+def dotted(path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def imported(path) -> set[str]:
+    """Modules of the package that a file imports anywhere, as `package.module`."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+    known = {dotted(path) for path in MODULES}
+    return {name.removeprefix("ct4bench.") for name in names if name.startswith("ct4bench.")} & known
+
+
+def test_every_package_has_a_floor_and_an_empty_init():
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders == set(FLOORS)
+    assert [path for path in PACKAGE.rglob("__init__.py") if path.stat().st_size] == []
+    assert {path.parent.parent for path in MODULES} == {PACKAGE}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_imports_go_down(path):
+    own = path.parent.name
+    upwards = [name for name in imported(path) if (other := name.split(".")[0]) != own and FLOORS[other] >= FLOORS[own]]
+    assert upwards == []
+
+
+def test_no_circle():
+    graph = {dotted(path): imported(path) for path in MODULES}
+    done, open_ = set(), []
+
+    def visit(name):
+        assert name not in open_, " -> ".join([*open_[open_.index(name) :], name])
+        if name not in done:
+            open_.append(name)
+            for other in sorted(graph[name]):
+                visit(other)
+            done.add(open_.pop())
+
+    for name in graph:
+        visit(name)
+
+
+def test_one_list_names_processes_scripts_and_modules():
+    processes = [name for name in PROCESSES["process"] if name]
+    assert sorted(processes) == sorted(path.parent.name.upper() for path in ROOT.glob("modules/*/main.nf"))
+    for name in processes:
+        assert re.search(rf"^process {name} \{{$", (ROOT / "modules" / name.lower() / "main.nf").read_text(), re.M), (
+            name
+        )
+    scripts = {path.stem for path in (ROOT / "bin").glob("*.py")}
+    named = {row.process.lower() or row.module.split(".")[1] for row in PROCESSES.itertuples()}
+    assert scripts == named
+
+
+@pytest.mark.parametrize("row", PROCESSES.itertuples(index=False), ids=lambda row: row.module)
+def test_a_script_calls_the_module_of_its_verb(row):
+    package, module = row.module.split(".")
+    script = row.process.lower() or module
+    verb = script.split("_")[0]
+    assert module in (verb, script)
+    same_verb = [m for m in PROCESSES["module"] if m.startswith(f"{package}.{verb}")]
+    assert module == (verb if len(same_verb) == 1 else script)
+    assert row.module in imported(ROOT / "bin" / f"{script}.py")
