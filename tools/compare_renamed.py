@@ -21,7 +21,7 @@ SUFFIXES = (".csv", ".parquet")
 
 
 def renames(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """New names by old ones: of files, and of the columns of each (new) file; `<method>` is any method of the folder."""
+    """New names of files and of the columns of each (new) file, by old ones; `<method>` is any method of the folder."""
     table = pd.read_csv(ROOT / "docs" / "renames.csv", keep_default_na=False)
     methods = [path.name for path in folder.iterdir() if (path / "tables").is_dir()]
     files, columns = {}, {}
