@@ -19,7 +19,7 @@ IMAGING = (
     "pywt", "sklearn.neighbors", "numba", "umap", "matplotlib.pyplot", "jinja2", "yaml", "blosc2", "jpeg_ls",
     "openjpeg", "rle",
 )  # fmt: skip
-DEEP = ("torch", "monai.networks.nets", "einops", "safetensors.torch")
+DEEP = ("torch", "monai.networks.nets", "einops", "safetensors.torch", "onnxruntime")
 
 
 def needs_torch(script: Path) -> bool:

@@ -135,7 +135,8 @@ def test_wrong_sources_are_refused(tmp_path, code, script):
 
 def onnx_file(path, n, shape=(1, 32, 32, 16), several=False):
     """An ONNX file that gives relu(x), and -x where `several`; `n` patches at a time, or any number where a name."""
-    onnx = pytest.importorskip("onnx")
+    import onnx
+
     helper, real = onnx.helper, onnx.TensorProto.FLOAT
     names = ["positive", "negated"][: 1 + several]
     nodes = [helper.make_node(op, ["x"], [name]) for op, name in zip(("Relu", "Neg"), names, strict=False)]
@@ -148,7 +149,6 @@ def onnx_file(path, n, shape=(1, 32, 32, 16), several=False):
 
 @pytest.mark.parametrize("n", [1, "n"])
 def test_an_onnx_file(tmp_path, rng, n):
-    pytest.importorskip("onnxruntime")
     path = onnx_file(tmp_path / "net.onnx", n)
     patches = rng.normal(0, 50, (3, 16, 32, 32)).astype(np.int16)
     encoder = build_encoder(settings(tmp_path, ""), EncoderOptions(weights=path))
