@@ -23,7 +23,6 @@ def main(argv=None):
     parser.add_argument("--profile", help="scanner_profile.csv")
     parser.add_argument("--run", help="parameters, versions, command and date of the run, JSON")
     parser.add_argument("--usage", nargs="*", default=[], help="what tasks cost, JSON")
-    parser.add_argument("--trace", help="Nextflow's trace.txt")
     parser.add_argument("--deviations", help="points and choices, YAML; default: assets/deviations.yaml")
     parser.add_argument("--template", help="the page, Jinja; default: assets/report.html.j2")
     parser.add_argument("--output", required=True, type=Path, help="report.html")

@@ -205,7 +205,7 @@ def _walk(data, at, end, explicit, stop_tag, wanted, place, length):
             else:
                 size = np.int64(data[at + 6]) | np.int64(data[at + 7]) << 8
         at += head
-        if depth == 0 and tag == 0x7FE00010:
+        if depth == 0 and tag == _PIXEL_DATA:
             return 1, at, size
         if size == 0xFFFFFFFF:
             depth += 1

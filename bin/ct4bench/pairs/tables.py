@@ -48,7 +48,6 @@ DOSE_CHOICES = {
 N_DRAWS = 2000
 SEED = 42
 LEVEL = 0.95
-SCAN_COLUMNS = ["scan_id_a", "scan_id_b", "dose_mgy_a", "dose_mgy_b"]
 
 
 def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
@@ -357,33 +356,6 @@ def choices(by_cell: pd.DataFrame, by_dose: pd.DataFrame) -> pd.DataFrame:
             add(TABLE_6, choice, centre, rows[rows["dose_mgy"] == f"average {centre}"], 1)
     columns = ["table", "choice", "cells", "region", "shrink", "n_cells", "n_pairs", *WITH_BESIDE]
     return pd.DataFrame(table, columns=columns)
-
-
-def paper_layout(table: pd.DataFrame, metric: str, decimals: int = 3) -> pd.DataFrame:
-    """Tables 3-5 as the paper prints them: text `mean±sd`, rows and columns by scanner, the upper triangle blank.
-
-    `table` comes from `scanner_table`; a cell without an SD has its mean alone.
-    """
-    order = sorted(set(table["scanner_row"]), key=scanner_rank)
-    text = [_mean_sd_text(m, s, decimals) for m, s in zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)]
-    wide = table.assign(text=text).pivot(index="scanner_row", columns="scanner_col", values="text")
-    wide = wide.reindex(index=order, columns=order).fillna("")
-    return wide.rename_axis(index="scanner", columns=None).reset_index()
-
-
-def table6_layout(table: pd.DataFrame, decimals: int = 3) -> pd.DataFrame:
-    """Table 6 as the paper prints it: scanner, dose, and text `mean±sd` of each metric. `table` is that of `table6`."""
-    wide = table[["scanner", "dose_mgy"]].copy()
-    for metric in METRICS:
-        columns = zip(table[f"{metric}_mean"], table[f"{metric}_std"], strict=True)
-        wide[metric] = [_mean_sd_text(mean, sd, decimals) for mean, sd in columns]
-    return wide
-
-
-def _mean_sd_text(mean: float, sd: float, decimals: int) -> str:
-    if np.isnan(mean):
-        return ""
-    return f"{mean:.{decimals}f}" if np.isnan(sd) else f"{mean:.{decimals}f}±{sd:.{decimals}f}"
 
 
 def decomposition(pairs: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,6 @@ PATTERN_SLICES = (34.0, 117.0)
 STAR_PANEL = ((262.0, 393.0), (66.0, 197.0))
 ZONE_PANEL = ((126.0, 254.0), (66.0, 197.0))
 WEDGE_PANEL = ((126.0, 392.0), (355.0, 430.0))
-PLAIN_PANEL = ((128.0, 252.0), (208.0, 330.0))
 PANEL_STEP_COLUMN = 341.5
 PLAIN_STEP_ROWS, DOTS_STEP_ROWS = (205.0, 255.0), (300.0, 390.0)
 """Rows in which the wedge is well above the panel on its left: the plain one, then the dots."""

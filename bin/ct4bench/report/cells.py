@@ -18,10 +18,6 @@ BLANK = "\N{EN DASH}"
 PLUS_MINUS = "\N{NO-BREAK SPACE}\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}"
 MATRIX_DECIMALS = {"rmse_hu": 2, "psnr_db": 2, "ssim": 3}
 PUBLISHED_DECIMALS = 3
-PAPER_TABLES = (
-    "table1_acquisition", "table2_series_counts", "table3_rmse_hu", "table4_psnr_db", "table5_ssim", "table6_dose",
-    "table7_stability_classification",
-)  # fmt: skip
 HEADS = {
     "scanner": "Scanner", "manufacturer_model": "Maker and model", "tube_voltage_kv": "Tube voltage (kV)",
     "tube_current_time_product_mas": "Current x time (mAs)", "pitch": "Pitch",

@@ -1,7 +1,5 @@
 """Sections of the report as plain values: registration, quarantine, patches, weights, and what the run cost."""
 
-import re
-
 import numpy as np
 import pandas as pd
 
@@ -222,39 +220,6 @@ def merge_usage(usage: list[dict]) -> tuple[list[dict], dict[str, str]]:
             versions.setdefault(name, set()).add(str(version))
     rows = [{"script": name, **scripts[name]} for name in sorted(scripts)]
     return rows, {name: ", ".join(sorted(found)) for name, found in sorted(versions.items())}
-
-
-UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-BYTES = {"B": 1.0, "KB": 1024.0, "MB": 1024.0**2, "GB": 1024.0**3, "TB": 1024.0**4}
-
-
-def duration_s(text: str) -> float:
-    """Seconds of a trace's `1m 3s`, `250ms` or plain milliseconds; not a number for a dash."""
-    if re.fullmatch(r"\d+", text):
-        return int(text) / 1000
-    parts = re.findall(r"([\d.]+)\s*(ms|s|m|h|d)\b", text)
-    return sum(float(value) * UNITS[unit] for value, unit in parts) if parts else float("nan")
-
-
-def size_mb(text: str) -> float:
-    """MB of a trace's `1.2 GB` or plain bytes; not a number for a dash."""
-    found = re.fullmatch(r"([\d.]+)\s*([KMGT]?B)?", text)
-    return float(found[1]) * BYTES[found[2] or "B"] / BYTES["MB"] if found else float("nan")
-
-
-def trace_view(trace: pd.DataFrame | None) -> dict | None:
-    """Tasks, time and peak memory by process, from Nextflow's trace (all columns text)."""
-    if trace is None or trace.empty:
-        return None
-    frame = trace[trace["status"].isin(["COMPLETED", "CACHED"])].copy()
-    frame["process"] = frame["name"].str.split(" ").str[0].str.split(":").str[-1]
-    rows = []
-    for process, own in frame.groupby("process", sort=True):
-        times, sizes = own["realtime"].map(duration_s), own["peak_rss"].map(size_mb)
-        cells = [number(len(own)), number(times.sum(), 1), number(times.max(), 1), number(sizes.max(), 0)]
-        rows.append({"head": process, "cells": [{"main": cell} for cell in cells]})
-    columns = ["Process", "Tasks", "Time, all (s)", "Time, longest (s)", "Peak memory (MB)"]
-    return {"columns": columns, "rows": rows, "kind": "grid"}
 
 
 def usage_view(rows: list[dict]) -> dict | None:

@@ -28,7 +28,6 @@ from ct4bench.report.sections import (
     patches_view,
     quarantine_view,
     registration_view,
-    trace_view,
     usage_view,
     weights_view,
 )
@@ -101,7 +100,6 @@ class ReportInputs:
     settings: dict[str, dict] = field(default_factory=dict)
     run: dict = field(default_factory=dict)
     usage: list[dict] = field(default_factory=list)
-    trace: pd.DataFrame | None = None
 
 
 def read_tables(folder: Path | str) -> dict[str, pd.DataFrame]:
@@ -339,7 +337,6 @@ def context(inputs: ReportInputs) -> dict:
         "command": str(inputs.run.get("command", "")),
         "date": str(inputs.run.get("date", "")),
         "usage": usage_view(usage),
-        "trace": trace_view(inputs.trace),
         "paper": PAPER,
         "data": DATA,
         "data_doi": DATA_DOI,
@@ -370,18 +367,6 @@ def read_usage(paths) -> list[dict]:
     return tasks
 
 
-def read_trace(path: Path | str) -> pd.DataFrame:
-    """Nextflow's trace, all columns as text."""
-    try:
-        frame = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as a trace ({error}); leave out --trace") from error
-    missing = [name for name in ("name", "status", "realtime", "peak_rss") if name not in frame.columns]
-    if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)} of a trace; leave out --trace")
-    return frame
-
-
 def read_inputs(args) -> ReportInputs:
     """Everything that the script's arguments name; what was not given is None or empty."""
 
@@ -408,5 +393,4 @@ def read_inputs(args) -> ReportInputs:
         settings=read_settings(args.settings),
         run=read_json(args.run) if args.run else {},
         usage=read_usage(args.usage),
-        trace=read_trace(args.trace) if args.trace else None,
     )

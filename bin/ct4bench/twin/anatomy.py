@@ -12,7 +12,6 @@ import numpy as np
 from numba import njit
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from ct4bench.core.phantom import SHAPE
 from ct4bench.twin.outlines import OUTLINES
 from ct4bench.twin.phantom import REGIONS, Ellipsoid
 
@@ -295,14 +294,6 @@ STYLES = {
         "cortex": LayerStyle(Ink(480.0, 26.0, 0.5), 0.45),
     },
 }  # fmt: skip
-
-
-def check_outlines() -> None:
-    """A `ValueError` where a table's vertex leaves A1's grid."""
-    for polygons in (p for keys in parse_outlines(OUTLINES).values() for p in keys.values()):
-        for points in polygons:
-            if points.min() < 0 or points[:, 0].max() >= SHAPE[1] or points[:, 1].max() >= SHAPE[2]:
-                raise ValueError("an outline leaves the grid")
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

@@ -18,13 +18,10 @@ from ct4bench.index.index import REASONS as CODES
 from ct4bench.report.cells import delta, matrix, mean_sd, number, text_of, value_grid
 from ct4bench.report.sections import (
     REASONS,
-    duration_s,
     extractors_view,
     merge_usage,
     patch_overlaps,
     registration_errors_mm,
-    size_mb,
-    trace_view,
 )
 from ct4bench.report.write import fit, png_size, read_figures, read_usage
 from ct4bench.results.deviations import read_deviations
@@ -300,7 +297,7 @@ def test_the_date_stands_only_where_given(inputs, page, tmp_path):
 
 @pytest.mark.parametrize(
     ("option", "text", "words"),
-    [("--run", "{", "run.bad"), ("--usage", "{", "--usage"), ("--trace", "a\tb\n", "columns"),
+    [("--run", "{", "run.bad"), ("--usage", "{", "--usage"),
      ("--template", "{{ nothing }}", "template"), ("--deviations", "points: 1", "deviations")],
 )  # fmt: skip
 def test_broken_inputs_are_named(inputs, tmp_path, option, text, words):
@@ -385,33 +382,6 @@ def test_overlap_of_patches():
     assert found["n_patches"] == 3
     assert found["mean_overlap"] == pytest.approx(0.5 * 0.5 / 3)
     assert found["mean_share_inside"] == pytest.approx(0.75)
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("250ms", 0.25), ("1m 3s", 63), ("2h 1m", 7260), ("1500", 1.5), ("3.5s", 3.5)]
-)
-def test_durations_of_a_trace(text, seconds):
-    assert duration_s(text) == pytest.approx(seconds)
-
-
-@pytest.mark.parametrize(("text", "mb"), [("1.5 GB", 1536), ("200 MB", 200), ("1048576", 1), ("512 KB", 0.5)])
-def test_sizes_of_a_trace(text, mb):
-    assert size_mb(text) == pytest.approx(mb)
-
-
-def test_a_dash_in_a_trace_is_no_number():
-    assert np.isnan(duration_s("-")) and np.isnan(size_mb("-"))
-
-
-def test_trace_by_process():
-    trace = pd.DataFrame(
-        {"name": ["X:Y:REGISTER_SERIES (A1_0)", "X:Y:REGISTER_SERIES (A2_0)", "MERGE (x)"],
-         "status": ["COMPLETED", "CACHED", "FAILED"], "realtime": ["10s", "20s", "1s"],
-         "peak_rss": ["100 MB", "200 MB", "-"]}
-    )  # fmt: skip
-    rows = trace_view(trace)["rows"]
-    assert [row["head"] for row in rows] == ["REGISTER_SERIES"]
-    assert [cell["main"] for cell in rows[0]["cells"]] == ["2", "30.0", "20.0", "200"]
 
 
 def test_usage_adds_up(tmp_path):
