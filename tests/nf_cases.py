@@ -5,10 +5,12 @@ that fills `input` (of a whole pipeline: `params`), and then either success with
 """
 
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Context, Decimal
 from pathlib import Path
 
@@ -64,9 +66,17 @@ class Case:
         """File that holds the process or workflow."""
         return self.file.parents[1] / "main.nf"
 
-    def snapshot(self) -> list:
-        """What the snapshot beside the file has."""
-        return json.loads(Path(f"{self.file}.snap").read_text())[self.name]["content"]
+    def check(self, content: list, said: str = "") -> None:
+        """Compare with the snapshot. With CT4BENCH_KEEP_SNAPSHOTS set, `content` becomes it: read it, and commit."""
+        path = Path(f"{self.file}.snap")
+        kept = json.loads(path.read_text()) if path.exists() else {}
+        if os.environ.get("CT4BENCH_KEEP_SNAPSHOTS") and kept.get(self.name, {}).get("content") != content:
+            meta = {"nf-test": "0.9.5", "nextflow": "25.04.4"}
+            new = {"content": content, "meta": meta, "timestamp": datetime.now().isoformat()}
+            names = {case.name for case in read_cases(self.file)}
+            kept = {name: value for name, value in sorted({**kept, self.name: new}.items()) if name in names}
+            path.write_text(json.dumps(kept, indent=4, ensure_ascii=False))
+        assert content == kept[self.name]["content"], said
 
 
 def read_cases(file: Path) -> list[Case]:
