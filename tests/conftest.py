@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,15 @@ ROOT = Path(__file__).resolve().parents[1]
 SHARED_DATA = Path(os.environ.get("CT4BENCH_SHARED_DATA", ROOT.parent / "shared" / "data"))
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+def kernels() -> Path:
+    """Folder of compiled kernels for this state of their sources: numba sees no edit of what a kernel calls."""
+    sources = [path.read_bytes() for path in sorted((ROOT / "bin").glob("ct4bench/*/*.py"))]
+    return ROOT / ".numba" / f"{zlib.crc32(b''.join(text for text in sources if b'njit' in text)):08x}"
+
+
+os.environ.setdefault("NUMBA_CACHE_DIR", str(kernels()))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ and returns a callable, often a `torch.nn.Module`, from a float32 tensor (n, 1, 
 (n, features) or (n, channels, ...), which is pooled over the places; or to a list, tuple or dict of such tensors, of
 which --layer takes one.
 
-`NAME=settings.yaml` with --weights FILE: the file is a TorchScript module, or an ONNX one (`.onnx`; run by onnxruntime on
-a CPU); the YAML may have `patch` ([rows, columns, slices], cut from the middle), `scaling` ({low_hu, high_hu, low,
+`NAME=settings.yaml` with --weights FILE: the file is a TorchScript module, or an ONNX one (`.onnx`; run by onnxruntime
+on a CPU); the YAML may have `patch` ([rows, columns, slices], cut from the middle), `scaling` ({low_hu, high_hu, low,
 high}), `layer` and `pooling`.
 """
 
