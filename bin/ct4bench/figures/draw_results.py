@@ -1,5 +1,6 @@
-"""Figures of results beside the paper's: the RMSE matrix, what each step adds, and accuracy over training size."""
+"""Figures of results beside the paper's: matrices of metrics, what each step adds, accuracy over training size."""
 
+import functools
 from pathlib import Path
 from textwrap import fill
 
@@ -9,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ct4bench.core.benchmark import EXTRACTORS, scanner_rank
+from ct4bench.core.metrics import MAIN_METRICS, PairMetric
 from ct4bench.core.tables import read_table
 from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_tasks
 from ct4bench.figures.style import (
@@ -35,7 +37,7 @@ def _triangle(frame: pd.DataFrame, column: str, order: list[str]) -> np.ndarray:
     return values
 
 
-def _heatmap(axes, values: np.ndarray, order: list[str], limits: tuple[float, float]):
+def _heatmap(axes, values: np.ndarray, order: list[str], limits: tuple[float, float], decimals: int = 0):
     picture = axes.imshow(np.ma.masked_invalid(values), cmap="cividis_r", vmin=limits[0], vmax=limits[1])
     axes.set_xticks(range(len(order)), order)
     axes.set_yticks(range(len(order)), order)
@@ -45,40 +47,44 @@ def _heatmap(axes, values: np.ndarray, order: list[str], limits: tuple[float, fl
     middle = 0.55 * limits[1] + 0.45 * limits[0]
     for i, j in zip(*np.nonzero(np.isfinite(values)), strict=True):
         colour = "white" if values[i, j] > middle else "black"
-        axes.text(j, i, f"{values[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
+        axes.text(j, i, f"{values[i, j]:.{decimals}f}", ha="center", va="center", fontsize=7, color=colour)
     return picture
 
 
 @styled
-def draw_rmse_matrix(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Table 3 as two triangles of colours, this run and published, on one scale."""
+def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[Figure, Caption]:
+    """A metric's scanner table as triangles of colours, this run and, where there is one, published, on one scale."""
     order = sorted({*table["scanner_row"], *table["scanner_col"]}, key=scanner_rank)
-    panels = [("this run", _triangle(table, "rmse_hu_mean", order))]
-    if "rmse_hu_mean_published" in table.columns:
-        panels.append(("published", _triangle(table, "rmse_hu_mean_published", order)))
-    high = max([10.0, *(float(np.nanmax(v)) for _, v in panels if np.isfinite(v).any())])
+    panels = [("this run", _triangle(table, f"{metric.name}_mean", order))]
+    if f"{metric.name}_mean_published" in table.columns:
+        panels.append(("published", _triangle(table, f"{metric.name}_mean_published", order)))
+    shown = np.concatenate([values[np.isfinite(values)] for _, values in panels])
+    limits = float(shown.min(initial=0.0)), float(shown.max(initial=metric.figure_top))
     figure = new_figure(10.4 if len(panels) == 2 else 6.0, 4.9)
     grid = figure.add_gridspec(1, len(panels), left=0.035, right=0.915, top=0.93, bottom=0.07, wspace=0.09)
     for number, (title, values) in enumerate(panels):
         axes = figure.add_subplot(grid[number])
         axes.set_title(title)
         if np.isfinite(values).any():
-            picture = _heatmap(axes, values, order, (0.0, high))
+            picture = _heatmap(axes, values, order, limits, metric.figure_decimals)
         else:
             message_panel(axes, "no pair of series in this run")
     bar = figure.colorbar(picture, cax=figure.add_axes([0.93, 0.12, 0.012, 0.76]))
-    bar.set_label("mean RMSE (HU)")
+    bar.set_label(f"mean {metric.head}")
     bar.outline.set_visible(False)
     stamp(figure, stamp_text(facts))
     note = NOT_COMPARABLE.get(facts["origin"], "")
+    source = f"Table {metric.paper_table}" if metric.paper_table else f"{metric.table}.csv"
+    both = len(panels) == 2
     caption = Caption(
-        "rmse_matrix",
-        "RMSE between scanners at a glance",
-        "The means of Table 3 in HU, rows and columns in the paper's order of scanners (Siemens, Philips, GE, "
-        "Toshiba); the diagonal holds pairs of series of one scanner.",
-        "Two triangular colour maps of the RMSE between scanners, this run and published; the diagonal is much lower "
-        "than the rest.",
-        [f"{note[0].upper()}{note[1:]}."] if note and len(panels) == 2 else [],
+        metric.figure,
+        f"{metric.label} between scanners at a glance",
+        f"The means of {source}{f' in {metric.unit}' if metric.unit else ''}, rows and columns in the paper's order of "
+        "scanners (Siemens, Philips, GE, Toshiba); the diagonal holds pairs of series of one scanner.",
+        f"{'Two triangular colour maps' if both else 'A triangular colour map'} of the {metric.label} between scanners"
+        f"{', this run and published' if both else ''}; the diagonal is much "
+        f"{'lower' if metric.low_is_alike else 'higher'} than the rest.",
+        [f"{note[0].upper()}{note[1:]}."] if note and both else [],
     )
     return figure, caption
 
@@ -231,7 +237,7 @@ def draw_results(tables: Path, facts: dict, folder: Path) -> None:
 
 
 DRAWN = {
-    "table3_rmse_hu": draw_rmse_matrix,
+    **{metric.table: functools.partial(draw_matrix, metric=metric) for metric in MAIN_METRICS if metric.figure},
     "decomposition": draw_decomposition,
     "stability_grades": draw_icc_grades,
     "accuracy_by_n": draw_accuracy_by_n,

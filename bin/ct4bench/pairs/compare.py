@@ -18,6 +18,7 @@ import pandas as pd
 from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
+from ct4bench.core.metrics import PAIR_METRICS, PAIR_VALUES
 from ct4bench.core.volumes import SUFFIX, open_volume
 from ct4bench.pairs.similarity import (
     HU_RANGE,
@@ -34,7 +35,7 @@ from ct4bench.pairs.similarity import (
 
 PAIR_COLUMNS = [
     "series_uid_a", "series_uid_b", "scanner_a", "scanner_b", "table", "variant", "pair_index", "is_self_pair",
-    "n_voxels", "rmse_hu", "psnr_db", "ssim", "psnr_max_db", "ssim_global", "region", "shrink",
+    "n_voxels", *PAIR_VALUES, "region", "shrink",
 ]  # fmt: skip
 
 SLAB_BYTES = 1.0e9
@@ -208,8 +209,8 @@ def compare_plan(
 ) -> pd.DataFrame:
     """Metrics of every row of `plan`, in its order, as the columns `PAIR_COLUMNS`.
 
-    Each pair is computed once, however many rows name it and in whichever order. A series with itself has RMSE 0, SSIM
-    1 and infinite PSNR by definition.
+    Each pair is computed once, however many rows name it and in whichever order. A series with itself has the values
+    that metrics have by definition (RMSE 0).
     """
     found: dict[tuple, Similarity] = {}
     for (name, factor), rows in plan.groupby(["region", "shrink"], sort=True):
@@ -218,7 +219,7 @@ def compare_plan(
         different = [pair for key, pair in pairs.items() if key[0] != key[1]]
         inside = int(region.inside.sum())
         for key in (key for key in pairs if key[0] == key[1]):
-            found[name, factor, *key] = Similarity(inside, 0.0, float("inf"), 1.0, float("inf"), 1.0)
+            found[name, factor, *key] = Similarity(inside, **{metric.name: metric.of_self for metric in PAIR_METRICS})
         for batch in batches(different, region) if different else []:
             for pair, values in compare_batch(batch, read, region, threads).items():
                 found[name, factor, *sorted(pair)] = values

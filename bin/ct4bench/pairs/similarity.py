@@ -7,7 +7,7 @@ a pair costs the filtering of one product. The filters work in float32: SSIM is 
 noise, and within 2e-5 on flat ones, where rounding does not average out.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from numba import njit
@@ -372,7 +372,7 @@ def intensity_sums(volume: np.ndarray, inside: np.ndarray, first: int = 0) -> np
 
 @dataclass(frozen=True)
 class Similarity:
-    """Metrics of one pair."""
+    """Metrics of one pair: the fields but the first are the entries of `core.metrics`."""
 
     n_voxels: int
     rmse_hu: float
@@ -386,6 +386,9 @@ class Similarity:
     """The paper's Eq. 3: one window, the whole region, population moments."""
 
 
+METRIC_FIELDS = tuple(field.name for field in fields(Similarity))[1:]
+
+
 def psnr_db(rmse_hu: float, peak_hu: float) -> float:
     """20 log10(peak / RMSE): infinite for equal volumes, not a number without a positive peak."""
     if not peak_hu > 0:
@@ -396,8 +399,7 @@ def psnr_db(rmse_hu: float, peak_hu: float) -> float:
 def combine(squared_errors, dissimilarities, intensities_a, intensities_b, n_voxels: int, n_windows: int) -> Similarity:
     """Metrics from the sums of all rows (arrays as the `*_sums` functions give them)."""
     if not n_voxels:
-        nan = float("nan")
-        return Similarity(0, nan, nan, nan, nan, nan)
+        return Similarity(0, **dict.fromkeys(METRIC_FIELDS, float("nan")))
     squared = float(squared_errors.sum())
     rmse = float(np.sqrt(squared / n_voxels))
     mean_a, mean_b = (float(s[:, 0].sum()) / n_voxels for s in (intensities_a, intensities_b))

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import scanner_rank
 from ct4bench.core.errors import UserError
+from ct4bench.core.metrics import BY_NAME, BY_TABLE, MAIN_METRICS, PAIR_METRICS, shown_next_to
 from ct4bench.core.modes import Mode
 from ct4bench.pairs.plan import (
     CONTRAST,
@@ -19,11 +20,10 @@ from ct4bench.pairs.plan import (
     TABLES_3_TO_5,
 )
 
-METRICS = ("rmse_hu", "psnr_db", "ssim")
-BESIDE = {"psnr_db": ["psnr_max_db"], "ssim": ["ssim_global"]}
-"""By metric, the one that stands beside it: the paper's Eq. 2 and 3 [points 1 and 2]."""
-WITH_BESIDE = ("rmse_hu", "psnr_db", "psnr_max_db", "ssim", "ssim_global")
-TABLE_OF_METRIC = {"rmse_hu": "table3_rmse_hu", "psnr_db": "table4_psnr_db", "ssim": "table5_ssim"}
+METRICS = tuple(metric.name for metric in MAIN_METRICS)
+ALL_METRICS = tuple(metric.name for metric in PAIR_METRICS)
+SECONDARY = tuple(metric.name for metric in PAIR_METRICS if metric.shown_next_to)
+"""Shown next to others: the paper's Eq. 2 and 3 [points 1 and 2]."""
 COMPLETE_VARIANTS = ("all_pairs", "all_unordered", "all_pairs_shrunk")
 """Variants that hold every pair of a cell, the only ones for which resampling scans means something."""
 PUBLISHED_WAY = ("all_unordered", "published_draw")
@@ -133,7 +133,7 @@ def _holds_all(variant: str, cell: pd.DataFrame) -> bool:
 def _beside(rows: pd.DataFrame) -> dict[str, float]:
     """Mean and SD of the metrics that stand beside others."""
     found = {}
-    for metric in (name for names in BESIDE.values() for name in names):
+    for metric in SECONDARY:
         found[f"{metric}_mean"], found[f"{metric}_std"] = _mean_and_sd(rows[metric])
     return found
 
@@ -149,11 +149,11 @@ def scanner_table(
 ) -> pd.DataFrame:
     """Table 3, 4 or 5 in long form: a row for each cell of the lower triangle, in the paper's order of scanners.
 
-    `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is `rmse_hu`, `psnr_db` or
-    `ssim`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_std (population; blank for one pair), n_pairs,
-    variant (of `pair_plans.ABLATIONS`), psnr_max_db_mean and _std beside PSNR, ssim_global_mean and _std beside SSIM,
-    ci_low, ci_high (95 %, where the cell holds all its pairs and more than one scan of each scanner), reason (why a
-    cell is blank). For RMSE and SSIM also <metric>_mean_with_self, <metric>_std_with_self and n_pairs_with_self: the
+    `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is the name of one of
+    `MAIN_METRICS`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_std (population; blank for one pair),
+    n_pairs, variant (of `pairs.plan`), mean and SD of the metrics shown next to it, ci_low, ci_high (95 %, where the
+    cell holds all its pairs and more than one scan of each scanner), reason (why a cell is blank). For a metric that is
+    finite for a series with itself also <metric>_mean_with_self, <metric>_std_with_self and n_pairs_with_self: the
     published draw with its self-pairs (blank in mode corrected, and of equal reconstruction). `same_recon` takes the
     pairs of equal reconstruction.
     """
@@ -182,9 +182,9 @@ def scanner_table(
             "scanner_row": row, "scanner_col": column, f"{metric}_mean": mean, f"{metric}_std": sd, "n_pairs": len(own),
             "variant": variant,
         }  # fmt: skip
-        for other in BESIDE.get(metric, []):
+        for other in shown_next_to(metric):
             cell[f"{other}_mean"], cell[f"{other}_std"] = _mean_and_sd(own[other])
-        if metric != "psnr_db":
+        if BY_NAME[metric].finite_of_self:
             published = drawn[(drawn["variant"] == "published_draw") & beside]
             mean, sd = _mean_and_sd(published[metric])
             cell |= {
@@ -199,8 +199,9 @@ def scanner_table(
 
 
 def tables3to5(pairs: pd.DataFrame, series: pd.DataFrame, same_recon: bool = False) -> dict[str, pd.DataFrame]:
-    """Tables 3, 4 and 5 by the names of their files (`table3_rmse_hu`, …); see `scanner_table`."""
-    return {name: scanner_table(pairs, series, metric, same_recon) for metric, name in TABLE_OF_METRIC.items()}
+    """Tables 3, 4 and 5, and those of further metrics, by the names of their files (`table3_rmse_hu`, …); see
+    `scanner_table`."""
+    return {name: scanner_table(pairs, series, metric.name, same_recon) for name, metric in BY_TABLE.items()}
 
 
 def table6(
@@ -214,9 +215,9 @@ def table6(
 ) -> pd.DataFrame:
     """Table 6 in long form: for each scanner a row for each of 1, 3, 6 and 10 mGy against 14 mGy, then `average`.
 
-    Columns: scanner, dose_mgy (text), <metric>_mean, <metric>_std (population) of RMSE (HU), PSNR (dB) and SSIM,
+    Columns: scanner, dose_mgy (text), <metric>_mean, <metric>_std (population) of each of `METRICS`,
     <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is blank, or what an average lacks),
-    and mean and SD of psnr_max_db and ssim_global. An average is the mean and population SD of the per-dose medians or
+    and mean and SD of `SECONDARY`. An average is the mean and population SD of the per-dose medians or
     means, as `average` says (by default `mode.dose_average`); its n_pairs is the sum. A row takes the first of
     `variants` that it has; `same_recon` takes the pairs of equal reconstruction.
     """
@@ -229,7 +230,7 @@ def table6(
     doses = {scanner: set(part) for scanner, part in series["dose_mgy"].groupby(series["scanner"])}
     table = []
     for scanner in sorted(doses, key=scanner_rank):
-        centres: dict[str, list[float]] = {metric: [] for metric in WITH_BESIDE}
+        centres: dict[str, list[float]] = {metric: [] for metric in ALL_METRICS}
         draws: dict[str, list] = {metric: [] for metric in METRICS}
         n_pairs, absent, used = 0, [], []
         for dose in TABLE_6_DOSES_MGY:
@@ -249,7 +250,7 @@ def table6(
                 row["reason"] = f"no series at {named}" if lacking else "no pair of equal reconstruction"
                 absent.append(f"{dose:g} mGy")
             else:
-                for metric in WITH_BESIDE:
+                for metric in ALL_METRICS:
                     centres[metric].append(float(getattr(own[metric], average)()))
             n_pairs += len(own)
             used.append(variant)
@@ -271,9 +272,9 @@ def table6(
 def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_DRAWS) -> pd.DataFrame:
     """Tables 3-5 by each of `CHOICES` that has pairs: a row for each cell that has some.
 
-    Columns: choice, scanner_row, scanner_col, variant, region, shrink, n_pairs, mean and SD (population) of each metric
-    with psnr_max_db and ssim_global beside, ci_low and ci_high (95 %) of RMSE, PSNR and SSIM where the cell holds all
-    its pairs and more than one scan of each scanner. PSNR is blank where a series meets itself: it is infinite.
+    Columns: choice, scanner_row, scanner_col, variant, region, shrink, n_pairs, mean and SD (population) of each
+    metric, ci_low and ci_high (95 %) of each of `METRICS` where the cell holds all its pairs and more than one scan of
+    each scanner. A metric that is infinite for a series with itself (PSNR) is blank where such pairs count.
     """
     pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
     scans = _scans_of_strata(series)
@@ -289,8 +290,8 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
             if own.empty:
                 continue
             cell = {"choice": choice, "scanner_row": row, "scanner_col": column, **_place(own), "n_pairs": len(own)}
-            for metric in WITH_BESIDE:
-                infinite = metric.startswith("psnr") and with_self and is_self_pair.any()
+            for metric in ALL_METRICS:
+                infinite = with_self and is_self_pair.any() and not BY_NAME[metric].finite_of_self
                 cell[f"{metric}_mean"], cell[f"{metric}_std"] = (
                     (np.nan, np.nan) if infinite else _mean_and_sd(own[metric])
                 )
@@ -298,7 +299,7 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
                 drawn_means = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
                 cell[f"{metric}_ci_low"], cell[f"{metric}_ci_high"] = _interval(drawn_means)
             table.append(cell)
-    names = [f"{metric}_{part}" for metric in WITH_BESIDE for part in ("mean", "std")]
+    names = [f"{metric}_{part}" for metric in ALL_METRICS for part in ("mean", "std")]
     names += [f"{metric}_{part}" for metric in METRICS for part in ("ci_low", "ci_high")]
     head = ["choice", "scanner_row", "scanner_col", "variant", "region", "shrink", "n_pairs"]
     return pd.DataFrame(table, columns=[*head, *names])
@@ -335,9 +336,9 @@ def choices(by_cell: pd.DataFrame, by_dose: pd.DataFrame) -> pd.DataFrame:
 
     Columns: table (`tables3to5`, `table6`), choice, cells (`between scanners`, `within a scanner`; of Table 6 the
     average over doses and scanners, `of medians` or `of means`), region, shrink, n_cells, n_pairs, then the mean over
-    the cells of rmse_hu, psnr_db, psnr_max_db, ssim and ssim_global; PSNR is blank where a cell of it is.
+    the cells of each metric; PSNR is blank where a cell of it is.
     """
-    names = [f"{metric}_mean" for metric in WITH_BESIDE]
+    names = [f"{metric}_mean" for metric in ALL_METRICS]
     table = []
 
     def add(kind, choice, cells, rows, shrink):
@@ -354,7 +355,7 @@ def choices(by_cell: pd.DataFrame, by_dose: pd.DataFrame) -> pd.DataFrame:
     for choice, rows in by_dose.groupby("choice", sort=False):
         for centre in ("of medians", "of means"):
             add(TABLE_6, choice, centre, rows[rows["dose_mgy"] == f"average {centre}"], 1)
-    columns = ["table", "choice", "cells", "region", "shrink", "n_cells", "n_pairs", *WITH_BESIDE]
+    columns = ["table", "choice", "cells", "region", "shrink", "n_cells", "n_pairs", *ALL_METRICS]
     return pd.DataFrame(table, columns=columns)
 
 

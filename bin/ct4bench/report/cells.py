@@ -12,11 +12,12 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.metrics import BY_NAME as METRIC_BY_NAME
+from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
 from ct4bench.results.run_facts import CONTRAST_LABELS
 
 BLANK = "\N{EN DASH}"
 PLUS_MINUS = "\N{NO-BREAK SPACE}\N{PLUS-MINUS SIGN}\N{NO-BREAK SPACE}"
-MATRIX_DECIMALS = {"rmse_hu": 2, "psnr_db": 2, "ssim": 3}
 PUBLISHED_DECIMALS = 3
 HEADS = {
     "scanner": "Scanner", "manufacturer_model": "Maker and model", "tube_voltage_kv": "Tube voltage (kV)",
@@ -28,9 +29,9 @@ HEADS = {
     "mse_hu2_q1": "quartile 1 (HU\N{SUPERSCRIPT TWO})",
     "mse_hu2_q3": "quartile 3 (HU\N{SUPERSCRIPT TWO})", "increment_hu2": "increment (HU\N{SUPERSCRIPT TWO})",
     "contrast": "differs in",
-    "increment_over": "over", "rmse_hu": "RMSE (HU)", "psnr_db": "PSNR (dB)", "psnr_max_db": "PSNR, peak of Eq. 2 (dB)",
+    "increment_over": "over", **{metric.name: metric.head for metric in PAIR_METRICS},
     "n_train": "N", "n_folds": "folds", "n_rows": "test rows", "icc_lowest": "lowest ICC",
-    "stratum_lowest": "where", "ssim": "SSIM", "ssim_global": "SSIM of Eq. 3", "n_cells": "cells of the table",
+    "stratum_lowest": "where", "n_cells": "cells of the table",
 }  # fmt: skip
 """Column heads with their units; other columns have their names."""
 
@@ -106,15 +107,17 @@ def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
     return cell
 
 
-def matrix(frame: pd.DataFrame, metric: str) -> dict:
-    """Table 3, 4 or 5 as the paper's lower triangle; the ground's tint grows with RMSE or falls with likeness.
+def matrix(frame: pd.DataFrame, name: str) -> dict:
+    """The scanner table of the pair metric `name` as the paper's lower triangle; the ground is darker where images are
+    less alike.
 
     Cells have their numbers of pairs where those differ.
     """
-    decimals = MATRIX_DECIMALS[metric]
+    metric = METRIC_BY_NAME[name]
+    decimals = metric.decimals
     order = sorted({*frame["scanner_row"], *frame["scanner_col"]}, key=scanner_rank)
     cells = {(row["scanner_row"], row["scanner_col"]): row for row in frame.to_dict("records")}
-    values = frame[f"{metric}_mean"].to_numpy(float)
+    values = frame[f"{metric.name}_mean"].to_numpy(float)
     finite = values[np.isfinite(values)]
     differ = frame.loc[frame["n_pairs"] > 0, "n_pairs"].nunique() > 1 if "n_pairs" in frame.columns else False
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
@@ -126,14 +129,14 @@ def matrix(frame: pd.DataFrame, metric: str) -> dict:
             if row is None:
                 line.append({"main": ""})
                 continue
-            cell = pair_cell(row, metric, decimals, tight=True)
-            value, sd = row[f"{metric}_mean"], row.get(f"{metric}_std")
+            cell = pair_cell(row, metric.name, decimals, tight=True)
+            value, sd = row[f"{metric.name}_mean"], row.get(f"{metric.name}_std")
             cell["main"] = number(value, decimals)
             if is_number(sd):
                 cell["sd"] = PLUS_MINUS.strip() + number(sd, decimals)
             if is_number(value) and math.isfinite(value) and high > low:
                 share = (value - low) / (high - low)
-                cell["tint"] = round(float(share if metric == "rmse_hu" else 1 - share), 3)
+                cell["tint"] = round(float(share if metric.low_is_alike else 1 - share), 3)
             if row.get("not_a_target"):
                 cell["mark"] = row["not_a_target"]
             if cell["main"] == BLANK and row.get("reason"):
@@ -183,17 +186,19 @@ def dose_grid(frame: pd.DataFrame) -> dict:
     beside = "comparison" in frame.columns
     compared = beside and (frame["comparison"] == "compared").any()
     columns = ["Scanner", "Dose"]
-    for name in ("RMSE (HU)", "PSNR (dB)", "SSIM"):
-        columns += [name, *(["published"] if beside else []), *(["difference"] if compared else [])]
+    for metric in MAIN_METRICS:
+        columns += [metric.head, *(["published"] if beside else []), *(["difference"] if compared else [])]
     rows = []
     for row in frame.to_dict("records"):
         average = row["dose_mgy"] == "average"
         line = [{"main": "average" if average else f"{row['dose_mgy']} mGy"}]
-        for metric, decimals in MATRIX_DECIMALS.items():
-            cell = pair_cell(row, metric, decimals)
+        for metric in MAIN_METRICS:
+            cell = pair_cell(row, metric.name, metric.decimals)
             if cell["main"] == BLANK and row.get("reason"):
                 cell["title"] = row["reason"]
-            cell["range"] = interval(row.get(f"{metric}_ci_low"), row.get(f"{metric}_ci_high"), decimals)
+            cell["range"] = interval(
+                row.get(f"{metric.name}_ci_low"), row.get(f"{metric.name}_ci_high"), metric.decimals
+            )
             line.append({key: value for key, value in cell.items() if key in ("main", "title", "range")})
             line += [{"main": cell.get("sub", BLANK), "soft": True}] if beside else []
             line += [{"main": cell.get("delta", BLANK), "soft": True}] if compared else []
@@ -316,8 +321,8 @@ def folded_grid(frame: pd.DataFrame) -> dict:
 def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
     """The cells of the table `name`; `domain` in words."""
     base = name.removesuffix("_same_recon")
-    if base in ("table3_rmse_hu", "table4_psnr_db", "table5_ssim"):
-        return matrix(frame, base.split("_", 1)[1])
+    if base in BY_TABLE:
+        return matrix(frame, BY_TABLE[base].name)
     if base == "table6_dose":
         return dose_grid(frame)
     if base in ("table1_acquisition", "table2_series_counts"):

@@ -19,6 +19,7 @@ from jinja2 import Environment, StrictUndefined
 from jinja2.exceptions import TemplateError
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
 from ct4bench.report.cells import BLANK, cells_of, is_number, number
 from ct4bench.report.profile import profile_view
@@ -54,9 +55,8 @@ FIGURES = ("figure2", "figure3", "figure4", "figure5", "figure6")
 IMAGE_FIGURES = ("figure2", "figure3", "figure4")
 TABLE_PLACES = {
     "input": ("table1_acquisition", "table2_series_counts"),
-    "images": ("table3_rmse_hu", "table4_psnr_db", "table5_ssim", "table6_dose"),
-    "same_recon": ("table3_rmse_hu_same_recon", "table4_psnr_db_same_recon", "table5_ssim_same_recon",
-                   "table6_dose_same_recon"),
+    "images": (*BY_TABLE, "table6_dose"),
+    "same_recon": (*(f"{name}_same_recon" for name in BY_TABLE), "table6_dose_same_recon"),
     "contrasts": ("decomposition",),
     "table7": ("table7_stability_classification",),
     "learning": ("accuracy_by_n", "confusion", "accuracy_tasks", "accuracy_left_out", "accuracy_other_dose",
@@ -70,7 +70,7 @@ WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "ablation", "
 """Columns of tables that stay text where they are blank."""
 PLACES = {
     "phantom": ("figure2", "figure3"),
-    "images": ("figure4", "rmse_matrix", "decomposition"),
+    "images": ("figure4", *(metric.figure for metric in MAIN_METRICS if metric.figure), "decomposition"),
     "profile": ("profile_noise", "profile_sharpness", "profile_calibration", "profile_geometry"),
     "features": ("figure5", "figure6", "pca"),
     "stability": ("icc_grades",),
@@ -219,15 +219,20 @@ def between_and_within(frame: pd.DataFrame, column: str) -> tuple[float, float]:
 def _headlines(tables: dict[str, pd.DataFrame]) -> list[dict]:
     """The few numbers of the first screen: name, value, unit, and the published value."""
     found = []
-    if "table3_rmse_hu" in tables:
-        frame = tables["table3_rmse_hu"]
-        frame = frame[frame["rmse_hu_mean"].notna()]
-        own = between_and_within(frame, "rmse_hu_mean")
-        paper = (None, None)
-        if "rmse_hu_mean_published" in frame.columns:
-            paper = between_and_within(frame, "rmse_hu_mean_published")
-        words = ("RMSE between two scanners, median", "RMSE within a scanner, median")
-        found += [(name, number(v, 1), "HU", number(p, 1)) for name, v, p in zip(words, own, paper, strict=True)]
+    for metric in MAIN_METRICS:
+        if metric.headline_decimals is None or metric.table not in tables:
+            continue
+        column, decimals = f"{metric.name}_mean", metric.headline_decimals
+        frame = tables[metric.table]
+        frame = frame[frame[column].notna()]
+        own, paper = between_and_within(frame, column), (None, None)
+        if f"{column}_published" in frame.columns:
+            paper = between_and_within(frame, f"{column}_published")
+        words = (f"{metric.label} between two scanners, median", f"{metric.label} within a scanner, median")
+        found += [
+            (name, number(v, decimals), metric.unit, number(p, decimals))
+            for name, v, p in zip(words, own, paper, strict=True)
+        ]
     if "table7_stability_classification" in tables:
         for row in tables["table7_stability_classification"].to_dict("records"):
             for stem, words, decimals in (

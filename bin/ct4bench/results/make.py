@@ -6,6 +6,7 @@ import pandas as pd
 
 from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
 from ct4bench.results.features import feature_tables
+from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
 from ct4bench.results.run_facts import weights_words, write_run_facts
 from ct4bench.core.modes import Mode
 from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
@@ -19,11 +20,6 @@ INTERVAL_NOTE = (
     "Intervals (95 %) resample the scans of each scanner (2,000 draws); there are none where a scanner has one scan. "
     "With few scans those of the diagonal lie to one side: a scan that is drawn twice meets its own reconstructions."
 )
-METRIC_LABELS = {
-    "table3_rmse_hu": ("RMSE in HU, lower is more alike", "rmse_hu"),
-    "table4_psnr_db": ("PSNR in dB, 20 log10(2000 / RMSE), higher is more alike", "psnr_db"),
-    "table5_ssim": ("SSIM with a Gaussian window of 11 x 11 x 11 voxels, higher is more alike", "ssim"),
-}
 NO_PAIRS = "no two registered series at 10 mGy, nor of one scanner at 14 mGy and another dose"
 REGION_LABELS = {
     "box": "inside the paper's box, intensities clipped to -1000..2000 HU",
@@ -83,13 +79,14 @@ def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
         "from the published way a step at a time, with the points of docs/deviations.md in brackets: pairs of a series "
         "with itself left out, the block instead of the box, all pairs instead of the draw"
     )
+    secondary = ", ".join(f"{metric.name} is {metric.meaning}" for metric in PAIR_METRICS if metric.shown_next_to)
+    infinite = " and ".join(metric.label for metric in MAIN_METRICS if not metric.finite_of_self)
     last = ", full resolution" if mode.all_pairs else "; full resolution and all pairs of Table 6 are in mode corrected"
     results.tables["similarity_choices"] = ResultTable(
         choices(by_cell, by_dose),
         "How the choices of Tables 3-6 move the metrics",
         f"Means over cells (Tables 3-5) and over scanners (Table 6, average over doses of medians or of means), {steps}"
-        f"{last}. psnr_max_db has the larger maximum of the pair as peak (Eq. 2), ssim_global is Eq. 3. PSNR of a "
-        "series with itself is infinite, so that a mean with such pairs has none.",
+        f"{last}. {secondary}. {infinite} of a series with itself is infinite, so that a mean with such pairs has none.",
     )
     results.tables["similarity_by_choice"] = ResultTable(
         by_cell, "Tables 3-5 by choice", f"Each cell, mean and population SD, {steps}{last}. Intervals (95 %) resample "
@@ -108,7 +105,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
 
     if inputs.pairs is None:
         reason = "no registered volumes: the run started from features" if inputs.index is None else NO_PAIRS
-        absent = [*METRIC_LABELS, "table6_dose", "decomposition", "similarity_choices"]
+        absent = [*BY_TABLE, "table6_dose", "decomposition", "similarity_choices"]
         results.missing.update(dict.fromkeys(absent, reason))
         return
     pairs, series = inputs.pairs, inputs.series
@@ -123,18 +120,19 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     for same in (False, True):
         suffix, which = ("_same_recon", " of equal reconstruction") if same else ("", "")
         for name, frame in tables3to5(pairs, series, same).items():
-            words, _metric = METRIC_LABELS[name]
+            metric = BY_TABLE[name]
             text = (
-                f"{words}: mean and population SD {choice}{which} of series at 10 mGy; {bins}{where}. "
+                f"{metric.meaning}, {metric.direction}: mean and population SD {choice}{which} of series at 10 mGy; {bins}{where}. "
                 f"{_pairs_words(frame)}"
             )
-            title = BY_NAME[name].title + (", equal reconstruction only" if same else "")
-            if not same:
+            title = metric.title + (", equal reconstruction only" if same else "")
+            published = bool(metric.paper_table) and not same
+            if published:
                 origin = origin_by_scanners(series, "scanner_row", "scanner_col")
                 frame = beside_published(
                     frame, name, origin, folder, lambda row: n_published_pairs(row["scanner_row"], row["scanner_col"])
                 )
-            results.tables[name + suffix] = ResultTable(frame, title, text, not same, [note])
+            results.tables[name + suffix] = ResultTable(frame, title, text, published, [note])
         frame = table6(pairs, series, mode, same)
         centre = {"median": "medians", "mean": "means"}[mode.dose_average]
         choice6 = "all pairs" if mode.all_pairs else "five pairs"

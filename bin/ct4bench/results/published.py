@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.metrics import MAIN_METRICS
 from ct4bench.core.tables import read_table
 
 FOLDER = Path(__file__).resolve().parents[3] / "assets" / "published"
@@ -51,9 +52,11 @@ TABLES = (
     PublishedTable(
         "table2_series_counts", 2, "Number of series by dose and reconstruction", ("scanner",), ("manufacturer_model",)
     ),
-    PublishedTable("table3_rmse_hu", 3, "RMSE between scanners (HU)", ("scanner_row", "scanner_col"), ()),
-    PublishedTable("table4_psnr_db", 4, "PSNR between scanners (dB)", ("scanner_row", "scanner_col"), ()),
-    PublishedTable("table5_ssim", 5, "SSIM between scanners", ("scanner_row", "scanner_col"), ()),
+    *(
+        PublishedTable(metric.table, metric.paper_table, metric.title, ("scanner_row", "scanner_col"), ())
+        for metric in MAIN_METRICS
+        if metric.paper_table
+    ),
     PublishedTable("table6_dose", 6, "RMSE, PSNR and SSIM by dose, against 14 mGy", ("scanner", "dose_mgy"), ()),
     PublishedTable(
         "table7_stability_classification", 7, "Feature stability and tissue classification", ("features",), ()
