@@ -134,7 +134,7 @@ def test_the_slabs_of_a_batch_take_no_more_than_their_bound(n):
 def test_the_largest_task_of_the_collection_fits_the_bound():
     """Two tiles of volumes of the full block leave slabs deep enough for the windows."""
     region = PairRegion(None, 1, np.empty((300, 280, 390), np.uint8), np.empty(0))
-    assert slab_rows(2 * pair_comparison.BATCH_SIDE, region) >= compare.FEWEST_ROWS
+    assert slab_rows(2 * pair_comparison.BATCH_SIDE, region) >= pair_comparison.FEWEST_ROWS
 
 
 def test_batches_hold_every_pair_once_in_few_volumes(monkeypatch):
