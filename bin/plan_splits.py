@@ -10,7 +10,7 @@ from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.splits.plan import plan_tasks
 from ct4bench.splits.splits import DOMAINS, N_FOLDS, SCHEMES, sorted_keys
-from ct4bench.splits.tasks import ABLATIONS, TASKS, Plan
+from ct4bench.splits.tasks import FURTHER_ABLATIONS, FURTHER_TASKS, Plan
 
 
 def names(text):
@@ -28,9 +28,11 @@ def main(argv=None):
     parser.add_argument("--folds", type=int, default=N_FOLDS, help="folds of Algorithm 2")
     parser.add_argument("--schemes", type=names, default=SCHEMES, help=f"of {','.join(SCHEMES)}")
     parser.add_argument("--cells", choices=("all", "table7"), default="all", help="all values of N and n, or Table 7's")
-    parser.add_argument("--tasks", type=names, default=("none",), help=f"default, all, none, or of {','.join(TASKS)}")
     parser.add_argument(
-        "--ablations", type=names, default=("none",), help=f"default, all, none, or of {','.join(ABLATIONS)}"
+        "--tasks", type=names, default=("none",), help=f"default, all, none, or of {','.join(FURTHER_TASKS)}"
+    )
+    parser.add_argument(
+        "--ablations", type=names, default=("none",), help=f"default, all, none, or of {','.join(FURTHER_ABLATIONS)}"
     )
     parser.add_argument("--patches", help="patches.csv, for the task tissue_inside")
     parser.add_argument("--share_inside", type=float, default=0.5, help="least share of a patch inside its ROI")

@@ -16,22 +16,13 @@ from ct4bench.figures.style import (
     styled,
 )
 from ct4bench.results.run_facts import DOMAIN_LABELS, extractor_title, stamp_text
+from ct4bench.splits.tasks import TASKS
 
 CLASSIFIER_LABELS = {
     "mlp": "MLP",
     "logistic_regression": "logistic\nregression",
     "svm": "SVM",
     "gradient_boosting": "gradient\nboosting",
-}
-TASK_LABELS = {
-    "tissue_other_roi": "tissue on another ROI",
-    "tissue_inside": "tissue, patches in their ROI",
-    "tissue_other_maker": "tissue on another maker",
-    "tissue_other_dose": "tissue at another dose",
-    "tissue_other_recon": "tissue, another reconstruction",
-    "roi": "which of six ROIs",
-    "scanner": "which scanner",
-    "maker": "which maker",
 }
 LEGEND_IN, LEGEND_ROW_IN = 0.24, 0.17
 """Where a legend starts over the lower edge, and what each of its rows takes."""
@@ -144,7 +135,7 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
 def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Balanced accuracy of every other question, a line for each and its chance level."""
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
-    order = {name: i for i, name in enumerate(TASK_LABELS)}
+    order = {name: i for i, name in enumerate(TASKS)}
     keys = ["task", "scheme", "n_train"]
     cells = table[[*keys, "chance"]].drop_duplicates(keys)
     cells = cells.assign(order=cells["task"].map(lambda name: order.get(name, len(order))))
@@ -156,7 +147,8 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
     names = []
     for place, cell in enumerate(cells.to_dict("records")):
         words = _cell_words(cell["scheme"], cell["n_train"], domain)
-        names.append(TASK_LABELS.get(cell["task"], cell["task"]) + (f": {words}" if words else ""))
+        label = TASKS[cell["task"]].label if cell["task"] in TASKS else cell["task"]
+        names.append(label + (f": {words}" if words else ""))
         axes.plot(cell["chance"], place, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
         own = table[np.all([table[name] == cell[name] for name in keys], axis=0)]
         for extractor, shift, look in _beside(extractors, 0.2):
@@ -185,7 +177,7 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
     """Accuracy on each scanner, maker and pair of ROIs that was left out."""
     known = [*SCANNERS, *MAKERS, *ROIS]
     order = {name: i for i, name in enumerate(known)}
-    groups = [task for task in ("tissue", "tissue_other_maker", "tissue_other_roi") if task in set(table["task"])]
+    groups = sorted(set(table["task"]))
     extractors, domain = _extractors(table), DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     columns = []
     for task in groups:
@@ -208,11 +200,7 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
     axes.set_ylim(min(0.9, float(table["accuracy"].min())) - 0.03, 1.015)
     axes.set_ylabel("accuracy")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    words = {
-        "tissue": f"{domain} left out",
-        "tissue_other_maker": "maker left out",
-        "tissue_other_roi": "ROIs left out",
-    }
+    words = {task: TASKS[task].left_out.format(domain=domain) for task in groups}
     for task in groups:
         mine = [place for (name, _), place in places.items() if name == task]
         axes.text(np.mean(mine), -0.235, words[task], transform=axes.get_xaxis_transform(), ha="center", fontsize=8.5)
@@ -221,8 +209,8 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
     caption = Caption(
         "accuracy_left_out",
         "Accuracy on what was left out of the training",
-        f"Tissue classifier trained on all other {domain}s, on all other makers, or on the other ROI of cyst and of "
-        "normal tissue (two classes): accuracy on what was left out.",
-        "Points for each left-out scanner, maker and pair of ROIs, one for each feature set.",
+        f"Accuracy of classifiers on what their training left out ({', '.join(words.values())}); with ROIs left out "
+        "there are two classes, cyst and normal tissue.",
+        "Points for each value that was left out, one for each feature set.",
     )
     return figure, caption

@@ -44,6 +44,7 @@ from ct4bench.results.run_facts import (
     read_settings,
     weights_mark,
 )
+from ct4bench.splits.tasks import TASKS, value_table
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "assets" / "report.html.j2"
 IMAGE_BYTES = 10_000_000
@@ -59,8 +60,9 @@ TABLE_PLACES = {
     "same_recon": (*(f"{name}_same_recon" for name in BY_TABLE), "table6_dose_same_recon"),
     "contrasts": ("decomposition",),
     "table7": ("table7_stability_classification",),
-    "learning": ("accuracy_by_n", "confusion", "accuracy_tasks", "accuracy_left_out", "accuracy_other_dose",
-                 "accuracy_other_recon", "accuracy_by_classifier", "accuracy_ablations", "tasks"),
+    "learning": ("accuracy_by_n", "confusion", "accuracy_tasks", "accuracy_left_out",
+                 *(value_table(name) for name, task in TASKS.items() if task.by_value),
+                 "accuracy_by_classifier", "accuracy_ablations", "tasks"),
     "stability": ("stability", "stability_by_class", "stability_grades", "stable_features", "repeatability_summary"),
     "embedding": ("embedding_quality",),
 }  # fmt: skip

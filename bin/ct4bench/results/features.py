@@ -29,14 +29,15 @@ BOOTSTRAP = "95 % intervals: bootstrap of scanners (of scans where there is one 
 def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """What else was asked of the MLP: other tasks, other choices of the training, and each value left out."""
     from ct4bench.learning.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
-    from ct4bench.splits.tasks import TASKS, ABLATION_LABELS
+    from ct4bench.splits.tasks import ABLATION_LABELS, TASKS, guessing, value_table
 
     others = predictions[predictions["task"] != "tissue"]
     if len(others):
         frame = accuracy_by_cell(others)
         n_classes = others.groupby("task")["target"].nunique()
         frame.insert(1, "description", [TASKS[task].description if task in TASKS else "" for task in frame["task"]])
-        frame.insert(2, "chance", 1 / frame["task"].map(n_classes))
+        chance = [TASKS[task].chance(n) if task in TASKS else guessing(n) for task, n in n_classes.items()]
+        frame.insert(2, "chance", frame["task"].map(dict(zip(n_classes.index, chance, strict=True))))
         results.tables["accuracy_tasks"] = ResultTable(
             frame.drop(columns=["classifier", "ablation"]),
             "Other questions",
@@ -60,7 +61,7 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
     held_out = predictions[
         (predictions["ablation"] == "default")
         & ((predictions["scheme"] == "loso") | (predictions["scheme"] == "leave_one_out"))
-        & predictions["task"].isin(["tissue", "tissue_other_maker", "tissue_other_roi"])
+        & predictions["task"].isin([name for name, task in TASKS.items() if task.left_out])
     ]
     if len(held_out):
         results.tables["accuracy_left_out"] = ResultTable(
@@ -69,13 +70,13 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
             f"Trained on all other {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s (tissue), makers or ROIs: "
             "accuracy and balanced accuracy on each one.",
         )
-    for task, column in (("tissue_other_dose", "dose_mgy"), ("tissue_other_recon", "recon")):
-        rows = predictions[predictions["task"] == task]
-        if len(rows):
-            results.tables[f"accuracy_{task.removeprefix('tissue_')}"] = ResultTable(
-                accuracy_by_value(rows, inputs.series, column),
-                f"Accuracy on another {'dose' if column == 'dose_mgy' else 'reconstruction'}",
-                f"{TASKS[task].description[0].upper()}{TASKS[task].description[1:]}.",
+    for name, task in TASKS.items():
+        rows = predictions[predictions["task"] == name]
+        if task.by_value and len(rows):
+            results.tables[value_table(name)] = ResultTable(
+                accuracy_by_value(rows, inputs.series, task.by_value),
+                f"Accuracy on another {DOMAIN_LABELS[task.by_value]}",
+                f"{task.description[0].upper()}{task.description[1:]}.",
             )
 
 

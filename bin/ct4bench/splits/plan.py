@@ -13,9 +13,10 @@ from ct4bench.splits.splits import (
 )
 from ct4bench.splits.tasks import (
     ABLATION_LABELS,
-    ABLATIONS,
     CHEAP_ABLATIONS,
     CHEAP_TASKS,
+    FURTHER_ABLATIONS,
+    FURTHER_TASKS,
     TASK_COLUMNS,
     TASKS,
     NotAnswerable,
@@ -67,7 +68,7 @@ def plan_tasks(
     n_trainings of each classifier that has all (the MLP), reason (why there are none, or what the paper's own
     lack).
     """
-    further, named = several(tasks, [name for name in TASKS if name != "tissue"], CHEAP_TASKS)
+    further, named = several(tasks, FURTHER_TASKS, CHEAP_TASKS)
     try:
         rows = [plan_splits(plan, ["tissue"], ["default"], all_cells)]
     except NotAnswerable as reason:
@@ -83,7 +84,7 @@ def plan_tasks(
                     f"question {name} cannot be answered: {reason}; leave it out, or add what it lacks"
                 ) from reason
             left_out[name, "default"] = str(reason)
-    further_ablations, named = several(ablations, [name for name in ABLATIONS if name != "default"], CHEAP_ABLATIONS)
+    further_ablations, named = several(ablations, FURTHER_ABLATIONS, CHEAP_ABLATIONS)
     for name in further_ablations:
         try:
             chosen = choices(plan.mode, name)

@@ -193,32 +193,84 @@ def origin(plan: Plan, task: str) -> list[tuple]:
     return kfold_lines(plan.keys, task, plan.seed, False, "scan", plan.n_folds, sizes, (task, "default"))
 
 
+def guessing(n_classes: int) -> float:
+    """Balanced accuracy of guessing among that many classes."""
+    return 1 / n_classes
+
+
 @dataclass(frozen=True)
 class Task:
-    """A question: the column that is predicted, what is asked, and its planner."""
+    """A question: how it is planned, and all that tables, figures, docs and parameters say of it."""
 
     target: str
+    """Column that is predicted."""
     description: str
+    """What is asked, for tables."""
     planner: Callable[[Plan, str], list[tuple]]
+    label: str
+    """The same in few words, for figures."""
+    trained_on: str
+    tested_on: str
+    default: bool = True
+    """Whether `--tasks default` asks it: the cheap ones."""
+    left_out: str = ""
+    """What a fold leaves out, for the figure and table of accuracies on it; `{domain}` is the run's. Blank where the
+    task does not belong there."""
+    by_value: str = ""
+    """Column of the test rows by whose values the task has a table of its own; blank where it has none."""
+    chance: Callable[[int], float] = guessing
+    """Balanced accuracy without knowledge, of the number of classes."""
 
 
 TASKS = {
-    "tissue": Task("tissue", "four tissues, Algorithms 1 and 2 (Table 7)", both_schemes),
-    "tissue_other_roi": Task("tissue", "cyst or normal: trained on one ROI of each, tested on the other", other_roi),
-    "tissue_inside": Task(
-        "tissue", "tissues of the patches that lie in their ROI by --share_inside at least", inside_patches
+    "tissue": Task(
+        "tissue", "four tissues, Algorithms 1 and 2 (Table 7)", both_schemes, "tissue", "other scanners; other folds",
+        "each scanner; each fold", default=False, left_out="{domain} left out",
     ),
-    "tissue_other_maker": Task("tissue", "four tissues, tested on a maker not trained on", leave_one_out("maker")),
+    "tissue_other_roi": Task(
+        "tissue", "cyst or normal: trained on one ROI of each, tested on the other", other_roi, "tissue on another ROI",
+        "one cyst and one normal region (hemangioma and metastasis have one region each, and are left out)",
+        "the other ones, and the reverse", left_out="ROIs left out",
+    ),
+    "tissue_inside": Task(
+        "tissue", "tissues of the patches that lie in their ROI by --share_inside at least", inside_patches,
+        "tissue, patches in their ROI",
+        "as Table 7, without patches that lie in their ROI by less than `--share_inside`", "as Table 7, alike",
+    ),
+    "tissue_other_maker": Task(
+        "tissue", "four tissues, tested on a maker not trained on", leave_one_out("maker"), "tissue on another maker",
+        "all other makers", "each maker", left_out="maker left out",
+    ),
     "tissue_other_dose": Task(
-        "tissue", "four tissues, trained at one dose, tested at others", one_to_others("dose_mgy")
+        "tissue", "four tissues, trained at one dose, tested at others", one_to_others("dose_mgy"),
+        "tissue at another dose", "one dose (`--feature_doses` must name several)", "all others", by_value="dose_mgy",
     ),
     "tissue_other_recon": Task(
-        "tissue", "four tissues, trained on one reconstruction, tested on others", one_to_others("recon")
+        "tissue", "four tissues, trained on one reconstruction, tested on others", one_to_others("recon"),
+        "tissue, another reconstruction", "one reconstruction", "all others", by_value="recon",
     ),
-    "roi": Task("roi", "the six ROIs", both_schemes),
-    "scanner": Task("scanner", "the scanner, in folds of scans: what harmonization should prevent", origin),
-    "maker": Task("maker", "the maker, in folds of scans: what harmonization should prevent", origin),
-}
+    "roi": Task(
+        "roi", "the six ROIs", both_schemes, "which of six ROIs", "as Table 7", "as Table 7", default=False
+    ),
+    "scanner": Task(
+        "scanner", "the scanner, in folds of scans: what harmonization should prevent", origin, "which scanner",
+        "nine folds of whole scans, balanced over what is predicted", "the tenth",
+    ),
+    "maker": Task(
+        "maker", "the maker, in folds of scans: what harmonization should prevent", origin, "which maker",
+        "nine folds of whole scans, balanced over what is predicted", "the tenth",
+    ),
+}  # fmt: skip
+PAPERS_TASK = "tissue"
+"""That of Table 7, which is always planned."""
+FURTHER_TASKS = tuple(name for name in TASKS if name != PAPERS_TASK)
+CHEAP_TASKS = tuple(name for name, task in TASKS.items() if task.default)
+
+
+def value_table(name: str) -> str:
+    """File of the table of a task with `by_value`: `accuracy_other_dose`."""
+    return f"accuracy_{name.removeprefix('tissue_')}"
+
 
 ABLATION_LABELS = {
     "row_folds": "folds of rows, patches of a scan on both sides (point 16, as published)",
@@ -241,10 +293,9 @@ ABLATIONS = {
 }
 """The ablations of the paper's task, and what each changes of the mode's choices."""
 
-CHEAP_TASKS = ("tissue_other_roi", "tissue_inside", "tissue_other_maker", "tissue_other_dose", "tissue_other_recon",
-               "scanner", "maker")  # fmt: skip
 CHEAP_ABLATIONS = ("row_folds", "scan_folds")
-"""What `default` stands for: together a third of the paper's own trainings at most."""
+"""What `default` stands for: with `CHEAP_TASKS` a third of the paper's own trainings at most."""
+FURTHER_ABLATIONS = tuple(name for name in ABLATIONS if name != "default")
 TASK_COLUMNS = ["task", "ablation", "description", "n_trainings", "reason"]
 
 
@@ -267,7 +318,7 @@ def cells_of_table7(trainings: Iterable[tuple]) -> set[tuple]:
 
     Least counts for LOSO only; what predicts the scanner or the maker is left out. Other classifiers train these.
     """
-    own = [key for key in trainings if key[1] == "default" and key[0] not in DOMAINS]
+    own = [key for key in trainings if key[1] == "default" and TASKS[key[0]].target not in DOMAINS]
     sizes = {}
     for task, _, scheme, n_train, _ in own:
         sizes.setdefault((task, scheme), set()).add(n_train)

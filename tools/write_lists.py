@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Write what schema and docs say of pair metrics, questions, ablations and extractors, from the lists in the source.
+
+    tools/write_lists.py            # after an entry was added or changed
+    tools/write_lists.py --check    # says which files are not as the lists, and ends with status 1
+
+The schema's patterns for --tasks and --ablations come from `splits/tasks.py`; docs have a table between two marks, as
+`<!-- tasks: by tools/write_lists.py -->` and `<!-- end of tasks -->`.
+"""
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "bin"))
+
+from ct4bench.core.metrics import BY_NAME, PAIR_METRICS  # noqa: E402
+from ct4bench.splits.tasks import (  # noqa: E402
+    ABLATION_LABELS,
+    CHEAP_ABLATIONS,
+    FURTHER_ABLATIONS,
+    FURTHER_TASKS,
+    TASKS,
+)
+
+SCHEMA = "nextflow_schema.json"
+LISTS = {"tasks": FURTHER_TASKS, "ablations": FURTHER_ABLATIONS}
+"""Parameters that take names of a list."""
+
+
+def pattern(names: tuple[str, ...]) -> str:
+    """Regular expression of `default`, `all`, `none`, or names with commas."""
+    one = f"({'|'.join(names)})"
+    return f"^(default|all|none|{one}(,{one})*)$"
+
+
+def schema_text(text: str) -> str:
+    """The schema with patterns and descriptions of `LISTS`; a property stands on a line of its own."""
+    for name, names in LISTS.items():
+        (line,) = re.findall(rf'^ *"{name}": (\{{.*\}}),?$', text, re.MULTILINE)
+        rule = json.loads(line)
+        before = rule["description"].partition(", all, none, or of ")[0]
+        rule |= {"pattern": pattern(names), "description": f"{before}, all, none, or of {', '.join(names)}"}
+        text = text.replace(line, json.dumps(rule, ensure_ascii=False))
+    return text
+
+
+def table(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A table in Markdown."""
+    cells = [heads, ("---",) * len(heads), *(tuple(cell.replace("|", "\\|") for cell in row) for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def tasks_table() -> str:
+    """Questions of --tasks."""
+    rows = [
+        (f"`{name}`", task.description, task.trained_on, task.tested_on, "yes" if task.default else "on request")
+        for name, task in TASKS.items()
+        if name in FURTHER_TASKS
+    ]
+    return table(("name", "question", "trained on", "tested on", "default"), rows)
+
+
+def ablations_table() -> str:
+    """Choices of --ablations."""
+    rows = [
+        (f"`{name}`", ABLATION_LABELS[name], "yes" if name in CHEAP_ABLATIONS else "on request")
+        for name in FURTHER_ABLATIONS
+    ]
+    return table(("name", "what is changed", "default"), rows)
+
+
+def metrics_table() -> str:
+    """Metrics of a pair of series."""
+    rows = [
+        (f"`{m.name}`", f"{m.meaning}: {m.direction}", f"{m.of_self:g}",
+         f"`{m.table}.csv`" if m.table else f"`{BY_NAME[m.shown_next_to].table}.csv`, next to {m.shown_next_to}",
+         f"Table {m.paper_table}" if m.paper_table else "none", f"`{m.figure}`" if m.figure else "")
+        for m in PAIR_METRICS
+    ]  # fmt: skip
+    return table(("column", "what it is", "of a series with itself", "table", "published", "figure"), rows)
+
+
+BLOCKS = {
+    "docs/learning.md": {"tasks": tasks_table, "ablations": ablations_table},
+    "docs/outputs.md": {"pair metrics": metrics_table},
+}
+"""Tables by page and mark."""
+
+
+def page_text(text: str, blocks: dict) -> str:
+    """A page with its tables anew."""
+    for mark, make in blocks.items():
+        first, last = f"<!-- {mark}: by tools/write_lists.py -->", f"<!-- end of {mark} -->"
+        parts = re.split(f"({re.escape(first)}|{re.escape(last)})", text)
+        if len(parts) != 5:
+            raise SystemExit(f"a page lacks the marks {first} and {last}, each once")
+        parts[2] = f"\n{make()}\n"
+        text = "".join(parts)
+    return text
+
+
+def texts(root: Path) -> dict[str, str]:
+    """What each file should hold, by its path in the project."""
+    found = {SCHEMA: schema_text((root / SCHEMA).read_text(encoding="utf-8"))}
+    return found | {
+        page: page_text((root / page).read_text(encoding="utf-8"), blocks) for page, blocks in BLOCKS.items()
+    }
+
+
+def main(argv=None) -> int:
+    """Write the files, or say which are not as they should be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    args = parser.parse_args(argv)
+    old = {name: text for name, text in texts(ROOT).items() if (ROOT / name).read_text(encoding="utf-8") != text}
+    for name, text in old.items():
+        print(f"{name} {'is not as the lists say: run tools/write_lists.py' if args.check else 'written'}")
+        if not args.check:
+            (ROOT / name).write_text(text, encoding="utf-8")
+    return 1 if args.check and old else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
