@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from ct4bench.embedding import umap_layout
-from ct4bench.embedding.embed import graph_edges, nearest_neighbours, principal_components, settings, standardise
+from ct4bench.embedding.embed import (
+    graph_edges,
+    load_without_search,
+    nearest_neighbours,
+    principal_components,
+    settings,
+    standardise,
+)
 from ct4bench.embedding.umap_layout import attraction, layout_difference, optimise, repulsion
 
 
@@ -16,6 +23,7 @@ def small():
     rng = np.random.default_rng(2)
     values = np.repeat(rng.normal(0, 3, (6, 10)), 40, axis=0) + rng.normal(0, 1, (240, 10))
     scores = standardise(values)
+    load_without_search()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         estimator = settings(240, 0, 100, nearest_neighbours(scores, 30)).fit(scores)

@@ -19,10 +19,17 @@ from ct4bench.embedding.embed import (
     embed,
     embedding_quality,
     embedding_tables,
+    load_without_search,
     nearest_neighbours,
     principal_components,
     standardise,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def umap_as_the_script_has_it():
+    """Compiling the search of neighbours takes longer than all tests of this file."""
+    load_without_search()
 
 
 def make_features(rng, scanners=("A1", "B1", "C1", "E2"), repetitions=2, patches=3, n=8):
