@@ -12,7 +12,7 @@ ORDERS = (["figure", "extractor", "series_uid", "roi", "patch"], ["figure", "ext
 
 
 def main(argv=None):
-    """Read features, write their places in the plane."""
+    """Read features, write their positions in the plane."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--features", required=True, nargs="+", help="tables of features, Parquet or CSV")
     parser.add_argument("--extractor", required=True, nargs="+", help="the name of each in the results")

@@ -6,7 +6,7 @@ import argparse
 from ct4bench.core.errors import UserError
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table
-from ct4bench.index.files import FILE_COLUMNS
+from ct4bench.index.files import FILE_KEY
 from ct4bench.preprocess.select import FORM
 
 COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition"]
@@ -37,7 +37,7 @@ def main(argv=None):
     args = parser.parse_args(argv)
     spacing = three_numbers("--spacing", args.spacing, True) if args.spacing else None
     origin = three_numbers("--box_origin_mm", args.box_origin_mm, False) if args.box_origin_mm else None
-    series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_COLUMNS)
+    series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_KEY)
     from ct4bench.preprocess.prepare import prepare_reference
 
     slice_first = (spacing[2], spacing[0], spacing[1]) if spacing else None

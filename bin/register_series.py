@@ -6,7 +6,7 @@ import argparse
 from ct4bench.core.errors import UserError
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.index.files import FILE_COLUMNS
+from ct4bench.index.files import FILE_KEY
 
 
 def main(argv=None):
@@ -34,7 +34,7 @@ def main(argv=None):
     if args.interpolator not in INTERPOLATORS:
         raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")
     transforms = register_chunk(
-        read_table(args.series, ["series_uid"]), read_table(args.files, FILE_COLUMNS), args.folders,
+        read_table(args.series, ["series_uid"]), read_table(args.files, FILE_KEY), args.folders,
         args.series_uids.split(","), open_reference(args.reference), args.volumes, args.nifti, args.interpolator,
         args.threads, args.short_series,
     )  # fmt: skip

@@ -5,7 +5,7 @@ import argparse
 
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.index.files import FILE_COLUMNS
+from ct4bench.index.files import FILE_KEY
 from ct4bench.preprocess.select import FORM, check_domains, choose_reference
 
 COLUMNS = ["series_uid", "scanner", "maker", "dose_mgy", "recon", "repetition"]
@@ -21,7 +21,7 @@ def main(argv=None):
     parser.add_argument("--feature_doses", default="10", help="doses in mGy whose series features are extracted from")
     parser.add_argument("--output", required=True, help="the choice, CSV")
     args = parser.parse_args(argv)
-    series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_COLUMNS)
+    series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_KEY)
     check_domains(series, args.domain, [float(dose) for dose in args.feature_doses.split(",")])
     write_table(choose_reference(series, files, args.reference), args.output)
 

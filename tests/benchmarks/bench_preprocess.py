@@ -28,7 +28,7 @@ folders = sorted({path.parent for path in paths})
 names = {folder: f"f{number:03d}" for number, folder in enumerate(folders)}
 def files(uid):
     return pd.DataFrame([(uid, "ct", "r", names[p.parent], p.name, p.stat().st_size, 0.0) for p in paths],
-        columns=["series_uid", "role", "root", "folder", "name", "size_bytes", "place_mm"])
+        columns=["series_uid", "role", "root", "folder", "name", "size_bytes", "position_mm"])
 def task(*uids):
     series = pd.DataFrame([(u, "A1", 10.0) for u in uids], columns=["series_uid", "scanner", "dose_mgy"])
     start = time.process_time()

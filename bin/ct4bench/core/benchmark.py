@@ -28,7 +28,7 @@ FEATURE_KEY = ["series_uid", "scan_id", "scanner", "maker", "dose_mgy", "recon",
 
 
 def tissue_of(roi: str) -> str:
-    """Tissue class of a ROI name: `cyst2` is `cyst`."""
+    """Return the tissue class of a ROI name: `cyst2` is `cyst`."""
     return roi.rstrip("0123456789")
 
 

@@ -4,7 +4,8 @@ from ct4bench.core.errors import UserError
 
 
 def choose_device(device: str) -> str:
-    """`cpu` or `cuda`; `auto` is CUDA where there is a GPU. Sets torch to exact float32 and repeatable kernels."""
+    """Return `cpu` or `cuda`; `auto` is CUDA where there is a GPU. Sets torch to exact float32 and repeatable kernels.
+    kernels."""
     import torch
 
     if device == "auto":

@@ -17,7 +17,7 @@ WHOLE = ("repetition", "patch")
 
 
 def sort_features(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows by scanner (the paper's order), dose, reconstruction, repetition, series, ROI and patch."""
+    """Sort rows by scanner (the paper's order), dose, reconstruction, repetition, series, ROI and patch."""
     rank = {roi: number for number, roi in enumerate(ROIS)}
     order = pd.DataFrame(
         {
@@ -34,12 +34,12 @@ def sort_features(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def feature_columns(table: pd.DataFrame) -> list[str]:
-    """The columns of a table that are features, in its order."""
+    """Return the columns of a table that are features, in its order."""
     return [name for name in table.columns if name not in FEATURE_KEY]
 
 
 def read_features(path: Path | str) -> pd.DataFrame:
-    """A feature table with its columns in order, its features as float64, its names as text.
+    """Read a feature table with its columns in order, its features as float64, its names as text.
 
     `UserError` where a column of the key is missing or blank, a feature is not a number, or no feature is there.
     """
@@ -76,7 +76,8 @@ def read_feature_sets(extractors: list[str], paths: list[Path | str]) -> Iterato
 
 
 def check_same_rows(one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]) -> None:
-    """`UserError` where two extractors' tables differ in their rows (series, ROI, patch): they would not compare."""
+    """Raise a `UserError` where two extractors' tables differ in their rows (series, ROI, patch): they would not
+    compare."""
     keys = [pd.MultiIndex.from_frame(table[ROW_KEY].astype(str)) for _, table in (one, other)]
     lacking = keys[0].symmetric_difference(keys[1])
     if len(lacking):

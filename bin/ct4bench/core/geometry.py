@@ -18,7 +18,8 @@ class Grid:
 
     @classmethod
     def axis_aligned(cls, shape, spacing_mm, origin_mm) -> "Grid":
-        """Grid with identity orientation. `spacing_mm` is (slice, row, column); `origin_mm` (x, y, z) of voxel 0."""
+        """Return the grid with identity orientation. `spacing_mm` is (slice, row, column); `origin_mm` (x, y, z) of
+        voxel 0."""
         affine = np.eye(4)
         affine[:3, :3] = np.array([[0, 0, spacing_mm[2]], [0, spacing_mm[1], 0], [spacing_mm[0], 0, 0]], float)
         affine[:3, 3] = origin_mm
@@ -35,21 +36,21 @@ class Grid:
         return self.affine[:3, 3].copy()
 
     def to_lps(self, index) -> np.ndarray:
-        """LPS positions (..., 3) in mm of indices (..., 3) given as (slice, row, column)."""
+        """Return the LPS positions (..., 3) in mm of indices (..., 3) given as (slice, row, column)."""
         return np.asarray(index, float) @ self.affine[:3, :3].T + self.affine[:3, 3]
 
     def to_index(self, lps_mm) -> np.ndarray:
-        """Continuous indices (..., 3) as (slice, row, column) of LPS positions (..., 3) in mm."""
+        """Return the continuous indices (..., 3) as (slice, row, column) of LPS positions (..., 3) in mm."""
         return (np.asarray(lps_mm, float) - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T
 
     def corners_mm(self) -> np.ndarray:
-        """LPS positions (8, 3) in mm of the corner voxels' centres."""
+        """Return the LPS positions (8, 3) in mm of the corner voxels' centres."""
         last = np.array(self.shape) - 1
         index = np.array([[i, j, k] for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])])
         return self.to_lps(index)
 
     def crop(self, box: tuple[slice, slice, slice]) -> "Grid":
-        """Grid of the sub-array `array[box]`; the slices have step 1 and lie inside."""
+        """Return the grid of the sub-array `array[box]`; the slices have step 1 and lie inside."""
         start = np.array([s.indices(n)[0] for s, n in zip(box, self.shape, strict=True)])
         stop = np.array([s.indices(n)[1] for s, n in zip(box, self.shape, strict=True)])
         affine = self.affine.copy()
@@ -57,21 +58,21 @@ class Grid:
         return Grid(tuple(int(n) for n in stop - start), affine)
 
     def to_dict(self) -> dict:
-        """Plain values for JSON."""
+        """Return the plain values for JSON."""
         return {"shape": list(self.shape), "affine": self.affine.tolist()}
 
     @classmethod
     def from_dict(cls, values: dict) -> "Grid":
-        """Inverse of `to_dict`."""
+        """Return the inverse of `to_dict`."""
         return cls(tuple(int(n) for n in values["shape"]), np.array(values["affine"], float))
 
     def same_as(self, other: "Grid", tolerance_mm: float = 1e-3) -> bool:
-        """Whether both grids have the same shape and their corners agree within `tolerance_mm`."""
+        """Tell whether both grids have the same shape and their corners agree within `tolerance_mm`."""
         return self.shape == other.shape and bool(np.abs(self.corners_mm() - other.corners_mm()).max() <= tolerance_mm)
 
 
 def euler_zyx_matrix(rotation_deg) -> np.ndarray:
-    """Rotation matrix Rz Ry Rx of the angles (rx, ry, rz) in degrees."""
+    """Return the rotation matrix Rz Ry Rx of the angles (rx, ry, rz) in degrees."""
     rx, ry, rz = np.deg2rad(np.asarray(rotation_deg, float))
     cx, sx, cy, sy, cz, sz = np.cos(rx), np.sin(rx), np.cos(ry), np.sin(ry), np.cos(rz), np.sin(rz)
     x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
@@ -81,7 +82,7 @@ def euler_zyx_matrix(rotation_deg) -> np.ndarray:
 
 
 def euler_zyx_angles(matrix: np.ndarray) -> np.ndarray:
-    """Angles (rx, ry, rz) in degrees of a rotation matrix Rz Ry Rx."""
+    """Return the angles (rx, ry, rz) in degrees of a rotation matrix Rz Ry Rx."""
     ry = np.arcsin(np.clip(-matrix[2, 0], -1, 1))
     rx = np.arctan2(matrix[2, 1], matrix[2, 2])
     rz = np.arctan2(matrix[1, 0], matrix[0, 0])
@@ -118,22 +119,22 @@ class Rigid:
 
     @classmethod
     def from_affine(cls, matrix: np.ndarray, offset: np.ndarray, centre_mm) -> "Rigid":
-        """Rigid motion p -> `matrix` p + `offset`, written about `centre_mm`."""
+        """Return the rigid motion p -> `matrix` p + `offset`, written about `centre_mm`."""
         centre = np.array(centre_mm, float)
         translation = matrix @ centre + offset - centre
         angles = euler_zyx_angles(matrix)
         return cls(*(tuple(float(v) for v in values) for values in (angles, translation, centre)))
 
     def inverse(self) -> "Rigid":
-        """The motion back, about the same centre."""
+        """Return the motion back, about the same centre."""
         matrix = self.matrix.T
         return Rigid.from_affine(matrix, -matrix @ self.offset, self.centre_mm)
 
     def after(self, first: "Rigid") -> "Rigid":
-        """The motion that does `first`, then this one, written about the centre of `first`."""
+        """Return the motion that does `first`, then this one, written about the centre of `first`."""
         return Rigid.from_affine(self.matrix @ first.matrix, self.matrix @ first.offset + self.offset, first.centre_mm)
 
 
 def worst_displacement_mm(a: Rigid, b: Rigid, points_mm: np.ndarray) -> float:
-    """Largest distance in mm between the images of `points_mm` (n, 3) under two motions."""
+    """Return the largest distance in mm between the images of `points_mm` (n, 3) under two motions."""
     return float(np.linalg.norm(a(points_mm) - b(points_mm), axis=-1).max())

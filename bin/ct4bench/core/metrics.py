@@ -100,5 +100,5 @@ PAIR_VALUES = (*(m.name for m in MAIN_METRICS), *(m.name for m in PAIR_METRICS i
 
 
 def shown_next_to(metric: str) -> list[str]:
-    """The metrics that the tables of `metric` show as well."""
+    """Return the metrics that the tables of `metric` show as well."""
     return [other.name for other in PAIR_METRICS if other.shown_next_to == metric]

@@ -1,7 +1,7 @@
 """Facts of the printed object: its frame, its grid on scanner A1, and its parts.
 
 The phantom's frame is the patient coordinate system (LPS, mm) of scanner A1, whose first voxel lies at FIRST_VOXEL_MM.
-Places measured on the real series of the phantom are given as (slice, row, column) of A1's grid, counted from 0.
+Positions measured on the real series of the phantom are given as (slice, row, column) of A1's grid, counted from 0.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import numpy as np
 from ct4bench.core.geometry import Grid
 
 FIRST_VOXEL_MM = (-174.658203125, -340.158203125, 24.0)
-"""LPS place of the first voxel of A1's full grid: what boxes given in voxels of the full grid count from, also where
+"""LPS position of the first voxel of A1's full grid: what boxes given in voxels of the full grid count from, also where
 the series are a slab (`box_origin_mm` in phantom.json)."""
 SPACING_MM = (1.0, 0.68359375, 0.68359375)
 SHAPE = (343, 512, 512)
@@ -46,7 +46,7 @@ class BlockFrame:
 
     @staticmethod
     def to_mm(index) -> np.ndarray:
-        """Places (..., 3) in mm of (slice, row, column) on A1's grid."""
+        """Return the positions (..., 3) in mm of (slice, row, column) on A1's grid."""
         return A1_GRID.to_lps(index)
 
 

@@ -52,7 +52,8 @@ def _peak_rss_kb() -> int:
 
 
 def usage(called_s: float) -> dict:
-    """Cost of this process and its children (CPU and wall seconds, peak RSS in MB), and the versions it used."""
+    """Measure the cost of this process and its children (CPU and wall seconds, peak RSS in MB), and list its versions.
+    versions."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "script": Path(sys.argv[0]).name,

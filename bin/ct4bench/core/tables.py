@@ -57,12 +57,12 @@ def write_table(frame: pd.DataFrame, path: Path | str, columns: Iterable[str] | 
 
 
 def concatenate(paths: Iterable[Path | str], sort_by: list[str]) -> pd.DataFrame:
-    """Rows of all tables, sorted by `sort_by`, whatever the order of `paths`."""
+    """Read all tables into one sorted by `sort_by`, whatever the order of `paths`."""
     return stack([read_table(path) for path in sorted(paths, key=str)], sort_by)
 
 
 def stack(frames: list[pd.DataFrame], sort_by: list[str]) -> pd.DataFrame:
-    """Rows of all frames, sorted by `sort_by`."""
+    """Stack the rows of all frames, sorted by `sort_by`."""
     if not frames:
         raise UserError("no table to merge; the stage before gave none")
     filled = [frame for frame in frames if len(frame)] or frames[:1]

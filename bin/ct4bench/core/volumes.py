@@ -23,7 +23,7 @@ class Volume:
     _array: blosc2.NDArray
 
     def read(self, box: tuple[slice, slice, slice] | None = None) -> np.ndarray:
-        """Voxels (slices, rows, columns) in the stored dtype, of the whole volume or of `box` only."""
+        """Read voxels (slices, rows, columns) in the stored dtype, of the whole volume or of `box` only."""
         return self._array[...] if box is None else self._array[box]
 
 
@@ -58,7 +58,7 @@ def open_volume(path: Path | str) -> Volume:
 
 
 def write_nifti(path: Path | str, array: np.ndarray, grid: Grid) -> None:
-    """Write `array` as NIfTI at its place in patient coordinates (SimpleITK turns LPS into NIfTI's RAS)."""
+    """Write `array` as NIfTI at its position in patient coordinates (SimpleITK turns LPS into NIfTI's RAS)."""
     import SimpleITK as sitk  # noqa: N813
 
     image = sitk.GetImageFromArray(array)

@@ -29,7 +29,7 @@ BLOCK = 256
 SLACK = 28
 """Candidates beyond the neighbours asked for, from which exact distances choose."""
 NOISE = 1e-4
-"""SD of the start's noise, of a width of 10: equal rows do not start at one place (umap-learn's own value)."""
+"""SD of the start's noise, of a width of 10: equal rows do not start at one point (umap-learn's own value)."""
 ANCHORS = 2000
 """Rows, drawn at random, from which the neighbourhoods and silhouettes are judged."""
 JUDGED_NEIGHBOURS = 15
@@ -49,7 +49,8 @@ QUALITY_COLUMNS = [
 
 
 def standardise(values: np.ndarray) -> np.ndarray:
-    """z-scores (population SD) of the columns of `values` (rows, features) that can have them, float64.
+    """Return the z-scores (population SD) of the columns of `values` (rows, features) that can have them,
+    float64.
 
     Columns that are constant (but for rounding) or not finite are left out.
     """
@@ -71,7 +72,8 @@ def _exact_distances(values, first, candidates, out):
 
 
 def nearest_neighbours(values: np.ndarray, n_neighbours: int, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (rows, n) int32 and Euclidean distances (rows, n) float64 of the nearest rows, each row itself first.
+    """Return the indices (rows, n) int32 and Euclidean distances (rows, n) float64 of the nearest rows, each row itself
+    first.
 
     Exact: candidates come from products of matrices, with some to spare, and are measured again in float64; a row whose
     candidates might not hold all its neighbours is measured against every other. Equal distances go by index.
@@ -109,7 +111,8 @@ def nearest_neighbours(values: np.ndarray, n_neighbours: int, threads: int = 1) 
 
 
 def principal_components(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Coordinates (rows, 2) on the first two principal axes of z-scores, and the share of variance of each (2,).
+    """Return the coordinates (rows, 2) on the first two principal axes of z-scores, and the share of variance of each
+    (2,).
 
     The largest loading of an axis is positive. With one feature the second coordinate is 0.
     """
@@ -139,7 +142,7 @@ def load_without_search() -> None:
 
 
 def settings(n_rows: int, seed: int, n_epochs: int = EPOCHS, neighbours=None):
-    """The UMAP estimator of the figures for so many rows; `neighbours` are those of `nearest_neighbours`."""
+    """Set up the UMAP estimator of the figures for so many rows; `neighbours` are those of `nearest_neighbours`."""
     import umap
 
     given = {} if neighbours is None else {"precomputed_knn": (neighbours[0], neighbours[1].astype(np.float32))}
@@ -156,7 +159,7 @@ def settings(n_rows: int, seed: int, n_epochs: int = EPOCHS, neighbours=None):
 
 
 def graph_edges(graph, n_epochs: int) -> Edges:
-    """Edges of a fuzzy graph (sparse) that are sampled in `n_epochs` at all, in the order of umap-learn."""
+    """Return the edges of a fuzzy graph (sparse) that are sampled in `n_epochs` at all, in the order of umap-learn."""
     from umap.umap_ import make_epochs_per_sample
 
     graph = graph.tocoo()
@@ -170,8 +173,8 @@ def _start(coordinates: np.ndarray, seed: int) -> np.ndarray:
     """Coordinates (rows, 2) brought to a square 10 wide, with a little noise, float32."""
     width = np.abs(coordinates).max()
     noise = np.random.default_rng([seed, 5]).normal(0, NOISE, coordinates.shape)
-    places = coordinates * (10 / width if width else 1) + noise
-    return (10 * (places - places.min(axis=0)) / np.ptp(places, axis=0)).astype(np.float32)
+    positions = coordinates * (10 / width if width else 1) + noise
+    return (10 * (positions - positions.min(axis=0)) / np.ptp(positions, axis=0)).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,8 @@ class Embedding:
 def embed(
     scores: np.ndarray, seed: int = 0, threads: int = 1, n_epochs: int = EPOCHS, verify: int = VERIFIED_EPOCHS
 ) -> Embedding:
-    """UMAP of z-scores (rows, features), three rows at least. Products of matrices must run on one thread.
+    """Compute the UMAP of z-scores (rows, features), three rows at least. Products of matrices must run on
+    one thread.
 
     `verify` epochs of short steps are run by umap-learn's loop, too: `UserError` where points differ.
     """
@@ -211,8 +215,8 @@ def embed(
                 f"the layout differs from umap-learn's by {difference:.2g} after {verify} epochs (10 wide, tolerance "
                 f"{TOLERANCE:g}); report it with the table of features and the version of umap-learn"
             )
-    places = optimise(*layout, n_epochs, *curve)
-    return Embedding(places, coordinates, shares, n_neighbours, difference)
+    positions = optimise(*layout, n_epochs, *curve)
+    return Embedding(positions, coordinates, shares, n_neighbours, difference)
 
 
 def _ranks_beyond(distances: np.ndarray, chosen: np.ndarray, k: int) -> float:
@@ -243,12 +247,13 @@ def _silhouettes(distances: np.ndarray, anchors: np.ndarray, labels: np.ndarray)
 
 def embedding_quality(
     scores: np.ndarray,
-    places: dict[str, np.ndarray],
+    positions: dict[str, np.ndarray],
     labels: dict[str, np.ndarray],
     seed: int,
     n_anchors: int = ANCHORS,
 ) -> dict[str, float]:
-    """Trustworthiness and continuity of each of `places` (rows, 2), and silhouettes of `labels` among the features.
+    """Return the trustworthiness and continuity of each of `positions` (rows, 2), and silhouettes of `labels` among the
+    features.
 
     Trustworthiness (Venna and Kaski 2006, doi:10.1016/j.neunet.2006.05.014) falls with rows that are near in the plane
     only, continuity with rows that are near among the features only; both are 1 at best and take
@@ -260,7 +265,7 @@ def embedding_quality(
     k = min(JUDGED_NEIGHBOURS, (n - 1) // 2)
     anchors = np.sort(np.random.default_rng([seed, 7]).choice(n, min(n, n_anchors), replace=False))
     usable = {name: values for name, values in labels.items() if 2 <= len(set(values)) < n}
-    trust, continuity = dict.fromkeys(places, 0.0), dict.fromkeys(places, 0.0)
+    trust, continuity = dict.fromkeys(positions, 0.0), dict.fromkeys(positions, 0.0)
     silhouettes = {name: [] for name in usable}
     squares = np.einsum("ij,ij->i", scores, scores)
     for first in range(0, len(anchors), BLOCK):
@@ -273,9 +278,9 @@ def embedding_quality(
         high[own] = -np.inf
         near_high = np.argpartition(high, k, axis=1)[:, : k + 1]
         near_high = np.array([row[row != i][:k] for row, i in zip(near_high, rows, strict=True)])
-        for name, place in places.items():
-            place = place.astype(float)
-            low = ((place[rows, None] - place[None]) ** 2).sum(axis=2)
+        for name, position in positions.items():
+            position = position.astype(float)
+            low = ((position[rows, None] - position[None]) ** 2).sum(axis=2)
             low[own] = -np.inf
             near_low = np.argpartition(low, k, axis=1)[:, : k + 1]
             near_low = np.array([row[row != i][:k] for row, i in zip(near_low, rows, strict=True)])
@@ -283,7 +288,7 @@ def embedding_quality(
             continuity[name] += _ranks_beyond(low, near_high, k)
     scale = 2 / (len(anchors) * k * (2 * n - 3 * k - 1))
     found = {"n_neighbors_quality": k, "n_anchors": len(anchors)}
-    for name in places:
+    for name in positions:
         found[f"trustworthiness_{name}"] = 1 - scale * trust[name]
         found[f"continuity_{name}"] = 1 - scale * continuity[name]
     for name in labels:
@@ -313,7 +318,7 @@ def embedding_tables(
     n_epochs: int = EPOCHS,
     verify: int = VERIFIED_EPOCHS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Embedding with the first two principal components, and quality of both figures.
+    """Make the tables of the embedding with the first two principal components, and quality of both figures.
 
     Columns: `EMBEDDING_COLUMNS` and `QUALITY_COLUMNS`.
 
@@ -343,10 +348,10 @@ def embedding_tables(
             judged = embedding_quality(scores, {"umap": found.umap, "pca": found.pca}, labels, seed)
         judged = {name.removesuffix("_umap"): value for name, value in judged.items()}
         key = rows[ROW_KEY].assign(figure=figure, extractor=extractor)
-        places = {
+        positions = {
             f"{name}_{i + 1}": part[:, i] for name, part in (("umap", found.umap), ("pca", found.pca)) for i in (0, 1)
         }
-        embeddings.append(key.assign(**places)[EMBEDDING_COLUMNS])
+        embeddings.append(key.assign(**positions)[EMBEDDING_COLUMNS])
         qualities.append(
             {
                 "figure": figure, "extractor": extractor, "n_rows": len(rows), "n_features": scores.shape[1],

@@ -33,12 +33,12 @@ class Edges:
 
 
 def attraction(squared: np.ndarray, a: float, b: float) -> np.ndarray:
-    """Factor of the gradient along an edge, by squared distance; negative."""
+    """Return the factor of the gradient along an edge, by squared distance; negative."""
     return -2 * a * b * squared ** (b - 1) / (a * squared**b + 1)
 
 
 def repulsion(squared: np.ndarray, a: float, b: float) -> np.ndarray:
-    """Factor of the gradient away from a random point, by squared distance; positive."""
+    """Return the factor of the gradient away from a random point, by squared distance; positive."""
     return 2 * b / ((CLOSEST + squared) * (a * squared**b + 1))
 
 
@@ -79,16 +79,16 @@ def _random(states, j):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _epoch(
-    place, head, tail, every, due, every_negative, due_negative, states, attractions, repulsions, a, b, alpha, epoch
+    position, head, tail, every, due, every_negative, due_negative, states, attractions, repulsions, a, b, alpha, epoch
 ):  # fmt: skip
-    n = place.shape[0]
+    n = position.shape[0]
     width = np.float32(alpha)
     for i in range(head.shape[0]):
         if due[i] > epoch:
             continue
         j, k = head[i], tail[i]
-        x, y = place[j, 0], place[j, 1]
-        dx, dy = x - place[k, 0], y - place[k, 1]
+        x, y = position[j, 0], position[j, 1]
+        dx, dy = x - position[k, 0], y - position[k, 1]
         squared = dx * dx + dy * dy
         factor = np.float32(0)
         if LOWEST <= squared < HIGHEST:
@@ -97,14 +97,14 @@ def _epoch(
             factor = np.float32(-2.0 * a * b * squared ** (b - 1.0) / (a * squared**b + 1.0))
         step_x, step_y = _clip(factor * dx) * width, _clip(factor * dy) * width
         x, y = x + step_x, y + step_y
-        place[k, 0], place[k, 1] = place[k, 0] - step_x, place[k, 1] - step_y
+        position[k, 0], position[k, 1] = position[k, 0] - step_x, position[k, 1] - step_y
         due[i] += every[i]
         n_negative = int((epoch - due_negative[i]) / every_negative[i])
         for _ in range(n_negative):
             k = _random(states, j) % n
             if j == k:
                 continue
-            dx, dy = x - place[k, 0], y - place[k, 1]
+            dx, dy = x - position[k, 0], y - position[k, 1]
             squared = dx * dx + dy * dy
             if LOWEST <= squared < HIGHEST:
                 factor = _look_up(repulsions, squared)
@@ -113,47 +113,48 @@ def _epoch(
             else:
                 continue
             step_x, step_y = factor * dx, factor * dy
-            # Points wait for each other's places: steps that need no clipping take the shorter way.
+            # Points wait for each other's positions: steps that need no clipping take the shorter way.
             if abs(step_x) > FARTHEST_STEP or abs(step_y) > FARTHEST_STEP:
                 step_x, step_y = _clip(step_x), _clip(step_y)
             x, y = x + step_x * width, y + step_y * width
-        place[j, 0], place[j, 1] = x, y
+        position[j, 0], position[j, 1] = x, y
         due_negative[i] += n_negative * every_negative[i]
 
 
 def optimise(
     start: np.ndarray, edges: Edges, n_epochs: int, a: float, b: float, random_words: np.ndarray, step: float = 1.0
 ) -> np.ndarray:
-    """Places (n, 2) float32 of the points after `n_epochs` from `start` (n, 2), which is 10 wide and high.
+    """Move points (n, 2) float32 for `n_epochs` from `start` (n, 2), which is 10 wide and high.
 
     `a` and `b` shape the similarity 1 / (1 + a d^2b) in the plane; `random_words` (3,) int64 seed the generators;
     `step` is the first epoch's width of steps, which falls linearly to 0.
     """
-    place = np.array(start, np.float32, order="C")
+    position = np.array(start, np.float32, order="C")
     # Each point has its own generator, told apart by where it starts.
-    states = np.array(random_words, np.int64) + place[:, :1].astype(np.float64).view(np.int64)
+    states = np.array(random_words, np.int64) + position[:, :1].astype(np.float64).view(np.int64)
     every_negative = edges.every / NEGATIVE_SAMPLES
     due, due_negative = edges.every.copy(), every_negative.copy()
     attractions, repulsions, alpha = _table(attraction, a, b), _table(repulsion, a, b), step
     for epoch in range(n_epochs):
         _epoch(
-            place, edges.head, edges.tail, edges.every, due, every_negative, due_negative, states, attractions,
+            position, edges.head, edges.tail, edges.every, due, every_negative, due_negative, states, attractions,
             repulsions, a, b, alpha, float(epoch),
         )  # fmt: skip
         alpha = step * (1.0 - epoch / n_epochs)
-    return place
+    return position
 
 
 def layout_difference(
     start: np.ndarray, edges: Edges, n_epochs: int, a: float, b: float, random_words: np.ndarray, step: float = 1.0
 ) -> np.ndarray:
-    """Distance (n,) of each point from where umap-learn's own loop has it after `n_epochs` from the same start."""
+    """Return the distance (n,) of each point from where umap-learn's own loop has it after `n_epochs` from the same
+    start."""
     from umap.layouts import optimize_layout_euclidean
 
     ours = optimise(start, edges, n_epochs, a, b, random_words, step)
-    place = np.array(start, np.float32, order="C")
+    position = np.array(start, np.float32, order="C")
     theirs = optimize_layout_euclidean(
-        place, place, edges.head, edges.tail, n_epochs, len(place), edges.every.copy(), a, b,
+        position, position, edges.head, edges.tail, n_epochs, len(position), edges.every.copy(), a, b,
         np.array(random_words, np.int64), initial_alpha=step, move_other=True,
     )  # fmt: skip
     return np.linalg.norm(ours.astype(float) - theirs, axis=1)

@@ -30,11 +30,12 @@ KEYS = ("series_uid", "scanner", "maker", "recon")
 EMBEDDING_COLUMNS = ("figure", "extractor", "series_uid", "roi", "patch", "umap_1", "umap_2", "pca_1", "pca_2")
 LEGEND = {"loc": "upper left", "alignment": "left", "handletextpad": 0.2, "columnspacing": 1.0,
           "title_fontproperties": {"weight": "bold", "size": 8}}  # fmt: skip
-LEGEND_PLACES = (0.03, 0.26, 0.39, 0.50, 0.60)
+LEGEND_ANCHORS = (0.03, 0.26, 0.39, 0.50, 0.60)
 
 
 def with_series(embedding: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
-    """`embedding` with scanner, maker, reconstruction and tissue of each row; `UserError` for a series unknown."""
+    """Return `embedding` with scanner, maker, reconstruction and tissue of each row; `UserError` for a series
+    unknown."""
     known = series.drop_duplicates("series_uid")[list(KEYS)]
     rows = embedding.merge(known, on="series_uid", how="left")
     if rows["scanner"].isna().any():
@@ -44,7 +45,7 @@ def with_series(embedding: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
 
 
 def marker_of(scanners_by_maker: dict[str, list[str]]) -> dict[str, str]:
-    """A marker for each scanner, no two of a maker the same while there are enough."""
+    """Return a marker for each scanner, no two of a maker the same while there are enough."""
     return {
         scanner: MARKERS[i % len(MARKERS)]
         for scanners in scanners_by_maker.values()
@@ -84,7 +85,7 @@ def _neighbours(n: int) -> str:
 
 @styled
 def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """UMAP of cyst1's rows, coloured by maker, a marker for each scanner, hollow where FBP.
+    """Draw the UMAP of cyst1's rows, coloured by maker, a marker for each scanner, hollow where FBP.
 
     `rows` come from `with_series` and have the rows of the figure only.
     """
@@ -112,8 +113,10 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
             Line2D([], [], linestyle="", marker=markers[scanner], color=colour, markersize=5.5, label=scanner)
             for scanner in scanners
         ]
-        place = (LEGEND_PLACES[min(column, len(LEGEND_PLACES) - 1)], 0.245)
-        figure.legend(handles=handles, title=maker, ncols=3 if len(scanners) > 3 else 1, bbox_to_anchor=place, **LEGEND)
+        anchor = (LEGEND_ANCHORS[min(column, len(LEGEND_ANCHORS) - 1)], 0.245)
+        figure.legend(
+            handles=handles, title=maker, ncols=3 if len(scanners) > 3 else 1, bbox_to_anchor=anchor, **LEGEND
+        )
     forms = [("FBP", {"markerfacecolor": "none"}), ("IR", {}), ("DL", {"markeredgecolor": "black"})]
     handles = [
         Line2D([], [], linestyle="", marker="o", color="#555555", markersize=5.5, label=recon, **look)
@@ -191,7 +194,7 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
 
 @styled
 def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """First two principal components of the rows of Figure 6, in its form."""
+    """Draw the first two principal components of the rows of Figure 6, in its form."""
     caption = Caption(
         "pca",
         "The same features by their principal components",
@@ -206,7 +209,7 @@ def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
 
 @styled
 def draw_figure6(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """UMAP of all rows: by maker on the left, by tissue on the right, a row of panels for each extractor."""
+    """Draw the UMAP of all rows: by maker on the left, by tissue on the right, a row of panels for each extractor."""
     figure, extractors = _two_colourings(rows, facts, "UMAP"), _extractors(rows)
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(

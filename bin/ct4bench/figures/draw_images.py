@@ -90,13 +90,13 @@ def _letter(axes, x: float, y: float, roi: str):
 
 @styled
 def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
-    """Axial views of the three segments and one sagittal view through all of them."""
+    """Draw the axial views of the three segments and one sagittal view through all of them."""
     spacing = frame.spacing_mm
     slices, rows, columns = (frame.box(axis) for axis in range(3))
     first, last = frame.slice_mm(slices.start), frame.slice_mm(slices.stop - 1)
     figure = new_figure(9.6, 7.2)
     grid = figure.add_gridspec(2, 2, hspace=0.24, wspace=0.14, left=0.055, right=0.99, top=0.955, bottom=0.075)
-    places, missing = {}, []
+    positions_mm, missing = {}, []
     for number, name in enumerate(reversed(SEGMENTS_MM)):
         axes = figure.add_subplot(grid[divmod(number, 2)])
         low, high = np.clip(SEGMENTS_MM[name], first, last)
@@ -106,25 +106,25 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
             message_panel(axes, f"{name}: not in this part of the phantom")
             continue
         k = frame.best_slice() if name == "liver" else frame.slice_at(0.5 * (low + high))
-        places[name] = frame.slice_mm(k)
-        axes.set_title(f"{name}, axial, at {places[name]:.0f} mm")
+        positions_mm[name] = frame.slice_mm(k)
+        axes.set_title(f"{name}, axial, at {positions_mm[name]:.0f} mm")
         _show(axes, frame.axial(k, rows, columns), frame.extent_mm(rows, columns))
         _border(axes, SEGMENT_COLOURS[name])
         axes.set_xlabel("mm")
         axes.set_ylabel("mm")
         _sides(axes)
     axes = figure.add_subplot(grid[1, 1])
-    axes.set_title("all segments, sagittal" if not missing else f"{' and '.join(reversed(places))}, sagittal")
+    axes.set_title("all segments, sagittal" if not missing else f"{' and '.join(reversed(positions_mm))}, sagittal")
     column = int(round(0.5 * (frame.rois["cyst2"][2].start + frame.rois["cyst2"][2].stop)))
     image = frame.reference.read("volume", (slices, rows, slice(column, column + 1)))[:, :, 0]
     top, bottom = frame.edges_mm(1, rows)
     half = 0.5 * spacing[0]
     _show(axes, image.T, (first - half, last + half, bottom, top))
-    for name, place in places.items():
+    for name, position_mm in positions_mm.items():
         ends = np.clip(SEGMENTS_MM[name], first, last)
         colour = SEGMENT_COLOURS[name]
         axes.plot(ends, [bottom - 2.5, bottom - 2.5], color=colour, linewidth=5, solid_capstyle="butt")
-        axes.axvline(place, color=colour, linewidth=1.2, linestyle=(0, (5, 3)))
+        axes.axvline(position_mm, color=colour, linewidth=1.2, linestyle=(0, (5, 3)))
     axes.set_xlim(first - half, last + half)
     axes.set_ylim(bottom, top)
     axes.set_xlabel("mm from the block's first face, towards the head")
@@ -135,11 +135,11 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     caption = Caption(
         "figure2",
         "The segments of the phantom",
-        f"The reference volume: axial views of {', '.join(places)}, and a sagittal view at "
+        f"The reference volume: axial views of {', '.join(positions_mm)}, and a sagittal view at "
         f"{(column - frame.middle[2]) * spacing[2]:+.0f} mm from the block's middle, through cyst 2, with the axial "
         f"slices dashed. Axes in mm from the block's middle. {GRAY}",
-        f"Gray CT pictures of a rectangular paper block with printed anatomy: {', '.join(places)} in axial view, and a "
-        "section along the block with the segments marked in colour.",
+        f"Gray CT pictures of a rectangular paper block with printed anatomy: {', '.join(positions_mm)} in axial view, "
+        "and a section along the block with the segments marked in colour.",
         notes,
     )
     return figure, caption
@@ -196,7 +196,8 @@ def _close_up(axes, frame: ReferenceView, roi: str):
 
 @styled
 def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
-    """Panels b to j: the block and the ROIs as shaded surfaces, the ROIs in an axial view, and each ROI close up."""
+    """Draw panels b to j: the block and the ROIs as shaded surfaces, the ROIs in an axial view, and each ROI close
+    up."""
     block = render_block(frame)
     picture, middles, floor_mm = render_rois(frame)
     rows, columns = (np.diff(frame.edges_mm(axis, frame.box(axis)))[0] for axis in (1, 2))
@@ -262,7 +263,8 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
 
 
 def shown_series(registered: pd.DataFrame, scanner: str) -> tuple[str, int]:
-    """UID and repetition of the series of a scanner that Figure 4 shows: its first IR at 10 mGy; blank, 0 if none."""
+    """Return the UID and repetition of the series of a scanner that Figure 4 shows: its first IR at 10 mGy; blank, 0 if
+    none."""
     own = registered[(registered["scanner"] == scanner) & (registered["dose_mgy"] == MAIN_DOSE_MGY)]
     own = own[own["recon"] == SHOWN_RECON].sort_values(["repetition", "series_uid"])
     return (own["series_uid"].iloc[0], int(own["repetition"].iloc[0])) if len(own) else ("", 0)
@@ -272,7 +274,7 @@ def shown_series(registered: pd.DataFrame, scanner: str) -> tuple[str, int]:
 def draw_figure4(
     frame: ReferenceView, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str
 ) -> tuple[Figure, Caption]:
-    """The same axial slice of IR #1 of each scanner at 10 mGy, in the paper's order; `names` are display names."""
+    """Draw the same axial slice of IR #1 of each scanner at 10 mGy, in the paper's order; `names` are display names."""
     present = set(registered["scanner"])
     scanners = sorted(present | set(SCANNERS) if present & set(SCANNERS) else present, key=scanner_rank)
     rows, columns = frame.box(1), frame.box(2)

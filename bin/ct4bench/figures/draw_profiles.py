@@ -46,13 +46,14 @@ class Chosen:
         return f"{self.dose_mgy:g} mGy, {self.recon}"
 
     def of(self, measure: str, region: str | None = None) -> pd.DataFrame:
-        """Rows of one measure that have a value."""
+        """Return the rows of one measure that have a value."""
         rows = self.rows[(self.rows["measure"] == measure) & self.rows["value"].notna()]
         return rows if region is None else rows[rows["region"] == region]
 
 
 def scanner_looks(profile: pd.DataFrame) -> dict[str, dict]:
-    """Colour (by maker) and dashes (by scanner of a maker, paler from the fifth) of each, in the paper's order."""
+    """Return the colour (by maker) and dashes (by scanner of a maker, paler from the fifth) of each, in the paper's
+    order."""
     makers = profile.drop_duplicates("scanner").set_index("scanner")["maker"]
     looks, used = {}, {}
     for scanner in sorted(makers.index, key=scanner_rank):
@@ -66,7 +67,7 @@ def scanner_looks(profile: pd.DataFrame) -> dict[str, dict]:
 
 
 def choose(profile: pd.DataFrame) -> Chosen:
-    """The dose and reconstruction that most scanners have, 10 mGy and IR where several have as many."""
+    """Choose the dose and reconstruction that most scanners have, 10 mGy and IR where several have as many."""
     series = profile[["scanner", "dose_mgy", "recon"]].drop_duplicates()
     counts = series.groupby(["dose_mgy", "recon"]).size().reset_index(name="n")
     counts["main"] = (counts["dose_mgy"] == MAIN_DOSE_MGY).astype(int)
@@ -77,7 +78,7 @@ def choose(profile: pd.DataFrame) -> Chosen:
 
 
 def reason_of(rows: pd.DataFrame, kind: str, *starts: str) -> str:
-    """Why a measure is missing, in the words of the table."""
+    """Return why a measure is missing, in the words of the table."""
     own = rows[(rows["kind"] == kind) & rows["measure"].str.startswith(starts or "")]
     found = sorted({reason for reason in own["reason"] if reason})
     return found[0] if found else "not measured in this run"
@@ -116,7 +117,7 @@ def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: 
 
 @styled
 def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """SD in the large cyst by scanner, the spectrum of its noise, and SD over dose."""
+    """Draw the SD in the large cyst by scanner, the spectrum of its noise, and SD over dose."""
     chosen = choose(profile)
     figure = new_figure(11.4, 4.5)
     grid = figure.add_gridspec(1, 3, left=0.055, right=0.985, top=0.92, bottom=0.235, wspace=0.24)
@@ -199,7 +200,8 @@ def _many_doses(rows: pd.DataFrame, measure: str) -> bool:
 
 @styled
 def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Transfer function, modulation of star and zone plate, widths by scanner, contrast-to-noise of tissue pairs."""
+    """Draw the transfer function, modulation of star and zone plate, widths by scanner, contrast-to-noise of tissue
+    pairs."""
     chosen = choose(profile)
     figure = new_figure(11.4, 8.3)
     grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.21, hspace=0.32)
@@ -283,7 +285,7 @@ def _ratios(axes, chosen: Chosen, rows: pd.DataFrame, message: str) -> None:
 
 @styled
 def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """The wedge's HU less the reference's over HU, and the bias of each region."""
+    """Draw the wedge's HU less the reference's over HU, and the bias of each region."""
     chosen = choose(profile)
     figure = new_figure(11.4, 4.4)
     grid = figure.add_gridspec(1, 2, left=0.06, right=0.985, top=0.92, bottom=0.235, wspace=0.2)
@@ -327,7 +329,7 @@ def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
 
 @styled
 def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Local displacement after registration: along z, by size, and as arrows in plane for each scanner."""
+    """Draw the local displacement after registration: along z, by size, and as arrows in plane for each scanner."""
     chosen = choose(profile)
     own = fields[(fields["dose_mgy"] == chosen.dose_mgy) & (fields["recon"] == chosen.recon)]
     scanners = [name for name in chosen.looks if name in set(own["scanner"])]
@@ -387,14 +389,14 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
 
 
 def _mean_over_z(part: pd.DataFrame) -> pd.DataFrame:
-    """Displacement in plane by place in plane, the cells along z weighted by what is known of them."""
-    place = [part["y_mm"].round(0), part["x_mm"].round(0)]
-    columns = {"x_mm": part["x_mm"].groupby(place).mean(), "y_mm": part["y_mm"].groupby(place).mean()}
+    """Displacement in plane by position in plane, the cells along z weighted by what is known of them."""
+    position = [part["y_mm"].round(0), part["x_mm"].round(0)]
+    columns = {"x_mm": part["x_mm"].groupby(position).mean(), "y_mm": part["y_mm"].groupby(position).mean()}
     for axis in "xy":
         moved = part[f"displacement_{axis}_mm"]
         weight = (1 / part[f"error_{axis}_mm"].clip(lower=0.01) ** 2).where(moved.notna(), 0.0)
-        total = weight.groupby(place).sum()
-        columns[f"displacement_{axis}_mm"] = (moved.fillna(0) * weight).groupby(place).sum() / total.where(total > 0)
+        total = weight.groupby(position).sum()
+        columns[f"displacement_{axis}_mm"] = (moved.fillna(0) * weight).groupby(position).sum() / total.where(total > 0)
     return pd.DataFrame(columns).dropna()
 
 

@@ -30,10 +30,10 @@ from ct4bench.results.run_facts import CONTRAST_LABELS, DOMAIN_LABELS, NOT_COMPA
 
 def _triangle(frame: pd.DataFrame, column: str, order: list[str]) -> np.ndarray:
     """Values of a long table as a square matrix (rows, columns), not a number above the diagonal."""
-    place = {scanner: i for i, scanner in enumerate(order)}
+    index = {scanner: i for i, scanner in enumerate(order)}
     values = np.full((len(order), len(order)), np.nan)
     for row, col, value in zip(frame["scanner_row"], frame["scanner_col"], frame[column], strict=True):
-        values[place[row], place[col]] = value
+        values[index[row], index[col]] = value
     return values
 
 
@@ -53,7 +53,8 @@ def _heatmap(axes, values: np.ndarray, order: list[str], limits: tuple[float, fl
 
 @styled
 def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[Figure, Caption]:
-    """A metric's scanner table as triangles of colours, this run and, where there is one, published, on one scale."""
+    """Draw a metric's scanner table as triangles of colours, this run and, where there is one, published, on one
+    scale."""
     order = sorted({*table["scanner_row"], *table["scanner_col"]}, key=scanner_rank)
     panels = [("this run", _triangle(table, f"{metric.name}_mean", order))]
     if f"{metric.name}_mean_published" in table.columns:
@@ -91,18 +92,19 @@ def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[F
 
 @styled
 def draw_decomposition(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Median and quartiles of the RMSE of pairs that differ in one thing, from the smallest step to the largest."""
+    """Draw the median and quartiles of the RMSE of pairs that differ in one thing, from the smallest step to the
+    largest."""
     rows = table[table["n_pairs"] > 0].iloc[::-1]
     figure = new_figure(7.2, 0.9 + 0.52 * max(1, len(rows)))
     axes = figure.add_axes([0.25, 0.52 / figure.get_figheight(), 0.71, 1 - 0.74 / figure.get_figheight()])
     root = np.sqrt(rows[["mse_hu2_q1", "mse_hu2_median", "mse_hu2_q3"]].to_numpy(float))
-    places = np.arange(len(rows))
-    axes.barh(places, root[:, 1], color="#56B4E9", height=0.62)
+    positions = np.arange(len(rows))
+    axes.barh(positions, root[:, 1], color="#56B4E9", height=0.62)
     spread = np.stack([root[:, 1] - root[:, 0], root[:, 2] - root[:, 1]])
-    axes.errorbar(root[:, 1], places, xerr=spread, fmt="none", ecolor="black", elinewidth=1, capsize=3)
-    axes.set_yticks(places, [fill(CONTRAST_LABELS.get(name, name), 21) for name in rows["contrast"]])
-    for place, (_, median, q3), n in zip(places, root, rows["n_pairs"], strict=True):
-        axes.text(q3, place, f"  {median:.1f} HU, n = {n}", va="center", fontsize=7.5)
+    axes.errorbar(root[:, 1], positions, xerr=spread, fmt="none", ecolor="black", elinewidth=1, capsize=3)
+    axes.set_yticks(positions, [fill(CONTRAST_LABELS.get(name, name), 21) for name in rows["contrast"]])
+    for position, (_, median, q3), n in zip(positions, root, rows["n_pairs"], strict=True):
+        axes.text(q3, position, f"  {median:.1f} HU, n = {n}", va="center", fontsize=7.5)
     axes.set_xlim(0, 1.3 * max(1.0, float(root[:, 2].max()) if len(root) else 1.0))
     axes.set_xlabel("RMSE (HU): root of the median squared error; whiskers: quartiles")
     stamp(figure, stamp_text(facts))
@@ -121,22 +123,22 @@ GRADE_COLOURS = {"poor": "#D55E00", "moderate": "#E69F00", "good": "#56B4E9", "e
 
 @styled
 def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Shares of features that are poor to excellent, a bar for each extractor and form of the ICC."""
+    """Draw the shares of features that are poor to excellent, a bar for each extractor and form of the ICC."""
     rows = table.iloc[::-1]
     figure = new_figure(8.4, 1.15 + 0.40 * len(rows))
     height = figure.get_figheight()
     axes = figure.add_axes([0.30, 0.86 / height, 0.67, 1 - 1.02 / height])
-    places, left = np.arange(len(rows)), np.zeros(len(rows))
+    positions, left = np.arange(len(rows)), np.zeros(len(rows))
     for grade, colour in GRADE_COLOURS.items():
         share = rows[grade].to_numpy(float)
-        axes.barh(places, share, left=left, color=colour, height=0.7, label=grade)
-        for place, start, part in zip(places, left, share, strict=True):
+        axes.barh(positions, share, left=left, color=colour, height=0.7, label=grade)
+        for position, start, part in zip(positions, left, share, strict=True):
             if part >= 0.06:
-                axes.text(start + part / 2, place, f"{100 * part:.0f} %", ha="center", va="center", fontsize=7.5,
+                axes.text(start + part / 2, position, f"{100 * part:.0f} %", ha="center", va="center", fontsize=7.5,
                           color="white" if grade in ("poor", "excellent") else "black")  # fmt: skip
         left = left + share
     names = [f"{extractor_title(e, facts)}, {form}" for e, form in zip(rows["extractor"], rows["form"], strict=True)]
-    axes.set_yticks(places, names)
+    axes.set_yticks(positions, names)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of features")
     axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.48 / (height - 1.02)), ncols=4)
@@ -161,7 +163,7 @@ SCHEMES = {
 
 @styled
 def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | None = None) -> tuple[Figure, Caption]:
-    """Accuracy over the number of training scanners and of training folds, a line for each extractor.
+    """Draw the accuracy over the number of training scanners and of training folds, a line for each extractor.
 
     Where `table7` is given, its published accuracies stand beside.
     """
@@ -173,28 +175,28 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
     grid = figure.add_gridspec(1, 2, left=0.065, right=0.985, top=0.93, bottom=0.235, wspace=0.1, width_ratios=[12, 9])
     lows = [float(table["accuracy_ci_low"].min()), float(table["accuracy_mean"].min())]
     bottom = max(0.0, np.floor(20 * np.nanmin([*lows, 0.8]) - 0.2) / 20)
-    for number, (scheme, (title, axis, places)) in enumerate(SCHEMES.items()):
+    for number, (scheme, (title, axis, positions)) in enumerate(SCHEMES.items()):
         axes = figure.add_subplot(grid[number])
         axes.set_title(title.format(domain=domain))
         rows = table[table["scheme"] == scheme]
         if rows.empty:
             message_panel(axes, "not trained in this run")
             continue
-        for place, extractor in enumerate(extractors):
+        for position, extractor in enumerate(extractors):
             own = rows[rows["extractor"] == extractor].sort_values("n_train")
             colour = colour_of(extractor, EXTRACTOR_COLOURS, extractors)
-            x = own["n_train"] + 0.06 * (place - 1)
+            x = own["n_train"] + 0.06 * (position - 1)
             axes.fill_between(x, own["accuracy_ci_low"], own["accuracy_ci_high"], color=colour, alpha=0.15, linewidth=0)
             marker = marker_of(extractor, extractors)
             axes.plot(x, own["accuracy_mean"], color=colour, marker=marker, markersize=4.5, linewidth=1.4)
             name = EXTRACTOR_NAMES.get(extractor, extractor)
             if name in published.index and domain == "scanner":
-                for n, stem in places:
+                for n, stem in positions:
                     value = published.loc[name, f"{stem}_mean_published"]
                     look = {"marker": marker, "color": colour, "markersize": 9, "markerfacecolor": "none"}
-                    axes.plot(n + 0.06 * (place - 1), value, linestyle="", **look)
+                    axes.plot(n + 0.06 * (position - 1), value, linestyle="", **look)
         axes.set_xlabel(f"number of {axis.format(domain=domain)}")
-        beside = {n for n, _ in places} if domain == "scanner" and len(published) else set()
+        beside = {n for n, _ in positions} if domain == "scanner" and len(published) else set()
         axes.set_xticks(sorted(set(rows["n_train"]) | beside))
         axes.set_ylim(bottom, 1.005)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)

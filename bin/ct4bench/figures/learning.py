@@ -51,9 +51,9 @@ def _legend(figure: Figure, extractors: list[str], facts: dict, left: float, cha
             Line2D([], [], linestyle="", marker="|", color="black", markersize=9, markeredgewidth=1.6, label="chance")
         )
     for columns in range(4, 0, -1):
-        place = (left, LEGEND_IN / figure.get_figheight())
+        anchor = (left, LEGEND_IN / figure.get_figheight())
         legend = figure.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=place, ncols=columns, columnspacing=1.4
+            handles=handles, loc="lower left", bbox_to_anchor=anchor, ncols=columns, columnspacing=1.4
         )
         width = legend.get_window_extent().width / figure.dpi
         if columns == 1 or left + width / figure.get_figwidth() <= 1:
@@ -79,23 +79,23 @@ def _cell_words(scheme: str, n_train: int, domain: str) -> str:
 
 
 def _beside(extractors: list[str], step: float):
-    """Each feature set, how far its points lie beside the middle of their place, and how they look."""
+    """Each feature set, how far its points lie beside the middle of their row, and how they look."""
     for number, extractor in enumerate(extractors):
         yield extractor, step * (number - (len(extractors) - 1) / 2), _look(extractor, extractors)
 
 
-def _whiskers(axes, rows: pd.DataFrame, places, horizontal: bool, look: dict) -> None:
+def _whiskers(axes, rows: pd.DataFrame, positions, horizontal: bool, look: dict) -> None:
     """Points of balanced accuracy with the part of their interval that lies to either side of them."""
     values, low, high = (rows[f"balanced_{what}"].to_numpy(float) for what in ("mean", "ci_low", "ci_high"))
     below, above = (np.nan_to_num(np.maximum(part, 0)) for part in (values - low, high - values))
     spread = {"xerr" if horizontal else "yerr": np.stack([below, above])}
-    where = (values, places) if horizontal else (places, values)
+    where = (values, positions) if horizontal else (positions, values)
     axes.errorbar(*where, **spread, linestyle="", elinewidth=1, **look)
 
 
 @styled
 def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Balanced accuracy of the cells of Table 7 by classifier, a point for each feature set."""
+    """Draw the balanced accuracy of the cells of Table 7 by classifier, a point for each feature set."""
     rows = table[table["task"] == "tissue"]
     cells = sorted(set(zip(rows["scheme"], rows["n_train"], strict=True)), key=lambda c: (c[0] != "loso", c[1]))
     found = set(rows["classifier"])
@@ -133,7 +133,7 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
 
 @styled
 def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Balanced accuracy of every other question, a line for each and its chance level."""
+    """Draw the balanced accuracy of every other question, a line for each and its chance level."""
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     order = {name: i for i, name in enumerate(TASKS)}
     keys = ["task", "scheme", "n_train"]
@@ -145,15 +145,15 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
     figure = new_figure(9.2, height)
     axes = figure.add_axes([0.42, 0.95 / height, 0.56, 1 - 1.1 / height])
     names = []
-    for place, cell in enumerate(cells.to_dict("records")):
+    for position, cell in enumerate(cells.to_dict("records")):
         words = _cell_words(cell["scheme"], cell["n_train"], domain)
         label = TASKS[cell["task"]].label if cell["task"] in TASKS else cell["task"]
         names.append(label + (f": {words}" if words else ""))
-        axes.plot(cell["chance"], place, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
+        axes.plot(cell["chance"], position, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
         own = table[np.all([table[name] == cell[name] for name in keys], axis=0)]
         for extractor, shift, look in _beside(extractors, 0.2):
             row = own[own["extractor"] == extractor]
-            _whiskers(axes, row, np.full(len(row), place + shift), True, look)
+            _whiskers(axes, row, np.full(len(row), position + shift), True, look)
     axes.set_yticks(range(len(cells)), names)
     axes.set_ylim(len(cells) - 0.5, -0.5)
     axes.set_xlim(0, 1.02)
@@ -174,7 +174,7 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
 
 @styled
 def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Accuracy on each scanner, maker and pair of ROIs that was left out."""
+    """Draw the accuracy on each scanner, maker and pair of ROIs that was left out."""
     known = [*SCANNERS, *MAKERS, *ROIS]
     order = {name: i for i, name in enumerate(known)}
     groups = sorted(set(table["task"]))
@@ -190,19 +190,19 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
     middles = np.cumsum(widths) - np.array(widths) / 2 + np.cumsum(gaps)
     figure = new_figure(max(6.0, 1.4 + 0.42 * middles[-1]), 3.6)
     axes = figure.add_axes([0.09, 0.34, 0.895, 0.59])
-    places = dict(zip(columns, middles, strict=True))
+    positions = dict(zip(columns, middles, strict=True))
     for extractor, shift, look in _beside(extractors, 0.2):
         own = table[table["extractor"] == extractor]
-        x = [places[key] + shift for key in zip(own["task"], own["left_out"], strict=True)]
+        x = [positions[key] + shift for key in zip(own["task"], own["left_out"], strict=True)]
         axes.plot(x, own["accuracy"], linestyle="", **look)
     names = [value.replace("+", "\n") for _, value in columns]
-    axes.set_xticks(list(places.values()), names)
+    axes.set_xticks(list(positions.values()), names)
     axes.set_ylim(min(0.9, float(table["accuracy"].min())) - 0.03, 1.015)
     axes.set_ylabel("accuracy")
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
     words = {task: TASKS[task].left_out.format(domain=domain) for task in groups}
     for task in groups:
-        mine = [place for (name, _), place in places.items() if name == task]
+        mine = [position for (name, _), position in positions.items() if name == task]
         axes.text(np.mean(mine), -0.235, words[task], transform=axes.get_xaxis_transform(), ha="center", fontsize=8.5)
     _legend(figure, extractors, facts, 0.08)
     stamp(figure, stamp_text(facts, extractors))

@@ -60,19 +60,19 @@ class Caption:
 
 
 def new_figure(width_in: float, height_in: float) -> Figure:
-    """An empty figure that knows no display and no global state."""
+    """Return an empty figure that knows no display and no global state."""
     return Figure(figsize=(width_in, height_in), layout=None)
 
 
 def colour_of(name: str, colours: dict[str, str], names) -> str:
-    """Colour of `name`: its own, else one of the spare ones by its place among the unknown of `names`."""
+    """Return the colour of `name`: its own, else one of the spare ones by its index among the unknown of `names`."""
     if name in colours:
         return colours[name]
     return _spare(name, colours, names, OTHER_COLOURS)
 
 
 def marker_of(extractor: str, extractors) -> str:
-    """Marker of an extractor: its own, else a spare one by its place among the unknown of `extractors`."""
+    """Return the marker of an extractor: its own, else a spare one by its index among the unknown of `extractors`."""
     return EXTRACTOR_MARKERS.get(extractor) or _spare(extractor, EXTRACTOR_MARKERS, extractors, OTHER_MARKERS)
 
 
@@ -81,7 +81,8 @@ def _spare(name: str, known: dict[str, str], names, spare: tuple[str, ...]) -> s
 
 
 def stamp(figure: Figure, text: str) -> None:
-    """Small text at the lower right edge that says what the figure was made from; nothing where `text` is blank."""
+    """Write the small text at the lower right edge that says what the figure was made from; nothing where `text` is
+    blank. blank."""
     if text:
         figure.text(0.995, 0.006, text, ha="right", va="bottom", fontsize=7, color="#8a1c1c", style="italic")
 
@@ -110,7 +111,7 @@ def message_panel(axes, text: str) -> None:
 
 
 def scale_bar(axes, length_mm: float, x_mm: float, y_mm: float, colour: str = "white") -> None:
-    """A bar of `length_mm` that ends at the lower right point (`x_mm`, `y_mm`) of axes in mm."""
+    """Draw a bar of `length_mm` that ends at the lower right point (`x_mm`, `y_mm`) of axes in mm."""
     axes.plot([x_mm - length_mm, x_mm], [y_mm, y_mm], color=colour, linewidth=2, solid_capstyle="butt")
     axes.annotate(
         f"{length_mm:g} mm",
@@ -125,7 +126,7 @@ def scale_bar(axes, length_mm: float, x_mm: float, y_mm: float, colour: str = "w
 
 
 def styled(draw):
-    """Decorator: `draw` makes its figure in the look of `STYLE`, whatever the caller's settings are."""
+    """Decorate `draw` so that it makes its figure in the look of `STYLE`, whatever the caller's settings are."""
 
     @functools.wraps(draw)
     def in_style(*args, **kwargs):

@@ -36,7 +36,7 @@ class View:
 
     @classmethod
     def on_box(cls, low_mm, high_mm, azimuth_deg: float, elevation_deg: float, pixel_mm: float) -> "View":
-        """View of a box between two corners, with the slices upright.
+        """Return the view of a box between two corners, with the slices upright.
 
         Azimuth 0 looks along rows (from the front); positive turns the viewer to higher columns, positive elevation to
         higher slices.
@@ -54,24 +54,25 @@ class View:
         return cls(right, down, away, low @ axes, shape, pixel_mm, float(high[2] - low[2]))
 
     def project(self, points_mm) -> np.ndarray:
-        """Pixels (..., 2) as (column, row) of positions (..., 3)."""
+        """Return the pixels (..., 2) as (column, row) of positions (..., 3)."""
         offset = np.asarray(points_mm, float) - self.start_mm
         return np.stack([offset @ self.right, offset @ self.down], axis=-1) / self.pixel_mm
 
     def points(self, rows: np.ndarray, columns: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
-        """Positions (..., 3) at `depth_mm` behind pixels."""
+        """Return the positions (..., 3) at `depth_mm` behind pixels."""
         offset = (rows * self.pixel_mm)[..., None] * self.down + (columns * self.pixel_mm)[..., None] * self.right
         return self.start_mm + offset + depth_mm[..., None] * self.away
 
 
 def sample(volume: np.ndarray, spacing_mm, points_mm: np.ndarray) -> np.ndarray:
-    """Trilinear values (float32) of `volume` at positions (..., 3); beyond it, the value at its rim."""
+    """Interpolate `volume` linearly at positions (..., 3), float32; beyond it, the value at its rim."""
     index = np.moveaxis(points_mm / np.asarray(spacing_mm), -1, 0)
     return map_coordinates(volume, index, output=np.float32, order=1, mode="nearest")
 
 
 def convex_span(view: View, normals, offsets) -> tuple[np.ndarray, np.ndarray]:
-    """Depths in mm (of the view's shape) where each ray enters and leaves the points with normal . p <= offset for all.
+    """Return the depths in mm (of the view's shape) where each ray enters and leaves the points with normal . p <=
+    offset for all.
 
     `normals` (n, 3) and `offsets` (n,) in mm. A ray that misses them enters at infinity.
     """
@@ -90,14 +91,15 @@ def convex_span(view: View, normals, offsets) -> tuple[np.ndarray, np.ndarray]:
 
 
 def box_planes(low_mm, high_mm) -> tuple[np.ndarray, np.ndarray]:
-    """Normals (6, 3) and offsets (6,) of a box, for `convex_span`."""
+    """Return the normals (6, 3) and offsets (6,) of a box, for `convex_span`."""
     return np.concatenate([np.eye(3), -np.eye(3)]), np.concatenate([high_mm, -np.asarray(low_mm)])
 
 
 def first_inside(
     view: View, inside: Callable[[np.ndarray], np.ndarray], enter: np.ndarray, leave: np.ndarray, step_mm: float
 ) -> np.ndarray:
-    """Depth in mm, of the view's shape, where each ray is first inside between two depths; infinite where it never is.
+    """Return the depth in mm, of the view's shape, where each ray is first inside between two depths; infinite where it
+    never is.
 
     `inside` tells for positions (n, 3) whether they are.
     """
@@ -136,7 +138,7 @@ def _slope(depth: np.ndarray, axis: int) -> np.ndarray:
 
 
 def shade(depth: np.ndarray, pixel_mm: float) -> np.ndarray:
-    """Brightness (0..1) of a surface given by its depth map in mm: an ambient part and Lambert's law."""
+    """Return the brightness (0..1) of a surface given by its depth map in mm: an ambient part and Lambert's law."""
     normal = np.stack([_slope(depth, 1), _slope(depth, 0), np.full(depth.shape, -pixel_mm)], axis=-1)
     normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
     light = LIGHT / np.linalg.norm(LIGHT)
@@ -144,14 +146,14 @@ def shade(depth: np.ndarray, pixel_mm: float) -> np.ndarray:
 
 
 def soften(picture: np.ndarray, factor: int) -> np.ndarray:
-    """Means over `factor` x `factor` pixels of a picture (rows, columns, 3): smooth edges."""
+    """Average over `factor` x `factor` pixels of a picture (rows, columns, 3): smooth edges."""
     rows, columns = (n // factor for n in picture.shape[:2])
     part = picture[: rows * factor, : columns * factor]
     return part.reshape(rows, factor, columns, factor, 3).mean(axis=(1, 3))
 
 
 def trim(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The part of a picture (rows, columns, 3) that is not white, and the (column, row) of its first pixel."""
+    """Cut the white margins off a picture (rows, columns, 3); also returns the (column, row) of its first pixel."""
     seen = (picture < 1).any(axis=2)
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.array([columns[0], rows[0]])

@@ -34,7 +34,7 @@ PAPER_COLOUR, BONE_COLOUR = np.array([0.87, 0.84, 0.78]), np.array([0.95, 0.90, 
 
 @dataclass(frozen=True)
 class ReferenceView:
-    """The reference made ready for drawing: places of block and segments, and each ROI's extent."""
+    """The reference made ready for drawing: positions of block and segments, and each ROI's extent."""
 
     reference: Reference
     middle: np.ndarray
@@ -52,17 +52,17 @@ class ReferenceView:
         return np.array(self.reference.grid.spacing_mm)
 
     def box(self, axis: int) -> slice:
-        """Voxels of the block along an axis with a margin, inside the grid."""
+        """Return the voxels of the block along an axis with a margin, inside the grid."""
         low, high = self.reference.block.box[axis]
         margin = int(round(MARGIN_MM / self.spacing_mm[axis]))
         return slice(max(0, low - margin), min(self.reference.grid.shape[axis], high + margin))
 
     def edges_mm(self, axis: int, part: slice) -> tuple[float, float]:
-        """Both outer edges of voxels `part` along an axis, from the block's middle."""
+        """Return both outer edges of voxels `part` along an axis, from the block's middle."""
         return tuple(float((e - 0.5 - self.middle[axis]) * self.spacing_mm[axis]) for e in (part.start, part.stop))
 
     def extent_mm(self, rows: slice, columns: slice) -> tuple[float, float, float, float]:
-        """Left, right, bottom, top edge of an axial picture from the block's middle."""
+        """Return the left, right, bottom, top edge of an axial picture from the block's middle."""
         left, right = self.edges_mm(2, columns)
         top, bottom = self.edges_mm(1, rows)
         return left, right, bottom, top
@@ -71,22 +71,22 @@ class ReferenceView:
         """Place of slice `k` as distance from the block's first face."""
         return float(k * self.spacing_mm[0] - self.first_face_mm)
 
-    def slice_at(self, place_mm: float) -> int:
-        """The slice nearest to a distance from the block's first face."""
-        return int(round((place_mm + self.first_face_mm) / self.spacing_mm[0]))
+    def slice_at(self, position_mm: float) -> int:
+        """Return the slice nearest to a distance from the block's first face."""
+        return int(round((position_mm + self.first_face_mm) / self.spacing_mm[0]))
 
     def axial(self, k: int, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
-        """A part of one slice (int16 HU)."""
+        """Return a part of one slice (int16 HU)."""
         return self.reference.read("volume", (slice(k, k + 1), rows, columns))[0]
 
     def best_slice(self) -> int:
-        """The slice that cuts the most ROIs; of those, the one with the largest area of its smallest."""
+        """Return the slice that cuts the most ROIs; of those, the one with the largest area of its smallest."""
         count = (self.areas > 0).sum(axis=0)
         smallest = np.where(self.areas > 0, self.areas, np.iinfo(int).max).min(axis=0)
         return max(range(len(count)), key=lambda k: (count[k], smallest[k] if count[k] else 0, -k))
 
 
-def _face_place_mm(reference: Reference, middle: np.ndarray, side: int) -> float:
+def _face_position_mm(reference: Reference, middle: np.ndarray, side: int) -> float:
     """Where the line along slices through the block's middle meets its first or last face, in mm from voxel 0."""
     grid, face = reference.grid, reference.block.faces[side]
     normal = np.array(face.normal)
@@ -96,7 +96,7 @@ def _face_place_mm(reference: Reference, middle: np.ndarray, side: int) -> float
 
 
 def make_view(reference: Reference) -> ReferenceView:
-    """What the figures need to know of a reference; `UserError` where a ROI is not in its labels.
+    """Make what the figures need to know of a reference; `UserError` where a ROI is not in its labels.
 
     The segments are placed by a face of the block that the volume holds, in a slab by the centre of cyst1.
     """
@@ -113,9 +113,9 @@ def make_view(reference: Reference) -> ReferenceView:
     middle = reference.grid.to_index(reference.block.centre_mm)
     first, last = reference.block.faces[:2]
     if not first.cut:
-        first_face_mm = _face_place_mm(reference, middle, 0)
+        first_face_mm = _face_position_mm(reference, middle, 0)
     elif not last.cut:
-        first_face_mm = _face_place_mm(reference, middle, 1) - BLOCK_MM
+        first_face_mm = _face_position_mm(reference, middle, 1) - BLOCK_MM
     else:
         centre = np.average(np.arange(areas.shape[1]), weights=areas[ROIS.index("cyst1")])
         first_face_mm = float(centre * reference.grid.spacing_mm[0]) - CYST1_MM
@@ -136,7 +136,7 @@ def _binned(reference: Reference, factors: tuple[int, int, int]) -> np.ndarray:
 
 
 def render_block(frame: ReferenceView) -> np.ndarray:
-    """Picture (rows, columns, 3) of the block, a part cut away: CT values on the cuts, dense print left standing."""
+    """Render the block (rows, columns, 3), a part cut away: CT values on the cuts, dense print left standing."""
     reference = frame.reference
     grid, spacing, faces = reference.grid, frame.spacing_mm, reference.block.faces
     factors = tuple(max(1, int(round(RENDER_MM / s))) for s in spacing)
@@ -174,9 +174,10 @@ def render_block(frame: ReferenceView) -> np.ndarray:
 
 
 def render_rois(frame: ReferenceView) -> tuple[np.ndarray, dict[str, np.ndarray], float]:
-    """The six ROIs as solids above an axial slice.
+    """Render the six ROIs as solids above an axial slice.
 
-    Returns the picture (rows, columns, 3), the pixel (column, row) of each ROI's middle, and the slice's place in mm.
+    Returns the picture (rows, columns, 3), the pixel (column, row) of each ROI's middle, and the slice's position
+    in mm.
     """
     spacing = frame.spacing_mm
     block = np.array(frame.reference.block.box) * spacing[:, None]

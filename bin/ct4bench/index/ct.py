@@ -50,11 +50,11 @@ JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 
 MOST_PIXELS = 4096
 FARTHEST_MM = 1e5
-"""More rows or columns, or a place farther away, no CT scanner has: a header says so only if it is damaged."""
+"""More rows or columns, or a position farther away, no CT scanner has: a header says so only if it is damaged."""
 SAME_PLACE_MM = 0.01
-"""Slices nearer than this along the normal lie at the same place."""
+"""Slices nearer than this along the normal lie at the same position."""
 UNEVEN_SHARE = 0.1
-"""Share of the slice increment by which a slice may be off its place: what rounded positions need."""
+"""Share of the slice increment by which a slice may be off its position: what rounded positions need."""
 SHEAR_MM = 0.1
 """How far the slices' origins may drift in plane from first to last."""
 PARALLEL = 1e-4
@@ -99,10 +99,10 @@ class Slice(NamedTuple):
 
 @dataclass(frozen=True)
 class Stack:
-    """Slices in the order of the array, their places in mm along the normal (ascending), and the grid."""
+    """Slices in the order of the array, their positions in mm along the normal (ascending), and the grid."""
 
     slices: tuple[Slice, ...]
-    place_mm: np.ndarray
+    position_mm: np.ndarray
     grid: Grid
 
 
@@ -141,7 +141,7 @@ def _numbers(header: Header, name: str, count: int, reason: str) -> tuple[float,
 
 
 def read_slice_format(header: Header) -> SliceFormat:
-    """What a slice shares with its series, checked for itself."""
+    """Read what a slice shares with its series, checked for itself."""
     check_is_ct_image(header)
     sizes = [_numbers(header, name, 1, "unreadable")[0] for name in ("Rows", "Columns")]
     rows, columns = (int(size) for size in sizes)
@@ -172,7 +172,7 @@ def read_slice_format(header: Header) -> SliceFormat:
 
 
 def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
-    """One slice of a series. `frames` keeps what was decoded, so that equal headers are decoded once."""
+    """Make one slice of a series. `frames` keeps what was decoded, so that equal headers are decoded once."""
     key = (header.transfer_syntax, *header.raw(*_FRAME_FIELDS))
     frame = frames.get(key)
     if frame is None:
@@ -180,7 +180,7 @@ def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
     position = header.numbers("ImagePositionPatient")
     if len(position) != 3 or not all(abs(p) < FARTHEST_MM for p in position):
         text = header.text("ImagePositionPatient")
-        raise DicomError("not_an_image_series", f"ImagePositionPatient is '{text}', no place in a scanner")
+        raise DicomError("not_an_image_series", f"ImagePositionPatient is '{text}', not a position in a scanner")
     at, size = header.pixels_at, header.pixels_size
     if at >= 0 and frame.transfer_syntax in NATIVE_SYNTAXES:
         due = 2 * frame.rows * frame.columns
@@ -233,33 +233,33 @@ def _normal(frame: SliceFormat) -> np.ndarray:
     return normal / np.linalg.norm(normal)
 
 
-def _check_places(places: np.ndarray, slices: Sequence[Slice]) -> None:
-    """Refuse places (n,) mm, ascending, that are no regular sequence."""
-    gaps = np.diff(places)
+def _check_spacing(along_mm: np.ndarray, slices: Sequence[Slice]) -> None:
+    """Refuse positions (n,) in mm along the normal, ascending, that are not evenly spaced."""
+    gaps = np.diff(along_mm)
     if gaps.min() < SAME_PLACE_MM:
         k = int(gaps.argmin())
         names = f"{slices[k].name} and {slices[k + 1].name}"
-        raise DicomError("duplicate_slices", f"{names} lie at the same place, {places[k]:.2f} mm along the normal")
+        raise DicomError("duplicate_slices", f"{names} lie at the same position, {along_mm[k]:.2f} mm along the normal")
     step = float(np.median(gaps))
     steps = gaps / step
     wide = np.flatnonzero(steps > 1.5)
     if len(wide) and np.abs(steps - np.round(steps)).max() <= UNEVEN_SHARE:
         missing, k = int(np.round(steps[wide] - 1).sum()), wide[0]
-        where = f"{places[k]:.2f} and {places[k + 1]:.2f} mm"
-        raise DicomError("missing_slices", f"{missing} missing at {len(wide)} places, the first between {where}")
-    even = np.linspace(places[0], places[-1], len(places))
-    if np.abs(steps - 1).max() > UNEVEN_SHARE or np.abs(places - even).max() > UNEVEN_SHARE * step:
+        where = f"{along_mm[k]:.2f} and {along_mm[k + 1]:.2f} mm"
+        raise DicomError("missing_slices", f"{missing} missing at {len(wide)} positions, the first between {where}")
+    even = np.linspace(along_mm[0], along_mm[-1], len(along_mm))
+    if np.abs(steps - 1).max() > UNEVEN_SHARE or np.abs(along_mm - even).max() > UNEVEN_SHARE * step:
         raise DicomError("mixed_geometry", f"slice increments from {gaps.min():.3f} to {gaps.max():.3f} mm")
 
 
-def _check_shear(positions: np.ndarray, normal: np.ndarray, places: np.ndarray) -> None:
-    aside = positions - places[:, None] * normal
+def _check_shear(positions: np.ndarray, normal: np.ndarray, along_mm: np.ndarray) -> None:
+    aside = positions - along_mm[:, None] * normal
     drift = aside - aside[0]
     if np.linalg.norm(drift, axis=1).max() <= SHEAR_MM:
         return
-    share = (places - places[0]) / (places[-1] - places[0])
+    share = (along_mm - along_mm[0]) / (along_mm[-1] - along_mm[0])
     if np.linalg.norm(drift - share[:, None] * drift[-1], axis=1).max() <= SHEAR_MM:
-        angle = np.rad2deg(np.arctan2(np.linalg.norm(drift[-1]), places[-1] - places[0]))
+        angle = np.rad2deg(np.arctan2(np.linalg.norm(drift[-1]), along_mm[-1] - along_mm[0]))
         raise DicomError("gantry_tilt", f"slices are sheared by {angle:.2f} degrees against their normal")
     raise DicomError("mixed_geometry", f"slices are shifted in plane by up to {np.abs(drift).max():.2f} mm")
 
@@ -280,18 +280,18 @@ def stack_slices(slices: Iterable[Slice]) -> Stack:
     frame = slices[0].frame
     normal = _normal(frame)
     positions = np.array([s.position_mm for s in slices])
-    places = positions @ normal
-    order = np.argsort(places, kind="stable")
-    slices, positions, places = [slices[k] for k in order], positions[order], places[order]
-    _check_places(places, slices)
-    _check_shear(positions, normal, places)
+    along_mm = positions @ normal
+    order = np.argsort(along_mm, kind="stable")
+    slices, positions, along_mm = [slices[k] for k in order], positions[order], along_mm[order]
+    _check_spacing(along_mm, slices)
+    _check_shear(positions, normal, along_mm)
     affine = np.eye(4)
     affine[:3, 0] = (positions[-1] - positions[0]) / (len(slices) - 1)
     # Cosines are rounded in headers; the spacing is not to shrink with them.
     for axis, cosines, spacing in ((1, frame.orientation[3:], 0), (2, frame.orientation[:3], 1)):
         affine[:3, axis] = cosines / np.linalg.norm(cosines) * frame.spacing_mm[spacing]
     affine[:3, 3] = positions[0]
-    return Stack(tuple(slices), places, Grid((len(slices), frame.rows, frame.columns), affine))
+    return Stack(tuple(slices), along_mm, Grid((len(slices), frame.rows, frame.columns), affine))
 
 
 @njit(cache=True, nogil=True)
@@ -388,7 +388,7 @@ def _read_pixels(slice_: Slice, out: np.ndarray) -> None:
 
 
 def read_stack(paths: Iterable[Path | str], threads: int = 1) -> Stack:
-    """Headers of all files of one series, ordered and checked; no pixel is read."""
+    """Read the headers of all files of one series, ordered and checked; no pixel is read."""
     frames = {}
 
     def one(path):
@@ -405,7 +405,7 @@ def read_stack(paths: Iterable[Path | str], threads: int = 1) -> Stack:
 
 
 def read_series(paths: Iterable[Path | str], threads: int = 1) -> tuple[np.ndarray, Grid]:
-    """Voxels of one CT series, int16 HU (slices, rows, columns), and their grid.
+    """Read voxels of one CT series, int16 HU (slices, rows, columns), and their grid.
 
     `paths`: all files of the series, in any order. Slices ascend along the normal of the image plane (the cross product
     of the direction of a row and that of a column). `DicomError` (a quarantine reason and a detail that names the

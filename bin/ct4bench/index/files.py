@@ -7,12 +7,13 @@ import pandas as pd
 
 from ct4bench.core.errors import UserError
 
-FILE_COLUMNS = ["series_uid", "role", "root", "folder", "name", "size_bytes", "place_mm"]
+FILE_KEY = ["series_uid", "role", "root", "folder", "name", "size_bytes"]
+FILE_COLUMNS = [*FILE_KEY, "position_mm"]
 """Columns of files.parquet: `role` is `ct` or `seg`, `folder` is relative to the root, `name` a plain file name."""
 
 
 def folders_of(files: pd.DataFrame) -> list[tuple[str, str]]:
-    """Unique (root, folder) of rows of files.parquet in the order in which a task is given its folders.
+    """Return the unique (root, folder) of rows of files.parquet in the order in which a task is given its folders.
 
     That is the order of the texts root/folder, as inputs.csv has them.
     """
@@ -21,10 +22,10 @@ def folders_of(files: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def locate(files: pd.DataFrame, folders: Sequence[Path | str]) -> pd.DataFrame:
-    """`files` (rows of files.parquet, those of this task only) with a column `file`, the `Path` of each.
+    """Add a column `file`, the `Path` of each, to `files` (rows of files.parquet, those of this task only).
 
-    `folders` are the places of `folders_of(files)`, in that order. A file that is not there, or not of the size that it
-    had when the index was made, is a `UserError`.
+    `folders` are those of `folders_of(files)`, in that order. A file that is not there, or not of the size that it had
+    when the index was made, is a `UserError`.
     """
     pairs = folders_of(files)
     if len(pairs) != len(folders):
@@ -32,13 +33,13 @@ def locate(files: pd.DataFrame, folders: Sequence[Path | str]) -> pd.DataFrame:
             f"{len(folders)} folders are given for series that lie in {len(pairs)}; give them in the order of "
             f"index/inputs.csv: {', '.join('/'.join(pair).rstrip('/') for pair in pairs[:5])}"
         )
-    place_of = {pair: Path(folder) for pair, folder in zip(pairs, folders, strict=True)}
+    path_of = {pair: Path(folder) for pair, folder in zip(pairs, folders, strict=True)}
     paths = []
     for row in files.itertuples():
         folder = row.folder if isinstance(row.folder, str) else ""
         if Path(row.name).name != row.name or row.name in ("", ".", ".."):
             raise UserError(f"index/files.parquet names a file '{row.name}', which is no plain file name; index again")
-        path = place_of[row.root, folder] / row.name
+        path = path_of[row.root, folder] / row.name
         try:
             size = path.stat().st_size
         except OSError as error:

@@ -70,7 +70,7 @@ _FIELDS = {
     "RescaleSlope": (0x00281053, "text"),
     "RescaleType": (0x00281054, "text"),
 }
-_PLACE_OF = {name: place for place, name in enumerate(_FIELDS)}
+_INDEX_OF = {name: index for index, name in enumerate(_FIELDS)}
 _KINDS = [kind for _, kind in _FIELDS.values()]
 _TAGS = np.array([tag for tag, _ in _FIELDS.values()], np.int64)
 _META_TAGS = np.array([0x00020010], np.int64)
@@ -113,25 +113,25 @@ class Header:
         self.file_size = file_size
 
     def raw(self, *names: str) -> tuple:
-        """Values of these keywords as stored (bytes, None where absent)."""
+        """Return the values of these keywords as stored (bytes, None where absent)."""
         values = self._values
-        return tuple([values[_PLACE_OF[name]] for name in names])
+        return tuple([values[_INDEX_OF[name]] for name in names])
 
     def text(self, name: str) -> str:
-        """Value as text without padding, its control characters made spaces; "" where absent or empty."""
-        value = self._values[_PLACE_OF[name]]
+        """Return the value as text without padding, its control characters made spaces; "" where absent or empty."""
+        value = self._values[_INDEX_OF[name]]
         if not value:
             return ""
-        if _KINDS[_PLACE_OF[name]] != "text":
+        if _KINDS[_INDEX_OF[name]] != "text":
             return "\\".join(f"{number:g}" for number in self.numbers(name))
         charset = self._values[0]
         decoded = value.decode("utf-8" if charset and b"192" in charset else "latin-1", errors="replace").strip(" \0")
         return decoded if decoded.isprintable() else "".join(c if c.isprintable() else " " for c in decoded).strip()
 
     def numbers(self, name: str) -> tuple[float, ...]:
-        """Value as numbers; () where absent, empty or not numeric."""
-        place = _PLACE_OF[name]
-        value, kind = self._values[place], _KINDS[place]
+        """Return the value as numbers; () where absent, empty or not numeric."""
+        index = _INDEX_OF[name]
+        value, kind = self._values[index], _KINDS[index]
         if not value:
             return ()
         if kind == "short" and len(value) % 2 == 0:
@@ -144,13 +144,13 @@ class Header:
             return ()
 
     def number(self, name: str) -> float:
-        """First number of a value; not a number where there is none."""
+        """Return the first number of a value; not a number where there is none."""
         numbers = self.numbers(name)
         return numbers[0] if numbers else float("nan")
 
 
 @njit(cache=True, nogil=True)
-def _walk(data, at, end, explicit, stop_tag, wanted, place, length):
+def _walk(data, at, end, explicit, stop_tag, wanted, offset, length):
     # Elements at depth 0 are looked up; sequences of undefined length are walked through, all others jumped over.
     # `implicit_from`: a UN element of undefined length holds implicit elements, whatever the file's syntax.
     depth, implicit_from = 0, 0
@@ -221,7 +221,7 @@ def _walk(data, at, end, explicit, stop_tag, wanted, place, length):
                 else:
                     high = middle
             if low < wanted.shape[0] and wanted[low] == tag:
-                place[low] = at
+                offset[low] = at
                 length[low] = size
         at += size
 
@@ -244,13 +244,13 @@ class _ForeignForm(Exception):
 
 
 def _walk_bytes(data: bytes, at: int, explicit: bool, stop_tag: int, tags):
-    place, length = np.full(len(tags), -1), np.zeros(len(tags), np.int64)
-    status, at, size = _walk(np.frombuffer(data, np.uint8), at, len(data), explicit, stop_tag, tags, place, length)
+    offset, length = np.full(len(tags), -1), np.zeros(len(tags), np.int64)
+    status, at, size = _walk(np.frombuffer(data, np.uint8), at, len(data), explicit, stop_tag, tags, offset, length)
     if status == _MORE:
         raise _NeedMore(at)
     if status == _MALFORMED:
         raise _ForeignForm
-    values = [data[p : p + n] if p >= 0 else None for p, n in zip(place.tolist(), length.tolist(), strict=True)]
+    values = [data[p : p + n] if p >= 0 else None for p, n in zip(offset.tolist(), length.tolist(), strict=True)]
     return values, (at if status == _PIXELS else -1), at, size
 
 
@@ -271,7 +271,8 @@ def _parse(data: bytes, file_size: int) -> Header:
 
 
 def read_header(path: Path | str) -> Header:
-    """Header of one file; `DicomError` with reason `unreadable` where the file is not DICOM, or ends in its header."""
+    """Read the header of one file; `DicomError` with reason `unreadable` where the file is not DICOM, or ends in its
+    header."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
@@ -298,12 +299,12 @@ def read_header(path: Path | str) -> Header:
 
 
 def one_line(error: Exception) -> str:
-    """What a library's error says, short enough for a table."""
+    """Shorten what a library's error says for a table."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:200]
 
 
 def quiet_pydicom():
-    """The module pydicom, without its warnings about values that break rules which do not matter here."""
+    """Import pydicom without its warnings about values that break rules which do not matter here."""
     import pydicom
 
     warnings.filterwarnings("ignore", module="pydicom")
@@ -319,7 +320,7 @@ def _by_pydicom(path: Path | str, file_size: int) -> Header:
         values = [_as_bytes(dataset.get(name), kind) for name, (_, kind) in _FIELDS.items()]
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on a broken file, all of which mean the same
         raise DicomError("unreadable", one_line(error)) from error
-    values[_PLACE_OF["SpecificCharacterSet"]] = b"ISO_IR 192"
+    values[_INDEX_OF["SpecificCharacterSet"]] = b"ISO_IR 192"
     return Header(values, syntax, "PixelData" in dataset, -1, 0, file_size)
 
 

@@ -72,7 +72,7 @@ class _Accepted:
 
 
 def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads: int = 1) -> Index:
-    """Index all files below `roots`. `pattern` replaces the collection's names (`series_names.compile_pattern`).
+    """Index all files below `roots`. `pattern` replaces the collection's names (`names.compile_pattern`).
 
     `UserError` where no series is accepted. The result does not depend on the order of `roots` or on `threads`.
     """
@@ -119,7 +119,7 @@ def _sorted_series(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _folders_text(found: CtSeries) -> str:
-    return ";".join(sorted({file.place_of_folder for file in found.files}))
+    return ";".join(sorted({file.folder_path for file in found.files}))
 
 
 def _printable(row: tuple[str, ...]) -> tuple[str, ...]:
@@ -133,13 +133,13 @@ def _quarantine_refused(contents: Contents, refused: dict[str, list[Refused]], q
         rest = defaultdict(list)
         for item in items:
             if item.reason == "unreadable" or not uid:
-                quarantine.append((item.file.place, uid, item.reason, item.detail))
+                quarantine.append((item.file.path, uid, item.reason, item.detail))
             else:
                 rest[item.reason, item.detail].append(item.file)
         if uid in contents.series:
             continue
         for (reason, detail), files in rest.items():
-            folders = ";".join(sorted({file.place_of_folder for file in files}))
+            folders = ";".join(sorted({file.folder_path for file in files}))
             quarantine.append((folders, uid, reason, f"{detail} ({len(files)} files)"))
 
 
@@ -148,7 +148,7 @@ def _drop_copies(uid: str, found: CtSeries, quarantine: list) -> None:
     sops = [slice_.sop_uid for slice_ in found.slices]
     if len(set(sops)) == len(sops):
         return
-    for key in (lambda file: file.root, lambda file: file.place_of_folder):
+    for key in (lambda file: file.root, lambda file: file.folder_path):
         copies = defaultdict(list)
         for file, sop in zip(found.files, sops, strict=True):
             copies[key(file)].append(sop)
@@ -165,8 +165,8 @@ def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, s
     if not UID.fullmatch(uid):
         raise DicomError("unreadable", f"series instance UID '{uid[:64]}' is no UID")
     for file in found.files:
-        if not file.place.isprintable() or ";" in file.place_of_folder:
-            raise DicomError("unreadable", f"{ascii(file.place)}: a path with a semicolon or unprintable characters")
+        if not file.path.isprintable() or ";" in file.folder_path:
+            raise DicomError("unreadable", f"{ascii(file.path)}: a path with a semicolon or unprintable characters")
     if refused:
         first = refused[0]
         whole = len(found.files) + len(refused)
@@ -183,16 +183,16 @@ def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, s
     if len(stack.slices) < MIN_SLICES:
         raise DicomError("too_few_slices", f"{len(stack.slices)} slices, a patch needs {MIN_SLICES}")
     if len(segmentations) > 1:
-        places = ", ".join(item.file.place for item in segmentations)
-        raise DicomError("ambiguous_segmentation", f"{len(segmentations)} segmentations refer to it: {places}")
+        paths = ", ".join(item.file.path for item in segmentations)
+        raise DicomError("ambiguous_segmentation", f"{len(segmentations)} segmentations refer to it: {paths}")
     if not segmentations:
         raise DicomError("no_segmentation", "no DICOM segmentation in the input refers to it")
     (segmentation,) = segmentations
     if segmentation.reason:
-        raise DicomError(segmentation.reason, f"{segmentation.file.place}: {segmentation.detail}")
+        raise DicomError(segmentation.reason, f"{segmentation.file.path}: {segmentation.detail}")
     frames = {header.text("FrameOfReferenceUID"), segmentation.frame_of_reference} - {""}
     if len(frames) > 1:
-        raise DicomError("segmentation_mismatch", f"{segmentation.file.place} has another frame of reference")
+        raise DicomError("segmentation_mismatch", f"{segmentation.file.path} has another frame of reference")
     return _Accepted(uid, found, stack, name._replace(scanner=scanner), segmentation)
 
 
@@ -207,10 +207,10 @@ def _segmentations_by_series(contents: Contents, quarantine: list) -> dict[str, 
     series_of_sop = None
     by_series, first_of = defaultdict(list), {}
     for item in sorted(contents.segmentations, key=lambda item: item.file):
-        first = first_of.setdefault(item.sop_uid or item.file.place, item)
+        first = first_of.setdefault(item.sop_uid or item.file.path, item)
         if first is not item:
-            detail = f"a copy; the one at {first.file.place} is used"
-            quarantine.append((item.file.place, item.series_uid, "duplicate_series", detail))
+            detail = f"a copy; the one at {first.file.path} is used"
+            quarantine.append((item.file.path, item.series_uid, "duplicate_series", detail))
             continue
         series = set(item.referenced_series)
         if not series and item.referenced_sops:
@@ -223,12 +223,12 @@ def _segmentations_by_series(contents: Contents, quarantine: list) -> dict[str, 
         if not known:
             detail = "it refers to no series of the input" if series or item.referenced_sops else "it refers to nothing"
             reason = item.reason or "segmentation_mismatch"
-            quarantine.append((item.file.place, item.series_uid, reason, item.detail or detail))
+            quarantine.append((item.file.path, item.series_uid, reason, item.detail or detail))
     return by_series
 
 
 def _name_all(accepted: list[_Accepted], quarantine: list) -> list[_Accepted]:
-    """Number repetitions by acquisition where the names do not; refuse series that claim the same place."""
+    """Number repetitions by acquisition where the names do not; refuse series that claim the same name."""
     for items in _grouped(accepted, lambda item: (item.name.scanner, item.name.dose_mgy)).values():
         unnumbered = [item for item in items if item.name.repetition is None]
         scans = _grouped(unnumbered, _scan_key)
@@ -318,20 +318,20 @@ def _series_row(item: _Accepted, origin: str) -> tuple:
 def _file_table(accepted: list[_Accepted]) -> pd.DataFrame:
     rows = []
     for item in accepted:
-        place_of = dict(zip((s.sop_uid for s in item.stack.slices), item.stack.place_mm.tolist(), strict=True))
+        position_of = dict(zip((s.sop_uid for s in item.stack.slices), item.stack.position_mm.tolist(), strict=True))
         for file, slice_ in zip(item.found.files, item.found.slices, strict=True):
-            place = place_of[slice_.sop_uid]
-            rows.append((item.uid, "ct", file.root, file.folder, file.name, file.size_bytes, place))
+            position_mm = position_of[slice_.sop_uid]
+            rows.append((item.uid, "ct", file.root, file.folder, file.name, file.size_bytes, position_mm))
         file = item.segmentation.file
         rows.append((item.uid, "seg", file.root, file.folder, file.name, file.size_bytes, float("nan")))
     frame = pd.DataFrame(rows, columns=FILE_COLUMNS)
-    return frame.sort_values(["series_uid", "role", "place_mm", "name"], ignore_index=True)
+    return frame.sort_values(["series_uid", "role", "position_mm", "name"], ignore_index=True)
 
 
 def _input_row(item: _Accepted) -> tuple:
     name, roots = item.name, sorted({file.root for file in item.found.files})
-    place = ";".join(roots), _folders_text(item.found)
-    return item.uid, name.scanner, name.dose_mgy, name.recon, name.repetition, *place
+    folders = ";".join(roots), _folders_text(item.found)
+    return item.uid, name.scanner, name.dose_mgy, name.recon, name.repetition, *folders
 
 
 def _nothing_accepted(roots, contents: Contents, quarantine: pd.DataFrame) -> str:
@@ -351,7 +351,7 @@ def _nothing_accepted(roots, contents: Contents, quarantine: pd.DataFrame) -> st
 
 
 def refuse_any(quarantine: pd.DataFrame) -> None:
-    """`UserError` where anything is quarantined (`--strict`): how much, and the first few."""
+    """Raise a `UserError` where anything is quarantined (`--strict`): how much, and the first few."""
     if len(quarantine):
         first = [f"{r.path} ({r.reason}: {r.detail})" for r in quarantine.head(5).itertuples()]
         raise UserError(
@@ -361,7 +361,7 @@ def refuse_any(quarantine: pd.DataFrame) -> None:
 
 
 def series_from_idc_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of series.csv from a table of the collection's series as the Imaging Data Commons lists them.
+    """Return the rows of series.csv from a table of the collection's series as the Imaging Data Commons lists them.
 
     Columns used: `IDC_COLUMNS`. What only the files tell is blank; `path` is idc/<crdc_series_uuid>.
     """
@@ -388,5 +388,5 @@ def index_of_idc_table(frame: pd.DataFrame) -> Index:
     """Index of the collection's list without its files, to see the tasks of a full run (`-stub-run`)."""
     series = series_from_idc_table(frame)
     inputs = series.assign(root="idc", folders=series["path"])[INPUT_COLUMNS]
-    files = pd.DataFrame(columns=FILE_COLUMNS).astype({"size_bytes": "int64", "place_mm": "float64"})
+    files = pd.DataFrame(columns=FILE_COLUMNS).astype({"size_bytes": "int64", "position_mm": "float64"})
     return Index(series, pd.DataFrame(columns=QUARANTINE_COLUMNS), files, inputs, {}, 0)

@@ -31,7 +31,7 @@ class SeriesName(NamedTuple):
 
 
 def compile_pattern(pattern: str | None) -> re.Pattern:
-    """The pattern of `--series_pattern`, or the collection's; a `UserError` says what is wrong with it.
+    """Compile the pattern of `--series_pattern`, or the collection's; a `UserError` says what is wrong with it.
 
     It is searched in two lines, StudyDescription and SeriesDescription: `^` and `$` stand for the ends of a line, and
     `\\n` joins the two. Groups `dose` (in mGy) and `recon` must be named, `scanner` and `repetition` may be.
@@ -52,7 +52,7 @@ def compile_pattern(pattern: str | None) -> re.Pattern:
 
 
 def parse_name(pattern: re.Pattern, study_description: str, series_description: str) -> SeriesName | str:
-    """What the two descriptions say, or in words why they say nothing."""
+    """Parse the two descriptions of a series; where they say nothing, say in words why."""
     match = pattern.search(f"{study_description}\n{series_description}")
     if match is None:
         return f"'{series_description}' of study '{study_description}' does not match the pattern"
@@ -77,12 +77,12 @@ def parse_name(pattern: re.Pattern, study_description: str, series_description: 
 
 
 def clean_name(text: str) -> str:
-    """A name that may stand in a file name: letters, digits, dots, hyphens; all else becomes an underscore."""
+    """Clean a name for use in a file name: letters, digits, dots, hyphens; all else becomes an underscore."""
     return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_.-")[:64]
 
 
 def maker_of(manufacturer: str) -> str:
-    """Siemens, Philips, GE or Toshiba (Canon's scanners are Toshiba's by origin); any other name as it is."""
+    """Return Siemens, Philips, GE or Toshiba (Canon's scanners are Toshiba's by origin); any other name as it is."""
     text = " ".join(manufacturer.split())
     for part, maker in _MAKERS:
         if part in text.lower():

@@ -21,7 +21,7 @@ MOST_SHARED = 0.01
 
 
 def segment_numbers(dataset) -> dict[int, str]:
-    """ROI name by segment number, from a pydicom dataset that holds SegmentSequence.
+    """Return the ROI name by segment number, from a pydicom dataset that holds SegmentSequence.
 
     Names are compared without case, spaces, hyphens and underscores. `DicomError` where the six ROIs of the benchmark
     are not each there once, or another segment is.
@@ -86,7 +86,7 @@ def _mm(position) -> str:
     return ", ".join(f"{float(v):g}" for v in position)
 
 
-def _place_frame(grid: Grid, position, orientation, spacing, shape) -> tuple[int, np.ndarray, np.ndarray]:
+def _frame_on_grid(grid: Grid, position, orientation, spacing, shape) -> tuple[int, np.ndarray, np.ndarray]:
     """(slice, rows, columns) of the grid that a frame's pixels fall on; they may lie outside it.
 
     `DicomError` where the frame's pixels are not on the grid's voxels.
@@ -108,7 +108,7 @@ def _place_frame(grid: Grid, position, orientation, spacing, shape) -> tuple[int
 
 
 def read_segmentation(path: Path | str, grid: Grid, slice_of_sop: dict[str, int] | None = None) -> np.ndarray:
-    """Labels, uint8 on `grid`: 0 outside, 1 to 6 in the order of `benchmark.ROIS`.
+    """Read labels, uint8 on `grid`: 0 outside, 1 to 6 in the order of `benchmark.ROIS`.
 
     Each frame goes where its position says, whatever the order of frames; slices without a frame hold no segment.
     `slice_of_sop` (index of the grid's slice by SOP instance UID) is checked against the frames' references, and places
@@ -137,13 +137,13 @@ def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.nda
     names = segment_numbers(dataset)
     per_frame = dataset.PerFrameFunctionalGroupsSequence
     if len(per_frame) != int(dataset.NumberOfFrames):
-        raise DicomError("unreadable", f"{dataset.NumberOfFrames} frames, but places of {len(per_frame)}")
+        raise DicomError("unreadable", f"{dataset.NumberOfFrames} frames, but positions of {len(per_frame)}")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     voxels = {roi: [] for roi in ROIS}
     for own, pixels in zip(per_frame, _frame_pixels(dataset, len(per_frame)), strict=True):
         if not pixels.any():
             continue
-        place = _frame_place((own, shared), pixels.shape, grid, slice_of_sop)
+        index = _frame_index((own, shared), pixels.shape, grid, slice_of_sop)
         if kind == "LABELMAP":
             parts = {int(number): pixels == number for number in np.unique(pixels[pixels > 0])}
         else:
@@ -152,11 +152,11 @@ def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.nda
         for number, part in parts.items():
             if number not in names:
                 raise DicomError("unknown_label", f"a frame of segment {number}, which has no name")
-            voxels[names[number]].append(_voxels(part, place, grid.shape))
+            voxels[names[number]].append(_voxels(part, index, grid.shape))
     return _merge({roi: np.unique(np.concatenate(parts)) for roi, parts in voxels.items() if parts}, grid.shape)
 
 
-def _frame_place(groups, shape, grid: Grid, slice_of_sop: dict[str, int]):
+def _frame_index(groups, shape, grid: Grid, slice_of_sop: dict[str, int]):
     position = _from_groups(groups, "PlanePositionSequence", "ImagePositionPatient")
     orientation = _from_groups(groups, "PlaneOrientationSequence", "ImageOrientationPatient")
     spacing = _from_groups(groups, "PixelMeasuresSequence", "PixelSpacing")
@@ -165,16 +165,16 @@ def _frame_place(groups, shape, grid: Grid, slice_of_sop: dict[str, int]):
         if len(referenced) != 1 or tuple(shape) != grid.shape[1:]:
             raise DicomError("segmentation_mismatch", "a frame has neither position nor a reference to one slice")
         return referenced.pop(), np.arange(shape[0]), np.arange(shape[1])
-    place = _place_frame(grid, position, orientation, spacing, shape)
-    if referenced and place[0] not in referenced:
-        where = f"slice {place[0]}, by reference on {sorted(referenced)}"
+    index = _frame_on_grid(grid, position, orientation, spacing, shape)
+    if referenced and index[0] not in referenced:
+        where = f"slice {index[0]}, by reference on {sorted(referenced)}"
         raise DicomError("segmentation_mismatch", f"a frame lies by position on {where}")
-    return place
+    return index
 
 
-def _voxels(pixels: np.ndarray, place: tuple, shape: tuple[int, int, int]) -> np.ndarray:
+def _voxels(pixels: np.ndarray, frame_index: tuple, shape: tuple[int, int, int]) -> np.ndarray:
     """Flat indices (n,) in an array of `shape` of a frame's pixels that are set."""
-    slice_, rows, columns = place
+    slice_, rows, columns = frame_index
     down, across = np.nonzero(pixels)
     index = np.full_like(down, slice_), rows[down], columns[across]
     try:

@@ -30,12 +30,12 @@ class File(NamedTuple):
     size_bytes: int
 
     @property
-    def place(self) -> str:
+    def path(self) -> str:
         """root/folder/name."""
         return "/".join(part for part in (self.root, self.folder, self.name) if part)
 
     @property
-    def place_of_folder(self) -> str:
+    def folder_path(self) -> str:
         """root/folder."""
         return "/".join(part for part in (self.root, self.folder) if part)
 
@@ -104,7 +104,7 @@ class Contents:
 
 
 def list_files(root: Path) -> list[File]:
-    """All files below `root`, sorted by folder and name. Links are followed, each folder once."""
+    """List all files below `root`, sorted by folder and name. Links are followed, each folder once."""
     found, seen, folders, root_name = [], set(), [""], root.name
     while folders:
         folder = folders.pop()

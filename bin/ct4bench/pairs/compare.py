@@ -61,24 +61,24 @@ class PairRegion:
 
     @classmethod
     def of_mask(cls, box: tuple[slice, slice, slice], shrink: int, mask: np.ndarray) -> "PairRegion":
-        """PairRegion of a mask (uint8, of the shape of the unshrunk box)."""
+        """Return the PairRegion of a mask (uint8, of the shape of the unshrunk box)."""
         inside = shrink_mask(mask, shrink)
         return cls(box, shrink, inside, windows_inside(inside))
 
 
 def box_in_grid(name: str, grid: Grid, origin_mm) -> tuple[slice, slice, slice]:
-    """A published box as voxels of `grid`, cut to its extent.
+    """Return a published box as voxels of `grid`, cut to its extent.
 
     `origin_mm` (x, y, z) is where voxel 0 of the box's own grid lies. A voxel belongs to the box where its centre does.
     """
     offset = grid.to_index(origin_mm)
     box = []
     for axis, (low, high) in enumerate(BOXES[name]):
-        place = (np.arange(grid.shape[axis]) - offset[axis]) * grid.spacing_mm[axis] / BOX_SPACING_MM[axis]
+        position = (np.arange(grid.shape[axis]) - offset[axis]) * grid.spacing_mm[axis] / BOX_SPACING_MM[axis]
         # A grid that was written with rounded numbers must not lose a voxel at an edge that falls between two.
-        chosen = np.flatnonzero((place >= low - 0.5 + 1e-3) & (place < high - 0.5 + 1e-3))
+        chosen = np.flatnonzero((position >= low - 0.5 + 1e-3) & (position < high - 0.5 + 1e-3))
         if not len(chosen):
-            edges = f"{place[0]:.0f} to {place[-1]:.0f}"
+            edges = f"{position[0]:.0f} to {position[-1]:.0f}"
             raise UserError(
                 f"the {name} of the paper (voxels {low} to {high} along {('slices', 'rows', 'columns')[axis]}) lies "
                 f"outside the reference volume ({edges}); prepare the reference again with --box_origin_mm, the "
@@ -102,7 +102,8 @@ def _reference_grid(reference: Path) -> tuple[Grid, list[float]]:
 
 
 def make_region(name: str, factor: int, reference: Path) -> PairRegion:
-    """Region `name` (a key of `BOXES`, or `mask`: the filled block) shrunk by `factor`, from the folder `reference`."""
+    """Make the region `name` (a key of `BOXES`, or `mask`: the filled block) shrunk by `factor`, from the folder
+    `reference`."""
     if name in BOXES:
         box = box_in_grid(name, *_reference_grid(reference))
         return PairRegion.of_mask(box, factor, np.ones([s.stop - s.start for s in box], np.uint8))
@@ -119,7 +120,7 @@ def make_region(name: str, factor: int, reference: Path) -> PairRegion:
 
 
 def slab_rows(n_volumes: int, region: PairRegion) -> int:
-    """Rows of a slab such that `n_volumes` of them fit in `SLAB_BYTES`."""
+    """Return the rows of a slab such that `n_volumes` of them fit in `SLAB_BYTES`."""
     row = region.inside.shape[0] * region.inside.shape[2]
     voxel = 2 if region.shrink == 1 else 4
     return int((SLAB_BYTES / (n_volumes * row) - 2 * REACH * voxel) / (voxel + 8))
@@ -133,7 +134,7 @@ def _even(n: int, most: int) -> list[tuple[int, int]]:
 
 
 def batches(pairs: list[tuple[str, str]], region: PairRegion) -> list[list[tuple[str, str]]]:
-    """The pairs in groups of volumes that fit in memory together."""
+    """Group the pairs so that the volumes of a group fit in memory together."""
     n_volumes = len({uid for pair in pairs for uid in pair})
     depth = min(FEWEST_ROWS, region.inside.shape[1])
     if slab_rows(n_volumes, region) >= depth:
@@ -152,10 +153,11 @@ def batches(pairs: list[tuple[str, str]], region: PairRegion) -> list[list[tuple
 def compare_batch(
     pairs: list[tuple[str, str]], read: Callable[[str, tuple], np.ndarray], region: PairRegion, threads: int = 1
 ) -> dict[tuple[str, str], Similarity]:
-    """Metrics of pairs of different series. `read(uid, box)` gives int16 voxels (HU) of a box of the reference grid."""
+    """Compute the metrics of pairs of different series. `read(uid, box)` gives int16 voxels (HU) of a box of the
+    reference grid."""
     n_slices, n_rows, n_columns = region.inside.shape
     uids = sorted({uid for pair in pairs for uid in pair})
-    places = np.array([[uids.index(a), uids.index(b)] for a, b in pairs])
+    indices = np.array([[uids.index(a), uids.index(b)] for a, b in pairs])
     slabs = _even(n_rows, slab_rows(len(uids), region))
     depth = max(stop - start for start, stop in slabs)
     inner = max(0, n_slices - 2 * REACH), depth, max(0, n_columns - 2 * REACH)
@@ -188,7 +190,7 @@ def compare_batch(
                 local_moments(voxels[i], (means[i], variances[i]), n)
 
             def add(share, first=first, inside=inside, fitting=fitting, windows=windows, slab=(start, stop)):
-                sums = pair_sums(voxels, means, variances, inside, fitting, places[share], first, whole)
+                sums = pair_sums(voxels, means, variances, inside, fitting, indices[share], first, whole)
                 squared[share, slice(*slab)], unlike[share, windows] = sums
 
             list(pool.map(load, range(len(uids))))
@@ -196,7 +198,9 @@ def compare_batch(
             held = low, high
     n_voxels, n_windows = int(region.inside.sum()), int(region.windows.sum())
     return {
-        pair: combine(squared[k], unlike[k], intensities[places[k, 0]], intensities[places[k, 1]], n_voxels, n_windows)
+        pair: combine(
+            squared[k], unlike[k], intensities[indices[k, 0]], intensities[indices[k, 1]], n_voxels, n_windows
+        )
         for k, pair in enumerate(pairs)
     }
 
@@ -207,7 +211,7 @@ def compare_plan(
     region_of: Callable[[str, int], PairRegion],
     threads: int = 1,
 ) -> pd.DataFrame:
-    """Metrics of every row of `plan`, in its order, as the columns `PAIR_COLUMNS`.
+    """Compute the metrics of every row of `plan`, in its order, as the columns `PAIR_COLUMNS`.
 
     Each pair is computed once, however many rows name it and in whichever order. A series with itself has the values
     that metrics have by definition (RMSE 0).
@@ -232,7 +236,8 @@ def compare_plan(
 
 
 def compare_task(plan: pd.DataFrame, task: str, volumes: Path, reference: Path, threads: int = 1) -> pd.DataFrame:
-    """Rows of `plan` that `task` names, computed on `volumes`/<series_uid>.b2nd and the folder `reference`."""
+    """Compute the rows of `plan` that `task` names, computed on `volumes`/<series_uid>.b2nd and the folder
+    `reference`."""
     rows = plan[plan["task"] == task]
     if rows.empty:
         known = ", ".join(sorted(plan["task"].unique())) or "none"

@@ -44,7 +44,7 @@ TABLE_6_DOSES_MGY = (1, 3, 6, 10)
 N_PAIRS_OF_A_DOSE = 5
 FEWEST_PAIRS = 5
 BOX, BOX_TABLE_6, MASK = "box", "box_table6", "mask"
-"""Regions (of `pair_runs.make_region`)."""
+"""Regions (of `compare.make_region`)."""
 PUBLISHED_SHRINK = 4
 """Bins of Tables 3-5 as published, and of the contrasts."""
 N_CONTRAST_REPETITIONS = 2
@@ -61,13 +61,14 @@ def _recon_rank(recon: str) -> tuple[int, str]:
 
 
 def ordered(series: pd.DataFrame) -> list[str]:
-    """Series UIDs in the order of the lists: reconstruction (FBP, IR, DL), repetition, UID."""
+    """Sort series UIDs in the order of the lists: reconstruction (FBP, IR, DL), repetition, UID."""
     rows = zip(series["recon"], series["repetition"], series["series_uid"], strict=True)
     return [uid for *_, uid in sorted((_recon_rank(recon), repetition, uid) for recon, repetition, uid in rows)]
 
 
 def seeded_pairs(uids_a: list[str], uids_b: list[str]) -> list[tuple[str, str]]:
-    """The draw of Tables 3-5: one list shuffled with seed 42, the other with 84, paired up to the shorter one's end.
+    """Return the draw of Tables 3-5: one list shuffled with seed 42, the other with 84, paired up to the shorter one's
+    end.
 
     The published code seeds numpy's legacy generator anew for each cell, so equal lists (the diagonal) meet themselves.
     """
@@ -78,7 +79,7 @@ def seeded_pairs(uids_a: list[str], uids_b: list[str]) -> list[tuple[str, str]]:
 
 
 def seeded_dose_pairs(lists: dict[float, list[str]]) -> dict[float, list[tuple[str, str]]]:
-    """The draw of Table 6 for one scanner, by dose: the first five of each dose with the first five of 14 mGy.
+    """Return the draw of Table 6 for one scanner, by dose: the first five of each dose with the first five of 14 mGy.
 
     `lists` gives the ordered UIDs by dose in mGy; one generator shuffles the doses in ascending order.
     """
@@ -96,12 +97,12 @@ def seeded_dose_pairs(lists: dict[float, list[str]]) -> dict[float, list[tuple[s
 
 
 def unordered_pairs(uids_a: list[str], uids_b: list[str]) -> list[tuple[str, str]]:
-    """All pairs of two lists, or of one with itself where both are equal; no self-pairs."""
+    """Return all pairs of two lists, or of one with itself where both are equal; no self-pairs."""
     return list(combinations(uids_a, 2)) if uids_a == uids_b else list(product(uids_a, uids_b))
 
 
 def too_few(pairs: list[tuple[str, str]]) -> bool:
-    """Whether fewer than five of the pairs are of two different series."""
+    """Tell whether fewer than five of the pairs are of two different series."""
     return sum(a != b for a, b in pairs) < FEWEST_PAIRS
 
 
@@ -137,8 +138,12 @@ def _cell_selections(uids_a, uids_b, by_recon, mode: Mode) -> list[tuple[str, li
     same = [pair for lists in by_recon for pair in seeded_pairs(*lists)]
     if mode.all_pairs or too_few(same):
         same = [pair for lists in by_recon for pair in unordered_pairs(*lists)]
-    place = mode.pair_region, mode.pair_shrink
-    return [*selections, *([("all_pairs", everything, *place)] if mode.all_pairs else []), ("same_recon", same, *place)]
+    of_mode = mode.pair_region, mode.pair_shrink
+    return [
+        *selections,
+        *([("all_pairs", everything, *of_mode)] if mode.all_pairs else []),
+        ("same_recon", same, *of_mode),
+    ]
 
 
 def _row(task, table, variant, index, pair, scanners, region, shrink) -> tuple:
@@ -249,7 +254,7 @@ def contrast_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
 
 
 def plan_pairs(series: pd.DataFrame, mode: Mode) -> pd.DataFrame:
-    """All pairs to compute: one row each, the columns `PLAN_COLUMNS`.
+    """List all pairs to compute: one row each, the columns `PLAN_COLUMNS`.
 
     `series` has a row for each registered series with the columns of `benchmark.SERIES_KEY`. A pair that serves several
     variants stands in the plan once for each.

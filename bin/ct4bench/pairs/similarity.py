@@ -29,7 +29,7 @@ second-level cache."""
 
 
 def gaussian_taps() -> np.ndarray:
-    """Weights (11,) float64 of the window along one axis; they sum to 1."""
+    """Return the weights (11,) float64 of the window along one axis; they sum to 1."""
     x = np.arange(WINDOW) - REACH
     taps = np.exp(-0.5 * (x / SIGMA) ** 2)
     return taps / taps.sum()
@@ -62,14 +62,14 @@ def _shrink(array, factor, out):
 
 
 def shrink(array: np.ndarray, factor: int) -> np.ndarray:
-    """Mean of each bin of `factor`^3 voxels of an int16 array, as float32; partial bins at the ends are dropped."""
+    """Average the bins of `factor`^3 voxels of an int16 array, as float32; partial bins at the ends are dropped."""
     out = np.empty(tuple(n // factor for n in array.shape), np.float32)
     _shrink(np.ascontiguousarray(array), factor, out)
     return out
 
 
 def shrink_mask(inside: np.ndarray, factor: int) -> np.ndarray:
-    """Bins (uint8) that lie wholly inside the mask (uint8, 0 or 1)."""
+    """Return the bins (uint8) that lie wholly inside the mask (uint8, 0 or 1)."""
     if factor == 1:
         return np.ascontiguousarray(inside, np.uint8)
     nz, ny, nx = (n // factor for n in inside.shape)
@@ -78,7 +78,7 @@ def shrink_mask(inside: np.ndarray, factor: int) -> np.ndarray:
 
 
 def windows_inside(inside: np.ndarray) -> np.ndarray:
-    """Windows (uint8, each axis 10 shorter, at least 0) that lie wholly inside the mask (uint8)."""
+    """Return the windows (uint8, each axis 10 shorter, at least 0) that lie wholly inside the mask (uint8)."""
     shape = tuple(max(0, n - 2 * REACH) for n in inside.shape)
     if 0 in shape:
         return np.zeros(shape, np.uint8)
@@ -117,7 +117,7 @@ def _weigh_four(p0, p1, p2, p3, p4, p5, p6, p7, p8, p9, p10, p11, p12, p13):
 
 
 @_kernel
-def _filter_plane(plane, n, rows, ring, place):
+def _filter_plane(plane, n, rows, ring, slot):
     # Rows 0 to n - 1, four at a time: down the columns into rows that stay in the first-level cache, then along them.
     for y in range(0, n, 4):
         for x in range(rows.shape[1]):
@@ -128,7 +128,7 @@ def _filter_plane(plane, n, rows, ring, place):
             )  # fmt: skip
         for i in range(4):
             for x in range(ring.shape[2]):
-                ring[place, y + i, x] = _weigh(
+                ring[slot, y + i, x] = _weigh(
                     rows[i, x], rows[i, x + 1], rows[i, x + 2], rows[i, x + 3], rows[i, x + 4], rows[i, x + 5],
                     rows[i, x + 6], rows[i, x + 7], rows[i, x + 8], rows[i, x + 9], rows[i, x + 10],
                 )  # fmt: skip
@@ -136,7 +136,7 @@ def _filter_plane(plane, n, rows, ring, place):
 
 @_kernel
 def _filter_slices(ring, newest, y, out):
-    # The last four windows along slices; `newest` is the ring's place of the last slice.
+    # The last four windows along slices; `newest` is the ring's index of the last slice.
     k0, k1, k2, k3, k4 = (newest + 1) % 14, (newest + 2) % 14, (newest + 3) % 14, (newest + 4) % 14, (newest + 5) % 14
     k5, k6, k7, k8, k9 = (newest + 6) % 14, (newest + 7) % 14, (newest + 8) % 14, (newest + 9) % 14, (newest + 10) % 14
     k10, k11, k12 = (newest + 11) % 14, (newest + 12) % 14, (newest + 13) % 14
@@ -159,21 +159,21 @@ def _moments(volume, n_rows, mean, variance):
     for top in range(0, n_rows - 10, STRIP):
         n = min(STRIP, n_rows - 10 - top)
         for z in range(n_slices):
-            place = z % 14
+            slot = z % 14
             for y in range(n + 10):
                 for x in range(nx):
                     plane[y, x] = np.float32(volume[z, top + y, x])
-            _filter_plane(plane, n, rows, first, place)
+            _filter_plane(plane, n, rows, first, slot)
             for y in range(n + 10):
                 for x in range(nx):
                     plane[y, x] = plane[y, x] * plane[y, x]
-            _filter_plane(plane, n, rows, second, place)
+            _filter_plane(plane, n, rows, second, slot)
             count = _now_due(z - 10, n_slices - 10)
             if not count:
                 continue
             for y in range(n):
-                _filter_slices(first, place, y, means)
-                _filter_slices(second, place, y, squares)
+                _filter_slices(first, slot, y, means)
+                _filter_slices(second, slot, y, squares)
                 for i in range(4 - count, 4):
                     m, v = mean[z - 13 + i, top + y], variance[z - 13 + i, top + y]
                     for x in range(nx - 10):
@@ -182,7 +182,8 @@ def _moments(volume, n_rows, mean, variance):
 
 
 def local_moments(volume: np.ndarray, out: tuple[np.ndarray, np.ndarray] | None = None, n_rows: int | None = None):
-    """Mean (HU) and variance (HU^2), float32, under the window at each place where it fits; each axis is 10 shorter.
+    """Return the mean (HU) and variance (HU^2), float32, under the window at each position where it fits; each axis is
+    10 shorter.
 
     `volume` is (slices, rows, columns), int16 or float32, of which the first `n_rows` (all by default) count; `out`
     takes the two arrays.
@@ -327,10 +328,11 @@ def _pair_sums(voxels, means, variances, inside, first, windows, whole, pairs, s
 def pair_sums(
     voxels, means, variances, inside, windows, pairs, first: int = 0, whole: bool | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Per row and pair: sum of (a - b)^2 in HU^2 inside the mask, and sum of 1 - SSIM over the windows, float64.
+    """Sum over each row and pair: sum of (a - b)^2 in HU^2 inside the mask, and sum of 1 - SSIM over the windows,
+    float64.
 
     `voxels` (volumes, slices, rows, columns) is int16 or float32, `means` and `variances` are the volumes'
-    `local_moments`, `pairs` (pairs, 2) holds places of volumes. `inside` (uint8) tells which voxels count of the rows
+    `local_moments`, `pairs` (pairs, 2) holds indices of volumes. `inside` (uint8) tells which voxels count of the rows
     from `first` on, `windows` (uint8) which windows; `whole` says that all of both do, where the caller knows. The
     arrays returned are (pairs, rows of `inside`) and (pairs, rows of `windows`). The order of pairs, or calls for some
     of them at a time, change no bit.
@@ -361,7 +363,7 @@ def _intensities(a, inside, first_row, sums):
 
 
 def intensity_sums(volume: np.ndarray, inside: np.ndarray, first: int = 0) -> np.ndarray:
-    """Sum (HU), sum of squares (HU^2) and maximum (HU) of each row inside the mask, float64 (rows, 3).
+    """Return the sum (HU), sum of squares (HU^2) and maximum (HU) of each row inside the mask, float64 (rows, 3).
 
     `inside` (uint8) tells which voxels count of the rows from `first` on.
     """
@@ -390,14 +392,14 @@ METRIC_FIELDS = tuple(field.name for field in fields(Similarity))[1:]
 
 
 def psnr_db(rmse_hu: float, peak_hu: float) -> float:
-    """20 log10(peak / RMSE): infinite for equal volumes, not a number without a positive peak."""
+    """Return 20 log10(peak / RMSE): infinite for equal volumes, not a number without a positive peak."""
     if not peak_hu > 0:
         return float("nan")
     return float(20 * np.log10(peak_hu / rmse_hu)) if rmse_hu else float("inf")
 
 
 def combine(squared_errors, dissimilarities, intensities_a, intensities_b, n_voxels: int, n_windows: int) -> Similarity:
-    """Metrics from the sums of all rows (arrays as the `*_sums` functions give them)."""
+    """Compute the metrics from the sums of all rows (arrays as the `*_sums` functions give them)."""
     if not n_voxels:
         return Similarity(0, **dict.fromkeys(METRIC_FIELDS, float("nan")))
     squared = float(squared_errors.sum())
@@ -418,7 +420,8 @@ def combine(squared_errors, dissimilarities, intensities_a, intensities_b, n_vox
 
 
 def compare(a: np.ndarray, b: np.ndarray, inside: np.ndarray | None = None) -> Similarity:
-    """Metrics of two whole volumes (slices, rows, columns) of one dtype, int16 or float32, inside a uint8 mask."""
+    """Compute the metrics of two whole volumes (slices, rows, columns) of one dtype, int16 or float32, inside a uint8
+    mask."""
     inside = np.ones(a.shape, np.uint8) if inside is None else inside
     windows = windows_inside(inside)
     voxels = np.stack([a, b])

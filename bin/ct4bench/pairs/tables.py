@@ -51,7 +51,7 @@ LEVEL = 0.95
 
 
 def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
-    """`pairs` with scan_id and dose of both series; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
+    """Add scan_id and dose of both series to `pairs`; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
     known = series.set_index("series_uid")[["scan_id", "dose_mgy"]]
     unknown = sorted({*pairs["series_uid_a"], *pairs["series_uid_b"]} - set(known.index))
     if unknown:
@@ -79,24 +79,25 @@ def _multiplicities(scans: list[str], stratum: str, n_draws: int, seed: int) -> 
 def bootstrap_means(
     rows: pd.DataFrame, metric: str, scans: dict[str, list[str]], n_draws: int = N_DRAWS, seed: int = SEED
 ) -> np.ndarray | None:
-    """Means of `metric` over `rows` when scans are drawn with replacement within their scanner and dose.
+    """Bootstrap the means of `metric` over `rows` when scans are drawn with replacement within their
+    scanner and dose.
 
     `rows` come from `with_scans`; `scans` gives the scans of each stratum (`<scanner>_<dose>mGy`). A pair weighs the
     product of its scans' multiplicities. Draws that leave no pair are dropped. None with one scan on either side.
     """
     if rows.empty:
         return None
-    first, drawn, place = rows.iloc[0], [], []
+    first, drawn, index = rows.iloc[0], [], []
     for side in "ab":
         stratum = f"{first[f'scanner_{side}']}_{first[f'dose_mgy_{side}']:g}mGy"
         if len(scans[stratum]) < 2:
             return None
         drawn.append(_multiplicities(scans[stratum], stratum, n_draws, seed))
-        place.append(pd.Index(scans[stratum]).get_indexer(rows[f"scan_id_{side}"]))
+        index.append(pd.Index(scans[stratum]).get_indexer(rows[f"scan_id_{side}"]))
     shape = (drawn[0].shape[1], drawn[1].shape[1])
     total, count = np.zeros(shape), np.zeros(shape)
-    np.add.at(total, tuple(place), rows[metric].to_numpy(float))
-    np.add.at(count, tuple(place), 1.0)
+    np.add.at(total, tuple(index), rows[metric].to_numpy(float))
+    np.add.at(count, tuple(index), 1.0)
     weight = np.einsum("di,ij,dj->d", drawn[0], count, drawn[1], optimize=True)
     value = np.einsum("di,ij,dj->d", drawn[0], total, drawn[1], optimize=True)
     return np.where(weight > 0, value / np.where(weight > 0, weight, 1), np.nan)
@@ -138,7 +139,7 @@ def _beside(rows: pd.DataFrame) -> dict[str, float]:
     return found
 
 
-def _place(rows: pd.DataFrame) -> dict:
+def _region_of(rows: pd.DataFrame) -> dict:
     """Variant, region and shrink of the rows of one cell."""
     first = rows.iloc[0]
     return {"variant": first["variant"], "region": first["region"], "shrink": int(first["shrink"])}
@@ -147,7 +148,7 @@ def _place(rows: pd.DataFrame) -> dict:
 def scanner_table(
     pairs: pd.DataFrame, series: pd.DataFrame, metric: str, same_recon: bool = False, n_draws: int = N_DRAWS
 ) -> pd.DataFrame:
-    """Table 3, 4 or 5 in long form: a row for each cell of the lower triangle, in the paper's order of scanners.
+    """Return Table 3, 4 or 5 in long form: a row for each cell of the lower triangle, in the paper's order of scanners.
 
     `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is the name of one of
     `MAIN_METRICS`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_std (population; blank for one pair),
@@ -199,7 +200,7 @@ def scanner_table(
 
 
 def tables3to5(pairs: pd.DataFrame, series: pd.DataFrame, same_recon: bool = False) -> dict[str, pd.DataFrame]:
-    """Tables 3, 4 and 5, and those of further metrics, by the names of their files (`table3_rmse_hu`, …); see
+    """Return Tables 3, 4 and 5, and those of further metrics, by the names of their files (`table3_rmse_hu`, …); see
     `scanner_table`."""
     return {name: scanner_table(pairs, series, metric.name, same_recon) for name, metric in BY_TABLE.items()}
 
@@ -213,7 +214,8 @@ def table6(
     average: str | None = None,
     variants: tuple[str, ...] = MAIN_VARIANTS,
 ) -> pd.DataFrame:
-    """Table 6 in long form: for each scanner a row for each of 1, 3, 6 and 10 mGy against 14 mGy, then `average`.
+    """Return Table 6 in long form: for each scanner a row for each of 1, 3, 6 and 10 mGy against 14 mGy, then
+    `average`.
 
     Columns: scanner, dose_mgy (text), <metric>_mean, <metric>_std (population) of each of `METRICS`,
     <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is blank, or what an average lacks),
@@ -270,7 +272,7 @@ def table6(
 
 
 def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_DRAWS) -> pd.DataFrame:
-    """Tables 3-5 by each of `CHOICES` that has pairs: a row for each cell that has some.
+    """Return Tables 3-5 by each of `CHOICES` that has pairs: a row for each cell that has some.
 
     Columns: choice, scanner_row, scanner_col, variant, region, shrink, n_pairs, mean and SD (population) of each
     metric, ci_low and ci_high (95 %) of each of `METRICS` where the cell holds all its pairs and more than one scan of
@@ -289,7 +291,7 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
             own = own if with_self else own[~is_self_pair]
             if own.empty:
                 continue
-            cell = {"choice": choice, "scanner_row": row, "scanner_col": column, **_place(own), "n_pairs": len(own)}
+            cell = {"choice": choice, "scanner_row": row, "scanner_col": column, **_region_of(own), "n_pairs": len(own)}
             for metric in ALL_METRICS:
                 infinite = with_self and is_self_pair.any() and not BY_NAME[metric].finite_of_self
                 cell[f"{metric}_mean"], cell[f"{metric}_std"] = (
@@ -306,7 +308,7 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
 
 
 def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, n_draws: int = N_DRAWS) -> pd.DataFrame:
-    """Table 6 by each of `DOSE_CHOICES` that has pairs, with both averages [point 8]: of medians and of means.
+    """Return Table 6 by each of `DOSE_CHOICES` that has pairs, with both averages [point 8]: of medians and of means.
 
     Columns: choice, region, then those of `table6`, whose row `average` comes as `average of medians` and
     `average of means`.
@@ -332,7 +334,7 @@ def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, n_dra
 
 
 def choices(by_cell: pd.DataFrame, by_dose: pd.DataFrame) -> pd.DataFrame:
-    """How far each choice moves the metrics: means over cells, from `cells_by_choice` and `doses_by_choice`.
+    """Return how far each choice moves the metrics: means over cells, from `cells_by_choice` and `doses_by_choice`.
 
     Columns: table (`tables3to5`, `table6`), choice, cells (`between scanners`, `within a scanner`; of Table 6 the
     average over doses and scanners, `of medians` or `of means`), region, shrink, n_cells, n_pairs, then the mean over
@@ -360,7 +362,8 @@ def choices(by_cell: pd.DataFrame, by_dose: pd.DataFrame) -> pd.DataFrame:
 
 
 def decomposition(pairs: pd.DataFrame) -> pd.DataFrame:
-    """What each step away from a series adds: median of MSE (HU^2) over the pairs of each contrast, and the increment.
+    """Return the contribution of each factor to the error: median of MSE (HU^2) over the pairs of each contrast, and
+    the increment.
 
     Columns: contrast (of `pair_plans.CONTRASTS`, from the smallest step to the largest), n_pairs, mse_hu2_median,
     mse_hu2_q1, mse_hu2_q3, increment_hu2 (over the nearest contrast before it that has pairs; blank for the first),

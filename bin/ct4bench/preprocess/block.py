@@ -23,7 +23,7 @@ class Face:
     cut: bool
 
     def depth_mm(self, points_mm: np.ndarray) -> np.ndarray:
-        """Distance of LPS points (..., 3) inwards from the face in mm; negative outside."""
+        """Return the distance of LPS points (..., 3) inwards from the face in mm; negative outside."""
         return self.offset_mm - np.asarray(points_mm) @ np.array(self.normal)
 
 
@@ -40,12 +40,13 @@ class Block:
     """Half open voxel range of the mask along each axis."""
 
     def depth_mm(self, points_mm: np.ndarray, skip_cut: bool = True) -> np.ndarray:
-        """Least distance inwards from the faces of LPS points (..., 3) in mm; faces cut by the volume do not count."""
+        """Return the least distance inwards from the faces of LPS points (..., 3) in mm; faces cut by the volume do not
+        count."""
         depths = [face.depth_mm(points_mm) for face in self.faces if not (face.cut and skip_cut)]
         return np.min(depths, axis=0) if depths else np.full(np.shape(points_mm)[:-1], np.inf)
 
     def to_dict(self) -> dict:
-        """Plain values for JSON."""
+        """Return the plain values for JSON."""
         return {
             "centre_mm": [float(v) for v in self.centre_mm],
             "corners_mm": self.corners_mm.tolist(),
@@ -59,14 +60,15 @@ class Block:
 
     @classmethod
     def from_dict(cls, values: dict) -> "Block":
-        """Inverse of `to_dict`."""
+        """Return the inverse of `to_dict`."""
         faces = tuple(Face(f["axis"], f["side"], tuple(f["normal"]), f["offset_mm"], f["cut"]) for f in values["faces"])
         box = tuple((int(a), int(b)) for a, b in values["block_box"])
         return cls(faces, np.array(values["corners_mm"]), np.array(values["centre_mm"]), box)
 
 
 def block_mask(block: Block, grid: Grid, erode_mm: float = 0.0) -> np.ndarray:
-    """Filled block on `grid` (uint8 0 or 1): voxels whose centre is at least `erode_mm` inside of every face."""
+    """Return the filled block on `grid` (uint8 0 or 1): voxels whose centre is at least `erode_mm` inside of every
+    face."""
     mask = np.ones(grid.shape, np.uint8)
     coordinates = [np.arange(n, dtype=float) for n in grid.shape]
     for face in block.faces:
@@ -79,7 +81,7 @@ def block_mask(block: Block, grid: Grid, erode_mm: float = 0.0) -> np.ndarray:
 
 
 def on_grid(block: Block, grid: Grid) -> Block:
-    """The same block with `box` as voxels of another grid."""
+    """Return the same block with `box` as voxels of another grid."""
     mask = block_mask(block, grid)
     ranges = []
     for axis in range(3):

@@ -9,11 +9,19 @@ from ct4bench.core.benchmark import ROIS, tissue_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.tables import read_table
-from ct4bench.preprocess.patches import COLUMNS, HALF, PLACE, PLACE_TOLERANCE_MM, VOXEL, leaves_volume, patch_box
+from ct4bench.preprocess.patches import (
+    COLUMNS,
+    HALF,
+    POSITION_MM,
+    POSITION_TOLERANCE_MM,
+    VOXEL,
+    leaves_volume,
+    patch_box,
+)
 
 
 def draw_centres(labels: np.ndarray, patches_per_roi: int, seed: int) -> pd.DataFrame:
-    """Distinct random voxels of each ROI: columns roi, patch, slice, row, column.
+    """Draw distinct random voxels of each ROI: columns roi, patch, slice, row, column.
 
     `labels` (uint8, slices x rows x columns) has the values 1 to 6 in the order of `benchmark.ROIS`. A ROI's voxels
     are counted in C order and drawn without replacement by `default_rng([seed, index of the ROI])`, so that they do
@@ -36,7 +44,7 @@ def draw_centres(labels: np.ndarray, patches_per_roi: int, seed: int) -> pd.Data
 
 
 def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
-    """A user's own centres: columns roi, tissue, patch, slice, row, column, in the file's order.
+    """Read a user's own centres: columns roi, tissue, patch, slice, row, column, in the file's order.
 
     The file has roi, patch and either x_mm, y_mm, z_mm (LPS, reference frame; the nearest voxel is taken) or slice,
     row, column (counted from 0 on the common grid `grid`); with both, they must agree. A column tissue may name the
@@ -45,10 +53,10 @@ def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
     table = read_table(path, ["roi", "patch"])
     if table.empty:
         raise UserError(f"{path} has no row; give a line for each patch")
-    by_place, by_voxel = (all(name in table.columns for name in names) for names in (PLACE, VOXEL))
-    if not by_place and not by_voxel:
+    by_position, by_voxel = (all(name in table.columns for name in names) for names in (POSITION_MM, VOXEL))
+    if not by_position and not by_voxel:
         raise UserError(f"{path} has neither x_mm, y_mm, z_mm nor slice, row, column; give one of the two")
-    numbers = ["patch", *(PLACE if by_place else []), *(VOXEL if by_voxel else [])]
+    numbers = ["patch", *(POSITION_MM if by_position else []), *(VOXEL if by_voxel else [])]
     values = table[numbers].apply(pd.to_numeric, errors="coerce").to_numpy(float)
     whole = np.isfinite(values)
     for name in ["patch", *VOXEL]:
@@ -56,15 +64,15 @@ def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
             whole[:, numbers.index(name)] &= values[:, numbers.index(name)] % 1 == 0
     if not whole.all():
         row, column = np.argwhere(~whole)[0]
-        kind = "number" if numbers[column] in PLACE else "whole number"
+        kind = "number" if numbers[column] in POSITION_MM else "whole number"
         wrong = table[numbers[column]].iloc[row]
         raise UserError(f"{path}, line {row + 2}: {numbers[column]} is {wrong}; it must be a {kind}")
     values = pd.DataFrame(values, columns=numbers)
-    centres = np.rint(grid.to_index(values[PLACE].to_numpy())) if by_place else values[VOXEL].to_numpy()
-    if by_place and by_voxel:
-        apart = np.linalg.norm(grid.to_lps(values[VOXEL].to_numpy()) - values[PLACE].to_numpy(), axis=1)
-        if apart.max() > PLACE_TOLERANCE_MM:
-            row = int(np.argmax(apart > PLACE_TOLERANCE_MM))
+    centres = np.rint(grid.to_index(values[POSITION_MM].to_numpy())) if by_position else values[VOXEL].to_numpy()
+    if by_position and by_voxel:
+        apart = np.linalg.norm(grid.to_lps(values[VOXEL].to_numpy()) - values[POSITION_MM].to_numpy(), axis=1)
+        if apart.max() > POSITION_TOLERANCE_MM:
+            row = int(np.argmax(apart > POSITION_TOLERANCE_MM))
             raise UserError(
                 f"{path}, line {row + 2}: slice, row, column and x_mm, y_mm, z_mm are {apart[row]:.2f} mm apart on "
                 "this reference; leave out one of the two"
@@ -93,7 +101,7 @@ def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
 
 
 def patch_table(centres: pd.DataFrame, labels: np.ndarray, grid: Grid) -> pd.DataFrame:
-    """`patches.csv` (`COLUMNS`) of centres with roi, patch, slice, row, column on `grid`.
+    """Return `patches.csv` (`COLUMNS`) of centres with roi, patch, slice, row, column on `grid`.
 
     share_inside is the share of the patch's voxels that lie in its ROI, blank for a ROI that `labels` does not have.
     `UserError` where a patch leaves the volume.
@@ -110,7 +118,7 @@ def patch_table(centres: pd.DataFrame, labels: np.ndarray, grid: Grid) -> pd.Dat
             f"{tuple(int(v) for v in voxels[outside[0]])} of a common grid of {grid.shape} voxels; the reference must "
             f"reach {tuple(map(int, HALF))} voxels beyond the ROI: name another --reference or give --patches"
         )
-    table[PLACE] = grid.to_lps(voxels)
+    table[POSITION_MM] = grid.to_lps(voxels)
     present = set(np.unique(labels).tolist())
     shares = []
     for roi, centre in zip(table["roi"], voxels, strict=True):

@@ -16,7 +16,7 @@ SOLID_HU = -550.0
 PAPER_HU, BOARD_HU = -103.0, -300.0
 BOARD_LEVEL_HU = 0.5 * (PAPER_HU + BOARD_HU)
 WINDOW_MM = 16.0
-"""Half width of the search for a face about its mean place: a tilt of 6 degrees over half the block."""
+"""Half width of the search for a face about its mean position: a tilt of 6 degrees over half the block."""
 
 
 def _longest_run(flags: np.ndarray) -> tuple[int, int] | None:
@@ -30,7 +30,8 @@ def _longest_run(flags: np.ndarray) -> tuple[int, int] | None:
 
 
 def rough_box(volume: np.ndarray) -> tuple[tuple[int, int], ...] | None:
-    """Half open ranges of the block along (slice, row, column) in a coarse volume (HU), None where there is none.
+    """Return the half open ranges of the block along (slice, row, column) in a coarse volume (HU), None where there is
+    none.
 
     The board under the block is as dense as the half height between paper and air and wider than the block, so the
     block's rows are those whose median is above the middle between paper and board.
@@ -92,12 +93,12 @@ def _fit_face(volume, grid, box, axis: int, side: int) -> tuple[np.ndarray, floa
     k = np.argmax(falls, axis=0)[i, j]
     before, after = profile[k, i, j], profile[k + 1, i, j]
     crossing = k + (before - level) / (before - after)
-    place = low + crossing if side == 1 else high - 1 - crossing
+    position = low + crossing if side == 1 else high - 1 - crossing
     design = np.stack([window[others[0]].start + 2.0 * i, window[others[1]].start + 2.0 * j, np.ones(len(i))], axis=1)
-    keep = np.abs(place - np.median(place)) * spacing[axis] < WINDOW_MM
+    keep = np.abs(position - np.median(position)) * spacing[axis] < WINDOW_MM
     for tolerance_mm in (6.0, 3.0, 2.0, 2.0, 2.0):
-        fit, *_ = np.linalg.lstsq(design[keep], place[keep], rcond=None)
-        keep = np.abs(place - design @ fit) * spacing[axis] < tolerance_mm
+        fit, *_ = np.linalg.lstsq(design[keep], position[keep], rcond=None)
+        keep = np.abs(position - design @ fit) * spacing[axis] < tolerance_mm
         if keep.mean() < 0.3:
             return None
     sign = 1.0 if side == 1 else -1.0
@@ -107,7 +108,7 @@ def _fit_face(volume, grid, box, axis: int, side: int) -> tuple[np.ndarray, floa
 
 
 def find_block(volume: np.ndarray, grid: Grid) -> Block:
-    """The block in a reference volume (int16 HU) or in a slab of it.
+    """Find the block in a reference volume (int16 HU) or in a slab of it.
 
     A face is a plane through the half-height crossings of rays, fitted robustly on bins of about 1.4 mm; a face that
     the volume cuts off is the volume's end. `UserError` where there is no block.

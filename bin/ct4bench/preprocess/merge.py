@@ -12,7 +12,8 @@ from ct4bench.preprocess.transforms import PASSED, TRANSFORM_COLUMNS
 
 
 def merge_transforms(series: pd.DataFrame, parts: Iterable[Path | str]) -> pd.DataFrame:
-    """Rows of all `parts`, one for each of `series`, in the paper's order of scanners, then dose, recon, repetition.
+    """Stack the rows of all `parts`, one for each of `series`, in the paper's order of scanners, then dose, recon,
+    repetition.
 
     `UserError` where a series has no row or two.
     """
@@ -35,7 +36,7 @@ def merge_transforms(series: pd.DataFrame, parts: Iterable[Path | str]) -> pd.Da
 
 
 def split_by_status(series: pd.DataFrame, quarantine: pd.DataFrame, transforms: pd.DataFrame, strict: bool):
-    """Rows of `series` that go on, in their order, and `quarantine` with those that do not.
+    """Split off the rows of `series` that go on, in their order, and `quarantine` with those that do not.
 
     `UserError` where the reference did not go on, where it alone did among several, or, with `strict`, where any series
     did not.

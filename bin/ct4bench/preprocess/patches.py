@@ -12,36 +12,36 @@ from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.volumes import Volume
 
 VOXEL = ["slice", "row", "column"]
-PLACE = ["x_mm", "y_mm", "z_mm"]
-COLUMNS = ["roi", "tissue", "patch", *PLACE, *VOXEL, "share_inside"]
+POSITION_MM = ["x_mm", "y_mm", "z_mm"]
+COLUMNS = ["roi", "tissue", "patch", *POSITION_MM, *VOXEL, "share_inside"]
 HALF = np.array(PATCH_SHAPE) // 2
-PLACE_TOLERANCE_MM = 0.05
+POSITION_TOLERANCE_MM = 0.05
 """A table whose mm and voxels disagree by more belongs to another grid."""
 
 
 def patch_box(centre) -> tuple[slice, slice, slice]:
-    """Voxels of the patch with centre voxel (slice, row, column)."""
+    """Return the voxels of the patch with centre voxel (slice, row, column)."""
     return tuple(slice(int(c) - int(h), int(c) + int(h)) for c, h in zip(centre, HALF, strict=True))
 
 
 def leaves_volume(centres: np.ndarray, shape) -> np.ndarray:
-    """Which patches (n) with centre voxels (n, 3) leave a volume of `shape`."""
+    """Tell which patches (n) with centre voxels (n, 3) leave a volume of `shape`."""
     return np.any((centres - HALF < 0) | (centres + HALF > np.array(shape)), axis=1)
 
 
 def read_patches(volume: Volume, patches: pd.DataFrame) -> np.ndarray:
-    """Patches (n, 16, 32, 32) in the stored dtype (int16 HU) of the rows of `patches`, in their order.
+    """Read the patches (n, 16, 32, 32) in the stored dtype (int16 HU) of the rows of `patches`, in their order.
 
     Only the box round all patches is read from the disk. A patch that leaves the volume, or the part of it that the
     series covers (where the volume carries `source_grid` and `motion`), is a `UserError` that names series and patch,
-    and so is a table whose places in mm do not lie at their voxels on the volume's grid.
+    and so is a table whose positions in mm do not lie at their voxels on the volume's grid.
     """
     series = volume.attributes.get("series_uid", volume.path.stem)
     voxels = patches[VOXEL].to_numpy(int)
     if not len(voxels):
         return np.empty((0, *PATCH_SHAPE), np.int16)
-    apart = np.linalg.norm(volume.grid.to_lps(voxels) - patches[PLACE].to_numpy(float), axis=1).max()
-    if not apart <= PLACE_TOLERANCE_MM:
+    apart = np.linalg.norm(volume.grid.to_lps(voxels) - patches[POSITION_MM].to_numpy(float), axis=1).max()
+    if not apart <= POSITION_TOLERANCE_MM:
         raise UserError(
             f"the patches lie {apart:.2f} mm from their voxels on the grid of {volume.path}; draw the patches on the "
             "reference that the series were registered to"
@@ -51,8 +51,8 @@ def read_patches(volume: Volume, patches: pd.DataFrame) -> np.ndarray:
         row = patches.iloc[outside[0]]
         raise UserError(
             f"patch outside the volume: series {series}, {row['roi']}, patch {row['patch']}, at "
-            f"{', '.join(f'{row[name]:.1f}' for name in PLACE)} mm; take the series out of the input, or give other "
-            "centres with --patches"
+            f"{', '.join(f'{row[name]:.1f}' for name in POSITION_MM)} mm; take the series out of the input, or give "
+            "other centres with --patches"
         )
     first, last = voxels.min(axis=0) - HALF, voxels.max(axis=0) + HALF
     box = volume.read(tuple(slice(int(a), int(b)) for a, b in zip(first, last, strict=True)))

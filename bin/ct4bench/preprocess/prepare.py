@@ -26,7 +26,8 @@ OBLIQUE_DEG = 0.1
 
 
 def along_patient_axes(array: np.ndarray, grid: Grid) -> tuple[np.ndarray, Grid]:
-    """The volume with slices, rows and columns ascending along z, y and x of the patient, by flips and swaps only.
+    """Return the volume with slices, rows and columns ascending along z, y and x of the patient, by flips and swaps
+    only.
 
     No voxel is interpolated. `UserError` where an axis is more than `OBLIQUE_DEG` off those of the patient.
     """
@@ -57,7 +58,8 @@ def _boxes_mm(grid: Grid, box_origin_mm) -> list[np.ndarray]:
 
 
 def crop_box(grid: Grid, block: Block, labels: np.ndarray, box_origin_mm) -> tuple[slice, slice, slice]:
-    """The part of the reference that anything reads: block, patches of every ROI and published boxes, with margins."""
+    """Return the part of the reference that anything reads: block, patches of every ROI and published boxes, with
+    margins."""
     spacing = np.array(grid.spacing_mm)
     parts = [np.array(block.box) * spacing[:, None] + [-MARGIN_MM, MARGIN_MM]]
     half = np.array(PATCH_SHAPE) / 2 * spacing + PATCH_MARGIN_MM
@@ -71,7 +73,7 @@ def crop_box(grid: Grid, block: Block, labels: np.ndarray, box_origin_mm) -> tup
 
 
 def label_box(labels: np.ndarray) -> np.ndarray:
-    """Half open voxel ranges (3, 2) of all that is labelled."""
+    """Return the half open voxel ranges (3, 2) of all that is labelled."""
     ranges = []
     for axis in range(3):
         hit = np.flatnonzero(labels.any(axis=tuple(a for a in range(3) if a != axis)))
@@ -82,14 +84,15 @@ def label_box(labels: np.ndarray) -> np.ndarray:
 
 
 def patch_region(labels: np.ndarray) -> list[list[int]]:
-    """Half open voxel ranges along slice, row, column that the patches of all ROIs can lie in, cut to the volume."""
+    """Return the half open voxel ranges along slice, row, column that the patches of all ROIs can lie in, cut to the
+    volume."""
     half = np.array(PATCH_SHAPE)[:, None] // 2 * [-1, 1]
     box = label_box(labels) + half - [0, 1]
     return np.clip(box, 0, np.array(labels.shape)[:, None]).tolist()
 
 
 def spaced_grid(grid: Grid, spacing_mm) -> Grid:
-    """Grid of other voxel size (slice, row, column) over the centres of `grid`, from its first voxel on.
+    """Return the grid of other voxel size (slice, row, column) over the centres of `grid`, from its first voxel on.
 
     The same size gives `grid` itself.
     """
@@ -106,7 +109,8 @@ def spaced_grid(grid: Grid, spacing_mm) -> Grid:
 
 
 def build_reference(volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=None) -> tuple:
-    """Volume, labels, grid, block, values of reference.json, and own voxels of a series on axes along the patient's.
+    """Build the volume, labels, grid, block, values of reference.json, and own voxels of a series on axes along the
+    patient's.
 
     The default grid is the series' own, cut to what anything reads, and its voxels pass as they are. `spacing_mm`
     (slice, row, column) resamples volume and labels once; only then are the own voxels (volume, grid) kept beside
@@ -138,7 +142,7 @@ def prepare_reference(
     series: pd.DataFrame, files: pd.DataFrame, folders, reference: str, output: Path | str, spacing_mm=None,
     box_origin_mm=None, threads: int = 1,
 ) -> None:  # fmt: skip
-    """Write the folder `output` of the series that `reference` names (see `reference_choice.find_reference`).
+    """Write the folder `output` of the series that `reference` names (see `select.find_reference`).
 
     `folders` are those of the series' slices and segmentation in the order of `files.folders_of`. `spacing_mm` is
     (slice, row, column).

@@ -34,14 +34,15 @@ def _bin(volume, fz, fy, fx, out):
 
 
 def bin_means(volume: np.ndarray, factors: tuple[int, int, int]) -> np.ndarray:
-    """Means (float32) over blocks of `factors` voxels of an int16 or float32 volume; a remainder is left out."""
+    """Return the means (float32) over blocks of `factors` voxels of an int16 or float32 volume; a remainder is left
+    out."""
     out = np.empty([n // f for n, f in zip(volume.shape, factors, strict=True)], np.float32)
     _bin(np.ascontiguousarray(volume), *factors, out)
     return out
 
 
 def binned_grid(grid: Grid, factors: tuple[int, int, int]) -> Grid:
-    """Grid of `bin_means`: a bin's centre is the middle of its voxels."""
+    """Return the grid of `bin_means`: a bin's centre is the middle of its voxels."""
     affine = grid.affine.copy()
     affine[:3, 3] = grid.to_lps((np.array(factors) - 1) / 2)
     affine[:3, :3] = affine[:3, :3] * np.array(factors)
@@ -49,7 +50,7 @@ def binned_grid(grid: Grid, factors: tuple[int, int, int]) -> Grid:
 
 
 def pyramid(volume: np.ndarray, grid: Grid) -> list[tuple[np.ndarray, Grid]]:
-    """Pairs of bin means (float32) and grid for `LEVELS_MM`, coarse to fine, of a volume in int16 HU.
+    """Return the pairs of bin means (float32) and grid for `LEVELS_MM`, coarse to fine, of a volume in int16 HU.
 
     Bins are whole voxels, and each level's are one, two or four of the next finer one's, as near as can be to what is
     wanted: thick slices are binned less, so that the levels of any two series are alike.

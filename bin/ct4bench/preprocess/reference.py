@@ -32,7 +32,8 @@ class Reference:
         return open_volume(self.folder / f"{name}.b2nd").read(box)
 
     def own(self) -> tuple[np.ndarray, Grid]:
-        """The reference's own voxels (int16 HU), never interpolated, and their grid: what series are registered to."""
+        """Return the reference's own voxels (int16 HU), never interpolated, and their grid: what series are registered
+        to."""
         path = self.folder / "own.b2nd"
         volume = open_volume(path if path.exists() else self.folder / "volume.b2nd")
         return volume.read(), volume.grid

@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 
 def check_coverage(region: Sequence[Sequence[int]], common: Grid, grid: Grid, motion: Rigid) -> None:
-    """Refuse a series (on `grid`) that does not reach over all places where patches can lie.
+    """Refuse a series (on `grid`) that does not reach over all positions where patches can lie.
 
     `region` holds half open voxel ranges of the common grid. Raises `RegistrationError`: `too_few_slices` where it is
     the slices that end, `phantom_outside_fov` where the image does.
@@ -41,7 +41,7 @@ def check_coverage(region: Sequence[Sequence[int]], common: Grid, grid: Grid, mo
 
 
 def is_short(grid: Grid, full: Grid) -> bool:
-    """Whether a series has fewer slices than the reference, of the same increment (to 1 %)."""
+    """Tell whether a series has fewer slices than the reference, of the same increment (to 1 %)."""
     alike = abs(grid.spacing_mm[0] / full.spacing_mm[0] - 1) < 0.01
     return alike and 2 <= grid.shape[0] < full.shape[0]
 
@@ -53,7 +53,8 @@ def _still(reference: Reference) -> Rigid:
 def on_common_grid(
     volume: np.ndarray, grid: Grid, reference: Reference, fixed: Fixed, interpolator: str, threads: int = 1
 ) -> tuple[np.ndarray, Rigid, dict]:
-    """A series (int16 HU on `grid`) on the reference's grid, its motion, and the row's other values.
+    """Resample a series (int16 HU on `grid`) onto the reference's grid; returns it, its motion, and the row's other
+    values.
 
     `RegistrationError` where the series must not be passed on.
     """

@@ -3,11 +3,11 @@
 Both volumes are bin-averaged to three levels (slices of 1, 4 and 8 mm, pixels of 1.4, 2.7 and 5.5). At the coarsest
 one the block's outline gives the start in plane and a scan of correlations the start along z, for the phantom as it
 lies in the reference and, where that is not found, turned by 180 degrees about each axis; then each level minimises the
-sum of Huber losses of M(W(p)) - (1 + a) F(p) - b over places p in and around the block. (Inverse composition: Baker and
+sum of Huber losses of M(W(p)) - (1 + a) F(p) - b over points p in and around the block. (Inverse composition: Baker and
 Matthews, IJCV 56, 2004.) Four things keep the faces of the block, steps of 900 HU that decide the result, from
 drawing it to one side where the two series differ in sharpness:
 
-- the places p are spread evenly within their voxels, so that a face along the grid is met at every phase;
+- the points p are spread evenly within their voxels, so that a face along the grid is met at every phase;
 - the scanner's gain a and offset b come from flat regions only: fitted with the motion they correlate with every face
   that has no partner on the other side, and the bottom has none;
 - the bottom face is left out, for the board below it is the scanner's;
@@ -74,16 +74,16 @@ class Samples:
     has the HU of the coarsest level at these.
     """
 
-    place: np.ndarray
+    position_mm: np.ndarray
     value: np.ndarray
     gradient: np.ndarray
     flat: int = 0
     smooth: np.ndarray | None = None
 
     def turned(self, signs) -> "Samples":
-        """The samples of the reference with the axes x, y, z multiplied by `signs` about its centre."""
+        """Return the samples of the reference with the axes x, y, z multiplied by `signs` about its centre."""
         signs = np.array(signs, np.float32)
-        return Samples(self.place * signs, self.value, self.gradient * signs, self.flat, self.smooth)
+        return Samples(self.position_mm * signs, self.value, self.gradient * signs, self.flat, self.smooth)
 
 
 @dataclass(frozen=True)
@@ -152,10 +152,10 @@ def _steepness(volume, bottom, others, least_bottom, least, deepest, solid, out)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _read_spread(volume, chosen, affine, inverse, centre, place, value, gradient):
-    """Trilinear values and central differences of `volume` at places spread evenly within the voxels `chosen` (n, 3).
+def _read_spread(volume, chosen, affine, inverse, centre, position_mm, value, gradient):
+    """Trilinear values and central differences of `volume` at points spread evenly within the voxels `chosen` (n, 3).
 
-    `place` is about `centre` in mm, `gradient` in HU/mm.
+    `position_mm` is about `centre` in mm, `gradient` in HU/mm.
     """
     half = np.float32(0.5)
     slope = np.empty(3, np.float32)
@@ -180,8 +180,8 @@ def _read_spread(volume, chosen, affine, inverse, centre, place, value, gradient
                     slope[2] += half * w * (volume[a, b, c + 1] - volume[a, b, c - 1])
         value[n] = total
         for axis in range(3):
-            place[n, axis] = affine[axis, 0] * z + affine[axis, 1] * y + affine[axis, 2] * x + affine[axis, 3]
-            place[n, axis] -= centre[axis]
+            position_mm[n, axis] = affine[axis, 0] * z + affine[axis, 1] * y + affine[axis, 2] * x + affine[axis, 3]
+            position_mm[n, axis] -= centre[axis]
             gradient[n, axis] = slope[0] * inverse[0, axis] + slope[1] * inverse[1, axis] + slope[2] * inverse[2, axis]
 
 
@@ -189,14 +189,14 @@ def _read_samples(level, at: np.ndarray, centre_mm, flat: int = 0) -> Samples:
     """Samples of a level, one in each of the voxels `at` (flat indices), the last `flat` of them flat ones."""
     volume, grid = level
     chosen = np.stack(np.unravel_index(at, volume.shape), axis=1)
-    place, value, gradient = (np.empty(shape, np.float32) for shape in ((len(at), 3), len(at), (len(at), 3)))
+    position_mm, value, gradient = (np.empty(shape, np.float32) for shape in ((len(at), 3), len(at), (len(at), 3)))
     inverse = np.linalg.inv(grid.affine[:3, :3])
-    _read_spread(volume, chosen, grid.affine, inverse, np.asarray(centre_mm), place, value, gradient)
-    return Samples(place, value, gradient, flat)
+    _read_spread(volume, chosen, grid.affine, inverse, np.asarray(centre_mm), position_mm, value, gradient)
+    return Samples(position_mm, value, gradient, flat)
 
 
 def _motion_samples(level, block: Block, limit: int, coarse) -> Samples:
-    """The `limit` steepest places in and around the block, then some of the flattest; `coarse` is another level."""
+    """The `limit` steepest points in and around the block, then some of the flattest; `coarse` is another level."""
     volume, grid = level
     steepness = np.empty(volume.shape, np.float32)
     margin = max(MARGIN_MM, 1.5 * max(grid.spacing_mm))
@@ -215,12 +215,12 @@ def _motion_samples(level, block: Block, limit: int, coarse) -> Samples:
     samples = _read_samples(level, np.concatenate([at[steepness >= bounds[first]], flat]), block.centre_mm, len(flat))
     matrix, offset = _about_centre(block.centre_mm, coarse[1], Rigid.identity())
     smooth = samples.value[len(samples.value) - len(flat) :].copy()
-    _read_others(samples.place, len(samples.value) - len(flat), coarse[0], matrix, offset, smooth)
+    _read_others(samples.position_mm, len(samples.value) - len(flat), coarse[0], matrix, offset, smooth)
     return replace(samples, smooth=smooth)
 
 
 def _inner_samples(level, block: Block, least: float, limit: int, deepest=np.inf, solid=-np.inf) -> Samples:
-    """About `limit` places, evenly chosen, whose depth in mm inside the block is above `least` and up to `deepest`."""
+    """About `limit` points, evenly chosen, whose depth in mm inside the block is above `least` and up to `deepest`."""
     volume, grid = level
     steepness = np.empty(volume.shape, np.float32)
     _steepness(volume, *_planes(block, grid), least, least, deepest, solid, steepness)
@@ -229,7 +229,7 @@ def _inner_samples(level, block: Block, least: float, limit: int, deepest=np.inf
 
 
 def prepare_fixed(volume: np.ndarray, grid: Grid, block: Block) -> Fixed:
-    """Samples of the reference (`volume` int16 HU), made once for all series."""
+    """Take the samples of the reference (`volume` int16 HU), made once for all series."""
     pyramid_levels = pyramid(volume, grid)
     coarse, middle = pyramid_levels[:2]
     inner = tuple(
@@ -256,9 +256,9 @@ def _sample(moving, z, y, x):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _place_in(moving, place, n, matrix, offset):
+def _index_in(moving, position_mm, n, matrix, offset):
     """Index (z, y, x) of sample n in `moving`, and whether its eight neighbours are there."""
-    px, py, pz = np.float64(place[n, 0]), np.float64(place[n, 1]), np.float64(place[n, 2])
+    px, py, pz = np.float64(position_mm[n, 0]), np.float64(position_mm[n, 1]), np.float64(position_mm[n, 2])
     z = matrix[0, 0] * px + matrix[0, 1] * py + matrix[0, 2] * pz + offset[0]
     y = matrix[1, 0] * px + matrix[1, 1] * py + matrix[1, 2] * pz + offset[1]
     x = matrix[2, 0] * px + matrix[2, 1] * py + matrix[2, 2] * pz + offset[2]
@@ -267,16 +267,16 @@ def _place_in(moving, place, n, matrix, offset):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _read_others(place, first, volume, matrix, offset, out):
-    """Values of another volume at the places from `first` on; `out` keeps what it has where they lie outside."""
-    for n in range(first, len(place)):
-        z, y, x, inside = _place_in(volume, place, n, matrix, offset)
+def _read_others(position_mm, first, volume, matrix, offset, out):
+    """Values of another volume at the points from `first` on; `out` keeps what it has where they lie outside."""
+    for n in range(first, len(position_mm)):
+        z, y, x, inside = _index_in(volume, position_mm, n, matrix, offset)
         if inside:
             out[n - first] = _sample(volume, z, y, x)
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _calibration(place, value, smooth, first, moving, matrix, offset, curve, solid, paper, huber):
+def _calibration(position_mm, value, smooth, first, moving, matrix, offset, curve, solid, paper, huber):
     """Refit `curve`, what the moving series shows where the reference shows f, on the samples from `first` on.
 
     `curve` is (gain, bias) below and (gain, bias) above the value `paper`: M = f + gain f + bias. Above it is a line
@@ -289,7 +289,7 @@ def _calibration(place, value, smooth, first, moving, matrix, offset, curve, sol
     s, sf, sg, sfg, sr, sgr = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     air, air_f, air_r = 0.0, 0.0, 0.0
     for n in range(first, len(value)):
-        z, y, x, inside = _place_in(moving, place, n, matrix, offset)
+        z, y, x, inside = _index_in(moving, position_mm, n, matrix, offset)
         if not inside:
             continue
         f = np.float64(value[n])
@@ -323,14 +323,14 @@ def _calibration(place, value, smooth, first, moving, matrix, offset, curve, sol
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _normal_equations(place, value, gradient, last, moving, matrix, offset, curve, paper, huber, upper, right):
+def _normal_equations(position_mm, value, gradient, last, moving, matrix, offset, curve, paper, huber, upper, right):
     """Fill `upper` (6 x 6, upper triangle) and `right` (6) from the samples before `last`; returns how many count."""
     upper[:] = 0.0
     right[:] = 0.0
     row = np.empty(6)
     count = 0
     for n in range(last):
-        z, y, x, inside = _place_in(moving, place, n, matrix, offset)
+        z, y, x, inside = _index_in(moving, position_mm, n, matrix, offset)
         if not inside:
             continue
         f = np.float64(value[n])
@@ -339,7 +339,7 @@ def _normal_equations(place, value, gradient, last, moving, matrix, offset, curv
         r = _sample(moving, z, y, x) - f - gain * f - curve[part + 1]
         size = abs(r)
         w = 1.0 if size <= huber else huber / size
-        px, py, pz = np.float64(place[n, 0]), np.float64(place[n, 1]), np.float64(place[n, 2])
+        px, py, pz = np.float64(position_mm[n, 0]), np.float64(position_mm[n, 1]), np.float64(position_mm[n, 2])
         scale = 1.0 + gain
         gx, gy, gz = scale * gradient[n, 0], scale * gradient[n, 1], scale * gradient[n, 2]
         row[0], row[1], row[2] = py * gz - pz * gy, pz * gx - px * gz, px * gy - py * gx
@@ -354,7 +354,7 @@ def _normal_equations(place, value, gradient, last, moving, matrix, offset, curv
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _correlation(place, value, moving, matrix, offset, hole, skip):
+def _correlation(position_mm, value, moving, matrix, offset, hole, skip):
     """Correlation of the samples with `moving`, then how many lie inside, outside in plane only, and in a hole.
 
     A hole is a value below `hole` HU; with `skip` the correlation is of the other samples only.
@@ -363,7 +363,7 @@ def _correlation(place, value, moving, matrix, offset, hole, skip):
     count, used, aside, holes = 0, 0, 0, 0
     sf, sm, sff, smm, sfm = 0.0, 0.0, 0.0, 0.0, 0.0
     for n in range(len(value)):
-        z, y, x, inside = _place_in(moving, place, n, matrix, offset)
+        z, y, x, inside = _index_in(moving, position_mm, n, matrix, offset)
         if not inside:
             # A bin's centre is half a bin inside the rim of its data.
             beside = not (-0.6 <= y < ny + 0.6 and -0.6 <= x < nx + 0.6)
@@ -389,7 +389,7 @@ def _correlation(place, value, moving, matrix, offset, hole, skip):
 
 
 def _about_centre(centre_mm, grid: Grid, motion: Rigid) -> tuple[np.ndarray, np.ndarray]:
-    """Matrix and vector from places about the reference's centre (x, y, z in mm) to indices of the moving grid."""
+    """Matrix and vector from points about the reference's centre (x, y, z in mm) to indices of the moving grid."""
     inverse = np.linalg.inv(grid.affine[:3, :3])
     return inverse @ motion.matrix, inverse @ (motion(centre_mm) - grid.origin_mm)
 
@@ -398,7 +398,7 @@ def _similarity(samples: Samples, centre_mm, level, motion: Rigid, skip=False) -
     """`_correlation` of samples with a level of the series; what is darker than any paper is a hole."""
     volume, grid = level
     matrix, offset = _about_centre(centre_mm, grid, motion)
-    return _correlation(samples.place, samples.value, volume, matrix, offset, HOLE_HU, skip)
+    return _correlation(samples.position_mm, samples.value, volume, matrix, offset, HOLE_HU, skip)
 
 
 def _rodrigues(w: np.ndarray) -> np.ndarray:
@@ -426,12 +426,12 @@ def _refine(samples: Samples, centre_mm, level, motion: Rigid, arms, number: int
         if number > 0:
             # At the coarsest level nothing is flat yet, and the start is too far off to tell.
             _calibration(
-                samples.place, samples.value, samples.smooth, n_motion, volume, matrix, offset, curve, SOLID_HU,
+                samples.position_mm, samples.value, samples.smooth, n_motion, volume, matrix, offset, curve, SOLID_HU,
                 PAPER_HU, huber,
             )  # fmt: skip
         count = _normal_equations(
-            samples.place, samples.value, samples.gradient, n_motion, volume, matrix, offset, curve, PAPER_HU, huber,
-            upper, right,
+            samples.position_mm, samples.value, samples.gradient, n_motion, volume, matrix, offset, curve, PAPER_HU,
+            huber, upper, right,
         )  # fmt: skip
         if count < 500:
             return motion, np.inf
@@ -517,9 +517,9 @@ def _starts(fixed: Fixed, outline: _Outline, signs) -> list[np.ndarray]:
 def _scan(samples: Samples, centre_mm, level, shift_xy) -> list[tuple[float, Rigid]]:
     """Best shifts along z for a shift in plane: up to three separate maxima of the correlation, best first."""
     stride = max(1, len(samples.value) // SCAN_LIMIT)
-    thinned = Samples(samples.place[::stride].copy(), samples.value[::stride].copy(), samples.gradient[:0])
+    thinned = Samples(samples.position_mm[::stride].copy(), samples.value[::stride].copy(), samples.gradient[:0])
     z = level[1].corners_mm()[:, 2]
-    reach = samples.place[:, 2].min(), samples.place[:, 2].max()
+    reach = samples.position_mm[:, 2].min(), samples.position_mm[:, 2].max()
     low, high = z.min() - centre_mm[2] - reach[1], z.max() - centre_mm[2] - reach[0]
     step = 4.0
     found = []
@@ -597,7 +597,7 @@ def _explain_failure(fixed: Fixed, levels, outline: _Outline, motion: Rigid, sim
 
 
 def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
-    """Motion from the reference to a series (`volume` int16 HU on `grid`).
+    """Find the motion from the reference to a series (`volume` int16 HU on `grid`).
 
     Raises `RegistrationError` with `registration_failed`, `mirrored` or `phantom_outside_fov`; what comes back has a
     correlation of at least `MIN_SIMILARITY` inside the block, and its last step was below a tenth of a millimetre.

@@ -13,7 +13,7 @@ SHORTEST_RUN = 8
 
 
 def index_map(target: Grid, source: Grid, motion: Rigid) -> tuple[np.ndarray, np.ndarray]:
-    """Matrix (3 x 3) and vector (3,) that take an index of `target` to the continuous index of `source`.
+    """Return the matrix (3 x 3) and vector (3,) that take an index of `target` to the continuous index of `source`.
 
     `motion` takes LPS points of the target's frame to the source's (p_moving from p_reference).
     """
@@ -46,7 +46,7 @@ def _range(start, step, count, low, high):
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _ranges(z, y, x, matrix, count, low, nz, ny, nx):
-    """k in [0, count) whose place, from (z, y, x) on, lies from `low` to n - 1 - `low` on each axis."""
+    """k in [0, count) whose position, from (z, y, x) on, lies from `low` to n - 1 - `low` on each axis."""
     first, last = _range(z, matrix[0, 2], count, low, nz - 1.0 - low)
     a, b = _range(y, matrix[1, 2], count, low, ny - 1.0 - low)
     first, last = max(first, a), min(last, b)
@@ -73,7 +73,7 @@ def _clamped(source, z, y, x):
 
 @njit(cache=True, error_model="numpy", nogil=True, inline="always")
 def _inner(flat, plane, line, z, y, x):
-    """Value at a place all of whose eight neighbours are there."""
+    """Value at a point all of whose eight neighbours are there."""
     kz, ky, kx = int(z), int(y), int(x)
     wz, wy, wx = np.float32(z - kz), np.float32(y - ky), np.float32(x - kx)
     # Unsigned indices spare the test for negative ones.
@@ -176,14 +176,14 @@ def _linear(source, matrix, offset, start, stop, out):
 def _by_simpleitk(source, source_grid: Grid, target: Grid, motion: Rigid, interpolator: str) -> np.ndarray:
     import SimpleITK as sitk  # noqa: N813
 
-    def place(image, grid):
+    def set_grid(image, grid):
         spacing = np.array(grid.spacing_mm)
         image.SetSpacing([float(s) for s in spacing[::-1]])
         image.SetOrigin([float(v) for v in grid.origin_mm])
         image.SetDirection([float(v) for v in (grid.affine[:3, :3] / spacing)[:, ::-1].ravel()])
 
     image = sitk.GetImageFromArray(source)
-    place(image, source_grid)
+    set_grid(image, source_grid)
     transform = sitk.AffineTransform(3)
     transform.SetMatrix([float(v) for v in motion.matrix.ravel()])
     transform.SetTranslation([float(v) for v in motion.offset])
@@ -206,7 +206,7 @@ def _by_simpleitk(source, source_grid: Grid, target: Grid, motion: Rigid, interp
 def resample(
     source: np.ndarray, source_grid: Grid, target: Grid, motion: Rigid, interpolator: str = "linear", threads: int = 1
 ) -> np.ndarray:
-    """Volume `source` (int16 HU) on the grid `target`, int16 HU, rounded to nearest even, -1024 outside.
+    """Resample the volume `source` (int16 HU) to the grid `target`, int16 HU, rounded to nearest even, -1024 outside.
 
     `motion` takes a point of the target's frame to the source's. A point within half a voxel of the source's rim takes
     the rim's value, as in ITK. `linear` is trilinear; the others are ITK's (`bspline` needs 8 bytes more a voxel).
@@ -232,26 +232,26 @@ def resample(
 
 
 def resample_labels(labels: np.ndarray, source_grid: Grid, target: Grid) -> np.ndarray:
-    """Labels (uint8) of the nearest voxel on another grid of the same frame; 0 outside."""
+    """Resample labels (uint8) to another grid of the same frame by the nearest voxel; 0 outside."""
     still = Rigid.identity()
     values = _by_simpleitk(labels.astype(np.int16), source_grid, target, still, "nearest")
     return np.where(values < 0, 0, values).astype(np.uint8)
 
 
 def stretched(volume: np.ndarray, grid: Grid, n_slices: int) -> tuple[np.ndarray, Grid]:
-    """A flaw of the published code, point 11: fewer slices stretched to `n_slices`, first to first and last to last.
+    """Stretch fewer slices to `n_slices`, first to first and last to last: a flaw of the published code, point 11.
 
     Linear along the slices, rounded to int16; the grid then has as many slices of the same increment, which is wrong.
     """
-    places = np.linspace(0, len(volume) - 1, n_slices)
-    below = np.minimum(places.astype(int), len(volume) - 2)
-    share = (places - below).astype(np.float32)[:, None, None]
+    positions = np.linspace(0, len(volume) - 1, n_slices)
+    below = np.minimum(positions.astype(int), len(volume) - 2)
+    share = (positions - below).astype(np.float32)[:, None, None]
     filled = (1 - share) * volume[below] + share * volume[below + 1]
     return np.rint(filled).astype(np.int16), Grid((n_slices, *grid.shape[1:]), grid.affine)
 
 
 def lost_noise_variance(source_grid: Grid, target: Grid, motion: Rigid, interpolator: str = "linear") -> float:
-    """Share of the variance of white noise that the interpolation takes away, 0 to 0.875.
+    """Return the share of the variance of white noise that the interpolation takes away, 0 to 0.875.
 
     Trilinear weights w, 1 - w on each axis leave the share w^2 + (1 - w)^2 of the variance; this is the mean over a
     regular tenth of the target's voxels of 1 - the product over the axes. Noise of a CT is correlated and loses less.

@@ -16,7 +16,7 @@ FORM = "'SCANNER DOSEmGy RECON [#REPETITION]', as in 'A1 10mGy IR #1', or a seri
 
 
 def name_of(row) -> str:
-    """A series as `--reference` names it."""
+    """Name a series as `--reference` does."""
     return f"{row.scanner} {row.dose_mgy:g}mGy {row.recon} #{int(row.repetition)}"
 
 
@@ -42,7 +42,7 @@ def _what_there_is(series: pd.DataFrame, text: str) -> str:
 
 
 def find_reference(series: pd.DataFrame, text: str) -> str:
-    """Series UID that `text` names among `series` (series_uid, scanner, dose_mgy, recon, repetition).
+    """Find the series UID that `text` names among `series` (series_uid, scanner, dose_mgy, recon, repetition).
 
     Without a repetition the lowest is taken. `UserError` where nothing matches, or more than one series does.
     """
@@ -70,7 +70,7 @@ def find_reference(series: pd.DataFrame, text: str) -> str:
 
 
 def files_of_reference(files: pd.DataFrame, uid: str) -> pd.DataFrame:
-    """Rows of files.parquet that the reference is made of: its slices and its segmentation."""
+    """Return the rows of files.parquet that the reference is made of: its slices and its segmentation."""
     rows = files[(files["series_uid"] == uid) & files["role"].isin(["ct", "seg"])]
     for role, what in (("ct", "slice"), ("seg", "segmentation")):
         if not (rows["role"] == role).any():
@@ -79,15 +79,17 @@ def files_of_reference(files: pd.DataFrame, uid: str) -> pd.DataFrame:
 
 
 def choose_reference(series: pd.DataFrame, files: pd.DataFrame, text: str) -> pd.DataFrame:
-    """The chosen series and where its files lie: columns series_uid, root, folder, a row for each of `folders_of`."""
+    """Choose the reference and where its files lie: columns series_uid, root, folder, a row for each of
+    `folders_of`."""
     uid = find_reference(series, text)
-    places = pd.DataFrame(folders_of(files_of_reference(files, uid)), columns=["root", "folder"])
-    places.insert(0, "series_uid", uid)
-    return places
+    folders = pd.DataFrame(folders_of(files_of_reference(files, uid)), columns=["root", "folder"])
+    folders.insert(0, "series_uid", uid)
+    return folders
 
 
 def check_domains(series: pd.DataFrame, domain: str, doses_mgy: list[float]) -> None:
-    """`UserError` unless the series at `doses_mgy` have two values of `domain` at least: one cannot be left out.
+    """Raise a `UserError` unless the series at `doses_mgy` have two values of `domain` at least: one cannot be left
+    out.
 
     `series` are rows of series.csv; `domain` is one of its columns.
     """

@@ -17,12 +17,12 @@ PASSED = ("reference", "registered")
 
 
 def motion_columns(motion: Rigid) -> dict[str, float]:
-    """A motion as the columns of transforms.csv."""
+    """Return a motion as the columns of transforms.csv."""
     values = (*motion.translation_mm, *motion.rotation_deg, *motion.centre_mm)
     return dict(zip(MOTION_COLUMNS, values, strict=True))
 
 
 def motion_of(row) -> Rigid:
-    """The motion in a row (a mapping) of transforms.csv or truth.csv."""
+    """Return the motion in a row (a mapping) of transforms.csv or truth.csv."""
     values = [float(row[name]) for name in MOTION_COLUMNS]
     return Rigid(tuple(values[3:6]), tuple(values[:3]), tuple(values[6:]))

@@ -2,7 +2,7 @@
 
 Three sources: folders in TotalSegmentator's layout (`<case>/ct.nii.gz` and `<case>/segmentations/<organ>.nii.gz`) or in
 BTCV's (`img/*NNNN.nii.gz` and `label/*NNNN.nii.gz`), and the printed phantom's drawing, whose organs are known by their
-places. All volumes come on the benchmark's voxel size, axes (slice, row, column) towards (head, back, left).
+positions. All volumes come on the benchmark's voxel size, axes (slice, row, column) towards (head, back, left).
 """
 
 import re
@@ -59,7 +59,7 @@ class CaseFiles:
 
 
 def find_cases(folder: Path | str) -> list[CaseFiles]:
-    """The cases of a folder in one of the two layouts, by name; a `UserError` says what was looked for."""
+    """Find the cases of a folder in one of the two layouts, by name; a `UserError` says what was looked for."""
     folder = Path(folder)
     if (folder / "img").is_dir() and (folder / "label").is_dir():
         cases = _btcv_cases(folder)
@@ -106,7 +106,8 @@ def _btcv_cases(folder: Path) -> list[CaseFiles]:
 
 
 def read_case(files: CaseFiles) -> Case:
-    """Volume and labels on the benchmark's voxel size: HU linear, labels nearest. `UserError` names a wrong file."""
+    """Read the volume and labels on the benchmark's voxel size: HU linear, labels nearest. `UserError` names a wrong
+    file."""
     import SimpleITK as sitk  # noqa: N813
 
     def read(path):
@@ -144,8 +145,8 @@ def read_case(files: CaseFiles) -> Case:
 def _apart_mm(one, other) -> float:
     """Largest distance of the first and last voxels of two images of the same size."""
     ends = ((0, 0, 0), tuple(n - 1 for n in one.GetSize()))
-    places = [[image.TransformIndexToPhysicalPoint(end) for end in ends] for image in (one, other)]
-    return float(np.abs(np.array(places[0]) - np.array(places[1])).max())
+    ends_mm = [[image.TransformIndexToPhysicalPoint(end) for end in ends] for image in (one, other)]
+    return float(np.abs(np.array(ends_mm[0]) - np.array(ends_mm[1])).max())
 
 
 # ------------------------------------------------------------------------------------------------ the phantom's drawing
@@ -176,7 +177,7 @@ The liver's lies apart from the six regions of the benchmark."""
 
 
 def phantom_case(folder: Path, seed: int, threads: int = 1) -> Case:
-    """The phantom's liver part, drawn with the grain of `seed` in `folder` and seen without noise by scanner A1."""
+    """Draw the phantom's liver part with the grain of `seed` in `folder` and seen without noise by scanner A1."""
     from ct4bench.core.phantom import A1_GRID
     from ct4bench.core.volumes import SUFFIX, open_volume
     from ct4bench.twin.draw import draw_phantom
@@ -206,7 +207,7 @@ def phantom_case(folder: Path, seed: int, threads: int = 1) -> Case:
 
 # ------------------------------------------------------------------------------------------------------------- patches
 def draw_patches(case: Case, per_organ: int, seed: int, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """Patches (n, 16, 32, 32) int16 and their classes 0 to 4 (n,) of one case, at most `per_organ` of each organ.
+    """Draw patches (n, 16, 32, 32) int16 and their classes 0 to 4 (n,) of one case, at most `per_organ` of each organ.
 
     Centres are voxels of the organ, drawn by `default_rng([seed, number, organ])`, whose patch lies in the volume and
     for at least `SHARE_INSIDE` in the organ.
@@ -232,8 +233,8 @@ def draw_patches(case: Case, per_organ: int, seed: int, number: int) -> tuple[np
     return np.stack(patches), np.array(classes, np.int64)
 
 
-def draw_places(case: Case, n: int, seed: int, number: int, lowest_mean_hu: float = -200.0) -> np.ndarray:
-    """Patches (at most n, 16, 32, 32) int16 anywhere in the body: those whose mean is above `lowest_mean_hu`."""
+def draw_body_patches(case: Case, n: int, seed: int, number: int, lowest_mean_hu: float = -200.0) -> np.ndarray:
+    """Draw patches (at most n, 16, 32, 32) int16 anywhere in the body: those whose mean is above `lowest_mean_hu`."""
     rng = np.random.default_rng([seed, number])
     last = np.array(case.hu.shape) - PATCH_SHAPE
     if (last < 0).any():
@@ -249,13 +250,13 @@ def draw_places(case: Case, n: int, seed: int, number: int, lowest_mean_hu: floa
 
 
 def iterate_cases(folder: Path | str) -> Iterator[Case]:
-    """The cases of a folder one after another, so that one is in memory at a time."""
+    """Yield the cases of a folder one after another, so that one is in memory at a time."""
     for files in find_cases(folder):
         yield read_case(files)
 
 
 def phantom_cases(seed: int, n: int, threads: int = 1) -> Iterator[Case]:
-    """`n` drawings of the phantom that differ in the printed grain, in folders that are gone afterwards."""
+    """Yield `n` drawings of the phantom that differ in the printed grain, in folders that are gone afterwards."""
     for number in range(n):
         with tempfile.TemporaryDirectory() as folder:
             yield phantom_case(Path(folder), PHANTOM_SEED + 100 * seed + number, threads)

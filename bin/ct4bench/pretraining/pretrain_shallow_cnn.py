@@ -49,7 +49,7 @@ class PretrainingSettings:
 
 
 def augment(patch: np.ndarray, augmentation: Augmentation, rng: np.random.Generator) -> np.ndarray:
-    """A patch (slices, rows, columns) in HU, float32: turned over, scaled, with noise of a random texture."""
+    """Augment a patch (slices, rows, columns) in HU, float32: turned over, scaled, with noise of a random texture."""
     turned = patch[tuple(slice(None, None, -1 if rng.random() < 0.5 else 1) for _ in range(3))]
     plane, along = rng.uniform(*augmentation.sigma_plane_px), rng.uniform(*augmentation.sigma_slice_px)
     noise = gaussian_filter(rng.standard_normal(patch.shape, np.float32), (along, plane, plane), mode="wrap")
@@ -59,13 +59,14 @@ def augment(patch: np.ndarray, augmentation: Augmentation, rng: np.random.Genera
 
 
 def augmented(patches: np.ndarray, numbers: np.ndarray, augmentation: Augmentation, seed: list[int]) -> torch.Tensor:
-    """Patches `numbers` as the network takes them (n, 1, rows, columns, slices), each by a generator of its own."""
+    """Return the patches `numbers` as the network takes them (n, 1, rows, columns, slices), each by a generator of its
+    own."""
     found = [augment(patches[i], augmentation, np.random.default_rng([*seed, int(i)])) for i in numbers]
     return torch.from_numpy(np.ascontiguousarray(np.moveaxis(np.stack(found), 1, 3)))[:, None]
 
 
 def scores(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
-    """Logits (n, 5) of inputs (n, 1, rows, columns, slices)."""
+    """Return the logits (n, 5) of inputs (n, 1, rows, columns, slices)."""
     state = {name: tensor.float() for name, tensor in state.items()}
     x = x.contiguous(memory_format=torch.channels_last_3d)
     for number in (1, 2):
@@ -75,7 +76,7 @@ def scores(state: dict[str, torch.Tensor], x: torch.Tensor) -> torch.Tensor:
 
 
 def class_weights(classes: np.ndarray) -> torch.Tensor:
-    """n / (5 n_c) by class; a class without a patch is a `UserError`."""
+    """Return the weights n / (5 n_c) by class; a class without a patch is a `UserError`."""
     counts = np.bincount(classes, minlength=len(ORGANS))
     if (counts == 0).any():
         raise UserError(
@@ -88,7 +89,7 @@ def class_weights(classes: np.ndarray) -> torch.Tensor:
 def train(
     patches: np.ndarray, classes: np.ndarray, training: PretrainingSettings, seed: int
 ) -> dict[str, torch.Tensor]:
-    """Weights after training on patches (n, slices, rows, columns) int16 HU with classes 0 to 4 (n,).
+    """Return the weights after training on patches (n, slices, rows, columns) int16 HU with classes 0 to 4 (n,).
 
     Cross-entropy weighted by class, AdamW, a learning rate that rises over the first tenth of the steps and falls to
     zero by a cosine; raw HU as input, as the published code had it.
@@ -124,7 +125,7 @@ def _shape(patches: np.ndarray) -> tuple[int, int, int]:
 
 @torch.inference_mode()
 def confusion(state, patches: np.ndarray, classes: np.ndarray, augmentation: Augmentation, seed: int) -> np.ndarray:
-    """Counts (true class, predicted class) for patches with the noise of one more epoch."""
+    """Count patches by (true class, predicted class), with the noise of one more epoch."""
     counts = np.zeros((len(ORGANS), len(ORGANS)), int)
     for first in range(0, len(patches), 64):
         numbers = np.arange(first, min(first + 64, len(patches)))

@@ -19,7 +19,7 @@ from ct4bench.core.errors import UserError
 from ct4bench.features import swin
 from ct4bench.features.encoder import INTENSITIES, SHAPE, to_input
 from ct4bench.features.weights import Parameter, load_weights, random_weights, sha256_of
-from ct4bench.pretraining.organs import draw_places, iterate_cases, phantom_cases
+from ct4bench.pretraining.organs import draw_body_patches, iterate_cases, phantom_cases
 
 CONTRAST_WIDTH = 512
 TEMPERATURE = 0.5
@@ -39,7 +39,8 @@ class PretrainingSettings:
 
 
 def heads() -> list[Parameter]:
-    """The three heads, by the names of the released file; the filling one gives the whole patch from its one place."""
+    """Return the three heads, by the names of the released file; the filling one gives the whole patch from its one
+    token."""
     n = swin.width(4)
     return [
         Parameter("rotation_head.weight", (4, n), "uniform", n),
@@ -52,7 +53,7 @@ def heads() -> list[Parameter]:
 
 
 def mask(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The patch with boxes replaced by uniform noise, until a share of `MASKED_SHARE` is."""
+    """Replace boxes of the patch by uniform noise, until a share of `MASKED_SHARE` is."""
     masked, covered = patch.copy(), np.zeros(patch.shape, bool)
     while covered.mean() < MASKED_SHARE:
         size = [int(rng.integers(SMALLEST_BOX, min(LARGEST_BOX, n) + 1)) for n in patch.shape]
@@ -64,7 +65,8 @@ def mask(patch: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def views(patches: np.ndarray, seed: list[int]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Two views of each patch (n, rows, columns, slices): inputs (2n, ...), what they hide (2n, ...), turns (2n,)."""
+    """Draw two views of each patch (n, rows, columns, slices): inputs (2n, ...), what they hide (2n, ...), turns
+    (2n,)."""
     hidden, shown, turns = [], [], []
     for view in range(2):
         for number, patch in enumerate(patches):
@@ -78,7 +80,8 @@ def views(patches: np.ndarray, seed: list[int]) -> tuple[torch.Tensor, torch.Ten
 
 
 def contrast_loss(embeddings: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of finding the other view of a patch; rows i and i + n of (2n, width) are the same patch's."""
+    """Return the cross-entropy of finding the other view of a patch; rows i and i + n of (2n, width) are the same
+    patch's."""
     n = len(embeddings) // 2
     unit = F.normalize(embeddings, dim=1)
     similarity = unit @ unit.T / TEMPERATURE
@@ -87,7 +90,7 @@ def contrast_loss(embeddings: torch.Tensor) -> torch.Tensor:
 
 
 def losses(network, head: dict[str, torch.Tensor], shown, hidden, turns) -> dict[str, torch.Tensor]:
-    """The three losses of one step."""
+    """Return the three losses of one step."""
     output = network(shown[:, None], normalize=True)[4]
     token = output.flatten(2).mean(2)
     filled = F.conv_transpose3d(output, head["convTrans3d.weight"], head["convTrans3d.bias"], stride=SHAPE)
@@ -99,7 +102,8 @@ def losses(network, head: dict[str, torch.Tensor], shown, hidden, turns) -> dict
 
 
 def train(patches: np.ndarray, start: dict[str, torch.Tensor], training: PretrainingSettings, seed: int):
-    """Weights of encoder and heads after training on patches (n, slices, rows, columns) int16 HU; losses by step."""
+    """Return the weights of encoder and heads after training on patches (n, slices, rows, columns) int16 HU; losses by
+    step."""
     inputs = to_input(patches, INTENSITIES["scaled"])
     network = swin.MonaiFeatures({name: tensor.clone() for name, tensor in start.items()}, SHAPE).network.train()
     network.requires_grad_(True)
@@ -156,7 +160,7 @@ def pretrain_swin(
     names, drawn = [], []
     for number, case in enumerate(found):
         names.append(case.name)
-        drawn.append(draw_places(case, per_case, seed, number))
+        drawn.append(draw_body_patches(case, per_case, seed, number))
     patches = np.concatenate(drawn)
     if len(patches) < max(2, training.batch):
         raise UserError(f"only {len(patches)} patches lie in the body; give more cases or a smaller --batch")

@@ -8,7 +8,8 @@ STEP_MM = 6.0
 
 
 def wedge_curve(panel: np.ndarray, row_mm: float, step_mm: float = STEP_MM) -> tuple[np.ndarray, np.ndarray]:
-    """Depth in mm from the panel's first row, and mean HU, in strips of rows of a panel (slices, rows, columns)."""
+    """Return the depth in mm from the panel's first row, and mean HU, in strips of rows of a panel (slices, rows,
+    columns)."""
     profile = panel.mean(axis=(0, 2), dtype=np.float64)
     per = max(1, int(round(step_mm / row_mm)))
     n = len(profile) // per
@@ -26,7 +27,7 @@ class Line:
 
 
 def calibration_line(reference_hu: np.ndarray, hu: np.ndarray) -> Line:
-    """Least-squares line of one curve over another at the same places."""
+    """Return the least-squares line of one curve over another at the same points."""
     slope, offset = np.polyfit(reference_hu, hu, 1)
     left = hu - (slope * reference_hu + offset)
     return Line(float(slope), float(offset), float(np.sqrt(np.mean(left**2))))

@@ -70,9 +70,9 @@ def _sums(fixed, moving, number, step, crossed, tools, uses):
 
 @dataclass(frozen=True)
 class Displacements:
-    """By cell: place (n, 3) and displacement (n, 3) in LPS mm, x, y, z, and its standard error; nan where unknown."""
+    """By cell, in LPS mm (n, 3: x, y, z): position, displacement and its standard error; nan where unknown."""
 
-    place_mm: np.ndarray
+    position_mm: np.ndarray
     displacement_mm: np.ndarray
     error_mm: np.ndarray
 
@@ -86,7 +86,7 @@ class LocalField:
         self._sigma = [SMOOTH_MM / s for s in self._grid.spacing_mm]
         self._fixed = self._ready(reference)
         self._step = np.array([1 / (12 * s) for s in self._grid.spacing_mm])
-        self._number, self.place_mm = self._cells(block, cell_mm)
+        self._number, self.position_mm = self._cells(block, cell_mm)
 
     def _ready(self, volume: np.ndarray) -> np.ndarray:
         small = bin_means(volume, self._factors)
@@ -130,14 +130,14 @@ class LocalField:
         return again[number], self._grid.to_lps(middle[keep])
 
     def measure(self, volume: np.ndarray) -> Displacements:
-        """Displacement of each cell in a volume (int16 or float32 HU) on the reference's grid."""
-        n = len(self.place_mm)
+        """Measure the displacement of each cell in a volume (int16 or float32 HU) on the reference's grid."""
+        n = len(self.position_mm)
         moving = self._ready(volume)
         crossed, tools, uses = np.zeros((n, 5, 6)), np.zeros((n, 5, 5)), np.zeros((n, 6, 6))
         _sums(self._fixed, moving, self._number, self._step, crossed, tools, uses)
         normal, right = crossed[:, :, :5], crossed[:, :, 5]
         inverse = np.full((n, 5, 5), np.nan)
-        # a cell of even HU has no place of its own
+        # a cell of even HU has no position of its own
         sound = np.linalg.cond(normal) < 1e12
         inverse[sound] = np.linalg.inv(normal[sound])
         found = np.einsum("nij,nj->ni", inverse, right)
@@ -149,17 +149,17 @@ class LocalField:
         with np.errstate(invalid="ignore"):
             error = np.sqrt(variance[:, None] * shared * spread)[:, ::-1]
             moved = np.where(error <= MAX_ERROR_MM, found[:, :3][:, ::-1], np.nan)
-        return Displacements(self.place_mm, moved, error)
+        return Displacements(self.position_mm, moved, error)
 
 
 def field_summary(field: Displacements) -> dict[str, float]:
-    """Numbers of a field: lengths over the cells in mm, and what is left of it in simple forms.
+    """Return the numbers of a field: lengths over the cells in mm, and what is left of it in simple forms.
 
     `displacement_median_mm`, `_p95_mm`, `_max_mm` over the components of cells; `scale_x`, `_y`, `_z` in per mille: how
     much longer the phantom is along an axis; `sag_y_mm`: how far the middle along z lies below the line between the
     ends (y points down), from a parabola. nan where fewer than six cells tell it.
     """
-    moved, error, place = field.displacement_mm, field.error_mm, field.place_mm
+    moved, error, position = field.displacement_mm, field.error_mm, field.position_mm
     known = np.isfinite(moved)
     sizes = np.abs(moved[known])
     nan = float("nan")
@@ -168,20 +168,20 @@ def field_summary(field: Displacements) -> dict[str, float]:
         "displacement_p95_mm": float(np.percentile(sizes, 95)) if len(sizes) else nan,
         "displacement_max_mm": float(sizes.max()) if len(sizes) else nan,
     }
-    centre = place.mean(axis=0) if len(place) else np.zeros(3)
+    centre = position.mean(axis=0) if len(position) else np.zeros(3)
     for axis, name in enumerate("xyz"):
         good = known[:, axis]
         out[f"scale_{name}_permille"] = nan
-        if good.sum() >= 6 and np.ptp(place[good, axis]) > CELL_MM:
-            design = np.column_stack([np.ones(good.sum()), place[good] - centre])
+        if good.sum() >= 6 and np.ptp(position[good, axis]) > CELL_MM:
+            design = np.column_stack([np.ones(good.sum()), position[good] - centre])
             fit = _weighted(design, moved[good, axis], error[good, axis])
             out[f"scale_{name}_permille"] = 1000 * float(fit[1 + axis])
     good = known[:, 1]
     out["sag_y_mm"] = nan
-    length = np.ptp(place[good, 2]) if good.any() else 0.0
+    length = np.ptp(position[good, 2]) if good.any() else 0.0
     if good.sum() >= 6 and length > 1.5 * CELL_MM:
-        z = place[good, 2] - centre[2]
-        design = np.column_stack([np.ones(good.sum()), place[good] - centre, z**2])
+        z = position[good, 2] - centre[2]
+        design = np.column_stack([np.ones(good.sum()), position[good] - centre, z**2])
         fit = _weighted(design, moved[good, 1], error[good, 1])
         out["sag_y_mm"] = -float(fit[4]) * (0.5 * length) ** 2
     return out

@@ -22,11 +22,11 @@ AT_UNITS = {
     "star_modulation": "per_mm", "zone_amplitude_hu": "per_mm", "zone_modulation": "per_mm", "wedge_hu": "mm",
     "wedge_less_reference_hu": "hu", "autocorrelation_x": "mm", "autocorrelation_y": "mm", "autocorrelation_z": "mm",
 }  # fmt: skip
-"""Unit of `at` by measure, without its component; other measures have no place on a curve."""
+"""Unit of `at` by measure, without its component; other measures have no point on a curve."""
 
 
 def at_unit(measure: str) -> str:
-    """Unit of the place on a measure's curve, blank for a single number."""
+    """Return the unit of the point on a measure's curve, blank for a single number."""
     return AT_UNITS.get(measure.removeprefix("total_").removeprefix("quantum_"), "")
 
 
@@ -39,7 +39,7 @@ def _rank(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def merge_profiles(paths) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All rows of all series, and their means by scanner, dose and reconstruction (scanner_profile.csv).
+    """Stack the rows of all series, and their means by scanner, dose and reconstruction (scanner_profile.csv).
 
     `sd` is the SD over series (ddof 1), blank for one; `n_series` counts the series that have the value, and is blank
     for what all repetitions tell together.
@@ -62,7 +62,8 @@ def merge_profiles(paths) -> tuple[pd.DataFrame, pd.DataFrame]:
 
 
 def merge_fields(paths) -> pd.DataFrame:
-    """Local displacements, averaged over the series of a scanner, dose and reconstruction (local_displacement.csv)."""
+    """Average the local displacements over the series of a scanner, dose and reconstruction
+    (local_displacement.csv)."""
     rows = concatenate(paths, ["scanner", "dose_mgy", "recon", "z_mm", "y_mm", "x_mm"])
     keys = [*GROUP, "x_mm", "y_mm", "z_mm"]
     groups = rows.groupby(keys, sort=False)

@@ -17,7 +17,7 @@ LAGS = (1, 2, 3, 4)
 
 
 def masked_moments(volume: np.ndarray, index: np.ndarray) -> tuple[float, float]:
-    """Mean and SD in HU of the voxels at flat indices."""
+    """Return the mean and SD in HU of the voxels at flat indices."""
     values = volume.reshape(-1)[index].astype(np.float64)
     return float(values.mean()), float(values.std())
 
@@ -32,7 +32,7 @@ class RepeatedNoise:
 
 
 def separate(values: np.ndarray) -> RepeatedNoise:
-    """What changes between repetitions and what stays, from `values` (repetitions, voxels) in HU, two or more.
+    """Separate what changes between repetitions and what stays, from `values` (repetitions, voxels) in HU, two or more.
 
     The quantum variance is the mean over voxels of the variance between repetitions, each less its own mean; the
     texture's is the variance of the mean image less the part of the quantum noise that is left in it.
@@ -49,7 +49,8 @@ def separate(values: np.ndarray) -> RepeatedNoise:
 
 
 def differences(stack: np.ndarray) -> np.ndarray:
-    """Repetitions (n, slices, rows, columns) less their mean image, scaled to the noise of a single one (float64)."""
+    """Return the repetitions (n, slices, rows, columns) less their mean image, scaled to the noise of a single one
+    (float64)."""
     n = len(stack)
     if n < 2:
         raise ValueError("difference images take two repetitions or more")
@@ -58,7 +59,7 @@ def differences(stack: np.ndarray) -> np.ndarray:
 
 
 def detrended(block: np.ndarray) -> np.ndarray:
-    """A block (slices, rows, columns) less its least-squares polynomial of the second order."""
+    """Remove from a block (slices, rows, columns) its least-squares polynomial of the second order."""
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in block.shape), indexing="ij")
     terms = [np.ones(block.shape), *axes]
     terms += [axes[i] * axes[j] for i in range(3) for j in range(i, 3)]
@@ -69,18 +70,19 @@ def detrended(block: np.ndarray) -> np.ndarray:
 
 
 def power_spectrum(block: np.ndarray, spacing_mm) -> np.ndarray:
-    """3D noise power in HU^2 mm^3 on the frequencies of `np.fft.fftn`, of a block of noise (no trend)."""
+    """Return the 3D noise power in HU^2 mm^3 on the frequencies of `np.fft.fftn`, of a block of noise (no
+    trend)."""
     return np.abs(np.fft.fftn(block)) ** 2 * (float(np.prod(spacing_mm)) / block.size)
 
 
 def tapered(block: np.ndarray) -> np.ndarray:
-    """A block of noise under a Hann window in plane, of the same mean power."""
+    """Return a block of noise under a Hann window in plane, of the same mean power."""
     window = np.hanning(block.shape[1])[:, None] * np.hanning(block.shape[2])[None, :]
     return block * (window / np.sqrt(np.mean(window**2)))
 
 
 def frequencies(shape, spacing_mm) -> list[np.ndarray]:
-    """Spatial frequencies in 1/mm along slice, row, column, shaped to broadcast."""
+    """Return the spatial frequencies in 1/mm along slice, row, column, shaped to broadcast."""
     along = [np.fft.fftfreq(n, d) for n, d in zip(shape, spacing_mm, strict=True)]
     return [f.reshape([-1 if a == axis else 1 for a in range(3)]) for axis, f in enumerate(along)]
 
@@ -95,7 +97,7 @@ class Rings:
 
 
 def in_plane(power: np.ndarray, spacing_mm) -> Rings:
-    """The spectrum in plane: the 3D one, integrated along z, averaged in rings up to the Nyquist frequency.
+    """Return the spectrum in plane: the 3D one, integrated along z, averaged in rings up to the Nyquist frequency.
 
     Frequency zero, which the trend has taken with it, is left out, and so are rings without a frequency. A frequency
     between two rings counts to the outer one.
@@ -114,7 +116,7 @@ def in_plane(power: np.ndarray, spacing_mm) -> Rings:
 
 
 def along_z(power: np.ndarray, spacing_mm) -> tuple[np.ndarray, np.ndarray]:
-    """Frequencies in 1/mm, from zero, and power in HU^2 mm along z: the 3D spectrum, integrated in plane."""
+    """Return the frequencies in 1/mm, from zero, and power in HU^2 mm along z: the 3D spectrum, integrated in plane."""
     area = float(np.prod(power.shape[1:]) * spacing_mm[1] * spacing_mm[2])
     line = power.sum(axis=(1, 2)) / area
     n = power.shape[0]
@@ -124,12 +126,14 @@ def along_z(power: np.ndarray, spacing_mm) -> tuple[np.ndarray, np.ndarray]:
 
 
 def mean_frequency(f: np.ndarray, power: np.ndarray) -> float:
-    """Mean of the frequency, weighted with the power (TG 233, for the spectrum in plane as a function of radius)."""
+    """Return the mean of the frequency, weighted with the power (TG 233, for the spectrum in plane as a function of
+    radius)."""
     return float((f * power).sum() / power.sum())
 
 
 def peak_frequency(rings: Rings) -> float:
-    """Frequency of the largest power of the curve h f^a exp(-(f / s)^p) that fits the rings best; nan without a fit.
+    """Return the frequency of the largest power of the curve h f^a exp(-(f / s)^p) that fits the rings best; nan
+    without a fit.
 
     The rings are those of `tapered` blocks. The curve is that of a ramp and a window of any steepness; a ring's error
     goes with its power and the root of its count. A spectrum that only falls has its peak at zero.
@@ -152,13 +156,15 @@ def peak_frequency(rings: Rings) -> float:
 
 
 def autocorrelation(block: np.ndarray, axis: int, lags=LAGS) -> list[float]:
-    """Correlation coefficients of a block of noise (mean zero) with itself, moved by `lags` voxels along an axis."""
+    """Return the correlation coefficients of a block of noise (mean zero) with itself, moved by `lags` voxels along an
+    axis."""
     block = np.moveaxis(np.asarray(block, np.float64), axis, 0)
     return [float((block[lag:] * block[:-lag]).mean() / (block**2).mean()) for lag in lags]
 
 
 def interpolation_power(moments, shape, spacing_mm) -> np.ndarray:
-    """Factor on noise power on the frequencies of `power_spectrum` that trilinear interpolation leaves, by axis.
+    """Return the factor on noise power on the frequencies of `power_spectrum` that trilinear interpolation leaves, by
+    axis.
 
     `moments` are the means of t (1 - t) over the voxels, t the weight of the further neighbour: 1/6 where all phases
     are met alike, 0 where no voxel lies between two.
@@ -171,15 +177,15 @@ def interpolation_power(moments, shape, spacing_mm) -> np.ndarray:
 
 
 def homogeneous_block(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
-    """The largest block of an ellipsoid's proportions about the middle of `mask` that lies wholly in it.
+    """Return the largest block of an ellipsoid's proportions about the middle of `mask` that lies wholly in it.
 
     Even numbers of voxels; None where no block of 8 voxels or more a side is.
     """
-    places = np.nonzero(mask)
-    if not len(places[0]):
+    indices = np.nonzero(mask)
+    if not len(indices[0]):
         return None
-    centre = np.array([p.mean() for p in places])
-    extent = np.array([p.max() - p.min() + 1 for p in places])
+    centre = np.array([p.mean() for p in indices])
+    extent = np.array([p.max() - p.min() + 1 for p in indices])
     for share in np.arange(0.6, 0.2, -0.02):
         size = np.maximum((extent * share).astype(int) // 2 * 2, 1)
         first = np.rint(centre - size / 2 + 0.5).astype(int)

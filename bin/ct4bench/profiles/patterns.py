@@ -36,16 +36,16 @@ class Layout:
     grid: Grid
     offset_mm: tuple[float, float, float]
 
-    def index(self, place) -> np.ndarray:
-        """Continuous indices (..., 3) of the common grid of places (..., 3) as (slice, row, column)."""
-        return self.grid.to_index(A1_GRID.to_lps(np.asarray(place, float)) + np.array(self.offset_mm))
+    def index(self, positions) -> np.ndarray:
+        """Return the continuous indices (..., 3) of the common grid of positions (..., 3) as (slice, row, column)."""
+        return self.grid.to_index(A1_GRID.to_lps(np.asarray(positions, float)) + np.array(self.offset_mm))
 
-    def mm(self, place) -> np.ndarray:
-        """LPS (..., 3) in the reference's frame of places (..., 3) as (slice, row, column)."""
-        return A1_GRID.to_lps(np.asarray(place, float)) + np.array(self.offset_mm)
+    def mm(self, positions) -> np.ndarray:
+        """Return the LPS (..., 3) in the reference's frame of positions (..., 3) as (slice, row, column)."""
+        return A1_GRID.to_lps(np.asarray(positions, float)) + np.array(self.offset_mm)
 
     def window(self, slices, rows, columns, min_depth_mm: float | None = None) -> Window | None:
-        """Voxels whose centres lie between the given ends, None where the volume does not hold all of them.
+        """Return the voxels whose centres lie between the given ends, None where the volume does not hold all of them.
 
         With `min_depth_mm`, slices may be cut by the volume as long as that much is left.
         """
@@ -61,7 +61,8 @@ class Layout:
 
 
 def face_offset_mm(block: Block, axis: int) -> float | None:
-    """Mean distance along an axis (0 slice, 1 row, 2 column) of the faces found from those measured; None if cut.
+    """Return the mean distance along an axis (0 slice, 1 row, 2 column) of the faces found from those measured; None if
+    cut.
 
     The bottom face, below which the table's board lies, counts only where the top is cut.
     """
@@ -70,18 +71,21 @@ def face_offset_mm(block: Block, axis: int) -> float | None:
     for face in sorted((f for f in block.faces if f.axis == axis and not f.cut), key=lambda f: f.side):
         middle = np.array(block.centre_mm, float)
         # where the face meets the line through the block's centre
-        place = (face.offset_mm - np.delete(face.normal, column) @ np.delete(middle, column)) / face.normal[column]
-        found.append(place - (BLOCK.low_mm if face.side == 0 else BLOCK.high_mm)[column])
+        position_mm = (face.offset_mm - np.delete(face.normal, column) @ np.delete(middle, column)) / face.normal[
+            column
+        ]
+        found.append(position_mm - (BLOCK.low_mm if face.side == 0 else BLOCK.high_mm)[column])
     if axis == 1:
         found = found[:1]
     return float(np.mean(found)) if found else None
 
 
 def find_layout(grid: Grid, block: Block, box_origin_mm) -> Layout:
-    """The layout by the block's faces; along an axis on which the volume cuts them, by the full grid's first voxel.
+    """Find the layout by the block's faces; along an axis on which the volume cuts them, by the full grid's first
+    voxel.
 
-    `box_origin_mm` (x, y, z) is the LPS place of the reference's first voxel in its full grid, which lies to the block
-    as in the measured series.
+    `box_origin_mm` (x, y, z) is the LPS position of the reference's first voxel in its full grid, which lies to the
+    block as in the measured series.
     """
     given = np.asarray(box_origin_mm, float) - np.array(FIRST_VOXEL_MM)
     by_face = [face_offset_mm(block, 2 - column) for column in range(3)]

@@ -22,7 +22,7 @@ def _table(rows: list[dict], about: dict, uid: str, n_repetitions: int) -> pd.Da
 
 
 def _field_table(field, about: dict) -> pd.DataFrame:
-    columns = {f"{axis}_mm": field.place_mm[:, n] for n, axis in enumerate("xyz")}
+    columns = {f"{axis}_mm": field.position_mm[:, n] for n, axis in enumerate("xyz")}
     for n, axis in enumerate("xyz"):
         columns[f"displacement_{axis}_mm"] = field.displacement_mm[:, n]
         columns[f"error_{axis}_mm"] = field.error_mm[:, n]
@@ -32,7 +32,8 @@ def _field_table(field, about: dict) -> pd.DataFrame:
 def profile_chunk(
     registered: pd.DataFrame, uids: list[str], volumes: Path | str, reference_folder: Path | str, interpolator: str
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Rows of the series `uids` and of their repetitions, and local displacements by cell, averaged over repetitions.
+    """Measure the rows of the series `uids` and of their repetitions, and local displacements by cell, averaged over
+    repetitions.
 
     All repetitions of a scanner, dose and reconstruction belong in one chunk: what they tell is taken from those here.
     """

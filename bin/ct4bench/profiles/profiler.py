@@ -2,8 +2,8 @@
 
 A `Profiler` is made ready once from the reference; `series_rows` measures one volume, `repeat_rows` several repetitions
 of one scanner, dose and reconstruction. Volumes are arrays of HU on the common grid, so that a method that changes
-images is measured in the same way. A row is kind, measure, region, at, value, reason: `at` is the place on a curve
-(a frequency, a depth, a lag; its unit is in `profile_tables.AT_UNITS`), `reason` says why a value is missing.
+images is measured in the same way. A row is kind, measure, region, at, value, reason: `at` is the point on a curve
+(a frequency, a depth, a lag; its unit is in `merge.AT_UNITS`), `reason` says why a value is missing.
 """
 
 from itertools import combinations
@@ -32,18 +32,19 @@ MIN_STEP_HU, MIN_WEDGE_CORRELATION, MIN_WAVE_HU = 60.0, 0.99, 8.0
 
 
 def row(kind: str, measure: str, region: str, value, at: float = float("nan"), reason: str = "") -> dict:
-    """One row of a profile."""
+    """Make one row of a profile."""
     return {"kind": kind, "measure": measure, "region": region, "at": float(at), "value": float(value),
             "reason": reason}  # fmt: skip
 
 
 def absent(kind: str, measure: str, region: str, reason: str) -> dict:
-    """A row that says why there is no value."""
+    """Make a row that says why there is no value."""
     return row(kind, measure, region, float("nan"), reason=reason)
 
 
 def phase_moments(target: Grid, source: Grid, motion: Rigid, window) -> np.ndarray:
-    """Means of t (1 - t) along the source's slices, rows, columns over a window of the target: see `noise_profile`."""
+    """Return the means of t (1 - t) along the source's slices, rows, columns over a window of the target: see
+    `noise.interpolation_power`."""
     matrix, offset = index_map(target, source, motion)
     ends = [np.arange(s.start, s.stop, max(1, (s.stop - s.start) // 24)) for s in window]
     index = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
@@ -69,17 +70,17 @@ class Source:
         self._known = interpolator == "linear" or on_voxels
 
     def moments(self, window) -> np.ndarray | None:
-        """Means of t (1 - t) by axis in a window; None where the interpolation is not known."""
+        """Return the means of t (1 - t) by axis in a window; None where the interpolation is not known."""
         return phase_moments(self._target, self._grid, self._motion, window) if self._known else None
 
     def lost_mm2(self, window, axis: int) -> float | None:
-        """Variance in mm^2 that interpolation adds to a blur along an axis."""
+        """Return the variance in mm^2 that interpolation adds to a blur along an axis."""
         moments = self.moments(window)
         return None if moments is None else float(moments[axis]) * self._grid.spacing_mm[axis] ** 2
 
 
 def bounding(index: np.ndarray, shape) -> tuple[slice, slice, slice]:
-    """Box of flat indices."""
+    """Return the bounding box of flat indices."""
     return tuple(slice(int(p.min()), int(p.max()) + 1) for p in np.unravel_index(index, shape))
 
 
@@ -109,7 +110,7 @@ class Profiler:
         self.star = self._find_star(reference)
         self.zone = self._find_zone(reference)
         self.field = LocalField(reference, grid, block)
-        if not len(self.field.place_mm):
+        if not len(self.field.position_mm):
             self.absent.append(absent("geometry", "displacement_median_mm", "block", "no cell lies in the volume"))
 
     # ------------------------------------------------------------------------------------------ what is where
@@ -118,7 +119,7 @@ class Profiler:
         self.absent.append(absent(kind, measure, region, reason))
 
     def _find_steps(self, reference: np.ndarray) -> dict[str, tuple]:
-        """Steps inside the block: window, axis, place in mm and period of the pattern beside it, by region."""
+        """Steps inside the block: window, axis, position in mm and period of the pattern beside it, by region."""
         reach = patterns.STEP_REACH_MM / patterns.A1_GRID.spacing_mm[2]
         columns = (patterns.PANEL_STEP_COLUMN - reach, patterns.PANEL_STEP_COLUMN + reach)
         z = patterns.LIVER_STEP_REACH_MM / patterns.A1_GRID.spacing_mm[0]
@@ -135,10 +136,10 @@ class Profiler:
             measure = "slice_sigma_mm" if axis == 0 else "edge_sigma_mm"
             middle = [patterns.LIVER_STEP_SLICE, np.mean(rows), patterns.PANEL_STEP_COLUMN]
             if window is not None:
-                place = float(self.layout.mm(middle)[2 - axis])
-                step = self._step(reference, window, axis, place, period)
+                position_mm = float(self.layout.mm(middle)[2 - axis])
+                step = self._step(reference, window, axis, position_mm, period)
                 if np.isfinite(step.sigma_mm) and abs(step.high_hu - step.low_hu) >= MIN_STEP_HU:
-                    found[name] = (window, axis, step.place_mm, period)
+                    found[name] = (window, axis, step.position_mm, period)
                     continue
             self._missing("sharpness", measure, name, window, f"the step {name.replace('_', ' ')}")
         return found
@@ -149,8 +150,8 @@ class Profiler:
         n = window[axis]
         return self.grid.origin_mm[2 - axis] + self.grid.spacing_mm[axis] * np.arange(n.start, n.stop), mean
 
-    def _step(self, volume, window, axis, place_mm, period_mm) -> sharpness.Step:
-        return sharpness.fit_step(*self._profile(volume, window, axis), place_mm, period_mm)
+    def _step(self, volume, window, axis, position_mm, period_mm) -> sharpness.Step:
+        return sharpness.fit_step(*self._profile(volume, window, axis), position_mm, period_mm)
 
     def _find_faces(self, reference: np.ndarray) -> dict[str, tuple]:
         """Faces to air: window, axis, voxels' bin of depth and depth of each bin, by region."""
@@ -168,8 +169,8 @@ class Profiler:
             number, depth = number.ravel()[used], depth.ravel()[used]
             count = np.bincount(number)
             good = count > 0
-            places = np.bincount(number, depth)[good] / count[good]
-            found[name] = (window, axis, used, number, count, good, places)
+            depths_mm = np.bincount(number, depth)[good] / count[good]
+            found[name] = (window, axis, used, number, count, good, depths_mm)
         return found
 
     def _face_window(self, axis: int, side: int):
@@ -193,9 +194,9 @@ class Profiler:
         return tuple(window)
 
     def _face_step(self, volume: np.ndarray, name: str) -> sharpness.Step:
-        window, _, used, number, count, good, places = self.faces[name]
+        window, _, used, number, count, good, depths_mm = self.faces[name]
         values = volume[window].reshape(-1)[used].astype(np.float64)
-        return sharpness.fit_face(places, np.bincount(number, values)[good] / count[good])
+        return sharpness.fit_face(depths_mm, np.bincount(number, values)[good] / count[good])
 
     def _find_wedge(self, reference: np.ndarray):
         window = self.layout.window(patterns.PATTERN_SLICES, *patterns.WEDGE_PANEL, patterns.MIN_DEPTH_MM)
@@ -237,13 +238,13 @@ class Profiler:
 
     # ------------------------------------------------------------------------------------------ one series
     def series_rows(self, volume: np.ndarray, source: Source) -> tuple[list[dict], Displacements]:
-        """Rows of all that one volume tells, and its local displacements."""
+        """Return the rows of all that one volume tells, and its local displacements."""
         rows = self._roi_rows(volume)
         rows += self._single_spectrum_rows(volume)
         rows += self._step_rows(volume, source) + self._wave_rows(volume, source)
         rows += self._wedge_rows(volume)
         field = self.field.measure(volume)
-        if len(field.place_mm):
+        if len(field.position_mm):
             rows += [row("geometry", name, "block", value) for name, value in field_summary(field).items()]
         return rows + [dict(entry) for entry in self.absent], field
 
@@ -263,9 +264,9 @@ class Profiler:
 
     def _step_rows(self, volume: np.ndarray, source: Source) -> list[dict]:
         rows = []
-        for name, (window, axis, place, period) in self.steps.items():
+        for name, (window, axis, position_mm, period) in self.steps.items():
             x, profile = self._profile(volume, window, axis)
-            step = sharpness.fit_step(x, profile, place, period)
+            step = sharpness.fit_step(x, profile, position_mm, period)
             measure = "slice_sigma" if axis == 0 else "edge_sigma"
             rows += sigma_rows(measure, name, step.sigma_mm, source.lost_mm2(window, axis))
             if not np.isfinite(step.sigma_mm):
@@ -273,16 +274,16 @@ class Profiler:
             if axis == 0:
                 rows.append(row("sharpness", "slice_fwhm_mm", name, 2 * np.sqrt(2 * np.log(2)) * step.sigma_mm))
             else:
-                rows += self._transfer_rows(name, x, sharpness.without_wave(x, profile, step, period), step.place_mm)
+                rows += self._transfer_rows(name, x, sharpness.without_wave(x, profile, step, period), step.position_mm)
         for name, (window, axis, *_) in self.faces.items():
             step = self._face_step(volume, name)
             rows += sigma_rows("edge_sigma", name, step.sigma_mm, source.lost_mm2(window, axis))
         return rows
 
     @staticmethod
-    def _transfer_rows(name: str, x: np.ndarray, profile: np.ndarray, place: float) -> list[dict]:
+    def _transfer_rows(name: str, x: np.ndarray, profile: np.ndarray, position_mm: float) -> list[dict]:
         f = np.arange(0, 0.7001, 0.01)
-        curve = sharpness.transfer_function(x, profile, place, f)
+        curve = sharpness.transfer_function(x, profile, position_mm, f)
         rows = [row("sharpness", "ttf", name, v, at) for at, v in zip(f[::5], curve[::5], strict=True)]
         for level in (50, 10):
             rows.append(row("sharpness", f"ttf{level}_per_mm", name, sharpness.falls_to(f, curve, level / 100)))
@@ -327,14 +328,14 @@ class Profiler:
 
     # ------------------------------------------------------------------------------------------ repetitions
     def sample(self, volume: np.ndarray) -> dict[str, np.ndarray]:
-        """What `repeat_rows` needs of a volume: voxels of the ROIs, and the homogeneous block."""
+        """Take what `repeat_rows` needs of a volume: voxels of the ROIs, and the homogeneous block."""
         out = {roi: volume.reshape(-1)[index] for roi, index in self.rois.items()}
         if self.homogeneous is not None:
             out["block"] = volume[self.homogeneous].copy()
         return out
 
     def repeat_rows(self, samples: list[dict[str, np.ndarray]], source: Source) -> list[dict]:
-        """Rows of what repetitions tell; with one of them, rows that say why there is none.
+        """Return the rows of what repetitions tell; with one of them, rows that say why there is none.
 
         `source` is one of the repetitions', which lie alike on their scanner's grid.
         """
@@ -359,7 +360,7 @@ class Profiler:
 
 
 def contrast_rows(moments: dict[str, tuple[float, float]], measure: str) -> list[dict]:
-    """Contrast-to-noise of each pair of tissues from mean and SD by ROI; a tissue's ROIs count alike."""
+    """Return the contrast-to-noise of each pair of tissues from mean and SD by ROI; a tissue's ROIs count alike."""
     tissues = {}
     for tissue in TISSUES:
         own = [value for roi, value in moments.items() if tissue_of(roi) == tissue]
@@ -372,7 +373,7 @@ def contrast_rows(moments: dict[str, tuple[float, float]], measure: str) -> list
 
 
 def sigma_rows(measure: str, region: str, sigma_mm: float, lost_mm2: float | None) -> list[dict]:
-    """A sigma as it is on the common grid, and without the interpolation's blur."""
+    """Make the rows of a sigma as it is on the common grid, and without the interpolation's blur."""
     if not np.isfinite(sigma_mm):
         return [absent("sharpness", f"{measure}_mm", region, NO_FIT)]
     rows = [row("sharpness", f"{measure}_mm", region, sigma_mm)]
@@ -382,7 +383,8 @@ def sigma_rows(measure: str, region: str, sigma_mm: float, lost_mm2: float | Non
 
 
 def spectrum_rows(blocks: list[np.ndarray], spacing_mm, component: str, moments) -> list[dict]:
-    """Noise power spectrum, its peak and mean frequency, and autocorrelation, from blocks of noise of mean zero.
+    """Return the noise power spectrum, its peak and mean frequency, and autocorrelation, from blocks of noise of mean
+    zero.
 
     With `moments` of the interpolation also SD, peak and mean frequency without it.
     """

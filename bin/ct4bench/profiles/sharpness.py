@@ -19,13 +19,13 @@ SHELL_MM = 3.0
 
 @dataclass(frozen=True)
 class Step:
-    """A step between two levels: Gaussian `sigma_mm`, place in mm, levels in HU; nan where no fit was found.
+    """A step between two levels: Gaussian `sigma_mm`, position in mm, levels in HU; nan where no fit was found.
 
     `wave_hu` are the cosine and sine amplitude of the pattern on its lower side, if it has one.
     """
 
     sigma_mm: float
-    place_mm: float
+    position_mm: float
     low_hu: float
     high_hu: float
     wave_hu: tuple[float, ...] = ()
@@ -34,28 +34,28 @@ class Step:
 NO_STEP = Step(*(float("nan"),) * 4)
 
 
-def _rise(x, sigma, place):
-    return 0.5 * (1 + erf((x - place) / (np.sqrt(2) * sigma)))
+def _rise(x, sigma, position):
+    return 0.5 * (1 + erf((x - position) / (np.sqrt(2) * sigma)))
 
 
-def fit_step(x_mm: np.ndarray, profile: np.ndarray, place_mm: float, period_mm: float | None = None) -> Step:
-    """Fit a step near `place_mm`, its upper side (large x) with a slope, its lower with a wave of `period_mm` if any.
+def fit_step(x_mm: np.ndarray, profile: np.ndarray, position_mm: float, period_mm: float | None = None) -> Step:
+    """Fit a step near `position_mm`: a slope on its upper side (large x), a wave of `period_mm`, if any, on its lower.
 
     `profile` holds HU at `x_mm`, ascending.
     """
     x = np.asarray(x_mm, float)
     y = np.asarray(profile, float)
 
-    def model(x, sigma, place, low, high, slope, *wave):
+    def model(x, sigma, position, low, high, slope, *wave):
         left = low
         if wave:
             left = low + wave[0] * np.cos(2 * np.pi * x / period_mm) + wave[1] * np.sin(2 * np.pi * x / period_mm)
-        share = _rise(x, sigma, place)
-        return left * (1 - share) + (high + slope * (x - place)) * share
+        share = _rise(x, sigma, position)
+        return left * (1 - share) + (high + slope * (x - position)) * share
 
     reach = 0.3 * (x[-1] - x[0])
-    left, right = y[x < place_mm - reach].mean(), y[x > place_mm + reach].mean()
-    start = [0.75, place_mm, left, right, 0.0] + ([0.0, 0.0] if period_mm else [])
+    left, right = y[x < position_mm - reach].mean(), y[x > position_mm + reach].mean()
+    start = [0.75, position_mm, left, right, 0.0] + ([0.0, 0.0] if period_mm else [])
     try:
         found, _ = curve_fit(model, x, y, start, maxfev=2000)
     except RuntimeError:
@@ -67,12 +67,12 @@ def fit_step(x_mm: np.ndarray, profile: np.ndarray, place_mm: float, period_mm: 
 
 
 def without_wave(x_mm: np.ndarray, profile: np.ndarray, step: Step, period_mm: float | None) -> np.ndarray:
-    """The profile of a fitted step without the pattern on its lower side."""
+    """Return the profile of a fitted step without the pattern on its lower side."""
     if not step.wave_hu:
         return np.asarray(profile, float)
     angle = 2 * np.pi * np.asarray(x_mm, float) / period_mm
     wave = step.wave_hu[0] * np.cos(angle) + step.wave_hu[1] * np.sin(angle)
-    return profile - wave * (1 - _rise(np.asarray(x_mm, float), step.sigma_mm, step.place_mm))
+    return profile - wave * (1 - _rise(np.asarray(x_mm, float), step.sigma_mm, step.position_mm))
 
 
 def fit_face(depth_mm: np.ndarray, profile: np.ndarray) -> Step:
@@ -83,26 +83,26 @@ def fit_face(depth_mm: np.ndarray, profile: np.ndarray) -> Step:
     x, y = np.asarray(depth_mm, float), np.asarray(profile, float)
     air = float(y[x < -3.5].mean()) if (x < -3.5).any() else AIR_HU
 
-    def model(x, sigma, place, height):
-        return air + height * _rise(x, sigma, place)
+    def model(x, sigma, position, height):
+        return air + height * _rise(x, sigma, position)
 
     bounds = ([0.05, -2.0, 600.0], [5.0, 2.0, 1000.0])
     try:
-        (sigma, place, height), _ = curve_fit(model, x, y, [0.8, 0.0, 880.0], bounds=bounds, max_nfev=2000)
+        (sigma, position, height), _ = curve_fit(model, x, y, [0.8, 0.0, 880.0], bounds=bounds, max_nfev=2000)
     except (RuntimeError, ValueError):
         return NO_STEP
-    return Step(float(sigma), float(place), air, air + float(height))
+    return Step(float(sigma), float(position), air, air + float(height))
 
 
-def transfer_function(x_mm: np.ndarray, profile: np.ndarray, place_mm: float, f_per_mm=FREQUENCIES_PER_MM):
-    """Task transfer function at `f_per_mm` of a step sampled evenly at `x_mm` (1 at frequency zero).
+def transfer_function(x_mm: np.ndarray, profile: np.ndarray, position_mm: float, f_per_mm=FREQUENCIES_PER_MM):
+    """Return the task transfer function at `f_per_mm` of a step sampled evenly at `x_mm` (1 at frequency zero).
 
     The derivative is by differences of neighbours, whose own transfer is taken out; what the derivative is more than
     4 mm from the step is taken for a slope, and the rest is tapered to its end.
     """
     x = np.asarray(x_mm, float)
     step = float(x[1] - x[0])
-    middle = 0.5 * (x[1:] + x[:-1]) - place_mm
+    middle = 0.5 * (x[1:] + x[:-1]) - position_mm
     spread = np.diff(np.asarray(profile, float)) / step
     far = np.abs(middle) > 4.0
     if far.sum() >= 2:
@@ -115,7 +115,7 @@ def transfer_function(x_mm: np.ndarray, profile: np.ndarray, place_mm: float, f_
 
 
 def falls_to(f: np.ndarray, values: np.ndarray, level: float) -> float:
-    """First frequency at which a curve falls to `level`, nan where it does not."""
+    """Return the first frequency at which a curve falls to `level`, nan where it does not."""
     below = np.flatnonzero(np.asarray(values) < level)
     if not len(below) or below[0] == 0:
         return float("nan")
@@ -124,7 +124,7 @@ def falls_to(f: np.ndarray, values: np.ndarray, level: float) -> float:
 
 
 def native_sigma(sigma_mm: float, lost_mm2: float) -> float:
-    """Sigma without the blur of an interpolation of variance `lost_mm2`."""
+    """Return the sigma without the blur of an interpolation of variance `lost_mm2`."""
     return float(np.sqrt(max(sigma_mm**2 - lost_mm2, 0.0)))
 
 
@@ -153,7 +153,7 @@ class Waves:
         self._normal = normal
 
     def fit(self, image: np.ndarray) -> np.ndarray:
-        """Complex amplitude in HU of the wave in each part; nan where a part has too few voxels."""
+        """Return the complex amplitude in HU of the wave in each part; nan where a part has too few voxels."""
         values = image.ravel()[self._index].astype(np.float64)
         n = len(self.count)
         right = np.stack([np.bincount(self._part, b * values, n) for b in self._basis], axis=1)
@@ -164,19 +164,21 @@ class Waves:
 
 
 def directions(found: np.ndarray, count: np.ndarray, reach: int) -> np.ndarray:
-    """Unit phases of complex amplitudes, each pooled with its neighbours within `reach`, so that noise averages out."""
+    """Return the unit phases of complex amplitudes, each pooled with its neighbours within `reach`, so that noise
+    averages out."""
     weighted = np.where(np.isfinite(found), found * count, 0)
     pooled = np.array([weighted[max(0, n - reach) : n + reach + 1].sum() for n in range(len(found))])
     return pooled / np.where(np.abs(pooled) > 0, np.abs(pooled), 1)
 
 
 def projected(found: np.ndarray, phases: np.ndarray) -> np.ndarray:
-    """Amplitudes in HU along given phases: without the bias that noise gives to a modulus."""
+    """Return the amplitudes in HU along given phases: without the bias that noise gives to a modulus."""
     return np.real(found * np.conj(phases))
 
 
 def star_waves(shape, centre, spacing_mm, pairs: int, reach_mm: tuple[float, float]) -> Waves:
-    """Waves of a Siemens star on an image (rows, columns) about `centre` (row, column), in rings of RING_MM."""
+    """Return the waves of a Siemens star on an image (rows, columns) about `centre` (row, column), in rings of
+    RING_MM."""
     y = (np.arange(shape[0]) - centre[0])[:, None] * spacing_mm[0]
     x = (np.arange(shape[1]) - centre[1])[None, :] * spacing_mm[1]
     radius = np.hypot(y, x)
@@ -188,22 +190,23 @@ def star_waves(shape, centre, spacing_mm, pairs: int, reach_mm: tuple[float, flo
 
 
 def find_star(image: np.ndarray, centre, spacing_mm, pairs: int, reach_mm=(6.0, 16.0)) -> tuple[float, float]:
-    """Centre (row, column) near `centre` at which the inner rings of the star are strongest."""
-    best, place = -1.0, tuple(centre)
+    """Find the centre (row, column) near `centre` at which the inner rings of the star are strongest."""
+    best, found = -1.0, tuple(centre)
     for step in (0.75, 0.25):
-        around = place
+        around = found
         for dy in (-2, -1, 0, 1, 2):
             for dx in (-2, -1, 0, 1, 2):
                 at = (around[0] + step * dy, around[1] + step * dx)
                 waves = star_waves(image.shape, at, spacing_mm, pairs, reach_mm)
                 power = float(np.nansum(np.abs(waves.fit(image)) ** 2 * waves.count))
                 if power > best:
-                    best, place = power, at
-    return float(place[0]), float(place[1])
+                    best, found = power, at
+    return float(found[0]), float(found[1])
 
 
 def zone_waves(shape, centre, spacing_mm, start_per_mm: float, rise_per_mm2: float) -> Waves:
-    """Waves of a zone plate in a volume (slices, rows, columns) about `centre` (in voxels), in shells of SHELL_MM."""
+    """Return the waves of a zone plate in a volume (slices, rows, columns) about `centre` (in voxels), in shells of
+    SHELL_MM."""
     z, y, x = (
         ((np.arange(n) - c) * d).reshape([-1 if a == axis else 1 for a in range(3)]).astype(np.float32)
         for axis, (n, c, d) in enumerate(zip(shape, centre, spacing_mm, strict=True))
@@ -216,7 +219,8 @@ def zone_waves(shape, centre, spacing_mm, start_per_mm: float, rise_per_mm2: flo
 
 
 def gaussian_sigma(f_per_mm: np.ndarray, amplitude_hu: np.ndarray, weight: np.ndarray) -> tuple[float, float]:
-    """Sigma in mm and amplitude at frequency zero of amplitudes A exp(-2 (pi sigma f)^2); nan where they do not fall.
+    """Return the sigma in mm and amplitude at frequency zero of amplitudes A exp(-2 (pi sigma f)^2); nan where they do
+    not fall.
 
     By weighted least squares of the amplitudes, from those that are there.
     """
@@ -238,6 +242,6 @@ def gaussian_sigma(f_per_mm: np.ndarray, amplitude_hu: np.ndarray, weight: np.nd
 
 
 def contrast_to_noise(mean_a: float, sd_a: float, mean_b: float, sd_b: float) -> float:
-    """Difference of two means over the root of the mean of two variances."""
+    """Return the difference of two means over the root of the mean of two variances."""
     noise = np.sqrt(0.5 * (sd_a**2 + sd_b**2))
     return float(abs(mean_a - mean_b) / noise) if noise > 0 else float("nan")

@@ -52,17 +52,17 @@ RADIOMICS_CLASSES = ("shape", "shape2D", "firstorder", "glcm", "glrlm", "glszm",
 
 
 def feature_class(name: str) -> str:
-    """`glcm` of `original_glcm_Contrast` (PyRadiomics' classes); `latent` for features of a network."""
+    """Return `glcm` for `original_glcm_Contrast` (PyRadiomics' classes); `latent` for features of a network."""
     return next((part for part in name.split("_") if part in RADIOMICS_CLASSES), "latent")
 
 
 def feature_columns(table: pd.DataFrame) -> list[str]:
-    """Names of the features: all columns of `table` but its key."""
+    """Return the names of the features: all columns of `table` but its key."""
     return [name for name in table.columns if name not in FEATURE_KEY]
 
 
 def check_features(table: pd.DataFrame) -> pd.DataFrame:
-    """The table of features sorted by its row key; `UserError` where it is empty or rows repeat."""
+    """Sort a table of features by its row key; `UserError` where it is empty or rows repeat."""
     if table.empty or not feature_columns(table):
         raise UserError("the table of features has no row or no feature; extract features first")
     twice = table.duplicated(ROW_KEY)
@@ -94,7 +94,8 @@ class Ratings(NamedTuple):
 
 
 def group_means(values: np.ndarray, groups: np.ndarray, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over the rows of each group and their number; `values` (rows, features), `groups` (rows,) of 0 to n - 1.
+    """Return the mean over the rows of each group and their number; `values` (rows, features), `groups` (rows,) of 0 to
+    n - 1.
 
     A group without rows has number 0 and not a number as mean.
     """
@@ -109,7 +110,7 @@ def group_means(values: np.ndarray, groups: np.ndarray, n_groups: int) -> tuple[
 
 
 def ratings(table: pd.DataFrame, domain: str, by_patch: bool = False, stratum: str = ALL) -> Ratings:
-    """Ratings of all features of a checked table; targets are ROIs, or patches of ROIs.
+    """Return the ratings of all features of a checked table; targets are ROIs, or patches of ROIs.
 
     `UserError` where a rater lacks a target, or where there are fewer than two of either.
     """
@@ -123,10 +124,10 @@ def ratings(table: pd.DataFrame, domain: str, by_patch: bool = False, stratum: s
         )
     if len(targets) < 2:
         raise UserError(f"stability needs two or more ROIs, and the table of features has only {targets[0]}")
-    target_place = {target: i for i, target in enumerate(targets)}
-    rater_place = {rater: i for i, rater in enumerate(raters)}
-    at_target = np.array([target_place[t] for t in key])
-    groups = at_target * len(raters) + np.array([rater_place[r] for r in table[domain]])
+    index_of_target = {target: i for i, target in enumerate(targets)}
+    index_of_rater = {rater: i for i, rater in enumerate(raters)}
+    at_target = np.array([index_of_target[t] for t in key])
+    groups = at_target * len(raters) + np.array([index_of_rater[r] for r in table[domain]])
     names = feature_columns(table)
     means, counts = group_means(table[names].to_numpy(float), groups, len(targets) * len(raters))
     if (counts == 0).any():
@@ -154,7 +155,7 @@ class MeanSquares:
 
 
 def mean_squares(values: np.ndarray) -> MeanSquares:
-    """Mean squares of `values` (features, targets, raters).
+    """Return the mean squares of `values` (features, targets, raters).
 
     All are zero for a feature that is constant, and not a number for one that is not finite everywhere.
     """
@@ -183,7 +184,7 @@ def mean_squares(values: np.ndarray) -> MeanSquares:
 
 
 def icc(ms: MeanSquares, form: str) -> np.ndarray:
-    """ICC of each feature, (features,). Not a number for a feature that is constant or not finite.
+    """Return the ICC of each feature, (features,). Not a number for a feature that is constant or not finite.
 
     Minus infinity where a k form has no value: targets that do not differ at all.
     """
@@ -200,7 +201,7 @@ def icc(ms: MeanSquares, form: str) -> np.ndarray:
 
 
 def icc_intervals(ms: MeanSquares, level: float = LEVEL) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    """Confidence interval of each feature's ICC of each form from F tests, two arrays (features,).
+    """Return the confidence interval of each feature's ICC of each form from F tests, two arrays (features,).
 
     Forms 1 and 3 are exact under normality, form 2 takes Satterthwaite's degrees of freedom; a k form's limits are its
     single form's by Spearman and Brown's formula. Not a number where the ICC is none; 1 to 1 where raters agree wholly.
@@ -258,7 +259,7 @@ def _strata(table: pd.DataFrame, domain: str) -> list[tuple[str, pd.DataFrame, b
 
 
 def icc_table(features: pd.DataFrame, extractor: str, domain: str = "scanner") -> pd.DataFrame:
-    """All forms of ICC of every feature in every stratum, the columns `ICC_COLUMNS`.
+    """Return all forms of ICC of every feature in every stratum, the columns `ICC_COLUMNS`.
 
     `features` has the columns of `benchmark.FEATURE_KEY`, then the features. `icc_clipped` lies within 0 and 1. Both
     are blank for a feature that is constant or not finite everywhere. Rows come by stratum, form and feature.
@@ -285,7 +286,8 @@ def icc_table(features: pd.DataFrame, extractor: str, domain: str = "scanner") -
 
 
 def mean_icc_draws(values: np.ndarray, n_draws: int = N_DRAWS, seed: int = 0) -> dict[str, np.ndarray]:
-    """Means over features of the clipped ICC when raters are drawn with replacement, by form, (n_draws,) each.
+    """Return the means over features of the clipped ICC when raters are drawn with replacement, by form, (n_draws,)
+    each.
 
     `values` are those of `Ratings`. A rater that is drawn twice agrees with itself: on average, JMS and EMS come out
     (k - 1) / k too small, and BMS (k - 1) / k EMS too large. Both are set right, so that the draws lie about the
@@ -334,7 +336,8 @@ def mean_icc_draws(values: np.ndarray, n_draws: int = N_DRAWS, seed: int = 0) ->
 def mean_icc_intervals(
     features: pd.DataFrame, extractor: str, domain: str = "scanner", seed: int = 0, n_draws: int = N_DRAWS
 ) -> pd.DataFrame:
-    """Mean of the clipped ICC over features with a bootstrap interval (95 %) over raters, by stratum and form.
+    """Return the mean of the clipped ICC over features with a bootstrap interval (95 %) over raters, by stratum and
+    form.
 
     Strata with ROIs as targets only. Columns: extractor, domain, stratum, form, n_features (that have one), icc_mean,
     icc_ci_low, icc_ci_high.
@@ -358,7 +361,8 @@ def mean_icc_intervals(
 
 
 def icc_summary(icc_rows: pd.DataFrame, by: tuple[str, ...] = ("extractor", "form", "stratum")) -> pd.DataFrame:
-    """Mean and SD (ddof = 1) of the clipped ICC over features, for each value of the columns `by` of icc.csv.
+    """Return the mean and SD (ddof = 1) of the clipped ICC over features, for each value of the columns `by` of
+    icc.csv.
 
     Further columns: n_features (that have an ICC) and n_undefined (that have none, and do not count).
     """
@@ -378,7 +382,7 @@ def icc_summary(icc_rows: pd.DataFrame, by: tuple[str, ...] = ("extractor", "for
 
 
 def table7_icc_summary(icc_rows: pd.DataFrame, mode: Mode, intervals: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Table 7's feature stability: a row for each extractor, from icc.csv.
+    """Return Table 7's feature stability: a row for each extractor, from icc.csv.
 
     Columns: extractor, icc_mean, icc_std (ddof = 1) of the mode's headline form, icc_form, n_features, n_undefined,
     then the mean and SD of every single-rater form and of ICC(3,k) (icc_3_1_mean, …), and of the headline with patches

@@ -40,7 +40,7 @@ def _relative(variance: np.ndarray, mean: np.ndarray, weights: np.ndarray) -> np
 
 
 def within_scanner(table: pd.DataFrame, values: np.ndarray) -> dict[str, np.ndarray | int]:
-    """Variance over repetitions, pooled over all settings; `values` (rows, features) of the checked `table`.
+    """Return the variance over repetitions, pooled over all settings; `values` (rows, features) of the checked `table`.
 
     `n_repeated` counts the settings (scanner, dose, reconstruction, ROI, patch) with two repetitions or more,
     `df_within` their degrees of freedom. `wcv` is the root mean square of SD / mean over them.
@@ -63,7 +63,7 @@ def within_scanner(table: pd.DataFrame, values: np.ndarray) -> dict[str, np.ndar
 
 
 def between_values(table: pd.DataFrame, values: np.ndarray, domain: str) -> dict[str, np.ndarray | int]:
-    """Components of variance of a random effect of the domain's values, at equal other settings.
+    """Return the components of variance of a random effect of the domain's values, at equal other settings.
 
     Rows that share everything but domain value and repetition are one condition (where the domain is the maker, also
     everything but the scanner), a one-way layout of domain values; sums of squares are pooled over the conditions.
@@ -112,7 +112,8 @@ def between_values(table: pd.DataFrame, values: np.ndarray, domain: str) -> dict
 
 
 def discriminability(rated: Ratings, within_tissue: bool = False) -> np.ndarray:
-    """How often a feature takes a ROI for itself rather than for another one when the rater changes, (features,).
+    """Return how often a feature takes a ROI for itself rather than for another one when the rater changes,
+    (features,).
 
     The share, over ROIs i and j and raters r, s and t (s and t not r), of |x(i,r) - x(i,s)| < |x(i,r) - x(j,t)|, ties
     as half: 1 is perfect, 0.5 chance. `within_tissue` compares ROIs of the same tissue only (blank where no tissue has
@@ -139,7 +140,8 @@ def discriminability(rated: Ratings, within_tissue: bool = False) -> np.ndarray:
 
 
 def repeatability_table(features: pd.DataFrame, extractor: str, domain: str = "scanner") -> pd.DataFrame:
-    """Repeatability, reproducibility and discriminability of every feature, the columns `REPEATABILITY_COLUMNS`.
+    """Return the repeatability, reproducibility and discriminability of every feature, the columns
+    `REPEATABILITY_COLUMNS`.
 
     within_sd, wcv and repeatability_coefficient (1.96 sqrt(2) within_sd) come from repetitions, and are blank without;
     between_sd, between_cv, reproducibility_sd and reproducibility_coefficient from the domain's values at equal other
@@ -166,7 +168,8 @@ def repeatability_table(features: pd.DataFrame, extractor: str, domain: str = "s
 
 
 def stable_features(icc_rows: pd.DataFrame, form: str, repeatability: pd.DataFrame | None = None) -> pd.DataFrame:
-    """Features from the most to the least stable, for each extractor: by the lowest ICC of `form` over all strata.
+    """Return the features from the most to the least stable, for each extractor: by the lowest ICC of `form` over all
+    strata.
 
     `icc_rows` are those of icc.csv, `repeatability` those of repeatability.csv. Columns: extractor, rank, feature,
     feature_class, form, icc_lowest, stratum_lowest, icc, ci_low, ci_high (of the stratum `all`), stable (icc_lowest is

@@ -187,7 +187,7 @@ def test_a_series_that_is_no_regular_volume_is_refused(tmp_path, reason, fields)
 
 def test_the_message_tells_where_slices_are_missing(tmp_path):
     error = refused(write_series(tmp_path, skip=(4, 9, 10)))
-    assert "3 missing at 2 places" in str(error)
+    assert "3 missing at 2 positions" in str(error)
     assert "103.75 and 106.25 mm" in str(error)
 
 

@@ -70,10 +70,10 @@ def test_files_are_listed_in_the_order_of_the_array(tmp_path):
     assert list(files.columns) == FILE_COLUMNS
     ct = files[files["role"] == "ct"]
     assert list(ct["name"]) == [f"{k:03d}.dcm" for k in range(18)]
-    np.testing.assert_allclose(ct["place_mm"], 100 + 1.25 * np.arange(18))
+    np.testing.assert_allclose(ct["position_mm"], 100 + 1.25 * np.arange(18))
     seg = files[files["role"] == "seg"]
     assert list(seg["name"]) == ["seg_a.dcm"]
-    assert seg["place_mm"].isna().all()
+    assert seg["position_mm"].isna().all()
     for row in files.itertuples():
         assert row.size_bytes == os.path.getsize(tmp_path / row.root / row.folder / row.name)
 

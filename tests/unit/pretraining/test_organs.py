@@ -10,8 +10,8 @@ from ct4bench.pretraining.organs import (
     ORGANS,
     SHARE_INSIDE,
     Case,
+    draw_body_patches,
     draw_patches,
-    draw_places,
     find_cases,
     iterate_cases,
     read_case,
@@ -154,11 +154,11 @@ def test_no_organ_gives_no_patch():
 def test_places_lie_in_the_body(case):
     air = case.hu.copy()
     air[:, :, 100:] = -1000
-    patches = draw_places(Case("c", air, case.labels), 30, 0, 0)
+    patches = draw_body_patches(Case("c", air, case.labels), 30, 0, 0)
     assert len(patches) == 30
     assert (patches.mean((1, 2, 3)) > -200).all()
     with pytest.raises(UserError, match="smaller than a patch"):
-        draw_places(Case("small", air[:10], air[:10]), 3, 0, 0)
+        draw_body_patches(Case("small", air[:10], air[:10]), 3, 0, 0)
 
 
 @pytest.mark.slow

@@ -8,7 +8,8 @@ import torch
 
 from ct4bench.core.errors import UserError
 from ct4bench.features import shallow_cnn, swin
-from ct4bench.features.encoders import Options, build_encoder
+from ct4bench.features.encoder import EncoderOptions
+from ct4bench.features.encoders import build_encoder
 from ct4bench.features.extract_deep import encode
 from ct4bench.features.weights import load_weights
 from ct4bench.pretraining import organs, pretrain_shallow_cnn, pretrain_swin
@@ -81,7 +82,7 @@ def test_weights_are_half_precision_and_fit_the_encoder(tissue, tmp_path):
     state = train(tissue[0][::4], tissue[1][::4], PretrainingSettings(epochs=1, batch=15), 2)
     save_weights(state, tmp_path / "a" / "w.safetensors")
     assert (tmp_path / "a" / "w.safetensors").stat().st_size == pytest.approx(540_000, rel=0.02)
-    encoder = build_encoder("shallow_cnn", Options(weights=tmp_path / "a" / "w.safetensors"))
+    encoder = build_encoder("shallow_cnn", EncoderOptions(weights=tmp_path / "a" / "w.safetensors"))
     features = encode(encoder, tissue[0][:3], 3)
     exact = shallow_cnn.ShallowCnnFeatures({n: t for n, t in state.items() if n.startswith("conv")}, (32, 32, 16))
     x = torch.from_numpy(np.moveaxis(tissue[0][:3], 1, 3).astype(np.float32))
@@ -159,9 +160,9 @@ def test_the_path_from_images_to_features(tmp_path, monkeypatch, suffix, tissue)
     main(f"--cases 1 --patches 6 --steps 2 --batch 2 --output {path} --report {tmp_path}/r.json".split())
     report = json.loads((tmp_path / "r.json").read_text())
     assert [set(losses) for losses in report["losses"]] == [{"filling", "rotation", "contrast"}] * 2
-    encoder = build_encoder("swin_unetr", Options(weights=path, intensity="scaled"))
+    encoder = build_encoder("swin_unetr", EncoderOptions(weights=path, intensity="scaled"))
     assert encoder.weights.sha256 == report["sha256"]
-    untrained = build_encoder("swin_unetr", Options(intensity="scaled"))
+    untrained = build_encoder("swin_unetr", EncoderOptions(intensity="scaled"))
     features, before = (encode(e, tissue[0][:2], 2) for e in (encoder, untrained))
     assert np.isfinite(features).all()
     assert not np.allclose(features, before, atol=1e-3)

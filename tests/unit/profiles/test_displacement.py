@@ -52,7 +52,7 @@ def test_a_shift_is_found_whole_in_spite_of_noise(scene, rng):
     still, moved = image(scene), 0.96 * image(scene, lambda z, y, x: (0.1, -0.15, 0.25)) - 5
     fields = [LocalField(noisy(rng, still, 20.0), GRID, whole_block()) for _ in range(4)]
     found = [field.measure(noisy(rng, moved, 20.0)) for field in fields for _ in range(2)]
-    assert len(found[0].place_mm) >= 12
+    assert len(found[0].position_mm) >= 12
     mean = np.nanmean([f.displacement_mm for f in found], axis=(0, 1))
     np.testing.assert_allclose(mean, [0.25, -0.15, 0.1], atol=0.02)
     ratios = [(f.displacement_mm - [0.25, -0.15, 0.1]) / f.error_mm for f in found]
@@ -68,8 +68,8 @@ def test_stretch_and_sag_are_told(scene, rng):
 
     field = LocalField(noisy(rng, image(scene), 8.0), GRID, whole_block(), cell_mm=14.0)
     found = field.measure(noisy(rng, image(scene, moved), 8.0))
-    place, wanted = found.place_mm, np.empty_like(found.place_mm)
-    wanted[:, 2], wanted[:, 1], wanted[:, 0] = moved(place[:, 2], place[:, 1], place[:, 0])
+    position_mm, wanted = found.position_mm, np.empty_like(found.position_mm)
+    wanted[:, 2], wanted[:, 1], wanted[:, 0] = moved(position_mm[:, 2], position_mm[:, 1], position_mm[:, 0])
     errors = found.displacement_mm - wanted
     assert np.sqrt(np.nanmean(errors**2)) < 0.07
     assert 0.5 < np.sqrt(np.nanmean((errors / found.error_mm) ** 2)) < 1.5
@@ -77,7 +77,7 @@ def test_stretch_and_sag_are_told(scene, rng):
     assert summary["scale_z_permille"] == pytest.approx(2.0, abs=0.7)
     assert summary["scale_x_permille"] == pytest.approx(-3.0, abs=0.7)
     assert abs(summary["scale_y_permille"]) < 0.7
-    length = np.ptp(place[np.isfinite(found.displacement_mm[:, 1]), 2])
+    length = np.ptp(position_mm[np.isfinite(found.displacement_mm[:, 1]), 2])
     assert summary["sag_y_mm"] == pytest.approx(0.3 * (0.5 * length / half) ** 2, abs=0.06)
 
 
@@ -98,4 +98,4 @@ def test_cells_keep_away_from_faces(scene, rng):
     faces = tuple(Face(f.axis, f.side, f.normal, f.offset_mm - 10.0, False) if f.axis == 2 else f for f in block.faces)
     block = Block(faces, block.corners_mm, block.centre_mm, block.box)
     field = LocalField(noisy(rng, image(scene), 5.0), GRID, block)
-    assert block.depth_mm(field.place_mm).min() > 6.0
+    assert block.depth_mm(field.position_mm).min() > 6.0

@@ -19,7 +19,7 @@ def step(sigma, low=90.0, high=430.0, place=8.3, x=X_MM):
 def test_sigma_and_place_of_a_step(sigma, low, high):
     found = sharpness.fit_step(X_MM, step(sigma, low, high), 8.0)
     assert found.sigma_mm == pytest.approx(sigma, abs=1e-4)
-    assert found.place_mm == pytest.approx(8.3, abs=1e-4)
+    assert found.position_mm == pytest.approx(8.3, abs=1e-4)
 
 
 def test_a_pattern_beside_the_step_is_told_from_it():
@@ -42,7 +42,7 @@ def test_face_to_air_from_its_outer_half(sigma):
     profile = step(sigma, -975.0, -105.0, 0.1, depth)
     found = sharpness.fit_face(depth, profile)
     assert found.sigma_mm == pytest.approx(sigma, rel=0.03)
-    assert found.place_mm == pytest.approx(0.1, abs=0.05)
+    assert found.position_mm == pytest.approx(0.1, abs=0.05)
 
 
 @pytest.mark.parametrize("sigma", [0.6, 0.75, 0.95])
