@@ -6,11 +6,12 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from block_reference import FIRST_FACE_MM, SHAPE, SPACING_MM, phantom, write_reference
 from matplotlib.figure import Figure
 from PIL import Image
 from report_data import embedding_table, pairs_table, series_table
 
-from ct4bench.core.benchmark import ROIS, SCANNERS
+from ct4bench.core.benchmark import SCANNERS
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.modes import PAPER
@@ -19,44 +20,12 @@ from ct4bench.core.volumes import save_volume
 from ct4bench.figures.draw_embedding import draw_embedding, marker_of, with_series
 from ct4bench.figures.draw_images import draw_figure4, draw_images, shown_series
 from ct4bench.figures.draw_results import draw_results
-from ct4bench.figures.style import GRAY_LIMITS_HU, MAKER_COLOURS, TISSUE_COLOURS, Caption, save_figure, stamp, styled
-from ct4bench.figures.views import BLOCK_MM, SEGMENTS_MM, make_view
+from ct4bench.figures.style import MAKER_COLOURS, TISSUE_COLOURS, Caption, save_figure, stamp, styled
+from ct4bench.figures.views import SEGMENTS_MM, make_view
 from ct4bench.pairs.tables import decomposition, tables3to5
 from ct4bench.preprocess.find_block import find_block
 from ct4bench.preprocess.reference import open_reference, save_reference
 from ct4bench.results.run_facts import make_run_facts
-
-SPACING_MM = (4.0, 3.0, 3.0)
-SHAPE = (86, 76, 104)
-FIRST_FACE_MM = 20.0
-CENTRES_MM = {
-    "cyst1": (154, 85, 216), "cyst2": (183, 122, 126), "hemangioma": (156, 95, 142), "metastasis": (137, 127, 75),
-    "normal1": (146, 117, 107), "normal2": (167, 151, 105),
-}  # fmt: skip
-"""Places of the ROIs along slice, row, column from voxel 0, where the block's first face is at `FIRST_FACE_MM`."""
-
-
-def phantom():
-    """A paper block of 299.6 x 190 x 264 mm with six spheres and a bone, in air; HU and labels."""
-    z, y, x = (np.arange(n) * s for n, s in zip(SHAPE, SPACING_MM, strict=True))
-    inside = [(z >= FIRST_FACE_MM) & (z <= FIRST_FACE_MM + BLOCK_MM), (y >= 20) & (y <= 210), (x >= 24) & (x <= 288)]
-    hu = np.where(np.einsum("i,j,k->ijk", *inside).astype(bool), 60, -1000).astype(np.int16)
-    labels = np.zeros(SHAPE, np.uint8)
-    for number, roi in enumerate(ROIS, start=1):
-        cz, cy, cx = CENTRES_MM[roi]
-        near = (z[:, None, None] - cz) ** 2 + (y[:, None] - cy) ** 2 + (x - cx) ** 2 < 12.0**2
-        labels[near] = number
-        hu[near] = 10 * number
-    hu[30:34, 30:40, 70:80] = 500
-    return hu, labels
-
-
-def write_reference(folder, slices=slice(None)):
-    hu, labels = phantom()
-    grid = Grid.axis_aligned(SHAPE, SPACING_MM, (-150.0, -100.0, 0.0)).crop((slices, slice(None), slice(None)))
-    hu, labels = hu[slices], labels[slices]
-    save_reference(folder, hu, labels, grid, find_block(hu, grid), {"series_uid": "1.2.3"})
-    return hu, grid
 
 
 @pytest.fixture(scope="module")
@@ -169,10 +138,6 @@ def test_a_reference_without_a_roi_is_refused(reference, tmp_path):
     save_reference(tmp_path, hu, labels, grid, find_block(hu, grid), {"series_uid": "1"})
     with pytest.raises(UserError, match="hemangioma"):
         make_view(open_reference(tmp_path))
-
-
-def test_window_is_the_papers():
-    assert GRAY_LIMITS_HU == (-150, 250)
 
 
 WEIGHTS = {
