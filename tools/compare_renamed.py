@@ -1,15 +1,20 @@
 #!/usr/bin/env python3
 """Compare the tables of two folders of results, the older of which has the names of an earlier version.
 
-docs/renames.csv maps old names of files and columns to new ones. Tables of equal names must be equal: CSV byte for byte
-after the head of each column is renamed, Parquet in types and values. Exit status 1 and a line for each difference.
+docs/renames.csv says what changed: files and columns with their old and new names (`*` stands for any text), columns
+and files that are new, and columns that were split into several, the last of which that is not blank has the old value.
+With that undone in the new tables they must be equal to the old ones: CSV text by text, Parquet in values.
+Exit status 1 and a line for each difference.
 
     tools/compare_renamed.py OLD_RESULTS NEW_RESULTS [--tolerance 1e-9 [--only REGEX]]
 """
 
 import argparse
+import io
 import re
 import sys
+from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -20,19 +25,57 @@ ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = (".csv", ".parquet")
 
 
-def renames(folder: Path) -> tuple[dict[str, str], dict[str, dict[str, str]]]:
-    """New names of files and of the columns of each (new) file, by old ones; `<method>` is any method of the folder."""
+@dataclass(frozen=True)
+class Changes:
+    """What changed from one version to the other: files by old name, and columns of each (new) table."""
+
+    files: dict[str, str]
+    new_files: frozenset[str]
+    columns: list[tuple[str, str, str, str]]
+    """Kind (`column`, `new column`, `split`), table, old and new name; names and tables may have one `*`."""
+
+    def of(self, name: str, kind: str) -> list[tuple[str, str]]:
+        """Old and new names of a kind in a table."""
+        return [(old, new) for own, table, old, new in self.columns if own == kind and fnmatch(name, table)]
+
+    def renamed(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """An old table with the new names of its columns."""
+        names = {}
+        for old, new in self.of(name, "column"):
+            pattern = re.compile("^" + re.escape(old).replace(r"\*", "(.*)") + "$")
+            for column in frame.columns:
+                if match := pattern.match(column):
+                    parts = iter(match.groups())
+                    names[column] = re.sub(r"\*", lambda _, parts=parts: next(parts), new)
+        return frame.rename(columns=names)
+
+    def without_new(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
+        """A new table without its new columns, and with those in one that an old one was split into."""
+        frame = frame.drop(columns=[new for _, new in self.of(name, "new column")])
+        for old, new in self.of(name, "split"):
+            parts = new.split()
+            value = frame[parts[0]]
+            for part in parts[1:]:
+                value = frame[part].where(frame[part] != "", value)
+            frame = frame.assign(**{parts[-1]: value}).drop(columns=parts[:-1]).rename(columns={parts[-1]: old})
+        return frame
+
+
+def read_changes(folder: Path) -> Changes:
+    """Changes by docs/renames.csv; `<method>` is any method of the folder."""
     table = pd.read_csv(ROOT / "docs" / "renames.csv", keep_default_na=False)
     methods = [path.name for path in folder.iterdir() if (path / "tables").is_dir()]
-    files, columns = {}, {}
+    files, new_files, columns = {}, set(), {}
     for row in table.itertuples():
         for method in methods:
             old, new, name = (text.replace("<method>", method) for text in (row.old, row.new, row.table))
             if row.kind == "file":
                 files[old] = new
-            elif row.kind == "column":
-                columns.setdefault(name, {})[old] = new
-    return files, columns
+            elif row.kind == "new file":
+                new_files.add(new)
+            elif row.kind in ("column", "new column", "split"):
+                columns[row.kind, name, old, new] = None
+    return Changes(files, frozenset(new_files), list(columns))
 
 
 def tables(folder: Path) -> dict[str, Path]:
@@ -41,17 +84,16 @@ def tables(folder: Path) -> dict[str, Path]:
     return {name: path for name, path in found.items() if not name.startswith("pipeline_info/")}
 
 
-def renamed_csv(path: Path, columns: dict[str, str]) -> bytes:
-    """Bytes of a CSV with its columns renamed."""
-    head, _, rest = path.read_bytes().partition(b"\n")
-    names = [columns.get(name, name) for name in head.decode().split(",")]
-    return ",".join(names).encode() + b"\n" + rest
+def read(path: Path) -> pd.DataFrame:
+    """A table; of a CSV the text of each cell."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pandas()
+    return pd.read_csv(path, dtype=str, keep_default_na=False)
 
 
-def as_frame(path: Path, columns: dict[str, str]) -> pd.DataFrame:
-    """A table with its columns renamed."""
-    frame = pq.read_table(path).to_pandas() if path.suffix == ".parquet" else pd.read_csv(path, low_memory=False)
-    return frame.rename(columns=columns)
+def numbers(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table of text with its numbers as such."""
+    return pd.read_csv(io.StringIO(frame.to_csv(index=False)), low_memory=False)
 
 
 def close(old: pd.DataFrame, new: pd.DataFrame, tolerance: float) -> str:
@@ -80,24 +122,22 @@ def main() -> int:
     parser.add_argument("--tolerance", type=float, default=0.0, help="largest relative difference of a number")
     parser.add_argument("--only", default=".*", help="tables whose numbers may differ by --tolerance")
     args = parser.parse_args()
-    files, columns = renames(args.old)
-    old, new = {files.get(name, name): path for name, path in tables(args.old).items()}, tables(args.new)
+    changes = read_changes(args.old)
+    old, new = {changes.files.get(name, name): path for name, path in tables(args.old).items()}, tables(args.new)
     faults = [f"{name} is missing" for name in sorted(set(old) - set(new))]
-    faults += [f"{name} is new" for name in sorted(set(new) - set(old))]
+    faults += [f"{name} is new" for name in sorted(set(new) - set(old) - changes.new_files)]
     exact = 0
     for name in sorted(set(old) & set(new)):
-        own = columns.get(name, {})
-        if name.endswith(".csv") and renamed_csv(old[name], own) == new[name].read_bytes():
+        if old[name].read_bytes() == new[name].read_bytes():
             exact += 1
             continue
-        tolerance = args.tolerance if re.search(args.only, name) else 0.0
-        difference = close(as_frame(old[name], own), as_frame(new[name], {}), tolerance)
-        if difference:
-            faults.append(f"{name}: {difference}")
-        elif name.endswith(".csv") and not tolerance:
-            faults.append(f"{name}: equal in values, not in bytes")
+        before, now = changes.renamed(read(old[name]), name), changes.without_new(read(new[name]), name)
+        if args.tolerance and re.search(args.only, name):
+            difference = close(numbers(before), numbers(now), args.tolerance)
         else:
-            exact += 1
+            difference = close(before, now, 0.0)
+        faults += [f"{name}: {difference}"] if difference else []
+        exact += not difference
     print("\n".join([*faults, f"{exact} of {len(old)} tables are equal"]))
     return 1 if faults else 0
 

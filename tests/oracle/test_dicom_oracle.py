@@ -9,6 +9,7 @@ import SimpleITK as sitk
 from tests.dicom_factory import roi_labels, stored_pixels, write_series
 
 from ct4bench.core.benchmark import ROIS
+from ct4bench.core.errors import Refusal
 from ct4bench.index import ct
 from ct4bench.index.index import build_index
 
@@ -137,7 +138,7 @@ def test_segmentations_of_highdicom_come_back(tmp_path, kind, omit_empty_frames,
 def test_fractional_segmentations_of_highdicom_are_refused(tmp_path):
     paths = write_series(tmp_path / "ct")
     path = write_by_highdicom(tmp_path / "s.dcm", paths, roi_labels(), "FRACTIONAL")
-    with pytest.raises(ct.DicomError, match="FRACTIONAL") as caught:
+    with pytest.raises(Refusal, match="FRACTIONAL") as caught:
         ct.read_segmentation(path, ct.read_stack(paths).grid)
     assert caught.value.reason == "segmentation_mismatch"
 

@@ -169,7 +169,7 @@ def test_accuracies_follow_from_the_predictions(small_run):
             accuracies = [accuracy_score(fold["target"], fold["predicted"]) for _, fold in folds]
             balanced = [balanced_accuracy_score(fold["target"], fold["predicted"]) for _, fold in folds]
             assert table.loc[extractor, f"{column}_acc_mean"] == pytest.approx(np.mean(accuracies))
-            assert table.loc[extractor, f"{column}_acc_std"] == pytest.approx(np.std(accuracies, ddof=1))
+            assert table.loc[extractor, f"{column}_acc_sd"] == pytest.approx(np.std(accuracies, ddof=1))
             assert table.loc[extractor, f"{column}_balanced_mean"] == pytest.approx(np.mean(balanced))
 
 

@@ -85,7 +85,7 @@ def test_every_cell_holds_all_pairs_of_its_scanners_at_10_mgy(run, possible, pai
 
 def test_table_6_holds_all_pairs_of_10_and_14_mgy(run, possible, pairs):
     frame = table(run, "table6_dose")
-    frame = frame[(frame["dose_mgy"] == "10") & (frame["n_pairs"] > 0)]
+    frame = frame[(frame["dose_mgy"] == 10) & (frame["n_pairs"] > 0)]
     assert frame["scanner"].tolist() == SCANNERS
     for row in frame.itertuples():
         rows = pairs[(pairs["table"] == "table6") & (pairs["variant"] == "all_pairs")]

@@ -16,13 +16,13 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid
 from ct4bench.index.headers import (
     DEFLATED,
     EXPLICIT_BIG,
     EXPLICIT_LITTLE,
     IMPLICIT_LITTLE,
-    DicomError,
     Header,
     one_line,
     quiet_pydicom,
@@ -30,7 +30,7 @@ from ct4bench.index.headers import (
 )
 from ct4bench.index.segmentation import read_segmentation
 
-__all__ = ["DicomError", "read_header", "read_segmentation", "read_series", "read_stack", "stack_slices"]
+__all__ = ["read_header", "read_segmentation", "read_series", "read_stack", "stack_slices"]
 
 CT_IMAGE = "1.2.840.10008.5.1.4.1.1.2"
 NATIVE_SYNTAXES = (IMPLICIT_LITTLE, EXPLICIT_LITTLE)
@@ -117,26 +117,26 @@ def check_is_ct_image(header: Header) -> None:
     """Refuse what is no single-frame slice of an ordinary CT image."""
     modality, sop_class = header.text("Modality"), header.text("SOPClassUID")
     if sop_class == CT_IMAGE and not (header.has_pixels and header.numbers("Rows")):
-        raise DicomError("unreadable", f"cut off: rows or pixel data are missing in {header.file_size} bytes")
+        raise Refusal("unreadable", f"cut off: rows or pixel data are missing in {header.file_size} bytes")
     if not modality:
-        raise DicomError("unreadable", "no modality: cut off, or no image")
+        raise Refusal("unreadable", "no modality: cut off, or no image")
     if not header.numbers("Rows"):
-        raise DicomError("not_an_image_series", f"objects of modality {modality} hold no image")
+        raise Refusal("not_an_image_series", f"objects of modality {modality} hold no image")
     if modality != "CT":
-        raise DicomError("not_ct", f"modality is {modality}")
+        raise Refusal("not_ct", f"modality is {modality}")
     if sop_class != CT_IMAGE:
-        raise DicomError("not_an_image_series", f"SOP class {sop_class or 'missing'} is not CT Image Storage")
+        raise Refusal("not_an_image_series", f"SOP class {sop_class or 'missing'} is not CT Image Storage")
     if "LOCALIZER" in header.text("ImageType").upper().split("\\"):
-        raise DicomError("not_an_image_series", "a localizer (topogram, scout)")
+        raise Refusal("not_an_image_series", "a localizer (topogram, scout)")
     n_frames = header.number("NumberOfFrames")
     if n_frames > 1 or header.number("SamplesPerPixel") != 1 or header.number("BitsAllocated") != 16:
-        raise DicomError("not_an_image_series", "not one frame of one sample of 16 bits a pixel")
+        raise Refusal("not_an_image_series", "not one frame of one sample of 16 bits a pixel")
 
 
 def _numbers(header: Header, name: str, count: int, reason: str) -> tuple[float, ...]:
     numbers = header.numbers(name)
     if len(numbers) != count or not all(np.isfinite(numbers)):
-        raise DicomError(reason, f"{name} is '{header.text(name)}', not {count} numbers")
+        raise Refusal(reason, f"{name} is '{header.text(name)}', not {count} numbers")
     return numbers
 
 
@@ -150,21 +150,21 @@ def read_slice_format(header: Header) -> SliceFormat:
     across, down = np.array(orientation[:3]), np.array(orientation[3:])
     lengths = np.linalg.norm(across), np.linalg.norm(down)
     if not (1 <= rows <= MOST_PIXELS and 1 <= columns <= MOST_PIXELS) or min(spacing) <= 0:
-        raise DicomError("mixed_geometry", f"{rows} x {columns} pixels of {spacing[0]:g} x {spacing[1]:g} mm")
+        raise Refusal("mixed_geometry", f"{rows} x {columns} pixels of {spacing[0]:g} x {spacing[1]:g} mm")
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(across @ down)) > 1e-3:
-        raise DicomError("mixed_geometry", f"image orientation {header.text('ImageOrientationPatient')} is no rotation")
+        raise Refusal("mixed_geometry", f"image orientation {header.text('ImageOrientationPatient')} is no rotation")
     (slope,) = _numbers(header, "RescaleSlope", 1, "bad_rescale")
     (intercept,) = _numbers(header, "RescaleIntercept", 1, "bad_rescale")
     rescale_type = header.text("RescaleType")
     if slope == 0 or rescale_type.upper() not in HU_TYPES:
-        raise DicomError("bad_rescale", f"slope {slope:g}, intercept {intercept:g}, type '{rescale_type}'; not HU")
+        raise Refusal("bad_rescale", f"slope {slope:g}, intercept {intercept:g}, type '{rescale_type}'; not HU")
     fields = ("BitsStored", "HighBit", "PixelRepresentation")
     bits, high_bit, is_signed = (int(_numbers(header, name, 1, "unreadable")[0]) for name in fields)
     if not 1 <= bits <= high_bit + 1 <= 16:
-        raise DicomError("unreadable", f"{bits} bits stored with high bit {high_bit} cannot be")
+        raise Refusal("unreadable", f"{bits} bits stored with high bit {high_bit} cannot be")
     syntax = header.transfer_syntax
     if syntax not in NATIVE_SYNTAXES + WHOLE_FILE_SYNTAXES and syntax not in LOSSLESS_SYNTAXES:
-        raise DicomError("unsupported_transfer_syntax", f"{syntax}; convert the files to an uncompressed one")
+        raise Refusal("unsupported_transfer_syntax", f"{syntax}; convert the files to an uncompressed one")
     uid = header.text("SeriesInstanceUID")
     return SliceFormat(
         uid, rows, columns, spacing, orientation, slope, intercept, bits, high_bit, is_signed == 1, syntax
@@ -180,13 +180,13 @@ def make_slice(path: Path | str, header: Header, frames: dict) -> Slice:
     position = header.numbers("ImagePositionPatient")
     if len(position) != 3 or not all(abs(p) < FARTHEST_MM for p in position):
         text = header.text("ImagePositionPatient")
-        raise DicomError("not_an_image_series", f"ImagePositionPatient is '{text}', not a position in a scanner")
+        raise Refusal("not_an_image_series", f"ImagePositionPatient is '{text}', not a position in a scanner")
     at, size = header.pixels_at, header.pixels_size
     if at >= 0 and frame.transfer_syntax in NATIVE_SYNTAXES:
         due = 2 * frame.rows * frame.columns
         there = max(0, min(size, header.file_size - at))
         if there < due:
-            raise DicomError("unreadable", f"cut off: {there} of {due} bytes of pixel data are there")
+            raise Refusal("unreadable", f"cut off: {there} of {due} bytes of pixel data are there")
     elif at >= 0:
         _check_fragments(path, at, header)
     return Slice(os.fspath(path), header.text("SOPInstanceUID"), position, frame, at, size)
@@ -200,7 +200,7 @@ def _check_fragments(path: Path | str, at: int, header: Header) -> None:
             tag, size = struct.unpack("<II", file.read(8).ljust(8, b"\0"))
             at += 8 + (size if tag == _ITEM else 0)
             if tag not in (_ITEM, _DELIMITER) or at > header.file_size:
-                raise DicomError("unreadable", f"cut off within its pixel data at byte {header.file_size}")
+                raise Refusal("unreadable", f"cut off within its pixel data at byte {header.file_size}")
             if tag == _DELIMITER:
                 return
 
@@ -209,23 +209,23 @@ def _check_same_frame(slices: Sequence[Slice]) -> None:
     first = slices[0].frame
     for frame in {s.frame for s in slices} - {first}:
         if frame.series_uid != first.series_uid:
-            raise DicomError("mixed_geometry", f"two series in one: {first.series_uid} and {frame.series_uid}")
+            raise Refusal("mixed_geometry", f"two series in one: {first.series_uid} and {frame.series_uid}")
         if (frame.rows, frame.columns) != (first.rows, first.columns):
             sizes = f"{first.rows} x {first.columns} and {frame.rows} x {frame.columns}"
-            raise DicomError("mixed_geometry", f"slices of {sizes} pixels")
+            raise Refusal("mixed_geometry", f"slices of {sizes} pixels")
         if np.abs(np.subtract(frame.orientation, first.orientation)).max() > PARALLEL:
             turn = np.rad2deg(np.arccos(np.clip(_normal(first) @ _normal(frame), -1, 1)))
-            raise DicomError("non_parallel_slices", f"image planes are turned, their normals by {turn:.2f} degrees")
+            raise Refusal("non_parallel_slices", f"image planes are turned, their normals by {turn:.2f} degrees")
         if np.abs(np.subtract(frame.spacing_mm, first.spacing_mm)).max() > 1e-5 * max(first.spacing_mm):
-            raise DicomError("mixed_geometry", f"pixel spacings {first.spacing_mm} and {frame.spacing_mm} mm")
+            raise Refusal("mixed_geometry", f"pixel spacings {first.spacing_mm} and {frame.spacing_mm} mm")
         if (frame.slope, frame.intercept) != (first.slope, first.intercept):
             pairs = f"{first.slope:g}, {first.intercept:g} and {frame.slope:g}, {frame.intercept:g}"
-            raise DicomError("bad_rescale", f"slope and intercept change from slice to slice: {pairs}")
+            raise Refusal("bad_rescale", f"slope and intercept change from slice to slice: {pairs}")
         if frame.transfer_syntax != first.transfer_syntax:
             both = f"{first.transfer_syntax} and {frame.transfer_syntax}"
-            raise DicomError("unsupported_transfer_syntax", f"two transfer syntaxes in one series: {both}")
+            raise Refusal("unsupported_transfer_syntax", f"two transfer syntaxes in one series: {both}")
         if frame[7:10] != first[7:10]:
-            raise DicomError("bad_rescale", "bits stored or sign of the pixels change from slice to slice")
+            raise Refusal("bad_rescale", "bits stored or sign of the pixels change from slice to slice")
 
 
 def _normal(frame: SliceFormat) -> np.ndarray:
@@ -239,17 +239,17 @@ def _check_spacing(along_mm: np.ndarray, slices: Sequence[Slice]) -> None:
     if gaps.min() < SAME_PLACE_MM:
         k = int(gaps.argmin())
         names = f"{slices[k].name} and {slices[k + 1].name}"
-        raise DicomError("duplicate_slices", f"{names} lie at the same position, {along_mm[k]:.2f} mm along the normal")
+        raise Refusal("duplicate_slices", f"{names} lie at the same position, {along_mm[k]:.2f} mm along the normal")
     step = float(np.median(gaps))
     steps = gaps / step
     wide = np.flatnonzero(steps > 1.5)
     if len(wide) and np.abs(steps - np.round(steps)).max() <= UNEVEN_SHARE:
         missing, k = int(np.round(steps[wide] - 1).sum()), wide[0]
         where = f"{along_mm[k]:.2f} and {along_mm[k + 1]:.2f} mm"
-        raise DicomError("missing_slices", f"{missing} missing at {len(wide)} positions, the first between {where}")
+        raise Refusal("missing_slices", f"{missing} missing at {len(wide)} positions, the first between {where}")
     even = np.linspace(along_mm[0], along_mm[-1], len(along_mm))
     if np.abs(steps - 1).max() > UNEVEN_SHARE or np.abs(along_mm - even).max() > UNEVEN_SHARE * step:
-        raise DicomError("mixed_geometry", f"slice increments from {gaps.min():.3f} to {gaps.max():.3f} mm")
+        raise Refusal("mixed_geometry", f"slice increments from {gaps.min():.3f} to {gaps.max():.3f} mm")
 
 
 def _check_shear(positions: np.ndarray, normal: np.ndarray, along_mm: np.ndarray) -> None:
@@ -260,23 +260,23 @@ def _check_shear(positions: np.ndarray, normal: np.ndarray, along_mm: np.ndarray
     share = (along_mm - along_mm[0]) / (along_mm[-1] - along_mm[0])
     if np.linalg.norm(drift - share[:, None] * drift[-1], axis=1).max() <= SHEAR_MM:
         angle = np.rad2deg(np.arctan2(np.linalg.norm(drift[-1]), along_mm[-1] - along_mm[0]))
-        raise DicomError("gantry_tilt", f"slices are sheared by {angle:.2f} degrees against their normal")
-    raise DicomError("mixed_geometry", f"slices are shifted in plane by up to {np.abs(drift).max():.2f} mm")
+        raise Refusal("gantry_tilt", f"slices are sheared by {angle:.2f} degrees against their normal")
+    raise Refusal("mixed_geometry", f"slices are shifted in plane by up to {np.abs(drift).max():.2f} mm")
 
 
 def stack_slices(slices: Iterable[Slice]) -> Stack:
     """Order slices along the normal of the image plane and check that they are one regular volume.
 
-    `DicomError` where they are not: two sizes, orientations, spacings, rescalings or transfer syntaxes; a slice twice
+    `Refusal` where they are not: two sizes, orientations, spacings, rescalings or transfer syntaxes; a slice twice
     or missing; uneven increments; slices sheared against their normal.
     """
     slices = sorted(slices, key=lambda s: (s.sop_uid, s.path))
     if len(slices) < 2:
-        raise DicomError("too_few_slices", f"{len(slices)} slices")
+        raise Refusal("too_few_slices", f"{len(slices)} slices")
     _check_same_frame(slices)
     for one, other in zip(slices, slices[1:], strict=False):
         if one.sop_uid == other.sop_uid:
-            raise DicomError("duplicate_slices", f"{one.name} and {other.name} are the same object")
+            raise Refusal("duplicate_slices", f"{one.name} and {other.name} are the same object")
     frame = slices[0].frame
     normal = _normal(frame)
     positions = np.array([s.position_mm for s in slices])
@@ -326,7 +326,7 @@ def to_hu(pixels: np.ndarray, frame: SliceFormat) -> None:
     """Turn stored pixels (int16, the 16 bits as they are in the file) into HU in place.
 
     Bits above the high bit and below the stored ones are ignored. Values that are no integers are rounded half to even;
-    those that do not fit int16 are a `DicomError`.
+    those that do not fit int16 are a `Refusal`.
     """
     slope, intercept = frame.slope, frame.intercept
     sign = 1 << (frame.bits_stored - 1) if frame.is_signed else 0
@@ -343,7 +343,7 @@ def to_hu(pixels: np.ndarray, frame: SliceFormat) -> None:
     else:
         lowest, highest = _scale_and_round(flat, *bits, slope, intercept)
     if lowest < INT16.min or highest > INT16.max:
-        raise DicomError("bad_rescale", f"values from {lowest:g} to {highest:g} HU do not fit 16 bits")
+        raise Refusal("bad_rescale", f"values from {lowest:g} to {highest:g} HU do not fit 16 bits")
 
 
 def _read_native(slice_: Slice, out: np.ndarray) -> None:
@@ -353,7 +353,7 @@ def _read_native(slice_: Slice, out: np.ndarray) -> None:
     finally:
         os.close(descriptor)
     if n_bytes != out.nbytes:
-        raise DicomError("unreadable", f"cut off: {n_bytes} of {out.nbytes} bytes of pixel data are there")
+        raise Refusal("unreadable", f"cut off: {n_bytes} of {out.nbytes} bytes of pixel data are there")
 
 
 def _decode(slice_: Slice) -> np.ndarray:
@@ -378,13 +378,13 @@ def _read_pixels(slice_: Slice, out: np.ndarray) -> None:
         else:
             pixels = _decode(slice_)
             if pixels.shape != out.shape:
-                raise DicomError("unreadable", f"decodes to {pixels.shape} pixels, not {out.shape}")
+                raise Refusal("unreadable", f"decodes to {pixels.shape} pixels, not {out.shape}")
             out[...] = pixels.astype(np.uint16).view(np.int16)
         to_hu(out, slice_.frame)
-    except DicomError as error:
-        raise DicomError(error.reason, f"{slice_.name}: {error}") from error
+    except Refusal as error:
+        raise Refusal(error.reason, f"{slice_.name}: {error}") from error
     except Exception as error:  # noqa: BLE001  decoders raise many kinds on broken data, all of which mean the same
-        raise DicomError("unreadable", f"{slice_.name}: {one_line(error)}") from error
+        raise Refusal("unreadable", f"{slice_.name}: {one_line(error)}") from error
 
 
 def read_stack(paths: Iterable[Path | str], threads: int = 1) -> Stack:
@@ -394,8 +394,8 @@ def read_stack(paths: Iterable[Path | str], threads: int = 1) -> Stack:
     def one(path):
         try:
             return make_slice(path, read_header(path), frames)
-        except DicomError as error:
-            raise DicomError(error.reason, f"{os.path.basename(path)}: {error}") from error
+        except Refusal as error:
+            raise Refusal(error.reason, f"{os.path.basename(path)}: {error}") from error
 
     paths = list(paths)
     if threads > 1:
@@ -408,7 +408,7 @@ def read_series(paths: Iterable[Path | str], threads: int = 1) -> tuple[np.ndarr
     """Read voxels of one CT series, int16 HU (slices, rows, columns), and their grid.
 
     `paths`: all files of the series, in any order. Slices ascend along the normal of the image plane (the cross product
-    of the direction of a row and that of a column). `DicomError` (a quarantine reason and a detail that names the
+    of the direction of a row and that of a column). `Refusal` (a quarantine reason and a detail that names the
     file) where the files are not one whole, regular, readable series.
     """
     stack = read_stack(paths, threads)

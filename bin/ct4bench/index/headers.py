@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from numba import njit
 
+from ct4bench.core.errors import Refusal
+
 IMPLICIT_LITTLE, EXPLICIT_LITTLE = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 EXPLICIT_BIG, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 UNDEFINED = 0xFFFFFFFF
@@ -81,15 +83,7 @@ _STOPPED, _PIXELS, _MORE, _MALFORMED = 0, 1, 2, 3
 """What ends a walk: a tag past the wanted ones, the pixel data, the end of the bytes, an element that cannot be."""
 
 
-class DicomError(Exception):
-    """A file or series that is refused: `reason` is a quarantine code of docs/input.md, the message its detail."""
-
-    def __init__(self, reason: str, detail: str):
-        super().__init__(detail)
-        self.reason = reason
-
-
-class NotDicom(DicomError):
+class NotDicom(Refusal):
     """A file that does not begin as DICOM does."""
 
 
@@ -271,12 +265,12 @@ def _parse(data: bytes, file_size: int) -> Header:
 
 
 def read_header(path: Path | str) -> Header:
-    """Read the header of one file; `DicomError` with reason `unreadable` where the file is not DICOM, or ends in its
+    """Read the header of one file; `Refusal` with reason `unreadable` where the file is not DICOM, or ends in its
     header."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
-        raise DicomError("unreadable", error.strerror) from error
+        raise Refusal("unreadable", error.strerror) from error
     try:
         file_size = os.fstat(descriptor).st_size
         n_bytes = FIRST_READ_BYTES
@@ -288,12 +282,12 @@ def read_header(path: Path | str) -> Header:
                 return _parse(data, file_size)
             except _NeedMore as need:
                 if len(data) < n_bytes or need.args[0] > file_size:
-                    raise DicomError("unreadable", f"cut off within its header at byte {file_size}") from None
+                    raise Refusal("unreadable", f"cut off within its header at byte {file_size}") from None
                 n_bytes = max(2 * n_bytes, need.args[0] + FIRST_READ_BYTES)
     except _ForeignForm:
         return _by_pydicom(path, file_size)
     except OSError as error:
-        raise DicomError("unreadable", error.strerror) from error
+        raise Refusal("unreadable", error.strerror) from error
     finally:
         os.close(descriptor)
 
@@ -319,7 +313,7 @@ def _by_pydicom(path: Path | str, file_size: int) -> Header:
         syntax = str(dataset.file_meta.TransferSyntaxUID)
         values = [_as_bytes(dataset.get(name), kind) for name, (_, kind) in _FIELDS.items()]
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on a broken file, all of which mean the same
-        raise DicomError("unreadable", one_line(error)) from error
+        raise Refusal("unreadable", one_line(error)) from error
     values[_INDEX_OF["SpecificCharacterSet"]] = b"ISO_IR 192"
     return Header(values, syntax, "PixelData" in dataset, -1, 0, file_size)
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import scan_id, scanner_rank
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import Refusal, UserError
 from ct4bench.index.ct import Stack, stack_slices
 from ct4bench.index.files import FILE_COLUMNS
-from ct4bench.index.headers import DicomError, Header
+from ct4bench.index.headers import Header
 from ct4bench.index.names import COLLECTION_PATTERN, SeriesName, clean_name, compile_pattern, maker_of, parse_name
 from ct4bench.index.tree import Contents, CtSeries, Refused, SegmentationFile, read_tree
 
@@ -26,14 +26,6 @@ SERIES_COLUMNS = [
 ]  # fmt: skip
 QUARANTINE_COLUMNS = ["path", "series_uid", "reason", "detail"]
 INPUT_COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition", "root", "folders"]
-
-REASONS = (
-    "unreadable", "not_ct", "not_an_image_series", "description_unmatched", "missing_slices", "duplicate_slices",
-    "mixed_geometry", "non_parallel_slices", "gantry_tilt", "no_segmentation", "ambiguous_segmentation",
-    "segmentation_mismatch", "unknown_label", "missing_label", "bad_rescale", "unsupported_transfer_syntax",
-    "duplicate_series", "too_few_slices", "phantom_outside_fov", "registration_failed", "mirrored",
-)  # fmt: skip
-"""All codes of quarantine.csv; the last three come from the registration."""
 
 IDC_COLUMNS = [
     "study_description", "series_description", "manufacturer", "model", "series_instance_uid", "n_instances",
@@ -90,7 +82,7 @@ def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads
         try:
             _drop_copies(uid, found, quarantine)
             accepted.append(_accept(uid, found, refused[uid], compiled, segmentations.get(uid, [])))
-        except DicomError as error:
+        except Refusal as error:
             quarantine.append((_folders_text(found), uid, error.reason, str(error)))
     accepted = _name_all(accepted, quarantine)
     quarantine = pd.DataFrame([_printable(row) for row in sorted(quarantine)], columns=QUARANTINE_COLUMNS)
@@ -161,38 +153,38 @@ def _drop_copies(uid: str, found: CtSeries, quarantine: list) -> None:
 
 
 def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, segmentations) -> _Accepted:
-    """The series, checked; `DicomError` with the reason where it is not accepted."""
+    """The series, checked; `Refusal` with the reason where it is not accepted."""
     if not UID.fullmatch(uid):
-        raise DicomError("unreadable", f"series instance UID '{uid[:64]}' is no UID")
+        raise Refusal("unreadable", f"series instance UID '{uid[:64]}' is no UID")
     for file in found.files:
         if not file.path.isprintable() or ";" in file.folder_path:
-            raise DicomError("unreadable", f"{ascii(file.path)}: a path with a semicolon or unprintable characters")
+            raise Refusal("unreadable", f"{ascii(file.path)}: a path with a semicolon or unprintable characters")
     if refused:
         first = refused[0]
         whole = len(found.files) + len(refused)
         reason = "mixed_geometry" if first.reason in ("not_an_image_series", "not_ct") else first.reason
-        raise DicomError(reason, f"{len(refused)} of its {whole} files, {first.file.name}: {first.detail}")
+        raise Refusal(reason, f"{len(refused)} of its {whole} files, {first.file.name}: {first.detail}")
     header = found.header
     name = parse_name(pattern, header.text("StudyDescription"), header.text("SeriesDescription"))
     if isinstance(name, str):
-        raise DicomError("description_unmatched", name)
+        raise Refusal("description_unmatched", name)
     scanner = name.scanner or _scanner_of(header)
     if not scanner:
-        raise DicomError("description_unmatched", "no header field tells a scanner; give the pattern a group scanner")
+        raise Refusal("description_unmatched", "no header field tells a scanner; give the pattern a group scanner")
     stack = stack_slices(found.slices)
     if len(stack.slices) < MIN_SLICES:
-        raise DicomError("too_few_slices", f"{len(stack.slices)} slices, a patch needs {MIN_SLICES}")
+        raise Refusal("too_few_slices", f"{len(stack.slices)} slices, a patch needs {MIN_SLICES}")
     if len(segmentations) > 1:
         paths = ", ".join(item.file.path for item in segmentations)
-        raise DicomError("ambiguous_segmentation", f"{len(segmentations)} segmentations refer to it: {paths}")
+        raise Refusal("ambiguous_segmentation", f"{len(segmentations)} segmentations refer to it: {paths}")
     if not segmentations:
-        raise DicomError("no_segmentation", "no DICOM segmentation in the input refers to it")
+        raise Refusal("no_segmentation", "no DICOM segmentation in the input refers to it")
     (segmentation,) = segmentations
     if segmentation.reason:
-        raise DicomError(segmentation.reason, f"{segmentation.file.path}: {segmentation.detail}")
+        raise Refusal(segmentation.reason, f"{segmentation.file.path}: {segmentation.detail}")
     frames = {header.text("FrameOfReferenceUID"), segmentation.frame_of_reference} - {""}
     if len(frames) > 1:
-        raise DicomError("segmentation_mismatch", f"{segmentation.file.path} has another frame of reference")
+        raise Refusal("segmentation_mismatch", f"{segmentation.file.path} has another frame of reference")
     return _Accepted(uid, found, stack, name._replace(scanner=scanner), segmentation)
 
 

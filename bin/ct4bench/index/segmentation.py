@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ct4bench.core.benchmark import ROIS
+from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid
-from ct4bench.index.headers import DicomError, one_line, quiet_pydicom
+from ct4bench.index.headers import one_line, quiet_pydicom
 
 LOG = logging.getLogger(__name__)
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
@@ -23,7 +24,7 @@ MOST_SHARED = 0.01
 def segment_numbers(dataset) -> dict[int, str]:
     """Return the ROI name by segment number, from a pydicom dataset that holds SegmentSequence.
 
-    Names are compared without case, spaces, hyphens and underscores. `DicomError` where the six ROIs of the benchmark
+    Names are compared without case, spaces, hyphens and underscores. `Refusal` where the six ROIs of the benchmark
     are not each there once, or another segment is.
     """
     names = {}
@@ -34,13 +35,13 @@ def segment_numbers(dataset) -> dict[int, str]:
         name = "".join(c for c in label.lower() if c not in " _-\t\0")
         name = MISSPELT.get(name, name)
         if name not in ROIS:
-            raise DicomError("unknown_label", f"segment '{label[:60]}'; known are {', '.join(ROIS)}")
+            raise Refusal("unknown_label", f"segment '{label[:60]}'; known are {', '.join(ROIS)}")
         if name in names.values():
-            raise DicomError("ambiguous_segmentation", f"two segments are named {name}")
+            raise Refusal("ambiguous_segmentation", f"two segments are named {name}")
         names[int(segment.SegmentNumber)] = name
     missing = [roi for roi in ROIS if roi not in names.values()]
     if missing:
-        raise DicomError("missing_label", f"no segment {', '.join(missing)}")
+        raise Refusal("missing_label", f"no segment {', '.join(missing)}")
     return names
 
 
@@ -74,7 +75,7 @@ def _frame_pixels(dataset, n_frames: int):
         return
     packed = np.frombuffer(dataset.PixelData, np.uint8)
     if 8 * len(packed) < n_frames * size:
-        raise DicomError("unreadable", f"cut off, {len(packed)} of {-(-n_frames * size // 8)} bytes of pixel data")
+        raise Refusal("unreadable", f"cut off, {len(packed)} of {-(-n_frames * size // 8)} bytes of pixel data")
     for k in range(n_frames):
         # Frames follow each other bit by bit, so one need not begin on a byte (PS3.5, section 8.1.1).
         first, last = k * size, (k + 1) * size
@@ -89,7 +90,7 @@ def _mm(position) -> str:
 def _frame_on_grid(grid: Grid, position, orientation, spacing, shape) -> tuple[int, np.ndarray, np.ndarray]:
     """(slice, rows, columns) of the grid that a frame's pixels fall on; they may lie outside it.
 
-    `DicomError` where the frame's pixels are not on the grid's voxels.
+    `Refusal` where the frame's pixels are not on the grid's voxels.
     """
     axes = np.array([orientation[3:], orientation[:3]], float)
     axes *= np.array(spacing, float)[:, None] / np.linalg.norm(axes, axis=1, keepdims=True)
@@ -101,7 +102,7 @@ def _frame_on_grid(grid: Grid, position, orientation, spacing, shape) -> tuple[i
     due = steps[0] + steps[1] * (shape[0] - 1) + steps[2] * (shape[1] - 1)
     along_axes = np.abs(steps[1:]).tolist() == [[0, 1, 0], [0, 0, 1]]
     if not along_axes or max(np.abs(origin - steps[0]).max(), np.abs(last - due).max()) > ON_GRID:
-        raise DicomError("segmentation_mismatch", f"a frame at {_mm(position)} mm is off the series' grid")
+        raise Refusal("segmentation_mismatch", f"a frame at {_mm(position)} mm is off the series' grid")
     rows = steps[0, 1] + steps[1, 1] * np.arange(shape[0])
     columns = steps[0, 2] + steps[2, 2] * np.arange(shape[1])
     return int(steps[0, 0]), rows, columns
@@ -112,7 +113,7 @@ def read_segmentation(path: Path | str, grid: Grid, slice_of_sop: dict[str, int]
 
     Each frame goes where its position says, whatever the order of frames; slices without a frame hold no segment.
     `slice_of_sop` (index of the grid's slice by SOP instance UID) is checked against the frames' references, and places
-    frames that carry no position. A voxel of two segments goes to the smaller one. `DicomError` (`unreadable`,
+    frames that carry no position. A voxel of two segments goes to the smaller one. `Refusal` (`unreadable`,
     `unknown_label`, `missing_label`, `ambiguous_segmentation`, `segmentation_mismatch`) where that cannot be done.
     """
     pydicom = quiet_pydicom()
@@ -120,24 +121,24 @@ def read_segmentation(path: Path | str, grid: Grid, slice_of_sop: dict[str, int]
     try:
         dataset = pydicom.dcmread(path)
         return _labels_on_grid(dataset, grid, slice_of_sop or {})
-    except DicomError as error:
-        raise DicomError(error.reason, f"{name}: {error}") from error
+    except Refusal as error:
+        raise Refusal(error.reason, f"{name}: {error}") from error
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
-        raise DicomError("unreadable", f"{name}: {one_line(error)}") from error
+        raise Refusal("unreadable", f"{name}: {one_line(error)}") from error
 
 
 def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.ndarray:
     kind = str(dataset.get("SegmentationType") or "")
     if "SOPClassUID" not in dataset:
-        raise DicomError("unreadable", "cut off, or no data set: there is no SOP class")
+        raise Refusal("unreadable", "cut off, or no data set: there is no SOP class")
     if dataset.SOPClassUID not in (SEGMENTATION, LABEL_MAP):
-        raise DicomError("segmentation_mismatch", "is no DICOM segmentation")
+        raise Refusal("segmentation_mismatch", "is no DICOM segmentation")
     if kind not in ("BINARY", "LABELMAP"):
-        raise DicomError("segmentation_mismatch", f"type {kind or 'missing'}; BINARY or LABELMAP is needed")
+        raise Refusal("segmentation_mismatch", f"type {kind or 'missing'}; BINARY or LABELMAP is needed")
     names = segment_numbers(dataset)
     per_frame = dataset.PerFrameFunctionalGroupsSequence
     if len(per_frame) != int(dataset.NumberOfFrames):
-        raise DicomError("unreadable", f"{dataset.NumberOfFrames} frames, but positions of {len(per_frame)}")
+        raise Refusal("unreadable", f"{dataset.NumberOfFrames} frames, but positions of {len(per_frame)}")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     voxels = {roi: [] for roi in ROIS}
     for own, pixels in zip(per_frame, _frame_pixels(dataset, len(per_frame)), strict=True):
@@ -151,7 +152,7 @@ def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.nda
             parts = {int(number): pixels}
         for number, part in parts.items():
             if number not in names:
-                raise DicomError("unknown_label", f"a frame of segment {number}, which has no name")
+                raise Refusal("unknown_label", f"a frame of segment {number}, which has no name")
             voxels[names[number]].append(_voxels(part, index, grid.shape))
     return _merge({roi: np.unique(np.concatenate(parts)) for roi, parts in voxels.items() if parts}, grid.shape)
 
@@ -163,12 +164,12 @@ def _frame_index(groups, shape, grid: Grid, slice_of_sop: dict[str, int]):
     referenced = {slice_of_sop[uid] for uid in _referenced_sops(groups) if uid in slice_of_sop}
     if position is None or orientation is None or spacing is None:
         if len(referenced) != 1 or tuple(shape) != grid.shape[1:]:
-            raise DicomError("segmentation_mismatch", "a frame has neither position nor a reference to one slice")
+            raise Refusal("segmentation_mismatch", "a frame has neither position nor a reference to one slice")
         return referenced.pop(), np.arange(shape[0]), np.arange(shape[1])
     index = _frame_on_grid(grid, position, orientation, spacing, shape)
     if referenced and index[0] not in referenced:
         where = f"slice {index[0]}, by reference on {sorted(referenced)}"
-        raise DicomError("segmentation_mismatch", f"a frame lies by position on {where}")
+        raise Refusal("segmentation_mismatch", f"a frame lies by position on {where}")
     return index
 
 
@@ -180,21 +181,21 @@ def _voxels(pixels: np.ndarray, frame_index: tuple, shape: tuple[int, int, int])
     try:
         return np.ravel_multi_index(index, shape)
     except ValueError as error:
-        raise DicomError("segmentation_mismatch", "segmented voxels lie outside the series") from error
+        raise Refusal("segmentation_mismatch", "segmented voxels lie outside the series") from error
 
 
 def _merge(voxels: dict[str, np.ndarray], shape: tuple[int, int, int]) -> np.ndarray:
     """Labels (uint8) of `shape` from flat indices by ROI name; what two claim goes to the one with fewer voxels."""
     empty = [roi for roi in ROIS if roi not in voxels]
     if empty:
-        raise DicomError("missing_label", f"segment {', '.join(empty)} has no voxel")
+        raise Refusal("missing_label", f"segment {', '.join(empty)} has no voxel")
     labels = np.zeros(shape, np.uint8)
     flat = labels.reshape(-1)
     for roi in sorted(ROIS, key=lambda roi: (-len(voxels[roi]), ROIS.index(roi))):
         own = voxels[roi]
         shared = f"{np.count_nonzero(flat[own])} of {len(own)} voxels of segment {roi}"
         if np.count_nonzero(flat[own]) > MOST_SHARED * len(own):
-            raise DicomError("segmentation_mismatch", f"{shared} are of another one too")
+            raise Refusal("segmentation_mismatch", f"{shared} are of another one too")
         if flat[own].any():
             LOG.warning("%s are of a larger one too; they are taken from that", shared)
         flat[own] = ROIS.index(roi) + 1

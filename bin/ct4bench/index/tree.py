@@ -10,9 +10,9 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import Refusal, UserError
 from ct4bench.index.ct import Slice, make_slice
-from ct4bench.index.headers import UNDEFINED, DicomError, Header, NotDicom, one_line, quiet_pydicom, read_header
+from ct4bench.index.headers import UNDEFINED, Header, NotDicom, one_line, quiet_pydicom, read_header
 from ct4bench.index.segmentation import LABEL_MAP, SEGMENTATION, segment_numbers
 
 CHUNK = 512
@@ -171,7 +171,7 @@ def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
             else:
                 contents.refused.append(Refused(file, "", error.reason, str(error)))
             continue
-        except DicomError as error:
+        except Refusal as error:
             uid = header.text("SeriesInstanceUID") if header else ""
             contents.refused.append(Refused(file, uid, error.reason, str(error)))
             continue
@@ -212,11 +212,11 @@ def _read_references(file: File, path: str, header: Header) -> SegmentationFile:
                 for source in derivation.get("SourceImageSequence") or ()
             }
         if not header.has_pixels or _is_cut(header):
-            raise DicomError("unreadable", "cut off within its pixel data")
+            raise Refusal("unreadable", "cut off within its pixel data")
         if dataset.get("SegmentationType") == "FRACTIONAL":
-            raise DicomError("segmentation_mismatch", "a FRACTIONAL segmentation; BINARY is needed")
+            raise Refusal("segmentation_mismatch", "a FRACTIONAL segmentation; BINARY is needed")
         segment_numbers(dataset)
-    except DicomError as error:
+    except Refusal as error:
         reason, detail = error.reason, str(error)
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
         reason, detail = "unreadable", one_line(error)

@@ -140,7 +140,7 @@ def table7_classification(
     """The accuracies of Table 7: a row for each extractor, in the paper's order.
 
     Columns: extractor, features (the paper's name), then for each of the paper's three cells `<cell>_acc_mean`,
-    `_acc_std`, `_acc_n` (folds), `_acc_ci_low`, `_acc_ci_high`, `_balanced_mean`, `_balanced_std`,
+    `_acc_sd`, `_acc_n` (folds), `_acc_ci_low`, `_acc_ci_high`, `_balanced_mean`, `_balanced_sd`,
     `_balanced_ci_low`, `_balanced_ci_high`. The cells are `loso_1_scanner`, `loso_<most>_scanners` and
     `tenfold_<all>_scanners` (the trainings on all folds but one), with the numbers of this run: 12 and 13 in the paper.
     A cell that was not run is left out.
@@ -166,12 +166,12 @@ def table7_classification(
             cell = cells[match].iloc[0] if match.any() else pd.Series(dtype=float)
             row |= {
                 f"{name}_acc_mean": cell.get("accuracy_mean", np.nan),
-                f"{name}_acc_std": cell.get("accuracy_sd", np.nan),
+                f"{name}_acc_sd": cell.get("accuracy_sd", np.nan),
                 f"{name}_acc_n": cell.get("n_folds", 0),
                 f"{name}_acc_ci_low": cell.get("accuracy_ci_low", np.nan),
                 f"{name}_acc_ci_high": cell.get("accuracy_ci_high", np.nan),
                 f"{name}_balanced_mean": cell.get("balanced_mean", np.nan),
-                f"{name}_balanced_std": cell.get("balanced_sd", np.nan),
+                f"{name}_balanced_sd": cell.get("balanced_sd", np.nan),
                 f"{name}_balanced_ci_low": cell.get("balanced_ci_low", np.nan),
                 f"{name}_balanced_ci_high": cell.get("balanced_ci_high", np.nan),
             }

@@ -34,8 +34,8 @@ from ct4bench.pairs.similarity import (
 )
 
 PAIR_COLUMNS = [
-    "series_uid_a", "series_uid_b", "scanner_a", "scanner_b", "table", "variant", "pair_index", "is_self_pair",
-    "n_voxels", *PAIR_VALUES, "region", "shrink",
+    "series_uid_a", "series_uid_b", "scanner_a", "scanner_b", "recon_a", "recon_b", "dose_mgy_a", "dose_mgy_b", "table",
+    "variant", "pair_index", "is_self_pair", "n_voxels", *PAIR_VALUES, "region", "shrink",
 ]  # fmt: skip
 
 SLAB_BYTES = 1.0e9

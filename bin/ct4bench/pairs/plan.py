@@ -14,9 +14,10 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.modes import Mode
 
 PLAN_COLUMNS = [
-    "task", "table", "variant", "pair_index", "series_uid_a", "series_uid_b", "scanner_a", "scanner_b", "is_self_pair",
-    "region", "shrink",
+    "task", "table", "variant", "pair_index", "series_uid_a", "series_uid_b", "scanner_a", "scanner_b", "recon_a",
+    "recon_b", "dose_mgy_a", "dose_mgy_b", "is_self_pair", "region", "shrink",
 ]  # fmt: skip
+_ROW = [name for name in PLAN_COLUMNS if not name.startswith(("recon_", "dose_mgy_"))]
 
 TABLES_3_TO_5, TABLE_6, CONTRAST = "tables3to5", "table6", "contrast"
 
@@ -264,4 +265,7 @@ def plan_pairs(series: pd.DataFrame, mode: Mode) -> pd.DataFrame:
         raise UserError(f"series {twice} is duplicated in the table of series; give each series one row")
     series = series[SERIES_KEY]
     rows = [*tables3to5_rows(series, mode), *table6_rows(series, mode), *contrast_rows(series, mode)]
-    return pd.DataFrame(rows, columns=PLAN_COLUMNS)
+    plan, known = pd.DataFrame(rows, columns=_ROW), series.set_index("series_uid")[["recon", "dose_mgy"]]
+    for side in "ab":
+        plan = plan.join(known.add_suffix(f"_{side}"), on=f"series_uid_{side}")
+    return plan[PLAN_COLUMNS]

@@ -24,6 +24,8 @@ METRICS = tuple(metric.name for metric in MAIN_METRICS)
 ALL_METRICS = tuple(metric.name for metric in PAIR_METRICS)
 SECONDARY = tuple(metric.name for metric in PAIR_METRICS if metric.shown_next_to)
 """Shown next to others: the paper's Eq. 2 and 3 [points 1 and 2]."""
+DOSE, AVERAGE = "dose", "average"
+"""Kinds of rows of Table 6."""
 COMPLETE_VARIANTS = ("all_pairs", "all_unordered", "all_pairs_shrunk")
 """Variants that hold every pair of a cell, the only ones for which resampling scans means something."""
 PUBLISHED_WAY = ("all_unordered", "published_draw")
@@ -51,8 +53,8 @@ LEVEL = 0.95
 
 
 def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
-    """Add scan_id and dose of both series to `pairs`; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
-    known = series.set_index("series_uid")[["scan_id", "dose_mgy"]]
+    """Add the scan_id of both series to `pairs`; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
+    known = series.set_index("series_uid")["scan_id"]
     unknown = sorted({*pairs["series_uid_a"], *pairs["series_uid_b"]} - set(known.index))
     if unknown:
         raise UserError(
@@ -60,7 +62,7 @@ def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
             "that the pairs were planned from"
         )
     for side in "ab":
-        pairs = pairs.join(known.add_suffix(f"_{side}"), on=f"series_uid_{side}")
+        pairs = pairs.join(known.rename(f"scan_id_{side}"), on=f"series_uid_{side}")
     return pairs
 
 
@@ -135,7 +137,7 @@ def _beside(rows: pd.DataFrame) -> dict[str, float]:
     """Mean and SD of the metrics that stand beside others."""
     found = {}
     for metric in SECONDARY:
-        found[f"{metric}_mean"], found[f"{metric}_std"] = _mean_and_sd(rows[metric])
+        found[f"{metric}_mean"], found[f"{metric}_sd"] = _mean_and_sd(rows[metric])
     return found
 
 
@@ -151,10 +153,10 @@ def scanner_table(
     """Return Table 3, 4 or 5 in long form: a row for each cell of the lower triangle, in the paper's order of scanners.
 
     `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is the name of one of
-    `MAIN_METRICS`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_std (population; blank for one pair),
+    `MAIN_METRICS`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_sd (population; blank for one pair),
     n_pairs, variant (of `pairs.plan`), mean and SD of the metrics shown next to it, ci_low, ci_high (95 %, where the
     cell holds all its pairs and more than one scan of each scanner), reason (why a cell is blank). For a metric that is
-    finite for a series with itself also <metric>_mean_with_self, <metric>_std_with_self and n_pairs_with_self: the
+    finite for a series with itself also <metric>_mean_with_self, <metric>_sd_with_self and n_pairs_with_self: the
     published draw with its self-pairs (blank in mode corrected, and of equal reconstruction). `same_recon` takes the
     pairs of equal reconstruction.
     """
@@ -180,16 +182,16 @@ def scanner_table(
                 f"no series of {' and '.join(absent)} at {MAIN_DOSE_MGY} mGy" if absent else "no pair of two series"
             )
         cell = {
-            "scanner_row": row, "scanner_col": column, f"{metric}_mean": mean, f"{metric}_std": sd, "n_pairs": len(own),
+            "scanner_row": row, "scanner_col": column, f"{metric}_mean": mean, f"{metric}_sd": sd, "n_pairs": len(own),
             "variant": variant,
         }  # fmt: skip
         for other in shown_next_to(metric):
-            cell[f"{other}_mean"], cell[f"{other}_std"] = _mean_and_sd(own[other])
+            cell[f"{other}_mean"], cell[f"{other}_sd"] = _mean_and_sd(own[other])
         if BY_NAME[metric].finite_of_self:
             published = drawn[(drawn["variant"] == "published_draw") & beside]
             mean, sd = _mean_and_sd(published[metric])
             cell |= {
-                f"{metric}_mean_with_self": mean, f"{metric}_std_with_self": sd, "n_pairs_with_self": len(published),
+                f"{metric}_mean_with_self": mean, f"{metric}_sd_with_self": sd, "n_pairs_with_self": len(published),
             }  # fmt: skip
         table.append(cell | {"ci_low": low, "ci_high": high, "reason": reason})
     frame = pd.DataFrame(table)
@@ -215,13 +217,13 @@ def table6(
     variants: tuple[str, ...] = MAIN_VARIANTS,
 ) -> pd.DataFrame:
     """Return Table 6 in long form: for each scanner a row for each of 1, 3, 6 and 10 mGy against 14 mGy, then
-    `average`.
+    their average.
 
-    Columns: scanner, dose_mgy (text), <metric>_mean, <metric>_std (population) of each of `METRICS`,
-    <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is blank, or what an average lacks),
-    and mean and SD of `SECONDARY`. An average is the mean and population SD of the per-dose medians or
-    means, as `average` says (by default `mode.dose_average`); its n_pairs is the sum. A row takes the first of
-    `variants` that it has; `same_recon` takes the pairs of equal reconstruction.
+    Columns: scanner, row_kind (`dose`, `average`), dose_mgy (blank for an average), <metric>_mean, <metric>_sd
+    (population) of each of `METRICS`, <metric>_ci_low, <metric>_ci_high (95 %), n_pairs, variant, reason (why a row is
+    blank, or what an average lacks), and mean and SD of `SECONDARY`. An average is the mean and population SD of the
+    per-dose medians or means, as `average` says (by default `mode.dose_average`); its n_pairs is the sum. A row takes
+    the first of `variants` that it has; `same_recon` takes the pairs of equal reconstruction.
     """
     average = average or mode.dose_average
     variants = ("same_recon",) if same_recon else variants
@@ -238,9 +240,9 @@ def table6(
         for dose in TABLE_6_DOSES_MGY:
             cell = cells.get((scanner, dose), pairs.iloc[:0])
             own, variant = _chosen(cell, variants)
-            row = {"scanner": scanner, "dose_mgy": f"{dose:g}"}
+            row = {"scanner": scanner, "row_kind": DOSE, "dose_mgy": dose}
             for metric in METRICS:
-                row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(own[metric])
+                row[f"{metric}_mean"], row[f"{metric}_sd"] = _mean_and_sd(own[metric])
                 drawn = bootstrap_means(own, metric, scans, n_draws) if _holds_all(variant, cell) else None
                 row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(drawn)
                 if len(own):
@@ -257,9 +259,9 @@ def table6(
             n_pairs += len(own)
             used.append(variant)
             table.append(row)
-        row = {"scanner": scanner, "dose_mgy": "average"}
+        row = {"scanner": scanner, "row_kind": AVERAGE, "dose_mgy": None}
         for metric in METRICS:
-            row[f"{metric}_mean"], row[f"{metric}_std"] = _mean_and_sd(pd.Series(centres[metric], dtype=float))
+            row[f"{metric}_mean"], row[f"{metric}_sd"] = _mean_and_sd(pd.Series(centres[metric], dtype=float))
             usable = average == "mean" and draws[metric] and all(d is not None for d in draws[metric])
             row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(
                 np.mean(draws[metric], axis=0) if usable else None
@@ -268,7 +270,7 @@ def table6(
         kinds = sorted({variant for variant in used if variant})
         row |= {"n_pairs": n_pairs, "variant": "+".join(kinds), "reason": lacks}
         table.append(row | _beside(pd.DataFrame(centres, dtype=float)))
-    return pd.DataFrame(table)
+    return pd.DataFrame(table).astype({"dose_mgy": "Int64"})
 
 
 def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_DRAWS) -> pd.DataFrame:
@@ -294,14 +296,14 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
             cell = {"choice": choice, "scanner_row": row, "scanner_col": column, **_region_of(own), "n_pairs": len(own)}
             for metric in ALL_METRICS:
                 infinite = with_self and is_self_pair.any() and not BY_NAME[metric].finite_of_self
-                cell[f"{metric}_mean"], cell[f"{metric}_std"] = (
+                cell[f"{metric}_mean"], cell[f"{metric}_sd"] = (
                     (np.nan, np.nan) if infinite else _mean_and_sd(own[metric])
                 )
             for metric in METRICS:
                 drawn_means = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
                 cell[f"{metric}_ci_low"], cell[f"{metric}_ci_high"] = _interval(drawn_means)
             table.append(cell)
-    names = [f"{metric}_{part}" for metric in ALL_METRICS for part in ("mean", "std")]
+    names = [f"{metric}_{part}" for metric in ALL_METRICS for part in ("mean", "sd")]
     names += [f"{metric}_{part}" for metric in METRICS for part in ("ci_low", "ci_high")]
     head = ["choice", "scanner_row", "scanner_col", "variant", "region", "shrink", "n_pairs"]
     return pd.DataFrame(table, columns=[*head, *names])
@@ -310,7 +312,7 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
 def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, n_draws: int = N_DRAWS) -> pd.DataFrame:
     """Return Table 6 by each of `DOSE_CHOICES` that has pairs, with both averages [point 8]: of medians and of means.
 
-    Columns: choice, region, then those of `table6`, whose row `average` comes as `average of medians` and
+    Columns: choice, region, then those of `table6`, where an average has the row_kind `average of medians` or
     `average of means`.
     """
     rows = pairs[pairs["table"] == TABLE_6]
@@ -323,9 +325,9 @@ def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, n_dra
             table6(pairs, series, mode, n_draws=n_draws, average=average, variants=variants)
             for average in ("median", "mean")
         )
-        by_median["dose_mgy"] = by_median["dose_mgy"].replace("average", "average of medians")
-        last = by_mean["dose_mgy"] == "average"
-        table = pd.concat([by_median, by_mean[last].assign(dose_mgy="average of means")])
+        by_median["row_kind"] = by_median["row_kind"].replace(AVERAGE, f"{AVERAGE} of medians")
+        last = by_mean["row_kind"] == AVERAGE
+        table = pd.concat([by_median, by_mean[last].assign(row_kind=f"{AVERAGE} of means")])
         table = table.sort_index(kind="stable").reset_index(drop=True)
         table.insert(0, "choice", choice)
         table.insert(1, "region", own["region"].iloc[0])
@@ -356,7 +358,7 @@ def choices(by_cell: pd.DataFrame, by_dose: pd.DataFrame) -> pd.DataFrame:
         add(TABLES_3_TO_5, choice, "within a scanner", rows[diagonal], shrink)
     for choice, rows in by_dose.groupby("choice", sort=False):
         for centre in ("of medians", "of means"):
-            add(TABLE_6, choice, centre, rows[rows["dose_mgy"] == f"average {centre}"], 1)
+            add(TABLE_6, choice, centre, rows[rows["row_kind"] == f"{AVERAGE} {centre}"], 1)
     columns = ["table", "choice", "cells", "region", "shrink", "n_cells", "n_pairs", *ALL_METRICS]
     return pd.DataFrame(table, columns=columns)
 

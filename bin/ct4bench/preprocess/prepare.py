@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES, PATCH_SHAPE, ROIS
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import Refusal, UserError
 from ct4bench.core.geometry import Grid, Rigid
-from ct4bench.index.ct import DicomError, read_segmentation, read_series, read_stack
+from ct4bench.index.ct import read_segmentation, read_series, read_stack
 from ct4bench.index.files import locate
 from ct4bench.preprocess.block import Block, on_grid
 from ct4bench.preprocess.find_block import find_block
@@ -156,7 +156,7 @@ def prepare_reference(
         volume, grid = read_series(paths, threads)
         (seg_path,) = located.loc[located["role"] == "seg", "file"].tolist()
         labels = read_segmentation(seg_path, grid, sops)
-    except DicomError as error:
+    except Refusal as error:
         raise UserError(
             f"the reference {name_of(row)} ({uid}) cannot be read: {error.reason}, {error}; mend it or name another "
             "one with --reference"

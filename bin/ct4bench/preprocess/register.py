@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import SERIES_KEY
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import Refusal, UserError
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.volumes import SUFFIX, save_volume, write_nifti
-from ct4bench.index.ct import DicomError, read_series
+from ct4bench.index.ct import read_series
 from ct4bench.index.files import locate
 from ct4bench.preprocess.reference import Reference
-from ct4bench.preprocess.registration import Fixed, RegistrationError, prepare_fixed, register
+from ct4bench.preprocess.registration import Fixed, prepare_fixed, register
 from ct4bench.preprocess.resampling import lost_noise_variance, resample, stretched
 from ct4bench.preprocess.transforms import STRETCHED, TRANSFORM_COLUMNS, motion_columns
 
@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 def check_coverage(region: Sequence[Sequence[int]], common: Grid, grid: Grid, motion: Rigid) -> None:
     """Refuse a series (on `grid`) that does not reach over all positions where patches can lie.
 
-    `region` holds half open voxel ranges of the common grid. Raises `RegistrationError`: `too_few_slices` where it is
+    `region` holds half open voxel ranges of the common grid. Raises `Refusal`: `too_few_slices` where it is
     the slices that end, `phantom_outside_fov` where the image does.
     """
     ends = [(low, high - 1) for low, high in region]
@@ -34,10 +34,10 @@ def check_coverage(region: Sequence[Sequence[int]], common: Grid, grid: Grid, mo
     out = np.maximum(-0.5 - index, index - (np.array(grid.shape) - 0.5)).max(axis=0)
     if out[0] > 0:
         short_mm = out[0] * grid.spacing_mm[0]
-        raise RegistrationError("too_few_slices", f"the slices end {short_mm:.1f} mm before the patches of the ROIs do")
+        raise Refusal("too_few_slices", f"the slices end {short_mm:.1f} mm before the patches of the ROIs do")
     if out[1:].max() > 0:
         short_mm = (out[1:] * np.array(grid.spacing_mm[1:])).max()
-        raise RegistrationError("phantom_outside_fov", f"the image ends {short_mm:.1f} mm before the ROIs' patches do")
+        raise Refusal("phantom_outside_fov", f"the image ends {short_mm:.1f} mm before the ROIs' patches do")
 
 
 def is_short(grid: Grid, full: Grid) -> bool:
@@ -56,7 +56,7 @@ def on_common_grid(
     """Resample a series (int16 HU on `grid`) onto the reference's grid; returns it, its motion, and the row's other
     values.
 
-    `RegistrationError` where the series must not be passed on.
+    `Refusal` where the series must not be passed on.
     """
     found = register(fixed, volume, grid)
     check_coverage(reference.values["patch_region"], reference.grid, grid, found.motion)
@@ -115,7 +115,7 @@ def register_chunk(
                 row["detail"] = detail
                 del source
             rows.append({"series_uid": uid, **motion_columns(motion), "detail": "", **row})
-        except (DicomError, RegistrationError) as error:
+        except Refusal as error:
             rows.append({"series_uid": uid, "status": error.reason, "detail": " ".join(str(error).split())})
             LOG.warning("%s is not passed on: %s, %s", uid, error.reason, error)
             continue

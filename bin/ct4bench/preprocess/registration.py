@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numba import njit
 
+from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.preprocess.block import Block
 from ct4bench.preprocess.find_block import PAPER_HU, SOLID_HU, rough_box
@@ -56,14 +57,6 @@ TURNED = ((1, 1, 1), (-1, -1, 1), (-1, 1, -1), (1, -1, -1))
 """Signs of x, y, z: as in the reference, then turned by 180 degrees about z, y, x."""
 MIRRORED = ((-1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, -1, -1))
 MIRROR_NAMES = ("left-right", "head-feet", "front-back", "left-right, front-back and head-feet")
-
-
-class RegistrationError(Exception):
-    """A series that must not be passed on: `reason` is a quarantine code, the message its detail."""
-
-    def __init__(self, reason: str, detail: str):
-        super().__init__(detail)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -580,30 +573,30 @@ def _missing(fixed: Fixed, level, motion: Rigid) -> tuple[float, float]:
     return (aside + holes) / max(1, aside + count), value if left > MIN_OVERLAP else 0.0
 
 
-def _explain_failure(fixed: Fixed, levels, outline: _Outline, motion: Rigid, similarity: float) -> RegistrationError:
+def _explain_failure(fixed: Fixed, levels, outline: _Outline, motion: Rigid, similarity: float) -> Refusal:
     """Why the block was not found at `motion`, or elsewhere: mirrored, cut by the field of view, or not known."""
     missing, left = _missing(fixed, levels[1], motion)
     if missing > MAX_CUT and left >= MIN_SIMILARITY:
-        return RegistrationError("phantom_outside_fov", f"{100 * missing:.2f} % of the block's rim is not in the image")
+        return Refusal("phantom_outside_fov", f"{100 * missing:.2f} % of the block's rim is not in the image")
     for signs, name in zip(MIRRORED, MIRROR_NAMES, strict=True):
         value, _motion = _coarse(fixed, levels[0], outline, signs)
         if value > max(MIN_SIMILARITY, similarity + 0.15):
             detail = f"correlation {value:.3f} with the reference mirrored {name}, {similarity:.3f} without"
-            return RegistrationError("mirrored", detail)
+            return Refusal("mirrored", detail)
     if outline.at_side:
-        return RegistrationError("phantom_outside_fov", "the block reaches the side of the image")
+        return Refusal("phantom_outside_fov", "the block reaches the side of the image")
     detail = f"correlation inside the block {similarity:.3f}, below {MIN_SIMILARITY}"
-    return RegistrationError("registration_failed", detail)
+    return Refusal("registration_failed", detail)
 
 
 def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
     """Find the motion from the reference to a series (`volume` int16 HU on `grid`).
 
-    Raises `RegistrationError` with `registration_failed`, `mirrored` or `phantom_outside_fov`; what comes back has a
+    Raises `Refusal` with `registration_failed`, `mirrored` or `phantom_outside_fov`; what comes back has a
     correlation of at least `MIN_SIMILARITY` inside the block, and its last step was below a tenth of a millimetre.
     """
     if min(grid.shape) < 16:
-        raise RegistrationError("registration_failed", f"a volume of {grid.shape} voxels is too small")
+        raise Refusal("registration_failed", f"a volume of {grid.shape} voxels is too small")
     levels = pyramid(volume, grid)
     centre, inner = fixed.centre_mm, fixed.inner[1]
     still = Rigid.identity(centre)
@@ -621,9 +614,9 @@ def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
         raise _explain_failure(fixed, levels, outline, motion, after)
     missing, _left = _missing(fixed, levels[1], motion)
     if missing > MAX_CUT:
-        raise RegistrationError("phantom_outside_fov", f"{100 * missing:.2f} % of the block's rim is not in the image")
+        raise Refusal("phantom_outside_fov", f"{100 * missing:.2f} % of the block's rim is not in the image")
     if not step < 0.1 or overlap < MIN_OVERLAP:
-        raise RegistrationError(
+        raise Refusal(
             "registration_failed",
             f"no convergence (last step {step:.2g} mm) or too little in common ({100 * overlap:.0f} % of the block)",
         )

@@ -96,10 +96,10 @@ def head(column: str) -> str:
 
 
 def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
-    """Cell of <stem>_mean and <stem>_std of a row (a mapping), with the published ones and their difference."""
-    cell = {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_std"), decimals, tight)}
+    """Cell of <stem>_mean and <stem>_sd of a row (a mapping), with the published ones and their difference."""
+    cell = {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_sd"), decimals, tight)}
     if is_number(row.get(f"{stem}_mean_published")):
-        published = row[f"{stem}_mean_published"], row.get(f"{stem}_std_published")
+        published = row[f"{stem}_mean_published"], row.get(f"{stem}_sd_published")
         cell["sub"] = mean_sd(*published, decimals if tight else PUBLISHED_DECIMALS, tight)
     difference = delta(row.get(f"{stem}_mean_difference"), decimals)
     if difference:
@@ -130,7 +130,7 @@ def matrix(frame: pd.DataFrame, name: str) -> dict:
                 line.append({"main": ""})
                 continue
             cell = pair_cell(row, metric.name, decimals, tight=True)
-            value, sd = row[f"{metric.name}_mean"], row.get(f"{metric.name}_std")
+            value, sd = row[f"{metric.name}_mean"], row.get(f"{metric.name}_sd")
             cell["main"] = number(value, decimals)
             if is_number(sd):
                 cell["sd"] = PLUS_MINUS.strip() + number(sd, decimals)
@@ -190,8 +190,8 @@ def dose_grid(frame: pd.DataFrame) -> dict:
         columns += [metric.head, *(["published"] if beside else []), *(["difference"] if compared else [])]
     rows = []
     for row in frame.to_dict("records"):
-        average = row["dose_mgy"] == "average"
-        line = [{"main": "average" if average else f"{row['dose_mgy']} mGy"}]
+        average = row["row_kind"] == "average"
+        line = [{"main": "average" if average else f"{row['dose_mgy']:g} mGy"}]
         for metric in MAIN_METRICS:
             cell = pair_cell(row, metric.name, metric.decimals)
             if cell["main"] == BLANK and row.get("reason"):
@@ -291,7 +291,7 @@ def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     for column in frame.columns:
         stem = column.removesuffix("_mean")
         if stem in FOLDED and f"{stem}_ci_low" in frame.columns:
-            deviations = frame.get(f"{stem}_sd", frame.get(f"{stem}_std", pd.Series(np.nan, frame.index)))
+            deviations = frame.get(f"{stem}_sd", pd.Series(np.nan, frame.index))
             signed = stem.endswith("_change")
             columns[stem] = [
                 delta(value, PUBLISHED_DECIMALS) or BLANK if signed else mean_sd(value, sd, PUBLISHED_DECIMALS)
@@ -300,7 +300,7 @@ def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
             ends = zip(frame[f"{stem}_ci_low"], frame[f"{stem}_ci_high"], strict=True)
             columns[f"{stem}_interval"] = [interval(*pair) for pair in ends]
             heads += [FOLDED[stem], INTERVAL]
-        elif not any(column.startswith(f"{s}_") and column.endswith(("_sd", "_std", "_low", "_high")) for s in FOLDED):
+        elif not any(column.startswith(f"{s}_") and column.endswith(("_sd", "_low", "_high")) for s in FOLDED):
             columns[column] = frame[column]
             heads.append(head(column))
     return pd.DataFrame(columns, index=frame.index), heads

@@ -5,48 +5,29 @@ import pandas as pd
 
 from ct4bench.core.benchmark import EXTRACTORS, PATCH_SHAPE, scanner_rank
 from ct4bench.core.geometry import worst_displacement_mm
+from ct4bench.core.reasons import Reason, read_reasons
 from ct4bench.preprocess.transforms import STRETCHED, motion_of
 from ct4bench.report.cells import is_number, number
 from ct4bench.results.published import EXTRACTOR_NAMES
 from ct4bench.results.run_facts import TRAINED, weights_mark
 
-REASONS = {
-    "unreadable": "the file cannot be read as DICOM, or ends too early",
-    "not_ct": "not a CT image",
-    "not_an_image_series": "a localizer, dose report or other object that is no stack of slices",
-    "description_unmatched": "its description does not name scanner, dose, reconstruction and repetition",
-    "missing_slices": "slices are missing in between",
-    "duplicate_slices": "two slices lie at the same place",
-    "mixed_geometry": "its slices differ in size, voxel size or orientation",
-    "non_parallel_slices": "its slices are not parallel, or not one above the other",
-    "gantry_tilt": "it was acquired with a tilted gantry",
-    "no_segmentation": "no DICOM SEG refers to it",
-    "ambiguous_segmentation": "more than one DICOM SEG refers to it",
-    "segmentation_mismatch": "its segmentation does not fit its slices",
-    "unknown_label": "its segmentation has a segment of another name than the six ROIs",
-    "missing_label": "its segmentation lacks one of the six ROIs",
-    "bad_rescale": "rescale slope and intercept are missing or give no HU",
-    "unsupported_transfer_syntax": "its pixels are compressed in a way that is not read",
-    "duplicate_series": "the same series is there twice",
-    "too_few_slices": "it has fewer slices than a patch needs",
-    "phantom_outside_fov": "the phantom is cut by the field of view",
-    "registration_failed": "registration to the reference did not reach a sound result",
-    "mirrored": "it fits the reference only when mirrored",
-}
-"""Each code of quarantine.csv in words."""
+
+def _words(reason: Reason | None) -> dict[str, str]:
+    """What a code of quarantine.csv means, and what to do about it."""
+    return {"words": reason.meaning, "remedy": reason.remedy} if reason else {"words": "", "remedy": ""}
 
 
 def quarantine_view(frame: pd.DataFrame | None) -> dict | None:
     """What was set aside: groups by reason, the largest first, with words and files."""
     if frame is None:
         return None
-    groups = []
+    groups, reasons = [], read_reasons()
     for reason, rows in frame.groupby("reason", sort=True):
         items = [
             {"path": str(row.path), "uid": str(row.series_uid), "detail": str(row.detail)}
             for row in rows.sort_values(["path", "series_uid", "detail"], kind="stable").itertuples()
         ]
-        groups.append({"reason": str(reason), "words": REASONS.get(reason, ""), "n": len(items), "items": items})
+        groups.append({"reason": str(reason), **_words(reasons.get(reason)), "n": len(items), "items": items})
     groups.sort(key=lambda group: (-group["n"], group["reason"]))
     return {"n": len(frame), "groups": groups}
 

@@ -15,6 +15,7 @@ from ct4bench.results.run_facts import COLLECTION, NOT_COMPARABLE, origin_of
 from ct4bench.results.published import (
     BY_NAME,
     FOLDER,
+    keys_as_text,
     not_a_target,
     read_published,
 )
@@ -84,7 +85,7 @@ def beside_published(
     published = read_published(name, folder)
     values = [column for column in published.columns if column not in keys]
     numbers = [column for column in values if column not in table.text]
-    computed = computed.astype(dict.fromkeys(keys, str))
+    computed = keys_as_text(computed, table.keys)
     for column in values:
         if column not in computed.columns:
             computed[column] = np.nan if column in numbers else ""
@@ -123,6 +124,8 @@ def beside_published(
             rows[column] = rows[column].astype("Int64")
         elif rows[column].dtype.kind not in "fiub":
             rows[column] = rows[column].fillna("")
+    if "dose_mgy" in keys:
+        rows["dose_mgy"] = pd.to_numeric(rows["dose_mgy"]).astype("Int64")
     beside = [f"{column}{suffix}" for column in values for suffix in ("_published", "_difference")]
     beside = [column for column in beside if column in rows.columns]
     tail = [c for c in ("n_pairs_published", "comparison", "not_a_target", "reason") if c in rows.columns]

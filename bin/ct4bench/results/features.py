@@ -284,7 +284,7 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
         frame.loc[known, "comparison"] = f"not comparable: over the {domain}, not over scanners"
     notes = [WHAT_EACH_SEES, OVERLAP_NOTE]
     if mode.icc_headline != PUBLISHED_FORM:
-        frame[["icc_mean_difference", "icc_std_difference"]] = float("nan")
+        frame[["icc_mean_difference", "icc_sd_difference"]] = float("nan")
         notes.insert(0, f"The published mean ICC is {PUBLISHED_FORM}; this run's headline is {mode.icc_headline}.")
     if inputs.tasks is not None:
         own = inputs.tasks[(inputs.tasks["task"] == "tissue") & (inputs.tasks["ablation"] == "default")]

@@ -101,7 +101,7 @@ def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
 
 def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     """Tables 3-6, each also over pairs of equal reconstruction, and the decomposition by contrast."""
-    from ct4bench.pairs.tables import decomposition, table6, tables3to5
+    from ct4bench.pairs.tables import AVERAGE, decomposition, table6, tables3to5
 
     if inputs.pairs is None:
         reason = "no registered volumes: the run started from features" if inputs.index is None else NO_PAIRS
@@ -139,7 +139,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
         text = (
             f"Each dose against 14 mGy of the same scanner, {choice6}{which}: mean and population SD; at full "
             f"resolution, {where}. The average is the mean and population SD of the doses' {centre}. "
-            f"{_pairs_words(frame[frame['dose_mgy'] != 'average'])}"
+            f"{_pairs_words(frame[frame['row_kind'] != AVERAGE])}"
         )
         title = BY_NAME["table6_dose"].title + (", equal reconstruction only" if same else "")
         if not same:
@@ -148,7 +148,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
                 "table6_dose",
                 origin_by_scanners(series, "scanner"),
                 folder,
-                lambda row: N_PUBLISHED_PAIRS_OF_A_DOSE * (4 if row["dose_mgy"] == "average" else 1),
+                lambda row: N_PUBLISHED_PAIRS_OF_A_DOSE * (4 if row["row_kind"] == AVERAGE else 1),
             )
         results.tables["table6_dose" + suffix] = ResultTable(frame, title, text, not same, [note])
     results.tables["decomposition"] = ResultTable(

@@ -57,7 +57,7 @@ TABLES = (
         for metric in MAIN_METRICS
         if metric.paper_table
     ),
-    PublishedTable("table6_dose", 6, "RMSE, PSNR and SSIM by dose, against 14 mGy", ("scanner", "dose_mgy"), ()),
+    PublishedTable("table6_dose", 6, "RMSE, PSNR and SSIM by dose, against 14 mGy", ("scanner", "row_kind", "dose_mgy"), ("row_kind",)),
     PublishedTable(
         "table7_stability_classification", 7, "Feature stability and tissue classification", ("features",), ()
     ),
@@ -81,12 +81,20 @@ NO_TARGET_DL = "not a target: the paper's own footnote and Table 2 have no DL of
 """[21]"""
 
 
+def keys_as_text(frame: pd.DataFrame, keys: tuple[str, ...]) -> pd.DataFrame:
+    """A frame whose `keys` are text, the same for 1 and 1.0, "" where blank: they are matched by it."""
+
+    def text(value) -> str:
+        return "" if pd.isna(value) else value if isinstance(value, str) else f"{value:g}"
+
+    return frame.assign(**{key: [text(value) for value in frame[key]] for key in keys})
+
+
 def read_published(name: str, folder: Path | str = FOLDER) -> pd.DataFrame:
-    """The published table `name` (a key of `BY_NAME`), keys as text; `UserError` where a column or the file lacks."""
+    """The published table `name` (a key of `BY_NAME`), keys by `keys_as_text`; `UserError` where a column is missing."""
     table = BY_NAME[name]
     path = Path(folder) / f"{name}.csv"
-    frame = read_table(path, table.keys)
-    frame = frame.astype(dict.fromkeys(table.keys, str))
+    frame = keys_as_text(read_table(path, table.keys), table.keys)
     if frame.duplicated(list(table.keys)).any():
         raise UserError(f"{path} names a row twice; each {' and '.join(table.keys)} stands once in a published table")
     return frame

@@ -373,27 +373,27 @@ def icc_summary(icc_rows: pd.DataFrame, by: tuple[str, ...] = ("extractor", "for
             dict(zip(by, key, strict=True))
             | {
                 "icc_mean": value.mean() if len(value) else np.nan,
-                "icc_std": value.std(ddof=1) if len(value) > 1 else np.nan,
+                "icc_sd": value.std(ddof=1) if len(value) > 1 else np.nan,
                 "n_features": len(value),
                 "n_undefined": len(part) - len(value),
             }
         )
-    return pd.DataFrame(rows, columns=[*by, "icc_mean", "icc_std", "n_features", "n_undefined"])
+    return pd.DataFrame(rows, columns=[*by, "icc_mean", "icc_sd", "n_features", "n_undefined"])
 
 
 def table7_icc_summary(icc_rows: pd.DataFrame, mode: Mode, intervals: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return Table 7's feature stability: a row for each extractor, from icc.csv.
 
-    Columns: extractor, icc_mean, icc_std (ddof = 1) of the mode's headline form, icc_form, n_features, n_undefined,
+    Columns: extractor, icc_mean, icc_sd (ddof = 1) of the mode's headline form, icc_form, n_features, n_undefined,
     then the mean and SD of every single-rater form and of ICC(3,k) (icc_3_1_mean, …), and of the headline with patches
-    as targets (icc_patches_mean, icc_patches_std; blank where there is none). With `intervals` (of
+    as targets (icc_patches_mean, icc_patches_sd; blank where there is none). With `intervals` (of
     `mean_icc_intervals`) also icc_ci_low and icc_ci_high.
     """
     summary = icc_summary(icc_rows)
     whole = summary[summary["stratum"] == ALL]
     table = whole[whole["form"] == mode.icc_headline].drop(columns="stratum")
     table = table.rename(columns={"form": "icc_form"})
-    table = table[["extractor", "icc_mean", "icc_std", "icc_form", "n_features", "n_undefined"]]
+    table = table[["extractor", "icc_mean", "icc_sd", "icc_form", "n_features", "n_undefined"]]
     if intervals is not None:
         own = intervals[(intervals["form"] == mode.icc_headline) & (intervals["stratum"] == ALL)]
         table = table.merge(own[["extractor", "icc_ci_low", "icc_ci_high"]], on="extractor", how="left")
@@ -401,8 +401,8 @@ def table7_icc_summary(icc_rows: pd.DataFrame, mode: Mode, intervals: pd.DataFra
     by_patch = summary["stratum"].str.startswith("targets=") & (summary["form"] == mode.icc_headline)
     beside.append(("icc_patches", summary[by_patch]))
     for prefix, part in beside:
-        part = part[["extractor", "icc_mean", "icc_std"]].rename(
-            columns={"icc_mean": f"{prefix}_mean", "icc_std": f"{prefix}_std"}
+        part = part[["extractor", "icc_mean", "icc_sd"]].rename(
+            columns={"icc_mean": f"{prefix}_mean", "icc_sd": f"{prefix}_sd"}
         )
         table = table.merge(part, on="extractor", how="left")
     return table.reset_index(drop=True)

@@ -16,11 +16,11 @@ from numba import njit
 from scipy.ndimage import correlate1d, gaussian_filter
 from scipy.special import erf
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import Refusal, UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.phantom import A1_GRID, AIR_HU, BLOCK, FIRST_VOXEL_MM
 from ct4bench.core.volumes import SUFFIX, save_volume
-from ct4bench.index.ct import DicomError, read_series
+from ct4bench.index.ct import read_series
 from ct4bench.index.tree import read_tree
 from ct4bench.preprocess.block import Block
 from ct4bench.preprocess.find_block import find_block
@@ -65,7 +65,7 @@ def read_one_series(folder: Path | str, threads: int = 1) -> tuple[np.ndarray, G
     uid, series = next(iter(found.items()))
     try:
         volume, grid = read_series([Path(folder) / file.folder / file.name for file in series.files], threads)
-    except DicomError as error:
+    except Refusal as error:
         raise UserError(f"{folder}: {error} ({error.reason}); --like needs a whole, regular series") from error
     return volume, grid, uid
 

@@ -5,9 +5,9 @@ import pydicom
 import pytest
 from tests.dicom_factory import SHAPE, ct_dataset, save, stored_pixels, uid, write_series
 
+from ct4bench.core.errors import Refusal
+from ct4bench.core.reasons import read_reasons
 from ct4bench.index import ct
-from ct4bench.index.headers import DicomError
-from ct4bench.index.index import REASONS
 
 SYNTAXES = {
     "implicit": "1.2.840.10008.1.2",
@@ -21,8 +21,8 @@ SYNTAXES = {
 }
 
 
-def refused(paths) -> DicomError:
-    with pytest.raises(DicomError) as caught:
+def refused(paths) -> Refusal:
+    with pytest.raises(Refusal) as caught:
         ct.read_series(paths)
     return caught.value
 
@@ -269,8 +269,8 @@ def test_random_damage_to_headers_gives_a_reason_or_a_series(tmp_path, rng):
         paths[1].write_bytes(damaged.tobytes())
         try:
             array, grid = ct.read_series(paths)
-        except DicomError as error:
-            assert error.reason in REASONS
+        except Refusal as error:
+            assert error.reason in read_reasons()
         else:
             assert array.shape == grid.shape == (3, 12, 10)
             assert np.isfinite(grid.affine).all()

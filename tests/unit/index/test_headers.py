@@ -5,7 +5,8 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from tests.dicom_factory import ct_dataset, save, stored_pixels
 
-from ct4bench.index.headers import _FIELDS, DicomError, NotDicom, read_header
+from ct4bench.core.errors import Refusal
+from ct4bench.index.headers import _FIELDS, NotDicom, read_header
 
 SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"]
 
@@ -127,7 +128,7 @@ def test_no_part_of_a_header_passes_as_whole(tmp_path):
         path.write_bytes(data[:size])
         try:
             header = read_header(path)
-        except DicomError as error:
+        except Refusal as error:
             assert error.reason == "unreadable"
         else:
             assert not header.has_pixels, f"cut at byte {size}"
@@ -142,5 +143,5 @@ def test_random_damage_neither_hangs_nor_escapes(tmp_path, rng):
         path.write_bytes(damaged.tobytes())
         try:
             read_header(path)
-        except DicomError as error:
+        except Refusal as error:
             assert error.reason == "unreadable"

@@ -5,8 +5,8 @@ from pydicom.sequence import Sequence
 from tests.dicom_factory import NAMES, SHAPE, roi_labels, write_segmentation, write_series
 
 from ct4bench.core.benchmark import ROIS
+from ct4bench.core.errors import Refusal
 from ct4bench.index import ct as ct_reading
-from ct4bench.index.headers import DicomError
 
 
 @pytest.fixture
@@ -15,8 +15,8 @@ def ct(tmp_path):
     return paths, ct_reading.read_stack(paths).grid
 
 
-def refused(path, grid, places=None) -> DicomError:
-    with pytest.raises(DicomError) as caught:
+def refused(path, grid, places=None) -> Refusal:
+    with pytest.raises(Refusal) as caught:
         ct_reading.read_segmentation(path, grid, places)
     return caught.value
 

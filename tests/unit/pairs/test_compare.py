@@ -171,7 +171,8 @@ def test_tiles_give_what_one_batch_gives(monkeypatch):
 
 def plan_of(pairs, region="box", factor=1, task="t", variant="all_pairs"):
     rows = [
-        (task, "tables3to5", variant, i, a, b, "A1", "B1", a == b, region, factor) for i, (a, b) in enumerate(pairs)
+        (task, "tables3to5", variant, i, a, b, "A1", "B1", "IR", "IR", 10, 10, a == b, region, factor)
+        for i, (a, b) in enumerate(pairs)
     ]
     return pd.DataFrame(rows, columns=PLAN_COLUMNS)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tests.shared_tables import shared_published
 
 from ct4bench.core.benchmark import SCANNERS, SERIES_KEY, scan_id
 from ct4bench.core.errors import UserError
@@ -78,7 +79,7 @@ def test_rows_and_columns_are_those_of_the_published_tables(shared_data):
     tables = tables3to5(make_pairs(series, PAPER), series)
     assert list(tables) == ["table3_rmse_hu", "table4_psnr_db", "table5_ssim"]
     for name, table in tables.items():
-        published = pd.read_csv(shared_data(f"published/{name}.csv"))
+        published = shared_published(shared_data(f"published/{name}.csv"))
         assert table[["scanner_row", "scanner_col"]].equals(published[["scanner_row", "scanner_col"]])
         assert list(published.columns) == list(table.columns[:4])
 
@@ -90,7 +91,7 @@ def test_a_cell_is_the_mean_and_population_sd_of_its_pairs(corrected):
     assert len(values) == 64
     row = scanner_table(pairs, series, "ssim", n_draws=50).set_index(["scanner_row", "scanner_col"]).loc["E2", "A1"]
     assert row["ssim_mean"] == pytest.approx(values.mean(), rel=1e-14)
-    assert row["ssim_std"] == pytest.approx(np.sqrt(((values - values.mean()) ** 2).mean()), rel=1e-12)
+    assert row["ssim_sd"] == pytest.approx(np.sqrt(((values - values.mean()) ** 2).mean()), rel=1e-12)
     assert (row["n_pairs"], row["variant"], row["reason"]) == (64, "all_pairs", "")
     assert row["ci_low"] < row["ssim_mean"] < row["ci_high"]
 
@@ -150,7 +151,7 @@ def test_the_interval_covers_what_the_scans_come_from():
         pairs = make_pairs(series, CORRECTED, seed)
         row = scanner_table(pairs, series, "rmse_hu", n_draws=300).iloc[1]
         hits += row["ci_low"] <= 20 <= row["ci_high"]
-        naive = 1.96 * row["rmse_hu_std"] / np.sqrt(row["n_pairs"])
+        naive = 1.96 * row["rmse_hu_sd"] / np.sqrt(row["n_pairs"])
         naive_hits += abs(row["rmse_hu_mean"] - 20) <= naive
     assert hits >= 0.8 * n > 0.6 * n > naive_hits
 
@@ -160,7 +161,7 @@ def test_intervals_need_two_scans_and_all_pairs(paper):
     table = scanner_table(make_pairs(series, CORRECTED), series, "rmse_hu")
     assert table["rmse_hu_mean"].notna().all() and table["ci_low"].isna().all()
     assert table["n_pairs"].tolist() == [1, 4, 1]
-    assert table["rmse_hu_std"].isna().tolist() == [True, False, True]
+    assert table["rmse_hu_sd"].isna().tolist() == [True, False, True]
     pairs, series = paper
     drawn = scanner_table(pairs, series, "rmse_hu").set_index("variant").loc["published_draw"]
     assert drawn["ci_low"].isna().all()
@@ -220,33 +221,32 @@ def test_a_blank_cell_has_its_reason():
 def test_table_6_averages_medians_as_published_and_means_when_corrected(paper, corrected):
     for (pairs, series), mode, centre in ((paper, PAPER, np.median), (corrected, CORRECTED, np.mean)):
         table = table6(pairs, series, mode, n_draws=20)
-        assert table["dose_mgy"].tolist() == ["1", "3", "6", "10", "average"] * 3
+        assert table["row_kind"].tolist() == ["dose", "dose", "dose", "dose", "average"] * 3
+        assert table["dose_mgy"].fillna(0).tolist() == [1, 3, 6, 10, 0] * 3
         rows = with_scans(pairs[pairs["table"] == "table6"], series)
         rows = rows[(rows["scanner_a"] == "A2") & (rows["variant"] == table.loc[5, "variant"])]
         centres = [centre(rows.loc[rows["dose_mgy_a"] == dose, "ssim"]) for dose in (1, 3, 6, 10)]
-        average = table.set_index(["scanner", "dose_mgy"]).loc["A2", "average"]
+        average = table.set_index(["scanner", "row_kind"]).loc[("A2", "average")]
         assert average["ssim_mean"] == pytest.approx(np.mean(centres), rel=1e-13)
-        assert average["ssim_std"] == pytest.approx(np.std(centres), rel=1e-9)
-        row = table.set_index(["scanner", "dose_mgy"]).loc["A2", "6"]
+        assert average["ssim_sd"] == pytest.approx(np.std(centres), rel=1e-9)
+        row = table.set_index(["scanner", "dose_mgy"]).loc[("A2", 6)]
         assert row["ssim_mean"] == pytest.approx(rows.loc[rows["dose_mgy_a"] == 6, "ssim"].mean(), rel=1e-13)
         assert average["n_pairs"] == len(rows)
 
 
 def test_table_6_can_average_either_way_in_either_mode(paper):
     pairs, series = paper
-    by_mean = table6(pairs, series, PAPER, n_draws=5, average="mean").set_index(["scanner", "dose_mgy"])
-    rows = [by_mean.loc[("A1", dose), "rmse_hu_mean"] for dose in ("1", "3", "6", "10")]
-    assert by_mean.loc[("A1", "average"), "rmse_hu_mean"] == pytest.approx(np.mean(rows))
-    by_median = table6(pairs, series, PAPER, n_draws=5).set_index(["scanner", "dose_mgy"])
-    assert by_median.loc[("A1", "average"), "rmse_hu_mean"] != by_mean.loc[("A1", "average"), "rmse_hu_mean"]
+    by_mean = table6(pairs, series, PAPER, n_draws=5, average="mean").set_index(["scanner", "row_kind"])["rmse_hu_mean"]
+    assert by_mean["A1", "average"] == pytest.approx(by_mean["A1", "dose"].mean())
+    by_median = table6(pairs, series, PAPER, n_draws=5).set_index(["scanner", "row_kind"])["rmse_hu_mean"]
+    assert by_median["A1", "average"] != by_mean["A1", "average"]
 
 
 def test_the_published_average_of_a1_is_of_medians(shared_data):
     """Point 8: the published averages are not those of the published rows."""
-    published = pd.read_csv(shared_data("published/table6_dose.csv"), dtype={"dose_mgy": str})
-    own = published[published["scanner"] == "B2"].set_index("dose_mgy")["rmse_hu_mean"]
-    assert abs(own[["1", "3", "6", "10"]].mean() - own.iloc[-1]) > 1
-    assert list(published.columns[:2]) == ["scanner", "dose_mgy"]
+    published = shared_published(shared_data("published/table6_dose.csv"))
+    own = published[published["scanner"] == "B2"].set_index("row_kind")["rmse_hu_mean"]
+    assert len(own) == 5 and abs(own["dose"].mean() - own["average"]) > 1
 
 
 def test_table_6_without_14_mgy_is_blank_with_its_reason():
@@ -281,7 +281,7 @@ def test_psnr_of_the_maximum_and_global_ssim_stand_beside(paper, corrected):
         for (row, column), cell in tables["table5_ssim"].set_index(["scanner_row", "scanner_col"]).iterrows():
             # Made up as 1 - RMSE / 400.
             assert cell["ssim_global_mean"] == pytest.approx(1 - rmse.loc[(row, column), "rmse_hu_mean"] / 400)
-            assert cell["ssim_global_std"] == pytest.approx(rmse.loc[(row, column), "rmse_hu_std"] / 400)
+            assert cell["ssim_global_sd"] == pytest.approx(rmse.loc[(row, column), "rmse_hu_sd"] / 400)
         for table in (tables["table4_psnr_db"], table6(pairs, series, PAPER, n_draws=5)):
             offset = table["psnr_db_mean"] - table["psnr_max_db_mean"]
             np.testing.assert_allclose(offset, 20 * np.log10(2000 / 300), rtol=1e-12)
@@ -343,8 +343,9 @@ def test_table_6_by_choice_has_both_averages(many_repetitions):
     table = doses_by_choice(pairs, series, CORRECTED, n_draws=50)
     assert table["choice"].unique().tolist() == ["as published", "inside the block [3]", "all pairs [7]"]
     for choice, average in (("as published", np.median), ("all pairs [7]", np.mean)):
-        own = table[(table["choice"] == choice) & (table["scanner"] == "A2")].set_index("dose_mgy")
-        assert list(own.index) == ["1", "3", "6", "10", "average of medians", "average of means"]
+        own = table[(table["choice"] == choice) & (table["scanner"] == "A2")].set_index("row_kind")
+        assert list(own.index) == [*["dose"] * 4, "average of medians", "average of means"]
+        assert own["dose_mgy"].fillna(0).tolist() == [1, 3, 6, 10, 0, 0]
         rows = with_scans(pairs[(pairs["table"] == "table6") & (pairs["variant"] == own["variant"].iloc[0])], series)
         rows = rows[rows["scanner_a"] == "A2"]
         centres = [average(rows.loc[rows["dose_mgy_a"] == dose, "rmse_hu"]) for dose in (1, 3, 6, 10)]
@@ -365,7 +366,7 @@ def test_choices_are_means_over_cells(many_repetitions):
     row = table.loc[("tables3to5", "all pairs [7]", "within a scanner")]
     assert (row["n_cells"], row["n_pairs"], row["shrink"]) == (2, 380, 4)
     assert row["ssim"] == pytest.approx(within["ssim_mean"].mean())
-    averages = by_dose[(by_dose["choice"] == "as published") & (by_dose["dose_mgy"] == "average of means")]
+    averages = by_dose[(by_dose["choice"] == "as published") & (by_dose["row_kind"] == "average of means")]
     row = table.loc[("table6", "as published", "of means")]
     assert row["psnr_max_db"] == pytest.approx(averages["psnr_max_db_mean"].mean()) and row["n_cells"] == 2
     # A mean without the cells that have none would be of other scanners.

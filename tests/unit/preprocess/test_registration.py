@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scene import CENTRE_MM, STILL, image, scan_grid
 
+from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid, Rigid, worst_displacement_mm
 from ct4bench.preprocess.find_block import find_block
-from ct4bench.preprocess.registration import MIRRORED, TURNED, RegistrationError, prepare_fixed, register
+from ct4bench.preprocess.registration import MIRRORED, TURNED, prepare_fixed, register
 
 SPACING = (4.0, 2.8, 2.8)
 """Voxels far coarser than a scanner's, for speed: errors are larger than on real grids, too."""
@@ -55,7 +56,7 @@ def error_mm(fixed, series: Known) -> float:
 
 
 def reason(fixed, series: Known) -> str:
-    with pytest.raises(RegistrationError) as caught:
+    with pytest.raises(Refusal) as caught:
         register(fixed, series.volume, series.grid)
     assert str(caught.value)
     return caught.value.reason

@@ -62,7 +62,7 @@ def test_accuracies_and_their_differences(collection):
     published = read_published(NAME)
     for stem in ("loso_1_scanner_acc", "loso_12_scanners_acc", "tenfold_13_scanners_acc"):
         np.testing.assert_allclose(frame[f"{stem}_mean"], 0.75)
-        np.testing.assert_allclose(frame[f"{stem}_std"], 0, atol=1e-12)
+        np.testing.assert_allclose(frame[f"{stem}_sd"], 0, atol=1e-12)
         np.testing.assert_allclose(frame[f"{stem}_mean_difference"], 0.75 - published[f"{stem}_mean"], atol=1e-6)
     assert list(frame["loso_12_scanners_acc_n"]) == [13] * 3
     assert list(frame["tenfold_13_scanners_acc_n"]) == [10] * 3
@@ -73,7 +73,7 @@ def test_mean_icc_is_that_of_the_clipped_values(collection, stability):
     own = icc[(icc["extractor"] == "radiomics") & (icc["form"] == "ICC(3,1)") & (icc["stratum"] == "all")]
     row = collection.tables[NAME].frame.set_index("features").loc["Radiomics"]
     assert row["icc_mean"] == pytest.approx(np.clip(own["icc"], 0, 1).mean())
-    assert row["icc_std"] == pytest.approx(np.clip(own["icc"], 0, 1).std(ddof=1))
+    assert row["icc_sd"] == pytest.approx(np.clip(own["icc"], 0, 1).std(ddof=1))
 
 
 def test_the_impossible_icc_has_no_difference(collection):

@@ -213,9 +213,9 @@ def test_table_7_has_the_headline_of_the_mode_with_the_others_beside(features):
     own = rows[(rows["extractor"] == "radiomics") & (rows["stratum"] == ALL) & (rows["form"] == "ICC(3,1)")]
     clipped = own["icc_clipped"].dropna().to_numpy()
     assert paper["icc_mean"][0] == pytest.approx(clipped.sum() / 3)
-    assert paper["icc_std"][0] == pytest.approx(np.sqrt(((clipped - clipped.mean()) ** 2).sum() / 2))
+    assert paper["icc_sd"][0] == pytest.approx(np.sqrt(((clipped - clipped.mean()) ** 2).sum() / 2))
     assert paper["icc_2_1_mean"].tolist() == corrected["icc_mean"].tolist()
-    assert {"icc_1_1_mean", "icc_3_1_std", "icc_3_k_mean", "icc_patches_mean"} <= set(paper.columns)
+    assert {"icc_1_1_mean", "icc_3_1_sd", "icc_3_k_mean", "icc_patches_mean"} <= set(paper.columns)
     intervals = mean_icc_intervals(features, "radiomics", n_draws=50)
     with_intervals = table7_icc_summary(rows, PAPER, intervals)
     assert with_intervals["icc_ci_low"].notna().tolist() == [True, False]
