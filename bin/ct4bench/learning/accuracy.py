@@ -5,19 +5,14 @@ rows are alike, so that each cell also has a 95 % interval of a bootstrap of sca
 one scanner).
 """
 
-import zlib
-
 import numpy as np
 import pandas as pd
 
+from ct4bench.core.bootstrap import N_DRAWS, SEED, key_of, multiplicities, percentile_interval
 from ct4bench.core.errors import UserError
 
 CELL = ["task", "extractor", "classifier", "ablation", "scheme", "n_train"]
 """What names a cell: the trainings of all folds."""
-N_DRAWS = 2000
-LEVEL = 0.95
-ENDS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
-SEED = 42
 DISPLAY_NAMES = {"radiomics": "Radiomics", "shallow_cnn": "Shallow CNN", "swin_unetr": "SwinUNETR"}
 """The paper's names of its extractors; another one keeps its own."""
 EXTRACTOR_ORDER = tuple(DISPLAY_NAMES)
@@ -52,15 +47,15 @@ def _cube(cell: pd.DataFrame, cluster: str) -> tuple[np.ndarray, np.ndarray]:
     return n, right
 
 
-def resampled_means(n: np.ndarray, right: np.ndarray, multiplicities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def resampled_means(n: np.ndarray, right: np.ndarray, drawn_units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Mean accuracy and balanced accuracy over folds for each draw of clusters.
 
-    n, right: (folds, clusters, classes); multiplicities: (draws, clusters), how often a cluster is drawn. A fold
+    n, right: (folds, clusters, classes); drawn_units: (draws, clusters), how often a cluster is drawn. A fold
     weighs its drawn rows over its own rows: where a fold is one cluster (LOSO) that is the cluster's multiplicity, and
     where folds hold all clusters alike it is about 1.
     """
-    drawn = np.einsum("dk,fkc->dfc", multiplicities, n)
-    hits = np.einsum("dk,fkc->dfc", multiplicities, right)
+    drawn = np.einsum("dk,fkc->dfc", drawn_units, n)
+    hits = np.einsum("dk,fkc->dfc", drawn_units, right)
     rows = drawn.sum(axis=2)
     weight = rows / n.sum(axis=(1, 2))
     with np.errstate(invalid="ignore"):
@@ -72,10 +67,9 @@ def resampled_means(n: np.ndarray, right: np.ndarray, multiplicities: np.ndarray
     return (weight * accuracy).sum(axis=1) / whole, (weight * balanced).sum(axis=1) / whole
 
 
-def _multiplicities(names: list, n_draws: int, seed: int) -> np.ndarray:
-    """How often each of the clusters is drawn, (n_draws, clusters) float64."""
-    rng = np.random.default_rng([seed, zlib.crc32("|".join(map(str, names)).encode())])
-    return rng.multinomial(len(names), np.full(len(names), 1 / len(names)), n_draws).astype(np.float64)
+def _drawn_clusters(names: list, n_draws: int, seed: int) -> np.ndarray:
+    """How often each of the clusters is drawn, (n_draws, clusters) float64; the same for the same clusters."""
+    return multiplicities(len(names), key_of("|".join(map(str, names))), n_draws, seed)
 
 
 def interval(cell: pd.DataFrame, cluster: str, n_draws: int = N_DRAWS, seed: int = SEED) -> dict[str, float]:
@@ -87,9 +81,9 @@ def interval(cell: pd.DataFrame, cluster: str, n_draws: int = N_DRAWS, seed: int
     columns = ["accuracy_ci_low", "accuracy_ci_high", "balanced_ci_low", "balanced_ci_high"]
     if len(names) < 2:
         return dict.fromkeys(columns, np.nan)
-    multiplicities = _multiplicities(names, n_draws, seed)
-    bounds = [np.quantile(means, ENDS) for means in resampled_means(*_cube(cell, cluster), multiplicities)]
-    return dict(zip(columns, map(float, np.concatenate(bounds)), strict=True))
+    drawn = _drawn_clusters(names, n_draws, seed)
+    bounds = [percentile_interval(means) for means in resampled_means(*_cube(cell, cluster), drawn)]
+    return dict(zip(columns, (end for ends in bounds for end in ends), strict=True))
 
 
 def cluster_of(predictions: pd.DataFrame) -> str:
@@ -241,13 +235,13 @@ def changes(predictions: pd.DataFrame, base: pd.DataFrame, n_draws: int = N_DRAW
             once = [resampled_means(*cube, np.ones((1, len(names)))) for cube in cubes]
             drawn = None
             if len(names) > 1:
-                multiplicities = _multiplicities(names, n_draws, seed)
-                drawn = [resampled_means(*cube, multiplicities) for cube in cubes]
+                units = _drawn_clusters(names, n_draws, seed)
+                drawn = [resampled_means(*cube, units) for cube in cubes]
             for number, what in enumerate(("accuracy", "balanced")):
                 row[f"{what}_change"] = float(once[0][number][0] - once[1][number][0])
                 if drawn is not None:
-                    low, high = np.quantile(drawn[0][number] - drawn[1][number], ENDS)
-                    row |= {f"{what}_change_ci_low": float(low), f"{what}_change_ci_high": float(high)}
+                    low, high = percentile_interval(drawn[0][number] - drawn[1][number])
+                    row |= {f"{what}_change_ci_low": low, f"{what}_change_ci_high": high}
         rows.append(row)
     columns = [f"{what}_change{end}" for what in ("accuracy", "balanced") for end in ("", "_ci_low", "_ci_high")]
     found = pd.DataFrame(rows).reindex(columns=[*CELL, *columns])

@@ -1,12 +1,12 @@
 """Tables 3-6 and the decomposition by contrast, from the metrics of pairs. Frames in, frames out."""
 
-import zlib
 from itertools import combinations_with_replacement
 
 import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.bootstrap import N_DRAWS, SEED, key_of, multiplicities, percentile_interval
 from ct4bench.core.errors import UserError
 from ct4bench.core.metrics import BY_NAME, BY_TABLE, MAIN_METRICS, PAIR_METRICS, shown_next_to
 from ct4bench.core.modes import Mode
@@ -47,10 +47,6 @@ DOSE_CHOICES = {
 }
 """The same of Table 6, which has no self-pairs and full resolution throughout."""
 
-N_DRAWS = 2000
-SEED = 42
-LEVEL = 0.95
-
 
 def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
     """Add the scan_id of both series to `pairs`; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
@@ -72,12 +68,6 @@ def _mean_and_sd(values: pd.Series) -> tuple[float, float]:
     return (values.mean() if len(values) else np.nan, values.std() if len(values) > 1 else np.nan)
 
 
-def _multiplicities(scans: list[str], stratum: str, n_draws: int, seed: int) -> np.ndarray:
-    """How often each scan is drawn, (n_draws, scans); the same for a stratum wherever it occurs."""
-    generator = np.random.default_rng([seed, zlib.crc32(stratum.encode())])
-    return generator.multinomial(len(scans), np.full(len(scans), 1 / len(scans)), size=n_draws).astype(float)
-
-
 def bootstrap_means(
     rows: pd.DataFrame, metric: str, scans: dict[str, list[str]], n_draws: int = N_DRAWS, seed: int = SEED
 ) -> np.ndarray | None:
@@ -94,7 +84,8 @@ def bootstrap_means(
         stratum = f"{first[f'scanner_{side}']}_{first[f'dose_mgy_{side}']:g}mGy"
         if len(scans[stratum]) < 2:
             return None
-        drawn.append(_multiplicities(scans[stratum], stratum, n_draws, seed))
+        # The same for a stratum wherever it occurs.
+        drawn.append(multiplicities(len(scans[stratum]), key_of(stratum), n_draws, seed))
         index.append(pd.Index(scans[stratum]).get_indexer(rows[f"scan_id_{side}"]))
     shape = (drawn[0].shape[1], drawn[1].shape[1])
     total, count = np.zeros(shape), np.zeros(shape)
@@ -109,8 +100,7 @@ def _interval(draws: np.ndarray | None) -> tuple[float, float]:
     """Ends of the interval; blank where no draw has a pair, or where all draws hold the same ones."""
     if draws is None or not np.nanmax(draws, initial=-np.inf) > np.nanmin(draws, initial=np.inf):
         return np.nan, np.nan
-    low, high = np.nanquantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    return percentile_interval(draws)
 
 
 def _scans_of_strata(series: pd.DataFrame) -> dict[str, list[str]]:

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY, scanner_rank
+from ct4bench.core.bootstrap import LEVEL, N_DRAWS, multiplicities, percentile_interval
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import Mode
 
@@ -44,8 +45,6 @@ ICC_COLUMNS = [
     "ci_low", "ci_high", "ms_targets", "ms_raters", "ms_error",
 ]  # fmt: skip
 
-LEVEL = 0.95
-N_DRAWS = 2000
 CONSTANT = 1e-12
 """Differences of less than this share of a feature's size are rounding, and count as none."""
 RADIOMICS_CLASSES = ("shape", "shape2D", "firstorder", "glcm", "glrlm", "glszm", "gldm", "ngtdm")
@@ -294,7 +293,7 @@ def mean_icc_draws(values: np.ndarray, n_draws: int = N_DRAWS, seed: int = 0) ->
     estimate. A feature without an ICC does not count in the mean, as in the estimate.
     """
     n_features, n, k = values.shape
-    draws = np.random.default_rng([seed, k]).multinomial(k, np.full(k, 1 / k), size=n_draws).astype(float)
+    draws = multiplicities(k, k, n_draws, seed)
     total, count = ({form: np.zeros(n_draws) for form in FORMS} for _ in range(2))
     for feature in np.flatnonzero(~np.isnan(icc(mean_squares(values), FORMS[0]))):
         # In units of its own spread, and about its mean: sums of squares lose no digits.
@@ -352,8 +351,7 @@ def mean_icc_intervals(
         for form in FORMS:
             value = np.clip(icc(ms, form), 0, 1)
             value = value[np.isfinite(value)]
-            finite = draws[form][np.isfinite(draws[form])]
-            low, high = np.quantile(finite, [(1 - LEVEL) / 2, (1 + LEVEL) / 2]) if len(finite) else (np.nan, np.nan)
+            low, high = percentile_interval(draws[form])
             mean = value.mean() if len(value) else np.nan
             rows.append((extractor, domain, stratum, form, len(value), mean, low, high))
     columns = ["extractor", "domain", "stratum", "form", "n_features", "icc_mean", "icc_ci_low", "icc_ci_high"]
