@@ -39,6 +39,12 @@ def main(argv=None):
     parser.add_argument("--part", default="1/1", help="i/n: part i of n of the trainings")
     parser.add_argument("--threads", type=int, default=1, help="trainings at once")
     parser.add_argument("--device", choices=("cpu", "cuda", "auto"), default="cpu", help="MLPs on a GPU, in stacks")
+    parser.add_argument(
+        "--engine",
+        choices=("kernels", "torch"),
+        default="kernels",
+        help="torch: MLPs without compiled kernels",
+    )
     parser.add_argument("--verify", type=float, default=0.01, help="share of trainings whose first steps torch repeats")
     parser.add_argument("--output", required=True, help="predictions, Parquet")
     parser.add_argument("--trainings", required=True, help="a row for each training, CSV")
@@ -49,13 +55,15 @@ def main(argv=None):
     from ct4bench.core.feature_tables import read_features
     from ct4bench.core.modes import MODES
     from ct4bench.core.tables import read_table, write_table
-    from ct4bench.learning.train import prepare, train_part
+    from ct4bench.learning.train import TrainingRun, prepare, train_part
     from ct4bench.splits.splits import SPLIT_COLUMNS
 
     features, splits = prepare(read_features(args.features), args.features), read_table(args.splits, SPLIT_COLUMNS)
-    mode, place = MODES[args.mode], part(args.part)
-    options = (args.seed, args.classifier, place, args.verify, args.threads, args.domain, chosen_device(args.device))
-    results = train_part(features, args.extractor, splits, mode, *options)
+    training = TrainingRun(
+        args.extractor, MODES[args.mode], args.seed, args.classifier, part(args.part), args.verify, args.threads,
+        args.domain, chosen_device(args.device), args.engine,
+    )  # fmt: skip
+    results = train_part(training, features, splits)
     write_table(results.predictions, args.output)
     write_table(results.trainings, args.trainings)
     write_table(results.losses, args.losses)

@@ -28,6 +28,7 @@ process TRAIN_CLASSIFIERS {
         --seed ${seed} \\
         --threads ${task.cpus} \\
         --device ${task.ext.device ?: 'cpu'} \\
+        --engine ${task.ext.engine ?: 'kernels'} \\
         --output predictions.parquet \\
         --trainings trainings.csv \\
         --losses losses.parquet \\

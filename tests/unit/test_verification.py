@@ -50,7 +50,7 @@ CASES = {
         ("shallow_cnn: features of series 1.2, cyst1", "differ by", "more than 1e-05"),
     ),
     "training": (
-        "train_classifiers", "learning", "mlp", "train_epoch", "args[-2][:] += 0.001",
+        "train_classifiers", "learning", "mlp_kernels", "train_epoch", "args[-2][:] += 0.001",
         "--features features.parquet --extractor made --splits splits.csv --output out.parquet --trainings t.csv "
         "--losses l.parquet",
         ("the loss of a step differs from torch's by 0.001, beyond 1e-05", "made, mlp", "loso, 1, A1"),

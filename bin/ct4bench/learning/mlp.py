@@ -1,9 +1,10 @@
 """The multi-layer perceptron (MLP) of the tissue classification: 100, 60 and 30 GELU units, dropout, AdamW.
 
-The training is that of a plain torch loop (`torch_losses` spells its steps out), run by `mlp_kernels`. All that is
-random comes from numpy generators which the seed and the training's key settle: `default_rng([*key, 0])` draws the
-initial weights, `[*key, 1]` the order of the rows, `[*key, 2]` dropout. A model's numbers therefore do not depend on
-which others are trained, in which order or on how many threads.
+The training is that of a plain torch loop (`torch_losses` spells its steps out), run by `mlp_kernels`, which are
+imported where they run only: `mlp_stack` does without. All that is random comes from numpy generators which the seed
+and the training's key settle: `default_rng([*key, 0])` draws the initial weights, `[*key, 1]` the order of the rows,
+`[*key, 2]` dropout. A model's numbers therefore do not depend on which others are trained, in which order or on how
+many threads.
 
 In float32 the factor 1 - lr x weight decay = 1 - 1e-8 is 1: the weight decay of the authors' code has no effect, here
 or in torch.
@@ -15,17 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ct4bench.core.errors import UserError
-from ct4bench.learning.mlp_kernels import (
-    BATCH,
-    HIDDEN,
-    LANES,
-    MAX_CLASSES,
-    N_DRAWS,
-    SPARE,
-    log_probabilities,
-    padded,
-    train_epoch,
-)
+from ct4bench.learning.mlp_sizes import BATCH, HIDDEN, LANES, MAX_CLASSES, N_DRAWS, SPARE, padded
 
 DRAW_RANGE = 65536
 BLOCK = 1024
@@ -77,7 +68,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Model:
-    """Weights, flat float32 in the layout of `mlp_kernels`."""
+    """Weights, flat float32 in the layout that `mlp_kernels` describes."""
 
     n_features: int
     n_classes: int
@@ -190,6 +181,8 @@ def epochs_of(n_rows: int, key: tuple[int, ...]) -> Iterator[tuple[np.ndarray, n
 
 def log_proba(model: Model, rows: Rows, chosen: np.ndarray) -> np.ndarray:
     """Logarithms of the class probabilities of the chosen rows, float64 (chosen, classes)."""
+    from ct4bench.learning.mlp_kernels import log_probabilities
+
     out = np.empty((len(chosen), model.n_classes))
     log_probabilities(
         model.weights, rows.values.ravel(), rows.values.shape[1], rows.n_features, chosen.astype(np.int64), out
@@ -216,6 +209,8 @@ def train(
 
     With `settings.patience`, the weights of the epoch with the lowest loss on the rows `validation` are kept.
     """
+    from ct4bench.learning.mlp_kernels import train_epoch
+
     if n_classes > MAX_CLASSES:
         raise UserError(f"the MLP has at most {MAX_CLASSES} classes, not {n_classes}; use another --classifier")
     if settings.patience and not len(validation):

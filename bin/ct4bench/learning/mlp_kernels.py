@@ -23,23 +23,10 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, overload, register_model
 
-LANES = 16
-BATCH = 8
-HIDDEN = (100, 60, 30)
+from ct4bench.learning.mlp_sizes import BATCH, HIDDEN, LANES, N_DRAWS, padded
+
 H1, H2, H3 = HIDDEN
-N_DRAWS = H1 + H2 + H3
-"""Dropout draws of one row."""
-MAX_CLASSES = LANES
-
-
-def padded(n: int) -> int:
-    """The next multiple of `LANES`."""
-    return -(-n // LANES) * LANES
-
-
 P1, P2, P3 = (padded(units) for units in HIDDEN)
-SPARE = BATCH * LANES
-"""Floats behind the last layer's weights: the backward pass may read them, and never uses them."""
 
 # --- vectors ---------------------------------------------------------------------------------------------------------
 

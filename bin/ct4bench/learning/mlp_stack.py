@@ -1,4 +1,4 @@
-"""Many MLPs trained at once as one batched model, by torch: for a GPU.
+"""Many MLPs trained at once as one batched model, by torch alone: for a GPU, or without compiled kernels.
 
 What `mlp.train` does one training after another, this does for a stack of them, a step of each at a time. Each training
 keeps its own weights, optimizer, rows, order of rows and dropout, from the same generators, so its steps are those of
@@ -20,14 +20,29 @@ from ct4bench.learning.mlp import (
     class_weights,
     epochs_of,
     initial_layers,
-    log_proba,
     pack,
     torch_adamw,
+    unpack,
     weighted_loss,
 )
-from ct4bench.learning.mlp_kernels import BATCH, HIDDEN, N_DRAWS
+from ct4bench.learning.mlp_sizes import BATCH, HIDDEN, N_DRAWS
 
 BOUNDS = (0, *np.cumsum(HIDDEN).tolist())
+ROWS_AT_ONCE = 1024
+"""Rows whose probabilities are computed at once."""
+
+
+def log_proba(model: Model, rows: Rows, chosen: np.ndarray) -> np.ndarray:
+    """Compute what `mlp.log_proba` does, on a CPU: logarithms of probabilities, float64 (chosen, classes)."""
+    layers = [(torch.tensor(weight), torch.tensor(bias)) for weight, bias in unpack(model)]
+    found = [np.empty((0, model.n_classes))]
+    for start in range(0, len(chosen), ROWS_AT_ONCE):
+        signal = torch.tensor(rows.values[chosen[start : start + ROWS_AT_ONCE], : rows.n_features])
+        for weight, bias in layers[:-1]:
+            signal = torch.nn.functional.gelu(torch.nn.functional.linear(signal, weight, bias))
+        logits = torch.nn.functional.linear(signal, *layers[-1])
+        found.append(torch.log_softmax(logits, dim=1).numpy().astype(np.float64))
+    return np.concatenate(found)
 
 
 @dataclass(frozen=True)
@@ -138,12 +153,14 @@ class Stack:
         return Model(self.n_features, self.jobs[number].n_classes, pack(layers))
 
 
-def train_together(jobs: list[Job], device: str) -> list[TrainedModel]:
-    """The trainings of `jobs`, in their order, on `device` (`cuda`, or `cpu` for tests). As `mlp.train` else.
+def train_together(jobs: list[Job], device: str, threads: int = 1) -> list[TrainedModel]:
+    """The trainings of `jobs`, in their order, on `device` (`cuda` or `cpu`). As `mlp.train` else.
 
     Jobs differ in rows and key; settings are those of all but for `balanced`. A training that ends early goes on in the
-    stack, unseen. Memory: rows x features x 4 bytes and rows x 190 bytes, summed over the jobs.
+    stack, unseen. `threads` are torch's, in the whole process: more than are free wait for each other. Memory: rows x
+    features x 4 bytes and rows x 190 bytes, summed over the jobs.
     """
+    torch.set_num_threads(threads)
     by_length = sorted(range(len(jobs)), key=lambda i: (-jobs[i].n_steps, i))
     ordered = [jobs[i] for i in by_length]
     stack = Stack(ordered, device)

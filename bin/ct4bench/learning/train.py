@@ -1,7 +1,11 @@
-"""The trainings of one extractor: from features and splits to predictions of every test row and curves."""
+"""The trainings of one extractor: from features and splits to predictions of every test row and curves.
+
+A training sees the features of its fold alone, as the function that stands for the harmonization method gives them
+(`splits.fold`): its scaler and its model read nothing else of the table.
+"""
 
 import time
-import zlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -30,6 +34,7 @@ from ct4bench.learning.predictions import (
     TrainingResults,
     sort_predictions,
 )
+from ct4bench.splits.fold import FeaturesOf, Fold, training_number, unchanged
 from ct4bench.splits.splits import SCHEMES, Split, as_text, resolve, sorted_keys
 from ct4bench.splits.tasks import cells_of_table7, choices, task_named
 
@@ -37,8 +42,8 @@ PATIENCE = 5
 VERIFIED_STEPS = 100
 VERIFY_TOLERANCE = 1e-5
 """Largest difference of a step's loss to torch's in a sound run."""
-TOGETHER = 64
-"""Trainings of a stack: 64 of 16,080 rows of 768 features take 3.4 GB of a GPU, and as much of the host."""
+TOGETHER = {"cuda": 64, "cpu": 8}
+"""Trainings of a stack by device: 64 of 16,080 rows of 768 features take 3.4 GB of a GPU, and as much of the host."""
 VERIFY_DRAW = 3
 """Third number of the seed [seed, key, VERIFY_DRAW] that says whether torch checks a training."""
 
@@ -53,17 +58,36 @@ class Features:
 
 
 @dataclass(frozen=True)
-class Run:
-    """What is common to the trainings of a call."""
+class TrainingRun:
+    """Which trainings a call runs, and how."""
 
-    features: Features
     extractor: str
-    classifier: str
     mode: Mode
-    seed: int
-    verify: float
-    verified: frozenset
-    """Keys of the trainings that torch checks whatever the draw."""
+    seed: int = 0
+    classifier: str = "mlp"
+    """`mlp`, which trains all splits, or one of `CLASSIFIERS`, which train those that `tasks.cells_of_table7` names."""
+    part: tuple[int, int] = (1, 1)
+    """Part i of n of the trainings."""
+    verify: float = 0.01
+    """Share of trainings whose first steps torch repeats (0: none; else at least the plan's smallest)."""
+    threads: int = 1
+    domain: str | None = None
+    """What the splits must leave out, where given."""
+    device: str = "cpu"
+    """With `cuda` MLPs train in stacks on a GPU."""
+    engine: str = "kernels"
+    """What trains MLPs on a CPU: the compiled `kernels`, or stacks by `torch`, which need neither them nor numba."""
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the trainings of a call read."""
+
+    keys: pd.DataFrame
+    """Keys of the rows, as `splits.sorted_keys` gives them."""
+    features_of: FeaturesOf
+    smallest: tuple
+    """Key of the training that torch checks whatever the draw."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +121,6 @@ def prepare(table: pd.DataFrame, name: str) -> Features:
     return Features(keys, columns, values[order])
 
 
-def training_number(split: Split) -> int:
-    """Number of a training in seeds: CRC-32 of `scheme|n_train|fold`.
-
-    Neither extractor nor ablation is in it, so that these are compared under the same order of rows and dropout.
-    """
-    return zlib.crc32(f"{split.scheme}|{split.n_train}|{split.fold}".encode())
-
-
 def part_of(splits: list[Split], part: int, n_parts: int) -> list[Split]:
     """Part (1 to n_parts) of the trainings, balanced by training rows: the largest first, each to the least loaded."""
     if not 1 <= part <= n_parts:
@@ -132,19 +148,19 @@ def check_mode(splits: list[Split], keys: pd.DataFrame, mode: Mode) -> None:
             )
 
 
-def is_verified(run: Run, split: Split) -> bool:
+def is_verified(run: TrainingRun, material: Material, split: Split) -> bool:
     """Whether torch repeats the first steps of a training: a seeded draw, the same in any part."""
     if run.classifier != "mlp" or not run.verify:
         return False
     drawn = np.random.default_rng([run.seed, training_number(split), VERIFY_DRAW]).random() < run.verify
-    return bool(drawn) or split.key in run.verified
+    return bool(drawn) or split.key == material.smallest
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a split's training reads, standardised, and what is told of it."""
+    """What a fold's training reads, standardised, and what is told of it."""
 
-    split: Split
+    fold: Fold
     about: dict
     names: np.ndarray
     """Targets as text, of the training, validation and test rows in turn."""
@@ -153,57 +169,64 @@ class Prepared:
     targets: np.ndarray
     settings: TrainingSettings
 
-    @property
-    def n_learning(self) -> int:
-        """Training and validation rows."""
-        return len(self.split.training) + len(self.split.validation)
-
-    def arguments(self, run: Run) -> tuple:
+    def arguments(self, run: TrainingRun) -> tuple:
         """Those of `mlp.train`."""
-        training, validation = np.split(np.arange(self.n_learning), [len(self.split.training)])
-        key = (run.seed, training_number(self.split))
+        training, validation = np.split(np.arange(self.fold.n_learning), [self.fold.n_training])
+        key = (run.seed, training_number(self.fold.split))
         return self.rows, self.targets, len(self.classes), training, validation, self.settings, key
 
 
-def prepare_one(run: Run, split: Split) -> Prepared:
+def fold_of(run: TrainingRun, material: Material, split: Split) -> Fold:
+    """The rows that a split's training asks for: its own, and all others where its scaler is fitted on all."""
+    fold = Fold(split, run.seed)
+    if choices(run.mode, split.ablation).scaler_rows != "all":
+        return fold
+    return replace(fold, beyond=np.setdiff1d(np.arange(len(material.keys)), fold.rows))
+
+
+def prepare_one(run: TrainingRun, material: Material, split: Split) -> Prepared:
     """Standardised rows and class numbers of a split."""
-    keys, values = run.features.keys, run.features.values
+    fold = fold_of(run, material, split)
+    asked, given = fold.rows, material.features_of(fold)
+    if given.shape[0] != len(asked):
+        raise UserError(f"{given.shape[0]} rows of features came for the {len(asked)} of a fold ({split})")
     chosen = choices(run.mode, split.ablation)
-    needed = np.concatenate([split.training, split.validation, split.test])
-    n_training, n_learning = len(split.training), len(split.training) + len(split.validation)
-    scaler = fit_scaler(values, np.arange(len(values)) if chosen.scaler_rows == "all" else split.training)
-    rows = standardise(values, needed, scaler)
-    names = as_text(keys[task_named(split.task).target].to_numpy()[needed])
-    classes = sorted(set(names[:n_learning]))
-    if len(set(names[:n_training])) < 2:
+    # All rows in the table's order, so that the sums over them do not depend on the split.
+    scaler = fit_scaler(given, np.argsort(asked) if chosen.scaler_rows == "all" else np.arange(fold.n_training))
+    needed = np.arange(len(asked) - len(fold.beyond))
+    rows = standardise(given, needed, scaler)
+    names = as_text(material.keys[task_named(split.task).target].to_numpy()[asked[needed]])
+    classes = sorted(set(names[: fold.n_learning]))
+    if len(set(names[: fold.n_training])) < 2:
         raise UserError(f"all training rows are {classes[0]} ({split}); a classifier needs two classes")
     # A class of test rows only has no number; the placeholder is never read.
     numbers = {name: number for number, name in enumerate(classes)}
     targets = np.array([numbers.get(name, 0) for name in names], np.int64)
     about = dict(zip(PREDICTION_KEY, _key(run, split), strict=True)) | {
-        "n_rows_train": n_training,
+        "n_rows_train": len(split.training),
         "n_rows_validation": len(split.validation),
         "n_rows_test": len(split.test),
         "n_classes": len(classes),
-        "n_features": values.shape[1],
+        "n_features": given.shape[1],
         "n_features_constant": int((scaler.factor == 0).sum()),
         "seed": run.seed,
         "key": training_number(split),
         "n_steps_verified": 0,
     }
     settings = TrainingSettings(patience=PATIENCE if len(split.validation) else 0, balanced=chosen.balanced)
-    return Prepared(split, about, names, classes, rows, targets, settings)
+    return Prepared(fold, about, names, classes, rows, targets, settings)
 
 
-def finish_one(run: Run, ready: Prepared, trained: TrainedModel) -> Outcome:
-    """Predictions, curves and torch's check of a trained MLP."""
-    split, n_learning = ready.split, ready.n_learning
-    log_p = log_proba(trained.model, ready.rows, np.arange(n_learning, len(ready.names)))
+def finish_one(
+    run: TrainingRun, material: Material, ready: Prepared, trained: TrainedModel, predict: Callable
+) -> Outcome:
+    """Predictions, curves and torch's check of a trained MLP; `predict` is the `log_proba` of what trained it."""
+    log_p = predict(trained.model, ready.rows, np.arange(ready.fold.n_learning, len(ready.names)))
     epochs = np.arange(1, len(trained.losses) + 1)
     losses = pd.DataFrame({"epoch": epochs, "loss": trained.losses, "validation_loss": trained.validation_losses})
     about = ready.about | {"epochs": len(epochs), "best_epoch": trained.best_epoch}
     about |= losses.loc[trained.best_epoch - 1, ["loss", "validation_loss"]].to_dict()
-    if is_verified(run, split):
+    if is_verified(run, material, ready.fold.split):
         rows, targets, n_classes, training, _, settings, key = ready.arguments(run)
         expected = torch_losses(rows, targets, n_classes, training, settings, key, VERIFIED_STEPS)
         difference = np.abs(trained.first_losses[: len(expected)] - expected).max()
@@ -214,57 +237,60 @@ def finish_one(run: Run, ready: Prepared, trained: TrainedModel) -> Outcome:
 def _predictions(ready: Prepared, predicted: np.ndarray, probabilities: np.ndarray) -> pd.DataFrame:
     """A row for each test row; `predicted` are class numbers, `probabilities` (rows, classes)."""
     columns = {
-        "row": ready.split.test,
-        "target": ready.names[ready.n_learning :],
+        "row": ready.fold.split.test,
+        "target": ready.names[ready.fold.n_learning :],
         "predicted": np.array(ready.classes, object)[predicted],
     }
     columns |= {f"prob_{name}": probabilities[:, i].astype(np.float32) for i, name in enumerate(ready.classes)}
     return pd.DataFrame(columns)
 
 
-def train_one(run: Run, split: Split) -> Outcome:
+def train_one(run: TrainingRun, material: Material, split: Split) -> Outcome:
     """Train on a split and predict its test rows."""
     start = time.thread_time()
-    ready = prepare_one(run, split)
+    ready = prepare_one(run, material, split)
     if run.classifier == "mlp":
-        outcome = finish_one(run, ready, train(*ready.arguments(run)))
+        outcome = finish_one(run, material, ready, train(*ready.arguments(run)), log_proba)
     else:
-        learning, test = np.split(ready.rows.values[:-1, : ready.rows.n_features], [ready.n_learning])
-        n_classes = len(ready.classes)
+        n_learning, n_classes = ready.fold.n_learning, len(ready.classes)
+        learning, test = np.split(ready.rows.values[:-1, : ready.rows.n_features], [n_learning])
         predicted, probabilities = fit_and_predict(
-            run.classifier, learning, ready.targets[: ready.n_learning], test, n_classes, run.seed
+            run.classifier, learning, ready.targets[:n_learning], test, n_classes, run.seed
         )
         losses = pd.DataFrame({name: [] for name in ("epoch", "loss", "validation_loss")}, dtype=float)
         outcome = Outcome(ready.about, _predictions(ready, predicted, probabilities), losses, 0.0)
     return replace(outcome, cpu_s=time.thread_time() - start)
 
 
-def train_stacked(run: Run, splits: list[Split], device: str) -> list[Outcome]:
-    """The same for MLPs as stacks of at most `TOGETHER` on a device, the longest trainings first.
+def train_stacked(run: TrainingRun, material: Material, splits: list[Split]) -> list[Outcome]:
+    """The same for MLPs as stacks of at most `TOGETHER` on the run's device, the longest trainings first.
 
     TrainingResults are in the order of `splits`; a stack's CPU time is shared out evenly.
     """
-    from ct4bench.learning.mlp_stack import Job, train_together
+    from ct4bench.learning import mlp_stack
 
     by_classes: dict[int, list[int]] = {}
-    names = run.features.keys
     for i in sorted(range(len(splits)), key=lambda i: (-len(splits[i].training), splits[i].key)):
         learning = np.concatenate([splits[i].training, splits[i].validation])
-        n_classes = len(set(as_text(names[task_named(splits[i].task).target].to_numpy()[learning])))
+        n_classes = len(set(as_text(material.keys[task_named(splits[i].task).target].to_numpy()[learning])))
         by_classes.setdefault(n_classes, []).append(i)
     found: dict[int, Outcome] = {}
+    size = TOGETHER[run.device]
     for places in by_classes.values():
-        for chunk in (places[start : start + TOGETHER] for start in range(0, len(places), TOGETHER)):
+        for chunk in (places[start : start + size] for start in range(0, len(places), size)):
             start = time.process_time()
-            ready = [prepare_one(run, splits[i]) for i in chunk]
-            trained = train_together([Job(*one.arguments(run)) for one in ready], device)
-            outcomes = [finish_one(run, *both) for both in zip(ready, trained, strict=True)]
+            ready = [prepare_one(run, material, splits[i]) for i in chunk]
+            jobs = [mlp_stack.Job(*one.arguments(run)) for one in ready]
+            trained = mlp_stack.train_together(jobs, run.device, run.threads)
+            outcomes = [
+                finish_one(run, material, *both, mlp_stack.log_proba) for both in zip(ready, trained, strict=True)
+            ]
             share = (time.process_time() - start) / len(chunk)
             found |= {i: replace(outcome, cpu_s=share) for i, outcome in zip(chunk, outcomes, strict=True)}
     return [found[i] for i in range(len(splits))]
 
 
-def _key(run: Run, split: Split) -> tuple:
+def _key(run: TrainingRun, split: Split) -> tuple:
     """Values of `PREDICTION_KEY`."""
     return split.task, run.extractor, run.classifier, split.ablation, split.scheme, split.n_train, split.fold
 
@@ -288,45 +314,32 @@ def check_differences(trainings: pd.DataFrame) -> None:
 
 
 def train_part(
-    features: Features,
-    extractor: str,
-    splits: pd.DataFrame,
-    mode: Mode,
-    seed: int,
-    classifier: str = "mlp",
-    part: tuple[int, int] = (1, 1),
-    verify: float = 0.01,
-    threads: int = 1,
-    domain: str | None = None,
-    device: str = "cpu",
+    run: TrainingRun, features: Features, splits: pd.DataFrame, features_of: FeaturesOf | None = None
 ) -> TrainingResults:
-    """Part i of n of an extractor's trainings. `splits` has the columns `splits.SPLIT_COLUMNS`.
+    """The run's part of an extractor's trainings. `splits` has the columns `splits.SPLIT_COLUMNS`.
 
-    The MLP trains all of them, another classifier those that `tasks.cells_of_table7` names.
-    `verify` is the share of trainings whose first steps torch repeats (0: none; else at least the plan's smallest);
-    `domain`, where given, is the one that the splits must be planned for. With `device` `cuda` MLPs train in
-    stacks on a GPU.
+    `features_of` gives a fold its features; by default they are those of `features`, as they are.
     """
-    if classifier not in ("mlp", *CLASSIFIERS):
-        raise UserError(f"--classifier {classifier} is not one of mlp, {', '.join(CLASSIFIERS)}")
-    check_domain(splits, domain)
+    if run.classifier not in ("mlp", *CLASSIFIERS):
+        raise UserError(f"--classifier {run.classifier} is not one of mlp, {', '.join(CLASSIFIERS)}")
+    check_domain(splits, run.domain)
     plan = resolve(splits, features.keys)
-    check_mode(plan, features.keys, mode)
-    if classifier != "mlp":
+    check_mode(plan, features.keys, run.mode)
+    if run.classifier != "mlp":
         wanted = cells_of_table7(split.key for split in plan)
         plan = [split for split in plan if split.key in wanted]
     smallest = min(plan, key=lambda split: (len(split.training), split.key))
-    run = Run(features, extractor, classifier, mode, seed, verify, frozenset([smallest.key]))
-    mine = part_of(plan, *part)
+    material = Material(features.keys, features_of or unchanged(features.values), smallest.key)
+    mine = part_of(plan, *run.part)
     if not mine:
         raise UserError(
-            f"--part {part[0]}/{part[1]} is empty: the splits have {len(plan)} trainings; ask for fewer parts"
+            f"--part {run.part[0]}/{run.part[1]} is empty: the splits have {len(plan)} trainings; ask for fewer parts"
         )
-    if classifier == "mlp" and device != "cpu":
-        outcomes = train_stacked(run, mine, device)
+    if run.classifier == "mlp" and (run.device, run.engine) != ("cpu", "kernels"):
+        outcomes = train_stacked(run, material, mine)
     else:
-        with ThreadPoolExecutor(threads) as pool:
-            outcomes = list(pool.map(lambda split: train_one(run, split), mine))
+        with ThreadPoolExecutor(run.threads) as pool:
+            outcomes = list(pool.map(lambda split: train_one(run, material, split), mine))
     trainings = pd.DataFrame([outcome.about for outcome in outcomes]).reindex(columns=TRAINING_COLUMNS)
     check_differences(trainings)
     times = trainings[PREDICTION_KEY].assign(cpu_s=[outcome.cpu_s for outcome in outcomes])

@@ -26,7 +26,7 @@ from ct4bench.splits.splits import (
 )
 
 MOST_CLASSES = 16
-"""That the MLP's kernels hold (`mlp_kernels.MAX_CLASSES`)."""
+"""That the MLP's kernels hold (`mlp_sizes.MAX_CLASSES`)."""
 
 
 class NotAnswerable(Exception):

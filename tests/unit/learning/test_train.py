@@ -9,12 +9,17 @@ from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.learning import train
 from ct4bench.learning.merge import merge
 from ct4bench.learning.predictions import PREDICTION_KEY
-from ct4bench.learning.train import part_of, prepare, train_part, training_number
+from ct4bench.learning.train import TrainingRun, part_of, prepare, training_number
 from ct4bench.splits.plan import plan_splits
 from ct4bench.splits.splits import TRAINING_KEY, resolve
 from ct4bench.splits.tasks import Plan
 
 SCANNERS = ["A1", "C1", "D1", "E1"]
+
+
+def train_part(features, extractor, splits, mode, seed, classifier="mlp", features_of=None, **options):
+    run = TrainingRun(extractor, mode, seed, classifier, **options)
+    return train.train_part(run, features, splits, features_of)
 
 
 @pytest.fixture(scope="module")
@@ -256,10 +261,8 @@ def test_merging_without_a_part_is_an_error(splits, whole):
 
 
 def test_stacks_give_what_single_trainings_give(features, splits, whole, monkeypatch):
-    monkeypatch.setattr(train, "TOGETHER", 5)
-    stacked = train.train_stacked
-    monkeypatch.setattr(train, "train_stacked", lambda run, mine, device: stacked(run, mine, "cpu"))
-    found = train_part(features, "made", splits, PAPER, 0, device="cuda")
+    monkeypatch.setattr(train, "TOGETHER", {"cpu": 5})
+    found = train_part(features, "made", splits, PAPER, 0, engine="torch")
     names = [name for name in whole.predictions.columns if not name.startswith("prob_")]
     probabilities = [name for name in whole.predictions.columns if name.startswith("prob_")]
     pd.testing.assert_frame_equal(found.predictions[names], whole.predictions[names])

@@ -9,7 +9,7 @@ from learning_data import keys_table
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import CORRECTED, PAPER
-from ct4bench.learning.mlp_kernels import MAX_CLASSES
+from ct4bench.learning.mlp_sizes import MAX_CLASSES
 from ct4bench.learning.other_classifiers import CLASSIFIERS
 from ct4bench.splits import tasks
 from ct4bench.splits.plan import plan_splits, plan_tasks
