@@ -1,6 +1,6 @@
 """Sizes of the multi-layer perceptron (MLP) and of its vectors, which the kernels and torch's way share.
 
-The cache of compiled kernels does not see a change of these numbers: change `mlp_kernels` with them.
+A cache of compiled kernels may not see a change of these numbers: remove `__pycache__` with it.
 """
 
 LANES = 16
