@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 NEXTFLOW = .engine/nextflow
 
-.PHONY: help demo test lint bench setup lock images image-test offline-bundle clean
+.PHONY: help demo test test-fast test-all lint bench setup lock images image-test offline-bundle clean
 
 help:            ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -14,15 +14,25 @@ setup:           ## .venv from the locked requirements, and the engine
 demo: setup      ## simulate the demo data set, run the whole benchmark on it, say where the report is
 	@tools/demo.sh
 
-test: setup lint ## every test
-	@.venv/bin/python -m pytest $(PYTEST_ARGS)
+# tests of a file stay in one process; 0 processes for a debugger
+TEST_PROCESSES ?= 2
+PYTEST = .venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+
+test: setup lint ## every test but those for a release
+	@$(PYTEST) $(PYTEST_ARGS)
+
+test-fast: setup lint ## what an edit needs: unit tests
+	@$(PYTEST) tests/unit $(PYTEST_ARGS)
+
+test-all: setup lint ## every test, those for a release too
+	@$(PYTEST) --slow $(PYTEST_ARGS)
 
 lint: setup      ## ruff and nextflow lint
 	@.venv/bin/ruff check -q bin tests tools containers && .venv/bin/ruff format -q --check bin tests tools containers
 	@$(NEXTFLOW) lint main.nf nextflow.config conf modules subworkflows workflows
 
 bench: setup     ## ratios of time and differences of value to the reference libraries, into results/bench.json
-	@.venv/bin/python -m pytest tests/benchmarks -q -s -o python_files='bench_*.py' -o python_functions='bench_*'
+	@.venv/bin/python -m pytest tests/benchmarks -q -s -o pythonpath='bin tests tests/benchmarks' -o python_files='bench_*.py' -o python_functions='bench_*'
 
 lock: setup      ## resolve the requirements anew, with hashes and without index addresses
 	@for name in uv engine compiler test; do .venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 \

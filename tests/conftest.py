@@ -1,8 +1,9 @@
-"""Fixtures that many tests share: the data beside the checkout, and the real series unpacked once."""
+"""What many tests share: data beside the checkout, series made once, compiled kernels; and which tests run where."""
 
 import os
 import tarfile
 import zlib
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,33 @@ def kernels() -> Path:
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernels()))
+
+
+MADE_ONCE = ("small_run", "twin_of", "real_series")
+"""Fixtures of a session that take long, the longest first: each is made in one process only."""
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="run what is for a release only, too (make test-all)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Skip what is slow, keep the tests of a file in one process, and start with what waits most for others."""
+    if not config.getoption("slow"):
+        for item in items:
+            if item.get_closest_marker("slow"):
+                item.add_marker(pytest.mark.skip(reason="for a release only: make test-all"))
+    if config.pluginmanager.hasplugin("xdist"):
+        uses = defaultdict(set)
+        for item in items:
+            uses[item.path] |= set(item.fixturenames)
+        for item in items:
+            made_once = [name for name in MADE_ONCE if name in uses[item.path]]
+            # twins and the real series have tests that use both
+            group = made_once[0] if made_once else item.path.stem
+            item.add_marker(pytest.mark.xdist_group({"real_series": "twin_of"}.get(group, group)))
+        items.sort(key=lambda item: (item.path.stem != "test_executors", item.get_closest_marker("pipeline") is None))
 
 
 @pytest.fixture

@@ -80,8 +80,9 @@ def bench_preprocess(record, real_series, tmp_path):
     print(f"{cpu_s:.2f} CPU s for each series, {once_s:.2f} once for a task, {error_mm:.4f} mm")
     record("preprocess", "pydicom, SimpleITK Mattes and linear, .nii.gz", reference_s, cpu_s, error_mm, peaks.max())
     assert error_mm <= 0.01
-    assert cpu_s <= 1.5
+    record.expect("CPU s of a series", cpu_s, at_most=1.5)
     assert peaks.max() <= 1300
     # Series cost the same each, and are in memory one at a time.
     assert peaks[-1] < 1.1 * peaks[0]
-    np.testing.assert_allclose(found[:, 1], once_s + found[:, 0] * cpu_s, rtol=0.2)
+    off = np.abs(found[:, 1] / (once_s + found[:, 0] * cpu_s) - 1)
+    record.expect("distance of the costs of tasks from a line", off.max(), at_most=0.2)

@@ -40,4 +40,4 @@ def bench_resample(record, real_series, tmp_path):
     assert difference.max() <= 1
     assert (difference > 0).mean() < 1e-4
     assert size <= 0.85
-    assert reference_s / cpu_s >= 6
+    record.expect("resampling: SimpleITK's CPU s over ours", reference_s / cpu_s, at_least=6)

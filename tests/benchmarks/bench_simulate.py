@@ -124,5 +124,6 @@ def bench_simulate(record, tmp_path):
     scale = 343 * 512 * 512 / labels.size
     record("simulate_whole", f"{plain}; the slab's, by voxels", scale * reference_s, whole_s, difference, whole_mb)
     assert difference < 1.0
-    assert cpu_s < 3.0 < reference_s
+    record.expect("CPU s of a simulated series", cpu_s, at_most=3)
+    record.expect("CPU s of a series by libraries", reference_s, at_least=3)
     assert whole_mb < 1000

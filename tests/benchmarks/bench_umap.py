@@ -6,7 +6,7 @@ import warnings
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from ct4bench.embedding.embed import embed, judge, standardise
+from ct4bench.embedding.embed import embed, embedding_quality, standardise
 
 
 def bench_umap(record):
@@ -25,7 +25,7 @@ def bench_umap(record):
         theirs = umap.UMAP(n_neighbors=100, min_dist=1.0, n_epochs=1000, random_state=0, n_jobs=1).fit_transform(scores)
         reference_s = time.process_time() - start
         assert embed(scores, verify=0).umap.tobytes() == ours.tobytes()
-        judged = judge(scores, {"ours": ours, "theirs": theirs}, {}, 0)
+        judged = embedding_quality(scores, {"ours": ours, "theirs": theirs}, {}, 0)
     print("\n" + ", ".join(f"{name} {value:.4f}" for name, value in judged.items() if "_" in name))
     difference = judged["trustworthiness_theirs"] - judged["trustworthiness_ours"]
     record("umap", "umap-learn, seeded (difference: of trustworthiness)", reference_s, cpu_s, abs(difference))

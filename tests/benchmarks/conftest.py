@@ -1,17 +1,35 @@
-"""Benchmarks write a line each to results/bench.json; run by `make bench`, never by `make test`."""
+"""Benchmarks write a line each to results/bench.json; run by `make bench`, never by `make test`.
+
+Times are reported (`record.expect`) and never fail a benchmark, for they grow with the load of the machine; values and
+memory do not, and are asserted.
+"""
 
 import json
 import resource
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCH = Path(__file__).resolve().parents[2] / "results" / "bench.json"
 
 
+MISSED = []
+"""Times beyond their bounds, as sentences: for the end of the session."""
+
+
 class Recorder:
     """CPU seconds of callables, and the rows of bench.json."""
+
+    @staticmethod
+    def expect(what: str, value: float, at_most: float = np.inf, at_least: float = -np.inf) -> bool:
+        """Whether a time, or a ratio of times, is within its bounds; if not, the end of the session says so."""
+        kept = bool(at_least <= value <= at_most)
+        if not kept:
+            bound = f"at most {at_most:.4g}" if value > at_most else f"at least {at_least:.4g}"
+            MISSED.append(f"{what}: {value:.4g}, {bound}")
+        return kept
 
     @staticmethod
     def cpu_seconds(function, repeat: int = 3) -> float:
@@ -49,3 +67,9 @@ class Recorder:
 @pytest.fixture
 def record():
     return Recorder()
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say which times were beyond their bounds."""
+    for sentence in MISSED:
+        terminalreporter.write_line(f"slower than on a quiet machine: {sentence}")

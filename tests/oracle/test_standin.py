@@ -35,10 +35,8 @@ def test_the_card_is_of_this_file():
 
 
 @pytest.mark.slow
-def test_another_training_is_as_accurate_and_the_same_on_the_same_processor(request, tmp_path):
-    """About seven minutes of CPU, so it runs on request only. Other kinds of processors round otherwise."""
-    if "slow" not in request.config.getoption("markexpr"):
-        pytest.skip("trains for minutes; run it with -m slow")
+def test_another_training_is_as_accurate_and_the_same_on_the_same_processor(tmp_path):
+    """About seven minutes of CPU. Other kinds of processors round otherwise."""
     from pretrain_shallow_cnn import main
 
     path = tmp_path / "again.safetensors"

@@ -31,15 +31,8 @@ STAND_IN = "stand-in, trained on synthetic tissue"
 SMALL = ("-profile", "test", "--twin_scanners", "A1,B1", "--twin_doses", "10", "--twin_reconstructions", "IR")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def on_request(request):
-    """A run of its own is too much for every time."""
-    if "slow" not in request.config.getoption("markexpr"):
-        pytest.skip("a whole run of its own; run it with -m slow")
-
-
 @pytest.fixture(scope="module")
-def run(on_request, nextflow, tmp_path_factory):
+def run(nextflow, tmp_path_factory):
     folder = tmp_path_factory.mktemp("extractors")
     (folder / "filtered.yaml").write_text(FILTERED)
     (folder / "mean.py").write_text(MEAN)

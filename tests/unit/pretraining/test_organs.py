@@ -161,7 +161,6 @@ def test_places_lie_in_the_body(case):
         draw_body_patches(Case("small", air[:10], air[:10]), 3, 0, 0)
 
 
-@pytest.mark.slow
 def test_the_phantoms_organs_are_where_they_are_said_to_be(tmp_path):
     """Means and SDs of the printed organs as the styles of the drawing have them, away from the six regions."""
     from ct4bench.core.phantom import A1_GRID
