@@ -69,7 +69,7 @@ def check_complete(table: pd.DataFrame, registered: pd.DataFrame, patches: pd.Da
         differing = regions ^ set(zip(own["roi"], own["patch"], strict=True))
         if differing:
             roi, patch = min(differing)
-            verb = "lacks" if (roi, patch) in regions else "has, though it is no patch of the run,"
+            verb = "lacks" if (roi, patch) in regions else "has, though it is not a patch of the run,"
             raise UserError(
                 f"series {uid} {verb} {roi}, patch {patch} ({len(differing)} rows differ); extract its features again"
             )

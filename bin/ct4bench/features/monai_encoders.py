@@ -1,4 +1,4 @@
-"""Examples of encoders of your own (docs/encoders.md).
+"""Examples of custom encoders (docs/encoders.md).
 
 `--extractors resnet10=ct4bench.features.monai_encoders:resnet10` takes one.
 """

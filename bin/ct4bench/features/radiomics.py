@@ -124,7 +124,7 @@ def _ranked(cumulative, lowest, rank):
 @njit(cache=True, error_model="numpy", nogil=True)
 def _percentile(cumulative, lowest, share):
     # Linear interpolation with the rounding of numpy.percentile: whether a voxel lies inside the 10th to 90th
-    # percentile (RobustMeanAbsoluteDeviation) may hang on the last bit.
+    # percentile (RobustMeanAbsoluteDeviation) may depend on the last bit.
     last = cumulative[-1] - 1
     place = last * share
     below = np.int64(np.floor(place))

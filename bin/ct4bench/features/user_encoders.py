@@ -1,4 +1,4 @@
-"""Encoders of a user's own: a Python function that builds one, or a TorchScript or ONNX file with settings in YAML.
+"""Custom encoders of a user: a Python function that builds one, or a TorchScript or ONNX file with settings in YAML.
 
 All run the user's code, TorchScript files included: only what the command line names is loaded, from local files or
 installed packages, and nothing is fetched.

@@ -126,7 +126,7 @@ def read_state(path: Path | str) -> dict[str, "torch.Tensor"]:
         raise UserError(f"{path} has no state dict; save {{'state_dict': model.state_dict()}} with torch.save")
     wrong = next((str(name) for name, value in state.items() if not isinstance(value, torch.Tensor)), None)
     if wrong is not None:
-        raise UserError(f"{path}: the entry {wrong} is no tensor; save {{'state_dict': model.state_dict()}}")
+        raise UserError(f"{path}: the entry {wrong} is not a tensor; save {{'state_dict': model.state_dict()}}")
     return {str(name): value for name, value in state.items()}
 
 

@@ -379,7 +379,7 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
     _arrows(figure, own, scanners, columns, rows, height, chosen)
     _legend(figure, chosen, 0.13 / height)
     return _finish(
-        figure, facts, "profile_geometry", "What registration leaves",
+        figure, facts, "profile_geometry", "Residual geometry after registration",
         "Local displacement against the reference in cells of about 24 mm inside the block, after the rigid "
         "registration: distortion, sag of the table, and errors. A cell is known to about 0.04 mm. Above: mean along y "
         "of the cells of a layer, and size of the components. Below: displacement in plane, mean over z, as arrows "

@@ -110,7 +110,7 @@ def draw_decomposition(table: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
     stamp(figure, stamp_text(facts))
     caption = Caption(
         "decomposition",
-        "What each step away from a series adds",
+        "Contribution of each factor to the error",
         "Pairs of series that differ in one thing only, from the smallest step to the largest: RMSE in HU as the root "
         "of the median squared error, with quartiles over pairs.",
         "Horizontal bars that grow from another reconstruction of the same scan to another maker's scanner.",
@@ -146,7 +146,7 @@ def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     caption = Caption(
         "icc_grades",
-        "How many features are stable",
+        "Number of stable features",
         f"Share of features by their ICC over {domain}s, ROIs as targets: poor (below 0.5), moderate (below 0.75), "
         "good (below 0.9), excellent. ICC(3,1) does not see constant offsets, ICC(2,1) does.",
         "Stacked bars, one for each feature extractor and form of the ICC.",
@@ -165,7 +165,7 @@ SCHEMES = {
 def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | None = None) -> tuple[Figure, Caption]:
     """Draw the accuracy over the number of training scanners and of training folds, a line for each extractor.
 
-    Where `table7` is given, its published accuracies stand beside.
+    Where `table7` is given, its published accuracies are shown next to them.
     """
     extractors = [e for e in EXTRACTORS if e in set(table["extractor"])]
     extractors += sorted(set(table["extractor"]) - set(extractors))

@@ -163,7 +163,7 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
     stamp(figure, stamp_text(facts, extractors))
     caption = Caption(
         "accuracy_tasks",
-        "Other questions to the same features",
+        "Other tasks from the same features",
         "Balanced accuracy of the MLP; whiskers: 95 % intervals from resampling scanners; bars: guessing. The "
         "higher a scanner or maker stands over its bar, the more the features tell of it, which is what harmonization "
         "should prevent.",

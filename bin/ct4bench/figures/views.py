@@ -1,4 +1,4 @@
-"""Places in the reference volume that figures show, and its rendered views.
+"""Positions in the reference volume that figures show, and its rendered views.
 
 Positions in a picture are millimetres along the reference's rows and columns from the middle of its paper block.
 """

@@ -152,7 +152,7 @@ def read_slice_format(header: Header) -> SliceFormat:
     if not (1 <= rows <= MOST_PIXELS and 1 <= columns <= MOST_PIXELS) or min(spacing) <= 0:
         raise Refusal("mixed_geometry", f"{rows} x {columns} pixels of {spacing[0]:g} x {spacing[1]:g} mm")
     if max(abs(lengths[0] - 1), abs(lengths[1] - 1), abs(across @ down)) > 1e-3:
-        raise Refusal("mixed_geometry", f"image orientation {header.text('ImageOrientationPatient')} is no rotation")
+        raise Refusal("mixed_geometry", f"image orientation {header.text('ImageOrientationPatient')} is not a rotation")
     (slope,) = _numbers(header, "RescaleSlope", 1, "bad_rescale")
     (intercept,) = _numbers(header, "RescaleIntercept", 1, "bad_rescale")
     rescale_type = header.text("RescaleType")

@@ -38,7 +38,9 @@ def locate(files: pd.DataFrame, folders: Sequence[Path | str]) -> pd.DataFrame:
     for row in files.itertuples():
         folder = row.folder if isinstance(row.folder, str) else ""
         if Path(row.name).name != row.name or row.name in ("", ".", ".."):
-            raise UserError(f"index/files.parquet names a file '{row.name}', which is no plain file name; index again")
+            raise UserError(
+                f"index/files.parquet names a file '{row.name}', which is not a plain file name; index again"
+            )
         path = path_of[row.root, folder] / row.name
         try:
             size = path.stat().st_size

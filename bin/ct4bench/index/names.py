@@ -40,7 +40,9 @@ def compile_pattern(pattern: str | None) -> re.Pattern:
     try:
         compiled = re.compile(pattern, re.MULTILINE)
     except re.error as error:
-        raise UserError(f"series_pattern '{pattern}' is no regular expression ({error}); see docs/input.md") from error
+        raise UserError(
+            f"series_pattern '{pattern}' is not a regular expression ({error}); see docs/input.md"
+        ) from error
     known = {"scanner", "dose", "recon", "repetition"}
     missing, strange = {"dose", "recon"} - set(compiled.groupindex), set(compiled.groupindex) - known
     if missing or strange:

@@ -41,7 +41,7 @@ class File(NamedTuple):
 
 
 class Refused(NamedTuple):
-    """A file that is no slice of an acceptable CT series; `series_uid` is "" where it could not be read."""
+    """A file that is not a slice of an acceptable CT series; `series_uid` is "" where it could not be read."""
 
     file: File
     series_uid: str
@@ -235,7 +235,7 @@ def read_tree(roots: Iterable[Path | str], threads: int = 1) -> Contents:
                 f"two input folders are named {root.name}; rename one, since paths are given below that name"
             )
         if not root.is_dir():
-            raise UserError(f"input folder {root} does not exist or is no folder; name a folder of DICOM files")
+            raise UserError(f"input folder {root} does not exist or is not a folder; name a folder of DICOM files")
     files = [entry for root in sorted(roots, key=lambda root: root.name) for entry in list_files(root)]
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
     root_paths = {root.name: str(root) for root in roots}

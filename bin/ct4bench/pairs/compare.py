@@ -246,8 +246,9 @@ def compare_task(plan: pd.DataFrame, task: str, volumes: Path, reference: Path, 
     missing = [uid for uid in uids if not (volumes / f"{uid}{SUFFIX}").is_file()]
     if missing:
         raise UserError(
-            f"{volumes} lacks the volumes of {len(missing)} series of the plan, first {missing[0]}{SUFFIX}; plan the "
-            "pairs from the registered series only"
+            f"{volumes} does not have the volumes of {len(missing)} series of the plan, first "
+            f"{missing[0]}{SUFFIX}; plan "
+            "the pairs from the registered series only"
         )
     opened = {uid: open_volume(volumes / f"{uid}{SUFFIX}") for uid in uids}
     # Every volume lies on the reference grid: one on another would be compared shifted, without an error.

@@ -124,7 +124,7 @@ def _holds_all(variant: str, cell: pd.DataFrame) -> bool:
 
 
 def _beside(rows: pd.DataFrame) -> dict[str, float]:
-    """Mean and SD of the metrics that stand beside others."""
+    """Mean and SD of the metrics that are shown next to others."""
     found = {}
     for metric in SECONDARY:
         found[f"{metric}_mean"], found[f"{metric}_sd"] = _mean_and_sd(rows[metric])
@@ -151,7 +151,7 @@ def scanner_table(
     pairs of equal reconstruction.
     """
     pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
-    # What stands beside a cell of mode corrected would be of another region and resolution.
+    # What is shown next to a cell of mode corrected would be of another region and resolution.
     beside = not same_recon and not (pairs["variant"] == "all_pairs").any()
     cells = dict(iter(pairs.groupby(["scanner_a", "scanner_b"], sort=False)))
     scans = _scans_of_strata(series)

@@ -1,9 +1,9 @@
-"""Frames as the cells of the report: plain strings and numbers, that the template escapes and lays out.
+"""Render DataFrames as report cells: plain strings and numbers, that the template escapes and lays out.
 
-A cell is a dict with `main` (text), and where there is one `sd` (where it stands below), `range` (the 95 %
-interval), `sub` (the published value), `delta` (computed - published), `mark` (why the published value is no target),
-`n` (of pairs), `tint` (0..1, how dark the cell's ground is), `title` (why it is blank), `left` (words), and `soft`
-(less weight).
+A cell is a dict with `main` (text), and where there is one `sd` (where it stands below), `range` (the 95 % interval),
+`sub` (the published value), `delta` (computed - published), `mark` (why the published value is not a target), `n` (of
+pairs), `tint` (0..1, how dark the cell's ground is), `title` (why it is blank), `left` (words), and `soft` (less
+weight).
 """
 
 import math

@@ -257,15 +257,18 @@ def _summary(inputs: ReportInputs) -> list[str]:
     if origin == SYNTHETIC:
         sentences.append(
             "The input is synthetic: series simulated to stand in for the collection, so the numbers show that the "
-            "pipeline works, not how real scanners compare. Published values stand beside for orientation only."
+            "pipeline works, not how real scanners compare. Published values are shown next to them for orientation "
+            "only."
         )
     elif origin == COLLECTION:
         sentences.append(
-            "The input is the real collection or a part of it; where a published value stands beside, the difference "
-            "is given."
+            "The input is the real collection or a part of it; where a published value is shown next to it, the "
+            "difference is given."
         )
     else:
-        sentences.append(f"{NOT_COMPARABLE[origin].capitalize()}; published values stand beside for orientation only.")
+        sentences.append(
+            f"{NOT_COMPARABLE[origin].capitalize()}; published values are shown next to them for orientation only."
+        )
     method = facts["method"]
     sentences.append(
         "No harmonization was applied." if method == "none" else f"The harmonization method {method} was applied."

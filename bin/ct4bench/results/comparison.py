@@ -1,7 +1,7 @@
 """Computed tables beside the published ones.
 
 A difference is claimed only where every series behind a row is one of the collection's. Everywhere else the published
-value stands beside for orientation, and `comparison` says why the two are not comparable.
+value is shown next to it for orientation, and `comparison` says why the two are not comparable.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ class ResultTable:
     text: str
     """What it shows, how it was computed, units and n."""
     published: bool = False
-    """Whether the published values stand beside."""
+    """Whether the published values are shown next to them."""
     notes: list[str] = field(default_factory=list)
 
 

@@ -105,7 +105,7 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
     if inputs.tasks is not None:
         results.tables["tasks"] = ResultTable(
             inputs.tasks,
-            "What was asked of the classifiers",
+            "Tasks of the classifiers",
             "Trainings of each feature set by the MLP, by question (task) and choice of the training (ablation), "
             "and why there are none.",
         )
@@ -125,7 +125,7 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
     most = own.groupby("scheme")["n_train"].transform("max")
     results.tables["confusion"] = ResultTable(
         confusion(own[own["n_train"] == most]),
-        "Which tissues are taken for which",
+        "Confusion matrix",
         "Rows by true and predicted tissue over all folds, trained on all but one scanner (loso) or fold (kfold); "
         "share of the true tissue's rows.",
     )
@@ -209,7 +209,7 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
     if inputs.embedding_quality is not None:
         results.tables["embedding_quality"] = ResultTable(
             inputs.embedding_quality,
-            "What the embedding keeps of the features",
+            "Quality of the embedding",
             "Of Figures 5 and 6: how far neighbourhoods in the plane are those among the features.",
         )
     if inputs.icc is None:
@@ -244,7 +244,7 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
     )
     results.tables["stability_grades"] = ResultTable(
         icc_grades(inputs.icc),
-        "How many features are stable",
+        "Number of stable features",
         "Share of features whose ICC over all rows is poor (below 0.5), moderate (below 0.75), good (below 0.9) or "
         "excellent.",
     )

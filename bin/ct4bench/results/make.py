@@ -153,7 +153,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
         results.tables["table6_dose" + suffix] = ResultTable(frame, title, text, not same, [note])
     results.tables["decomposition"] = ResultTable(
         decomposition(pairs),
-        "What each step away from a series adds",
+        "Contribution of each factor to the error",
         "Median and quartiles of the mean squared error (HU\N{SUPERSCRIPT TWO}) between series that differ in one "
         "thing only, from the smallest step to the largest, and the increment over the step before; on volumes "
         f"averaged over bins of 4 x 4 x 4 voxels, {where}.",

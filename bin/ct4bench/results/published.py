@@ -1,4 +1,4 @@
-"""The paper's Tables 1-7 as published, with what they were computed from and the cells that are no target."""
+"""The paper's Tables 1-7 as published, with what they were computed from and the cells that are not targets."""
 
 # code-data: ../assets/published/table1_acquisition.csv
 # code-data: ../assets/published/table2_series_counts.csv

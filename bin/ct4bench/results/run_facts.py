@@ -1,4 +1,4 @@
-"""What a run was, in plain values (run_facts.json): every table, figure and the report say it from there."""
+"""Facts of a run that every figure and table states (run_facts.json)."""
 
 import json
 from pathlib import Path

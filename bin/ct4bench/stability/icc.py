@@ -38,7 +38,7 @@ WHAT_EACH_SEES = (
     "ICC(2,1) 0.65.) Six targets that span 100 HU make any ICC high: read it beside the discriminability within "
     "tissues, and the repeatability within a scanner beside the reproducibility between scanners."
 )
-"""To stand beside every mean ICC, in both modes."""
+"""Shown next to every mean ICC, in both modes."""
 
 ICC_COLUMNS = [
     "extractor", "feature", "feature_class", "form", "domain", "stratum", "n_targets", "n_raters", "icc", "icc_clipped",

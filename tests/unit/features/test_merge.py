@@ -98,7 +98,7 @@ def test_every_registered_series_of_the_doses_must_be_there(parts):
         check_complete(table.drop(index=1), REGISTERED, patches)
     with pytest.raises(UserError, match="series 1.3 lacks cyst1, patch 10"):
         check_complete(table.drop(index=1), REGISTERED)
-    with pytest.raises(UserError, match="series 1.1 has, though it is no patch of the run, normal2, patch 10"):
+    with pytest.raises(UserError, match="series 1.1 has, though it is not a patch of the run, normal2, patch 10"):
         check_complete(table, REGISTERED, patches[~((patches["roi"] == "normal2") & (patches["patch"] == 10))])
 
 

@@ -1,4 +1,4 @@
-"""Encoders of a user's own: a function, a file with one, a TorchScript file with its YAML."""
+"""Custom encoders of a user: a function, a file with one, a TorchScript file with its YAML."""
 
 import sys
 

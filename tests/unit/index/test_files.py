@@ -66,5 +66,5 @@ def test_a_file_that_is_gone_or_changed(chunk):
 def test_a_name_may_not_lead_out_of_its_folder(chunk, name):
     files, links = chunk
     files.loc[0, "name"] = name
-    with pytest.raises(UserError, match="no plain file name"):
+    with pytest.raises(UserError, match="not a plain file name"):
         locate(files, links)

@@ -51,7 +51,7 @@ def test_a_repetition_must_be_a_number():
 @pytest.mark.parametrize(
     "pattern, message",
     [
-        ("(?P<dose>x", "no regular expression"),
+        ("(?P<dose>x", "not a regular expression"),
         ("(?P<dose>x)", "missing: recon"),
         ("(?P<dose>x)(?P<recon>y)(?P<kernel>z)", "unknown: kernel"),
     ],

@@ -290,7 +290,7 @@ def test_a_task_refuses_missing_volumes_and_foreign_grids(task):
     with pytest.raises(UserError, match="1.1.b2nd is not on the grid"):
         compare_task(plan, "t", folder / "volumes", reference)
     (folder / "volumes" / "1.1.b2nd").unlink()
-    with pytest.raises(UserError, match="lacks the volumes of 1 series"):
+    with pytest.raises(UserError, match="does not have the volumes of 1 series"):
         compare_task(plan, "t", folder / "volumes", reference)
 
 
