@@ -3,7 +3,8 @@
 Definitions: Zwanenburg et al. 2020, doi:10.1148/radiol.2020191145 (IBSI), as PyRadiomics (van Griethuysen et al. 2017,
 doi:10.1158/0008-5472.CAN-17-0339) implements them; docs/ibsi.md lists where the two part. Features of co-occurrence and
 run-length matrices are computed in each of the 13 directions and averaged. Everything is computed from integer counts
-in a fixed order, so that a value depends neither on threads nor on what else is computed.
+in a fixed order, so that a value depends neither on threads nor on what else is computed. MCC has its eigenvalues from
+LAPACK.
 """
 
 from dataclasses import dataclass
@@ -193,85 +194,6 @@ def _first_order(counts, lowest, level_counts, voxel_mm3, shift, out):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def symmetric_eigenvalues(a):
-    """Eigenvalues of the symmetric matrix `a` (n, n) float64, unsorted; `a` is overwritten.
-
-    Householder reduction to a tridiagonal matrix, then QL steps with implicit shifts (Golub and Van Loan, Matrix
-    Computations, 8.3).
-    """
-    n = a.shape[0]
-    d, e = np.zeros(n), np.zeros(n)
-    v, w = np.empty(n), np.empty(n)
-    for k in range(n - 2):
-        # Reflect column k below the diagonal onto its first entry.
-        norm = 0.0
-        for i in range(k + 1, n):
-            norm += a[i, k] ** 2
-        norm = sqrt(norm)
-        if norm == abs(a[k + 1, k]):
-            e[k] = a[k + 1, k]
-            continue
-        e[k] = -norm if a[k + 1, k] > 0 else norm
-        half = 0.0
-        for i in range(k + 1, n):
-            v[i] = a[i, k]
-        v[k + 1] -= e[k]
-        for i in range(k + 1, n):
-            half += v[i] ** 2
-        half /= 2
-        inner = 0.0
-        for i in range(k + 1, n):
-            total = 0.0
-            for j in range(k + 1, n):
-                total += a[i, j] * v[j]
-            w[i] = total / half
-            inner += v[i] * w[i]
-        inner /= 2 * half
-        for i in range(k + 1, n):
-            w[i] -= inner * v[i]
-        for i in range(k + 1, n):
-            for j in range(k + 1, n):
-                a[i, j] -= v[i] * w[j] + w[i] * v[j]
-    for k in range(n):
-        d[k] = a[k, k]
-    if n > 1:
-        e[n - 2] = a[n - 1, n - 2]
-    for low in range(n):
-        for _ in range(60):
-            end = low
-            while end < n - 1 and abs(e[end]) > _EPSILON * (abs(d[end]) + abs(d[end + 1])):
-                end += 1
-            if end == low:
-                break
-            g = (d[low + 1] - d[low]) / (2 * e[low])
-            r = sqrt(g * g + 1)
-            g = d[end] - d[low] + e[low] / (g + (r if g >= 0 else -r))
-            s, c, p = 1.0, 1.0, 0.0
-            split = False
-            for i in range(end - 1, low - 1, -1):
-                f, b = s * e[i], c * e[i]
-                r = sqrt(f * f + g * g)
-                e[i + 1] = r
-                if r == 0:
-                    d[i + 1] -= p
-                    e[end] = 0.0
-                    split = True
-                    break
-                s, c = f / r, g / r
-                g = d[i + 1] - p
-                r = (d[i] - g) * s + 2 * c * b
-                p = s * r
-                d[i + 1] = g + p
-                g = c * r - b
-            if not split:
-                d[low] -= p
-                e[low] = g
-                if end < n:
-                    e[end] = 0.0
-    return d
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
 def _second_eigenvalue(p, px, py):
     # That of PyRadiomics' Q_ij = sum_k p_ik p_jk / (px_i py_k + eps). Q is similar to a matrix
     # that is symmetric but for eps, and the antisymmetric part of so small a change moves no eigenvalue to first order.
@@ -290,13 +212,8 @@ def _second_eigenvalue(p, px, py):
             for k in range(n):
                 total += g[i, k] * a[j, k] + a[i, k] * g[j, k]
             b[i, j] = b[j, i] = total
-    largest, second = -np.inf, -np.inf
-    for value in symmetric_eigenvalues(b):
-        if value > largest:
-            largest, second = value, largest
-        elif value > second:
-            second = value
-    return second
+    # In ascending order.
+    return np.linalg.eigvalsh(b)[n - 2]
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
