@@ -142,6 +142,57 @@ def test_a_patch_that_the_series_does_not_cover_is_refused(tmp_path, volume, tab
             read_patches(opened, table)
 
 
+ONE = pd.DataFrame({"roi": ["cyst1"], "patch": [0], "slice": [30], "row": [50], "column": [60]})
+"""A patch of slices 22 to 37, rows 34 to 65 and columns 44 to 75."""
+
+
+@pytest.mark.parametrize(
+    ("box", "covered"),
+    [
+        ((slice(22, 38), slice(34, 66), slice(44, 76)), True),
+        ((slice(23, 38), slice(34, 66), slice(44, 76)), False),
+        ((slice(22, 37), slice(34, 66), slice(44, 76)), False),
+        ((slice(22, 38), slice(35, 66), slice(44, 76)), False),
+        ((slice(22, 38), slice(34, 65), slice(44, 76)), False),
+        ((slice(22, 38), slice(34, 66), slice(45, 76)), False),
+        ((slice(22, 38), slice(34, 66), slice(44, 75)), False),
+    ],
+)
+@pytest.mark.parametrize("shift_voxels", [-0.49, 0.0, 0.49])
+def test_a_patch_may_reach_to_the_series_last_voxel(tmp_path, volume, box, covered, shift_voxels):
+    """And half a voxel further, as far as a voxel goes; the series is the patch's own box, moved by a part of one."""
+    table = ONE.assign(**dict(zip(("x_mm", "y_mm", "z_mm"), GRID.to_lps(ONE[VOXEL].to_numpy()).T, strict=True)))
+    step = shift_voxels * np.array(GRID.spacing_mm)[::-1]
+    attributes = {"series_uid": "7.8", "source_grid": GRID.crop(box).to_dict(),
+                  "motion": asdict(Rigid((0.0, 0.0, 0.0), tuple(step), (0.0, 0.0, 0.0)))}  # fmt: skip
+    save_volume(tmp_path / "7.8.b2nd", volume[0], GRID, attributes)
+    opened = open_volume(tmp_path / "7.8.b2nd")
+    if covered:
+        (patch,) = read_patches(opened, table)
+        np.testing.assert_array_equal(patch, volume[0][22:38, 34:66, 44:76])
+    else:
+        with pytest.raises(UserError, match="patch outside the volume: series 7.8, cyst1, patch 0"):
+            read_patches(opened, table)
+
+
+@pytest.mark.parametrize(
+    ("voxel", "inside"),
+    [((8, 16, 16), True), ((52, 94, 104), True), ((7, 16, 16), False), ((8, 15, 16), False), ((8, 16, 15), False),
+     ((53, 94, 104), False), ((52, 95, 104), False), ((52, 94, 105), False)],
+)  # fmt: skip
+def test_a_patch_may_touch_the_volumes_edge(volume, voxel, inside):
+    """The grid has 60 x 110 x 120 voxels, a patch 8 or 16 before its centre and 7 or 15 after it."""
+    table = ONE.assign(**dict(zip(VOXEL, voxel, strict=True)))
+    table = table.assign(**dict(zip(("x_mm", "y_mm", "z_mm"), GRID.to_lps(table[VOXEL].to_numpy()).T, strict=True)))
+    if inside:
+        z, y, x = voxel
+        (patch,) = read_patches(volume[1], table)
+        np.testing.assert_array_equal(patch, volume[0][z - 8 : z + 8, y - 16 : y + 16, x - 16 : x + 16])
+    else:
+        with pytest.raises(UserError, match="outside the volume"):
+            read_patches(volume[1], table)
+
+
 def own(tmp_path, **columns):
     path = tmp_path / "own.csv"
     write_table(pd.DataFrame(columns), path)

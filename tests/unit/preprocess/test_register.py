@@ -213,6 +213,23 @@ def test_every_place_of_a_patch_must_be_in_the_series(box, reason):
         assert caught.value.reason == reason
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_half_a_voxel_beyond_the_last_centre_is_still_covered(axis, end):
+    """A voxel reaches half its size beyond its centre: a place just inside is covered, one just outside is not."""
+    common = Grid.axis_aligned((60, 60, 60), (1.0, 0.7, 0.7), (0.0, 0.0, 0.0))
+    region = [[10, 40]] * 3
+    box = [slice(10, 40)] * 3
+    series = common.crop(tuple(box))
+    outwards = np.zeros(3)
+    outwards[axis] = (-0.5 if end == "low" else 0.5) * common.spacing_mm[axis]
+    shift_mm = outwards[::-1]  # voxels run along z, y, x
+    check_coverage(region, common, series, Rigid((0.0, 0.0, 0.0), tuple(0.98 * shift_mm), (0.0, 0.0, 0.0)))
+    with pytest.raises(RegistrationError) as caught:
+        check_coverage(region, common, series, Rigid((0.0, 0.0, 0.0), tuple(1.02 * shift_mm), (0.0, 0.0, 0.0)))
+    assert caught.value.reason == ("too_few_slices" if axis == 0 else "phantom_outside_fov")
+
+
 def script(name, *arguments, cwd):
     command = [sys.executable, str(BIN / name), *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd)
