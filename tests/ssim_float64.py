@@ -1,17 +1,21 @@
-"""SSIM by scipy in float64 throughout: what the kernels of float32 are measured against."""
+"""SSIM by scipy in float64 throughout: what the kernels of float32 are measured against.
+
+Window and constants are those of Wang et al. 2004 (11 voxels, sigma 1.5, K1 = 0.01, K2 = 0.03) for a range of 3000 HU,
+and the window's weights are scipy's: nothing here comes from the code that is measured.
+"""
 
 import numpy as np
-from scipy.ndimage import correlate1d
+from scipy.ndimage import gaussian_filter1d
 
-from ct4bench.pairs.similarity import C1, C2, gaussian_taps
+C1, C2 = 30.0**2, 90.0**2
 
 
 def ssim_map_float64(a, b) -> np.ndarray:
-    """SSIM of every window that fits, in float64 throughout."""
+    """Return the SSIM of every window that fits, in float64 throughout."""
 
     def mean(volume):
         for axis in range(3):
-            volume = correlate1d(volume, gaussian_taps(), axis=axis)
+            volume = gaussian_filter1d(volume, 1.5, axis=axis, radius=5)
         return volume[5:-5, 5:-5, 5:-5]
 
     a, b = a.astype(np.float64), b.astype(np.float64)

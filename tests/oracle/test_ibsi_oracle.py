@@ -13,12 +13,6 @@ def features():
     return ibsi.computed()
 
 
-def test_the_phantom_is_that_of_the_manual():
-    assert ibsi.VOXELS.shape == (4, 4, 5)
-    assert ibsi.INSIDE.sum() == 74
-    assert sorted(set(ibsi.VOXELS[ibsi.INSIDE == 1].tolist())) == [1, 3, 4, 6]
-
-
 @pytest.mark.parametrize(("name", "words", "code", "reference"), ibsi.REFERENCE, ids=[r[0] for r in ibsi.REFERENCE])
 def test_a_feature_has_its_reference_value(features, name, words, code, reference):
     value = features[name] - ibsi.OFFSETS.get(name, 0.0)

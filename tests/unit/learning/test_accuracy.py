@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.shared_tables import shared_published
+from tests.conftest import ROOT
 
 from ct4bench.core.errors import UserError
 from ct4bench.learning import accuracy
@@ -134,10 +134,10 @@ def whole_table(rng, extractors=("swin_unetr", "radiomics", "mine"), n_scanners=
     )
 
 
-def test_table_7_has_the_papers_columns_and_order(rng, shared_data):
+def test_table_7_has_the_papers_columns_and_order(rng):
     found = accuracy.table7_classification(whole_table(rng))
     assert list(found["features"]) == ["Radiomics", "SwinUNETR", "mine"]
-    published = shared_published(shared_data("published/table7_stability_classification.csv"))
+    published = pd.read_csv(ROOT / "assets" / "published" / "table7_stability_classification.csv")
     assert [name for name in published.columns if "_acc_" in name] == PUBLISHED
     assert set(PUBLISHED) <= set(found.columns)
     assert (found["loso_1_scanner_acc_n"] == 13).all()

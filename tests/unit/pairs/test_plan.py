@@ -3,14 +3,14 @@
 # The published procedure uses the legacy generator, and so does the version of it that is written out here.
 # ruff: noqa: NPY002
 
-import re
 import zlib
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from ct4bench.core.benchmark import SCANNERS, SERIES_KEY, scan_id
+from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS, SERIES_KEY, scan_id
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.pairs.plan import (
@@ -27,8 +27,8 @@ from ct4bench.pairs.plan import (
     seeded_dose_pairs,
     seeded_pairs,
 )
+from ct4bench.twin.scanners import has_series
 
-DESCRIPTION = re.compile(r"^([A-H][12])_Harmonized_(1|3|6|10|14)mGy_(FBP|IR|DL) - #(\d+)$")
 MAKERS = {"A": "Siemens", "B": "Siemens", "G": "Siemens", "C": "Philips", "D": "GE", "F": "GE"}
 MAKERS |= {"H2": "Philips", "E2": "GE", "E1": "Toshiba", "H1": "Toshiba"}
 
@@ -43,23 +43,11 @@ def series_rows(kinds) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def collection(shared_data):
-    """The 1378 series of the collection as a table of registered series."""
-    index = pd.read_csv(shared_data("idc_series_index.csv"), dtype=str)
-    parts = [DESCRIPTION.match(text).groups() for text in index["series_description"]]
-    frame = pd.DataFrame(
-        {
-            "scan_id": [scan_id(s, float(d), int(n)) for s, d, _, n in parts],
-            "series_uid": index["series_instance_uid"],
-            "scanner": [p[0] for p in parts],
-            "maker": [MAKERS.get(p[0], MAKERS.get(p[0][0])) for p in parts],
-            "dose_mgy": [int(p[1]) for p in parts],
-            "recon": [p[2] for p in parts],
-            "repetition": [int(p[3]) for p in parts],
-        }
-    )
-    assert len(frame) == 1378
-    return frame
+def collection():
+    """The 1378 series of the collection as a table of registered series, in no order."""
+    kinds = [key for key in product(SCANNERS, DOSES_MGY, RECONSTRUCTIONS, range(1, 11)) if has_series(*key)]
+    assert len(kinds) == 1378
+    return series_rows(kinds).sample(frac=1, random_state=0)
 
 
 @pytest.fixture(scope="module")

@@ -1,16 +1,19 @@
 import json
+from itertools import product
 
 import numpy as np
 import pandas as pd
 import pytest
 from report_data import load_script, pairs_table, series_table
 
-from ct4bench.core.benchmark import SCANNERS
+from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
 from ct4bench.results.comparison import Results, ResultTable
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.results.published import BY_NAME, FOLDER, IMPOSSIBLE_PAIRS, keys_as_text, read_published
 from ct4bench.results.make import Inputs, beside_published, make_tables, origin_by_scanners, write_results
 from ct4bench.core.tables import read_table
+from ct4bench.twin.scanners import SCANNERS as MODELS
+from ct4bench.twin.scanners import has_series
 
 IMAGE_TABLES = ("table1_acquisition", "table2_series_counts", "table3_rmse_hu", "table4_psnr_db", "table5_ssim",
                 "table6_dose")  # fmt: skip
@@ -164,15 +167,14 @@ def test_no_series_at_10_mgy():
     assert "10 mGy" in frame.loc[("A2", "A1"), "reason"]
 
 
-def test_table2_of_the_whole_collection_has_no_difference(shared_data):
-    index = pd.read_csv(shared_data("idc_series_index.csv"))
-    name = index["series_description"].str.extract(r"^([A-H][12])_Harmonized_(\d+)mGy_(FBP|IR|DL) - #(\d+)$")
-    series = pd.DataFrame(
-        {
-            "series_uid": index["series_instance_uid"], "scanner": name[0], "maker": index["manufacturer"],
-            "model": index["model"], "dose_mgy": name[1].astype(float), "recon": name[2], "origin": "collection",
-        }
-    )  # fmt: skip
+def test_table2_of_the_whole_collection_has_no_difference():
+    """The series that the twin stands in for are those of the collection (tests/unit/twin/test_scanners.py)."""
+    keys = [key for key in product(SCANNERS, DOSES_MGY, RECONSTRUCTIONS, range(1, 11)) if has_series(*key)]
+    assert len(keys) == 1378
+    series = pd.DataFrame(keys, columns=["scanner", "dose_mgy", "recon", "repetition"])
+    series["maker"] = [MODELS[name].manufacturer for name in series["scanner"]]
+    series["model"] = [MODELS[name].model for name in series["scanner"]]
+    series = series.assign(series_uid=[f"1.2.{i}" for i in range(len(series))], origin="collection")
     for column in ("kvp", "exposure_mas", "pitch", "rotation_time_s", "collimation_mm", "slice_thickness_mm",
                    "slice_increment_mm"):  # fmt: skip
         series[column] = np.nan

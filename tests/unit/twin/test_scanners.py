@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from tests.conftest import ROOT
 
 from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
 from ct4bench.core.phantom import BLOCK
@@ -17,8 +18,8 @@ def test_all_thirteen_are_there():
     assert {model.maker for model in MODELS.values()} == {"Siemens", "Philips", "GE", "Toshiba"}
 
 
-def test_acquisition_is_the_published(shared_data):
-    table = pd.read_csv(shared_data("published/table1_acquisition.csv")).set_index("scanner")
+def test_acquisition_is_the_published():
+    table = pd.read_csv(ROOT / "assets" / "published" / "table1_acquisition.csv").set_index("scanner")
     for code, model in MODELS.items():
         row = table.loc[code]
         assert model.exposure_mas == row["tube_current_time_product_mas"]

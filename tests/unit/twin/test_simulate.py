@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from tests.conftest import ROOT
 from twin_fixture import Twin, pose_of, simulate
 
 from ct4bench.core.benchmark import ROIS, SCANNERS
@@ -132,14 +133,14 @@ def index(twin):
     return build_index([twin.root])
 
 
-def test_index_takes_all_and_table_1_is_the_published(index, shared_data):
+def test_index_takes_all_and_table_1_is_the_published(index):
     import pandas as pd
 
     assert index.quarantine.empty
     assert tuple(index.series["scanner"]) == SCANNERS
     assert set(index.series["origin"]) == {"synthetic"}
     computed = table1(index.series).set_index("scanner")
-    published = pd.read_csv(shared_data("published/table1_acquisition.csv")).set_index("scanner")
+    published = pd.read_csv(ROOT / "assets" / "published" / "table1_acquisition.csv").set_index("scanner")
     columns = [c for c in published.columns if c not in ("manufacturer_model", "reconstructions")]
     pd.testing.assert_frame_equal(computed.loc[published.index, columns], published[columns], check_dtype=False)
     ctdi = index.series["ctdivol_mgy"]
