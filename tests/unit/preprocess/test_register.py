@@ -225,7 +225,7 @@ def test_half_a_voxel_beyond_the_last_centre_is_still_covered(axis, end):
     outwards[axis] = (-0.5 if end == "low" else 0.5) * common.spacing_mm[axis]
     shift_mm = outwards[::-1]  # voxels run along z, y, x
     check_coverage(region, common, series, Rigid((0.0, 0.0, 0.0), tuple(0.98 * shift_mm), (0.0, 0.0, 0.0)))
-    with pytest.raises(RegistrationError) as caught:
+    with pytest.raises(Refusal) as caught:
         check_coverage(region, common, series, Rigid((0.0, 0.0, 0.0), tuple(1.02 * shift_mm), (0.0, 0.0, 0.0)))
     assert caught.value.reason == ("too_few_slices" if axis == 0 else "phantom_outside_fov")
 
