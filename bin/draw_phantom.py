@@ -2,8 +2,10 @@
 """Draw the printed phantom on a fine grid, or make it from a real series; every scan of the twin reads it."""
 
 import argparse
+from pathlib import Path
 
 from ct4bench.core.script import run
+from ct4bench.twin.outlines import TABLES
 from ct4bench.twin.phantom import parse_slab
 
 
@@ -14,6 +16,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--like", help="folder with one real series of the phantom to use in place of the drawing")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--tables", type=Path, default=TABLES, help="folder of outlines.csv and rib_sections.csv")
     parser.add_argument("--output", required=True, help="the phantom's folder")
     args = parser.parse_args(argv)
     slab = parse_slab(args.slab)
@@ -24,7 +27,7 @@ def main(argv=None):
     else:
         from ct4bench.twin.draw import draw_phantom
 
-        draw_phantom(slab, args.seed, args.output, args.threads)
+        draw_phantom(slab, args.seed, args.output, args.threads, args.tables)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,12 @@
 """Scan the phantom with one scanner model: DICOM CT and SEG of its series, and the truth about them."""
 
 import argparse
+from pathlib import Path
 
-from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS
+from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
 from ct4bench.core.errors import UserError
 from ct4bench.core.script import run
-from ct4bench.twin.scanners import SCANNERS
+from ct4bench.twin.scanners import TABLES, read_scanners
 
 
 def chosen(text: str, known, what: str) -> list:
@@ -31,6 +32,7 @@ def main(argv=None):
     parser.add_argument("--other_repetitions", type=int, default=1, help="at the other doses")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--tables", type=Path, default=TABLES, help="folder of scanners.csv and the tables beside it")
     parser.add_argument("--output", required=True, help="folder for the DICOM files")
     parser.add_argument("--truth", required=True, help="table of the truth, CSV")
     args = parser.parse_args(argv)
@@ -39,10 +41,9 @@ def main(argv=None):
     others = chosen(args.other_reconstructions, RECONSTRUCTIONS, "reconstruction")
     from ct4bench.twin.simulate import plan_scans, simulate_series
 
-    scans = plan_scans(
-        args.scanner, doses, recons, args.repetitions, others, args.other_repetitions, args.main_dose
-    )  # fmt: skip
-    simulate_series(args.phantom, args.scanner, scans, args.seed, args.output, args.truth, args.threads)
+    scanner = read_scanners(args.tables)[args.scanner]
+    scans = plan_scans(scanner, doses, recons, args.repetitions, others, args.other_repetitions, args.main_dose)
+    simulate_series(args.phantom, scanner, scans, args.seed, args.output, args.truth, args.threads)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.index.ct import read_series
 from ct4bench.twin.draw import draw_phantom
 from ct4bench.twin.phantom import Phantom, open_phantom, parse_slab
+from ct4bench.twin.scanners import read_scanners
 from ct4bench.twin.simulate import plan_scans, simulate_series
 
 
@@ -49,9 +50,10 @@ def pose_of(row: pd.Series) -> Rigid:
 
 def simulate(phantom: Path, folder: Path, scanner: str, doses, recons, repetitions: int, seed=0, threads=1):
     """Simulate one scanner, all reconstructions and repetitions at all doses; returns its truth."""
-    scans = plan_scans(scanner, doses, recons, repetitions, recons, repetitions, 10)
+    model = read_scanners()[scanner]
+    scans = plan_scans(model, doses, recons, repetitions, recons, repetitions, 10)
     path = folder / f"truth_{scanner}.csv"
-    simulate_series(phantom, scanner, scans, seed, folder / "dicom" / scanner, path, threads)
+    simulate_series(phantom, model, scans, seed, folder / "dicom" / scanner, path, threads)
     return pd.read_csv(path)
 
 

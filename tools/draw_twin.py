@@ -25,7 +25,7 @@ from ct4bench.twin.scan import (  # noqa: E402
     object_slices,
     prepare_scan,
 )
-from ct4bench.twin.scanners import SCANNERS  # noqa: E402
+from ct4bench.twin.scanners import read_scanners  # noqa: E402
 
 LABEL = "synthetic: ct4bench digital twin, W 400 L 50"
 GRAYS, EDGE = 40, 4
@@ -39,7 +39,7 @@ class Simulated:
     """Slices of one scanner and reconstruction at 10 mGy, without files."""
 
     def __init__(self, phantom, code: str, recon: str):
-        self.scan = prepare_scan(SCANNERS[code], phantom)
+        self.scan = prepare_scan(read_scanners()[code], phantom)
         self.model = self.scan.scanner.reconstructions[recon]
         shape = self.scan.padded.shape[1:]
         self.shaping = noise_filter(self.model, shape)
@@ -126,7 +126,7 @@ def all_scanners(phantom) -> Image.Image:
         simulated = Simulated(phantom, code, "IR")
         _, j, i = simulated.index(CLOSE_UP)
         images.append(gray(simulated.axial(CLOSE_UP)[j - 62 : j + 62, i - 88 : i + 88]))
-        titles.append(f"{code}, {SCANNERS[code].maker}")
+        titles.append(f"{code}, {read_scanners()[code].maker}")
     parts = [slice(a, a + 5) for a in range(0, len(ORDER), 5)]
     return mosaic([images[part] for part in parts], [titles[part] for part in parts])
 

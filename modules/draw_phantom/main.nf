@@ -6,6 +6,7 @@ process DRAW_PHANTOM {
     val slab
     path like, stageAs: 'like'      // folder with one real series, or []
     val seed
+    path tables, stageAs: 'tables/*'    // outlines.csv, rib_sections.csv
     val _fingerprint
     val _code
 
@@ -20,6 +21,7 @@ process DRAW_PHANTOM {
         ${like ? '--like like' : ''} \\
         --seed ${seed} \\
         --threads ${task.cpus} \\
+        --tables tables \\
         --output phantom
     """
 

@@ -4,6 +4,7 @@ process SIMULATE_SERIES {
 
     input:
     tuple val(scanner), path(phantom)
+    path tables, stageAs: 'tables/*'    // scanners.csv, reconstructions.csv, couches.csv, odd_series.csv
     val choice      // map: doses, reconstructions, repetitions, other_reconstructions, other_repetitions, seed
     val _code
 
@@ -24,6 +25,7 @@ process SIMULATE_SERIES {
         --other_repetitions ${choice.other_repetitions} \\
         --seed ${choice.seed} \\
         --threads ${task.cpus} \\
+        --tables tables \\
         --output ${scanner} \\
         --truth truth_${scanner}.csv
     """

@@ -7,13 +7,17 @@ include { codeDigest        } from '../utilities/code'
 include { fingerprint       } from '../utilities/files'
 include { shellQuote        } from '../utilities/files'
 
+def twinTables(List names) {
+    return names.collect { name -> file("${projectDir}/assets/twin/${name}.csv") }
+}
+
 workflow SIMULATE {
     take:
     settings    // map of parameters
 
     main:
     def like = settings.twin_like ? file(settings.twin_like) : []
-    DRAW_PHANTOM(settings.twin_slab, like, settings.seed, like ? fingerprint(like) : '', codeDigest('draw_phantom.py'))
+    DRAW_PHANTOM(settings.twin_slab, like, settings.seed, twinTables(['outlines', 'rib_sections']), like ? fingerprint(like) : '', codeDigest('draw_phantom.py'))
     def choice = [
         doses: settings.twin_doses,
         reconstructions: settings.twin_reconstructions,
@@ -23,7 +27,8 @@ workflow SIMULATE {
         seed: settings.seed,
     ]
     def scanners = channel.fromList(settings.twin_scanners.toString().tokenize(',').toUnique().toSorted())
-    SIMULATE_SERIES(scanners.combine(DRAW_PHANTOM.out.phantom), choice, codeDigest('simulate_series.py'))
+    def tables = twinTables(['scanners', 'reconstructions', 'couches', 'odd_series'])
+    SIMULATE_SERIES(scanners.combine(DRAW_PHANTOM.out.phantom), tables, choice, codeDigest('simulate_series.py'))
 
     emit:
     roots = SIMULATE_SERIES.out.dicom.toSortedList { a, b -> a.name <=> b.name }    // [folder of a scanner, ...]

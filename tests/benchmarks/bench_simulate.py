@@ -17,7 +17,7 @@ from ct4bench.core.phantom import AIR_HU
 from ct4bench.twin.draw import draw_phantom
 from ct4bench.twin.phantom import open_phantom, parse_slab, region_labels
 from ct4bench.twin.scan import PAD, frequencies, noise_in_plane, noise_power, object_slices, pose, prepare_scan
-from ct4bench.twin.scanners import SCANNERS
+from ct4bench.twin.scanners import read_scanners
 from ct4bench.twin.write_ct import CtSeriesWriter, SeriesIdentity, ct_header
 from ct4bench.twin.write_seg import SegmentationWriter
 
@@ -30,13 +30,13 @@ SIMULATE = (
 import shutil, sys, time
 from pathlib import Path
 from ct4bench.twin.phantom import open_phantom
-from ct4bench.twin.scanners import SCANNERS
+from ct4bench.twin.scanners import read_scanners
 from ct4bench.twin.simulate import plan_scans, simulate_scanner
 warm, phantom, folder, doses = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 def run(phantom, doses):
-    scans = plan_scans("A1", [int(d) for d in doses.split(",")], ["FBP", "IR"], 1, ["IR"], 1, 10)
+    scans = plan_scans(read_scanners()["A1"], [int(d) for d in doses.split(",")], ["FBP", "IR"], 1, ["IR"], 1, 10)
     start = time.process_time()
-    truth = simulate_scanner(open_phantom(phantom), SCANNERS["A1"], scans, 0, folder)
+    truth = simulate_scanner(open_phantom(phantom), read_scanners()["A1"], scans, 0, folder)
     seconds = time.process_time() - start
     shutil.rmtree(folder)
     return seconds / len(truth)
@@ -102,7 +102,7 @@ def bench_simulate(record, tmp_path):
     start = time.process_time()
     draw_phantom(parse_slab(DEMO_SLAB), 0, tmp_path / "slab")
     print(f"\ndrawing the demo's slab: {time.process_time() - start:.1f} CPU s")
-    phantom, scanner = open_phantom(tmp_path / "slab"), SCANNERS[SCANNER]
+    phantom, scanner = open_phantom(tmp_path / "slab"), read_scanners()[SCANNER]
     scan = prepare_scan(scanner, phantom)
     start = time.process_time()
     theirs = plain_series(phantom, scanner, scan.grid, tmp_path / "plain")

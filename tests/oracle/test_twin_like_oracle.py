@@ -10,7 +10,7 @@ from ct4bench.core.phantom import A1_GRID
 from ct4bench.index.ct import read_series
 from ct4bench.twin.from_series import phantom_from_series
 from ct4bench.twin.phantom import REGIONS, open_phantom, parse_slab, region_labels
-from ct4bench.twin.scanners import SCANNERS
+from ct4bench.twin.scanners import read_scanners
 
 SLAB = "132:195,140:290,90:372"
 SPHERES = {
@@ -84,7 +84,7 @@ def test_anatomy_is_the_real_series(twin, real):
 
 @pytest.mark.parametrize(("scanner", "recon"), [("A1", "FBP"), ("A1", "IR"), ("B2", "FBP"), ("B2", "IR")])
 def test_noise_is_the_models(twin, scanner, recon):
-    model, row = SCANNERS[scanner].reconstructions[recon], twin.row(scanner, recon)
+    model, row = read_scanners()[scanner].reconstructions[recon], twin.row(scanner, recon)
     images = [twin.read(scanner, recon, repetition=n) for n in (1, 2)]
     grid = images[0][1]
     index = np.stack(np.meshgrid(*(np.arange(n) for n in grid.shape), indexing="ij"), axis=-1)

@@ -16,8 +16,9 @@ from ct4bench.core.benchmark import ROIS
 from ct4bench.core.phantom import A1_GRID
 from ct4bench.index.segmentation import read_segmentation
 from ct4bench.twin.scan import image_slices, noise_filter, object_slices, prepare_scan, white_slice
-from ct4bench.twin.scanners import SCANNERS
+from ct4bench.twin.scanners import read_scanners
 
+SCANNERS = read_scanners()
 PUBLISHED = {
     # voxels, mean HU, SD HU over the whole ROI: scanner A1, 10 mGy, FBP (a1_radiomics_published.csv)
     "cyst1": (169_500, -3.4, 19.1),

@@ -7,41 +7,25 @@ its own, in which organs and lesions are ellipsoids, so that an organ never leav
 
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numba import njit
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from ct4bench.twin.outlines import OUTLINES
+from ct4bench.core.phantom import SPACING_MM
+from ct4bench.twin.outlines import MIRROR_COLUMN, TABLES, read_outlines
 from ct4bench.twin.phantom import REGIONS, Ellipsoid
 
 ROWS, COLUMNS = (112, 404), (54, 454)
 """Part of A1's grid on which the outlines are rasterised."""
 DRAWN_ROWS, DRAWN_COLUMNS = (121, 396), (62, 446)
 """Where the outlines were measured; beyond that, layers go on to the block's faces as they are."""
-MIRROR_COLUMN = 253.5
 REACH_PX = 14.0
-PIXEL_MM = 0.68359375
+PIXEL_MM = SPACING_MM[2]
 LAYERS = {"soft": 0.0, "dense": 0.0, "bone": 0.35, "cortex": 0.45}
 """Layers in the order of composition, and by how many pixels each is drawn wider than its outlines: that much is lost
 of thin shells where they are interpolated between slices."""
-
-
-def parse_outlines(text: str) -> dict[tuple[str, str], dict[int, list[np.ndarray]]]:
-    """Polygons, arrays (n, 2) of rows and columns, by (part, layer) and slice."""
-    out: dict[tuple[str, str], dict[int, list[np.ndarray]]] = {}
-    polygons: list[np.ndarray] = []
-    for line in text.splitlines():
-        words = line.split()
-        if words[0] == "=":
-            polygons = []
-            out.setdefault((words[1], words[2]), {})[int(words[3])] = polygons
-        else:
-            points = np.array([[int(word[:3]), int(word[3:])] for word in words], float)
-            if line.startswith(" "):
-                points = np.concatenate([polygons.pop(), points])
-            polygons.append(points)
-    return out
 
 
 @njit(cache=True, error_model="numpy")
@@ -100,9 +84,9 @@ class Layer:
 
 
 @lru_cache
-def layers(part: str) -> dict[str, Layer]:
-    """The layers of `liver` or `thorax`."""
-    outlines = parse_outlines(OUTLINES)
+def layers(part: str, tables: Path = TABLES) -> dict[str, Layer]:
+    """Return the layers of `liver` or `thorax` from the outlines in a folder of tables."""
+    outlines = read_outlines(tables)
     out = {}
     for name, wider_px in LAYERS.items():
         keys = outlines[part, name]

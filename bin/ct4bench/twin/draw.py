@@ -27,6 +27,7 @@ from ct4bench.core.phantom import (
 )
 from ct4bench.core.volumes import SUFFIX, save_volume
 from ct4bench.twin.anatomy import BASES, COLUMNS, ROWS, STYLES, Ink, composite, grown, layers
+from ct4bench.twin.outlines import TABLES, read_ribs
 from ct4bench.twin.phantom import REGIONS, Ellipsoid, write_phantom_json
 from ct4bench.twin.ribs import rib_sections
 from ct4bench.twin.texture import (
@@ -208,8 +209,11 @@ class TestPatterns:
         return self.fixed + self.zone_share * zone
 
 
-def anatomy(grid: Grid, number: int, part: str) -> np.ndarray:
-    """HU, grain and coarse amplitude (3, rows, columns; float32) of `liver` or `thorax` on a plane of the fine grid."""
+def anatomy(grid: Grid, number: int, part: str, tables: Path = TABLES) -> np.ndarray:
+    """Draw `liver` or `thorax` on a plane of the fine grid.
+
+    Returns HU, grain and coarse amplitude (3, rows, columns; float32).
+    """
     plane = Plane.of(grid, number, PAPER_INK[part])
     if part == "liver":
         plane.solid(BODY, FAT_INK, 3.0)
@@ -219,7 +223,7 @@ def anatomy(grid: Grid, number: int, part: str) -> np.ndarray:
         plane.solid(filling.solid, filling.ink, filling.soft_mm)
     corner = A1_GRID.to_index([plane.x0, plane.y0, plane.z])
     step = FINE_MM / A1_GRID.spacing_mm[1]
-    for name, layer in layers(part).items():
+    for name, layer in layers(part, tables).items():
         style = STYLES[part][name]
         fill = plane.like(style.ink)
         for filling in style.fillings:
@@ -229,7 +233,7 @@ def anatomy(grid: Grid, number: int, part: str) -> np.ndarray:
             np.float32(style.soft_mm / A1_GRID.spacing_mm[1]),
         )  # fmt: skip
     if part == "thorax":
-        for bone, marrow in rib_sections(float(corner[0])):
+        for bone, marrow in rib_sections(read_ribs(tables), float(corner[0])):
             plane.solid(bone, RIB_INK, RIB_SOFT_MM)
             if marrow is not None:
                 plane.solid(marrow, RIB_MARROW_INK, RIB_SOFT_MM)
@@ -246,8 +250,8 @@ def part_weights(z_mm: float) -> dict[str, float]:
 class Drawing:
     """Everything that drawing a plane needs beside its number."""
 
-    def __init__(self, grid: Grid, seed: int):
-        self.grid = grid
+    def __init__(self, grid: Grid, seed: int, tables: Path = TABLES):
+        self.grid, self.tables = grid, tables
         self.first = np.rint((grid.origin_mm - whole_grid().origin_mm) / FINE_MM).astype(int)
         self.seed = seed
         self.patterns = TestPatterns(grid)
@@ -292,7 +296,7 @@ class Drawing:
                 values[1] += np.float32(weight * fine)
                 values[2] += np.float32(weight * uneven)
             else:
-                values += np.float32(weight) * anatomy(self.grid, number, part)
+                values += np.float32(weight) * anatomy(self.grid, number, part, self.tables)
         correction = np.zeros((2, *self.grid.shape[1:]), np.float32)
         correction[0] = 1.0
         for name, (factor, shift_hu) in self.corrections.items():
@@ -308,13 +312,15 @@ class Drawing:
         return AIR_HU + (hu - AIR_HU) * (self.block_share * along)
 
 
-def draw_phantom(slab: tuple[slice, slice, slice] | None, seed: int, folder: Path | str, threads: int = 1) -> None:
-    """Draw the phantom, or what serves a slab of A1's grid, and write its folder."""
+def draw_phantom(
+    slab: tuple[slice, slice, slice] | None, seed: int, folder: Path | str, threads: int = 1, tables: Path = TABLES
+) -> None:
+    """Draw the phantom, or what serves a slab of A1's grid, from a folder of tables and write its folder."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     slab_grid = None if slab is None else A1_GRID.crop(slab)
     grid = fine_grid(slab_grid)
-    drawing = Drawing(grid, seed)
+    drawing = Drawing(grid, seed, tables)
     volume = np.empty(grid.shape, np.int16)
 
     def draw(start: int) -> None:

@@ -25,7 +25,7 @@ from ct4bench.twin.scan import (
     object_slices,
     prepare_scan,
 )
-from ct4bench.twin.scanners import SCANNERS, SHORT_SERIES, Scanner, has_series
+from ct4bench.twin.scanners import Scanner
 from ct4bench.twin.write_ct import (
     SCANNER_NUMBERS,
     CtSeriesWriter,
@@ -50,7 +50,7 @@ class PlannedScan:
 
 
 def plan_scans(
-    scanner: str, doses_mgy, recons, repetitions: int, other_recons, other_repetitions: int, main_dose_mgy: int
+    scanner: Scanner, doses_mgy, recons, repetitions: int, other_recons, other_repetitions: int, main_dose_mgy: int
 ) -> list[PlannedScan]:
     """The scans to simulate: `recons` and `repetitions` at the main dose, the others elsewhere, as the collection has
     them (a reconstruction or scan that it lacks is left out). A `UserError` where repetitions are none or too many."""
@@ -62,7 +62,7 @@ def plan_scans(
         main = dose == main_dose_mgy
         for repetition in range(1, (repetitions if main else other_repetitions) + 1):
             wanted = set(recons if main else other_recons)
-            held = tuple(r for r in RECONSTRUCTIONS if r in wanted and has_series(scanner, dose, r, repetition))
+            held = tuple(r for r in RECONSTRUCTIONS if r in wanted and scanner.n_slices_of(dose, r, repetition))
             if held:
                 scans.append(PlannedScan(int(dose), repetition, held))
     return scans
@@ -156,8 +156,9 @@ def _noise_seeds(seed: int, planned: PlannedScan, scanner: Scanner) -> tuple[int
 
 def _n_slices(scan: Scan, planned: PlannedScan, recon: str) -> int:
     """Slices of a series: some of the collection's whole series end early."""
-    short = SHORT_SERIES.get((scan.scanner.code, float(planned.dose_mgy), recon, planned.repetition))
-    return scan.grid.shape[0] if short is None or scan.phantom.slab is not None else short
+    if scan.phantom.slab is not None:
+        return scan.grid.shape[0]
+    return scan.scanner.n_slices_of(planned.dose_mgy, recon, planned.repetition)
 
 
 class _SeriesOutput:
@@ -233,13 +234,13 @@ def _noise_factor(scan: Scan, first: int, last: int) -> np.ndarray:
 
 
 def simulate_series(
-    phantom_folder, scanner_code: str, scans: list[PlannedScan], seed: int, output, truth, threads: int = 1
+    phantom_folder, scanner: Scanner, scans: list[PlannedScan], seed: int, output, truth, threads: int = 1
 ) -> None:
     """Simulate one scanner's series of a phantom; write DICOM to the folder `output`, the truth to `truth`."""
     if not scans:
         raise UserError(
-            f"scanner {scanner_code} has no series of these doses and reconstructions in the collection; "
+            f"scanner {scanner.code} has no series of these doses and reconstructions in the collection; "
             "choose others with --doses and --reconstructions"
         )
-    frame = simulate_scanner(open_phantom(phantom_folder), SCANNERS[scanner_code], scans, seed, Path(output), threads)
+    frame = simulate_scanner(open_phantom(phantom_folder), scanner, scans, seed, Path(output), threads)
     write_table(frame, truth)

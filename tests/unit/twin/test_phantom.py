@@ -7,11 +7,11 @@ from scipy.ndimage import gaussian_filter
 from ct4bench.core.benchmark import ROIS
 from ct4bench.core.errors import UserError
 from ct4bench.core.phantom import A1_GRID, BLOCK
-from ct4bench.twin.anatomy import LAYERS, layers, parse_outlines, signed_depth
+from ct4bench.twin.anatomy import LAYERS, layers, signed_depth
 from ct4bench.twin.draw import Drawing, fine_grid, part_weights
-from ct4bench.twin.outlines import OUTLINES
+from ct4bench.twin.outlines import MIRROR_COLUMN, read_outlines, read_ribs
 from ct4bench.twin.phantom import REGIONS, Ellipsoid, open_phantom, parse_slab, region_labels
-from ct4bench.twin.ribs import MIRROR_COLUMN, rib_sections
+from ct4bench.twin.ribs import rib_sections
 from ct4bench.twin.texture import FINE_MM, SCAN_SIGMA_MM, coarse_field, grain_planes, region_corrections, whole_grid
 
 VOXELS = {"cyst1": 169_500, "cyst2": 3_255, "hemangioma": 85_000, "metastasis": 10_800, "normal1": 5_250,
@@ -69,7 +69,7 @@ def test_ellipsoid_reach_bounds_it(rng):
 
 
 def test_outlines_lie_on_the_block():
-    outlines = parse_outlines(OUTLINES)
+    outlines = read_outlines()
     assert set(outlines) == {(part, layer) for part in ("liver", "thorax") for layer in LAYERS}
     points = np.concatenate([p for keys in outlines.values() for polygons in keys.values() for p in polygons])
     assert points[:, 0].min() >= 119 and points[:, 0].max() <= 398
@@ -134,9 +134,10 @@ def test_a_slab_is_a_part_of_the_whole():
 
 
 def test_ribs_lie_in_the_block_and_mirror_each_other():
-    assert rib_sections(190) == [] and rib_sections(330) == []
+    ribs = read_ribs()
+    assert rib_sections(ribs, 190) == [] and rib_sections(ribs, 330) == []
     for slice_number in np.arange(196, 320.5, 0.5):
-        sections = rib_sections(slice_number)
+        sections = rib_sections(ribs, slice_number)
         assert 2 <= len(sections) <= 12 and len(sections) % 2 == 0
         for (left, _), (right, _) in zip(sections[::2], sections[1::2], strict=True):
             _, row, column = left.centre

@@ -10,10 +10,11 @@ from ct4bench.core.benchmark import ROIS
 from ct4bench.core.phantom import AIR_HU, BLOCK
 from ct4bench.twin.phantom import region_labels
 from ct4bench.twin.scan import spline_taps, white_slice
-from ct4bench.twin.scanners import SCANNERS
+from ct4bench.twin.scanners import read_scanners
 
 SLAB = "145:171,130:230,270:460"
 """The large cyst, liver, paper, and the block's right side, in the middle of the liver part."""
+SCANNERS = read_scanners()
 KINDS = [(code, recon) for code, model in SCANNERS.items() for recon in model.reconstructions if
          (code, recon) != ("D1", "DL")]  # fmt: skip
 

@@ -8,9 +8,10 @@ from tests.conftest import ROOT
 from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
 from ct4bench.core.phantom import BLOCK
 from ct4bench.twin.scan import full_grid, pose
-from ct4bench.twin.scanners import SCANNERS as MODELS
-from ct4bench.twin.scanners import SHORT_SERIES, has_series
+from ct4bench.twin.scanners import read_scanners
 from ct4bench.twin.write_ct import SeriesIdentity
+
+MODELS = read_scanners()
 
 
 def test_all_thirteen_are_there():
@@ -55,7 +56,7 @@ def test_series_are_those_of_the_collection(shared_data):
         for dose in DOSES_MGY
         for recon in RECONSTRUCTIONS
         for repetition in range(1, 11)
-        if has_series(code, dose, recon, repetition)
+        if MODELS[code].n_slices_of(dose, recon, repetition)
     }
     assert ours == theirs
     for row, name in zip(index.itertuples(), names.itertuples(index=False), strict=True):
@@ -65,8 +66,7 @@ def test_series_are_those_of_the_collection(shared_data):
         model = MODELS[name.scanner]
         assert (model.manufacturer, model.model) == (row.manufacturer, row.model)
         assert model.study_date == row.study_date.replace("-", "")
-        key = (name.scanner, float(name.dose), name.recon, name.repetition)
-        assert SHORT_SERIES.get(key, model.n_slices) == row.n_instances
+        assert model.n_slices_of(name.dose, name.recon, name.repetition) == row.n_instances
 
 
 def test_quantum_noise_falls_with_dose_as_stated():

@@ -17,10 +17,11 @@ from ct4bench.index.segmentation import read_segmentation
 from ct4bench.results.acquisition import table1
 from ct4bench.twin.phantom import REGIONS, region_labels
 from ct4bench.twin.scan import full_grid
-from ct4bench.twin.scanners import SCANNERS as MODELS
+from ct4bench.twin.scanners import read_scanners
 from ct4bench.twin.simulate import PlannedScan, plan_scans
 from ct4bench.twin.write_ct import make_uid
 
+MODELS = read_scanners()
 ROI_SLAB = "128:195,140:295,90:372"
 """All six regions and no face of the block: the smallest twin that an index accepts."""
 SMALL_SLAB = "176:198,216:250,172:206"
@@ -46,18 +47,18 @@ def headers(twin: Twin, scanner: str, recon: str = "IR") -> list[pydicom.Dataset
 
 # ------------------------------------------------------------------------------------------------- which series
 def test_plan_has_what_the_collection_has():
-    assert plan_scans("A1", [10], ["FBP", "DL"], 1, ["IR"], 1, 10) == [PlannedScan(10, 1, ("FBP",))]
-    assert plan_scans("D1", [6, 10], ["DL", "IR"], 1, ["DL"], 1, 10) == [
+    assert plan_scans(MODELS["A1"], [10], ["FBP", "DL"], 1, ["IR"], 1, 10) == [PlannedScan(10, 1, ("FBP",))]
+    assert plan_scans(MODELS["D1"], [6, 10], ["DL", "IR"], 1, ["DL"], 1, 10) == [
         PlannedScan(6, 1, ("DL",)), PlannedScan(10, 1, ("IR",)),
     ]  # fmt: skip
-    assert [scan.repetition for scan in plan_scans("E1", [10], ["IR"], 10, [], 10, 10)] == list(range(1, 10))
-    demo = plan_scans("E2", [1, 3, 6, 10, 14], ["FBP", "IR", "DL"], 1, ["IR"], 1, 10)
+    assert [scan.repetition for scan in plan_scans(MODELS["E1"], [10], ["IR"], 10, [], 10, 10)] == list(range(1, 10))
+    demo = plan_scans(MODELS["E2"], [1, 3, 6, 10, 14], ["FBP", "IR", "DL"], 1, ["IR"], 1, 10)
     assert [(scan.dose_mgy, len(scan.recons)) for scan in demo] == [(1, 1), (3, 1), (6, 1), (10, 3), (14, 1)]
 
 
 def test_whole_plan_is_the_collection():
     recons = ("FBP", "IR", "DL")
-    plans = {code: plan_scans(code, [1, 3, 6, 10, 14], recons, 10, recons, 10, 10) for code in MODELS}
+    plans = {code: plan_scans(model, [1, 3, 6, 10, 14], recons, 10, recons, 10, 10) for code, model in MODELS.items()}
     assert sum(len(scans) for scans in plans.values()) == 649
     assert sum(len(scan.recons) for scans in plans.values() for scan in scans) == 1378
 
