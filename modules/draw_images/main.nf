@@ -6,8 +6,7 @@ process DRAW_IMAGES {
     tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(tables, stageAs: 'tables/*')
     path registered
     path reference
-    path assets
-    val _assets_digest
+    path scanners       // display names
     val _code
 
     output:
@@ -22,7 +21,7 @@ process DRAW_IMAGES {
         --registered ${registered} \\
         --volumes volumes \\
         --facts tables/run_facts.json \\
-        --scanners ${assets}/scanners.csv \\
+        --scanners ${scanners} \\
         --output figures
     """
 

@@ -6,8 +6,8 @@ process MAKE_TABLES {
     // meta: method, mode, domain; registered series, or a table of features where there is no index
     tuple val(meta), path(series, stageAs: 'series/*'), path(evaluation, stageAs: 'evaluation/*'), path(settings, stageAs: 'settings/*')
     path index, stageAs: 'index.csv'       // all accepted series, or []
-    path assets
-    val _assets_digest
+    path published, stageAs: 'published/*'  // the paper's tables
+    path scanners                           // display names
     val _code
 
     output:
@@ -31,8 +31,8 @@ process MAKE_TABLES {
         --mode ${meta.mode} \\
         --method ${meta.method} \\
         --domain ${meta.domain} \\
-        --published ${assets}/published \\
-        --scanners ${assets}/scanners.csv \\
+        --published published \\
+        --scanners ${scanners} \\
         --output tables
     """
 

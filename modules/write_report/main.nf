@@ -13,8 +13,8 @@ process WRITE_REPORT {
     path truth
     path run            // parameters and versions, JSON
     path usage, stageAs: 'usage*/*'
-    path assets
-    val _assets_digest
+    path deviations
+    path template
     val _code
 
     output:
@@ -36,8 +36,8 @@ process WRITE_REPORT {
         ${profile ? "--profile ${profile}" : ''} \\
         --run ${run} \\
         --usage ${usage} \\
-        --deviations ${assets}/deviations.yaml \\
-        --template ${assets}/report.html.j2 \\
+        --deviations ${deviations} \\
+        --template ${template} \\
         --output report.html
     """
 

@@ -8,7 +8,6 @@ include { DRAW_PROFILES   } from '../../modules/draw_profiles/main'
 include { WRITE_REPORT    } from '../../modules/write_report/main'
 include { COLLECT_RESULTS } from '../../modules/collect_results/main'
 include { codeDigest      } from '../utilities/code'
-include { contents        } from '../utilities/files'
 
 workflow REPORT {
     take:
@@ -21,7 +20,7 @@ workflow REPORT {
 
     main:
     def assets = file("${projectDir}/assets")
-    def digest = contents(assets)
+    def scanners = assets.resolve('scanners.csv')
 
     def byMethod = features
         .map { meta, table, notes -> [meta.method, [meta.extractor, table, notes]] }
@@ -38,7 +37,7 @@ workflow REPORT {
     MAKE_TABLES(
         series.join(evaluated).join(byMethod.map { method, _tables, notes -> [method, notes] })
             .map { method, rows, tables, notes -> [[method: method, mode: settings.mode, domain: settings.domain], rows, tables, notes] },
-        index, assets, digest, codeDigest('make_tables.py'),
+        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, codeDigest('make_tables.py'),
     )
     def tables = MAKE_TABLES.out.tables.map { meta, folder -> [meta.method, meta, folder] }
 
@@ -56,7 +55,7 @@ workflow REPORT {
             .map { method, lists, uids -> [method, lists.flatten().findAll { path -> path.baseName in uids }.toSorted { a, b -> a.name <=> b.name }] }
         DRAW_IMAGES(
             tables.join(volumes).map { _method, meta, folder, paths -> [meta, paths, folder] },
-            images.registered, images.reference, assets, digest, codeDigest('draw_images.py'),
+            images.registered, images.reference, scanners, codeDigest('draw_images.py'),
         )
         DRAW_PROFILES(
             tables.join(images.profile).map { _method, meta, folder, profile, displacement, _rows -> [meta, profile, displacement, folder] },
@@ -82,7 +81,7 @@ workflow REPORT {
         tables.join(figures).join(byMethod.map { method, _tables, notes -> [method, notes] }).join(profiles)
             .map { _method, meta, folder, drawn, notes, profile, _displacement, _rows -> [meta, folder, drawn, notes, profile] },
         images.registered, images.quarantine, images.transforms, images.patches, images.reference, images.truth,
-        about, usage, assets, digest, codeDigest('write_report.py'),
+        about, usage, assets.resolve('deviations.yaml'), assets.resolve('report.html.j2'), codeDigest('write_report.py'),
     )
 
     // with all that --index needs of an earlier run

@@ -19,10 +19,3 @@ def isWritable(String path) {
 def shellQuote(text) {
     return "'" + text.toString().replace("'", "'\\''") + "'"
 }
-
-// A digest over names and contents, for a folder of small files: the same in every clone.
-def contents(folder) {
-    def prefix = folder.toString().size()
-    def lines = files("${folder}/**", type: 'file').collect { f -> "${f.toString().substring(prefix)} ${f.bytes.digest('SHA-256')}" }
-    return lines.toSorted().join('\n').digest('SHA-256')
-}
