@@ -11,7 +11,7 @@ from ct4bench.twin.scanners import TABLES, read_scanners
 
 
 def chosen(text: str, known, what: str) -> list:
-    """The values of a comma-separated list, each of which must be known."""
+    """Return the values of a comma-separated list, each of which must be known."""
     names = {str(value): value for value in known}
     unknown = [part for part in text.split(",") if part not in names]
     if unknown:

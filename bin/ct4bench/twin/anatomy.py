@@ -49,7 +49,8 @@ def _fill_even_odd(points, inside, row0, column0):
 
 
 def signed_depth(polygons: list[np.ndarray], mirrored: bool, wider_px: float = 0.0) -> np.ndarray:
-    """Depth in pixels inside of the layer (float32, negative outside) on ROWS x COLUMNS, smooth at its edges."""
+    """Return the depth in pixels inside of the layer (float32, negative outside) on ROWS x COLUMNS, smooth at its
+    edges."""
     inside = np.zeros((ROWS[1] - ROWS[0], COLUMNS[1] - COLUMNS[0]), np.bool_)
     for points in polygons:
         _fill_even_odd(points, inside, ROWS[0], COLUMNS[0])
@@ -76,10 +77,10 @@ class Layer:
     depths: np.ndarray
 
     def at(self, slice_number: float) -> np.ndarray:
-        """Depth at any slice: linear between keys, the end keys beyond them."""
-        place = float(np.clip(slice_number, self.slices[0], self.slices[-1]))
-        k = int(np.clip(np.searchsorted(self.slices, place, side="right") - 1, 0, len(self.slices) - 2))
-        t = np.float32((place - self.slices[k]) / (self.slices[k + 1] - self.slices[k]))
+        """Return the depth at any slice: linear between keys, the end keys beyond them."""
+        position = float(np.clip(slice_number, self.slices[0], self.slices[-1]))
+        k = int(np.clip(np.searchsorted(self.slices, position, side="right") - 1, 0, len(self.slices) - 2))
+        t = np.float32((position - self.slices[k]) / (self.slices[k + 1] - self.slices[k]))
         return (1 - t) * self.depths[k] + t * self.depths[k + 1]
 
 
@@ -127,12 +128,12 @@ def _solid(centre, semi_axes, rotation_z=0.0, rotation_x=0.0, rotation_y=0.0) ->
 
 
 def grown(solid: Ellipsoid, by_mm: float) -> Ellipsoid:
-    """The solid with semi-axes longer by `by_mm`."""
+    """Return the solid with semi-axes longer by `by_mm`."""
     return Ellipsoid(solid.centre, tuple(a + by_mm for a in solid.semi_axes_mm), solid.rotation_deg)
 
 
 def _tube(start, stop, radius_mm: float, ink: Ink, soft_mm: float = 0.8) -> tuple[Filling, ...]:
-    """A vessel from one place (slice, row, column) to another, as overlapping balls."""
+    """A vessel from one position (slice, row, column) to another, as overlapping balls."""
     a, b = np.array(start, float), np.array(stop, float)
     length = float(np.linalg.norm((b - a) * (1.0, PIXEL_MM, PIXEL_MM)))
     count = max(2, int(np.ceil(length / (0.7 * radius_mm))))
@@ -143,7 +144,7 @@ def _tube(start, stop, radius_mm: float, ink: Ink, soft_mm: float = 0.8) -> tupl
 
 
 def region_fillings() -> tuple[Filling, ...]:
-    """Lesions and normal regions, a little larger than the ROIs that lie in them."""
+    """List the lesions and normal regions, a little larger than the ROIs that lie in them."""
     styles = (("normal1", 2.0, 5.0), ("normal2", 2.0, 5.0), ("hemangioma", 0.9, 2.0), ("metastasis", 0.9, 2.0),
               ("cyst1", 0.45, 1.5), ("cyst2", 0.45, 1.5))  # fmt: skip
     return tuple(
@@ -190,7 +191,7 @@ def _bone(centre, semi_axes, rim_mm: float, ink: Ink) -> tuple[Filling, ...]:
 
 
 def _kidney(centre, semi_axes, rotation_z: float, sinus) -> tuple[Filling, ...]:
-    """A kidney with a seam of fat round it and its sinus at a place (slice, row, column)."""
+    """A kidney with a seam of fat round it and its sinus at a point (slice, row, column)."""
     body = _solid(centre, semi_axes, rotation_z)
     return (
         Filling(grown(body, 1.2), KIDNEY_EDGE, 0.5),

@@ -67,7 +67,7 @@ SKIN_RINGS = ((143.0, 104.0, -50.0), (151.0, 112.0, -62.0))
 
 
 def fine_grid(slab: Grid | None) -> Grid:
-    """The fine grid of the whole block, or the part of it that serves a slab of A1's grid."""
+    """Return the fine grid of the whole block, or the part of it that serves a slab of A1's grid."""
     whole = whole_grid()
     if slab is None:
         return whole
@@ -122,7 +122,7 @@ class Plane:
 
     @classmethod
     def of(cls, grid: Grid, number: int, ink: Ink) -> "Plane":
-        """Plane `number` of the fine grid, all of one ink."""
+        """Make plane `number` of the fine grid, all of one ink."""
         return cls(grid.shape[1:], grid.to_lps([number, 0, 0]), ink)
 
     @staticmethod
@@ -130,7 +130,7 @@ class Plane:
         return np.array([ink.hu, *split(ink.texture_sd_hu, ink.coarse_share)], np.float32)
 
     def like(self, ink: Ink) -> "Plane":
-        """A plane of one ink at the same place."""
+        """Make a plane of one ink at the same position."""
         return Plane(self.values.shape[1:], (self.x0, self.y0, self.z), ink)
 
     def solid(self, solid: Ellipsoid, ink: Ink, soft_mm: float) -> None:
@@ -200,7 +200,7 @@ class TestPatterns:
         return np.interp(self.y, [_lps(0, row, 0)[1] for row in rows], values)
 
     def at(self, z_mm: float) -> np.ndarray:
-        """HU (rows, columns) of the plane at `z_mm`."""
+        """Return the HU (rows, columns) of the plane at `z_mm`."""
         x, y, z = _lps(*ZONE_CENTRE)
         radius = np.sqrt((self.y - y) ** 2 + (self.x - x) ** 2 + (z_mm - z) ** 2)
         start, rise = ZONE_FREQUENCY
@@ -241,7 +241,7 @@ def anatomy(grid: Grid, number: int, part: str, tables: Path = TABLES) -> np.nda
 
 
 def part_weights(z_mm: float) -> dict[str, float]:
-    """Shares of test patterns, liver part and thorax in a plane."""
+    """Return the shares of test patterns, liver part and thorax in a plane."""
     liver = float(_step(np.float64(z_mm - BLOCK.liver_mm), SHEET_SIGMA_MM))
     thorax = float(_step(np.float64(z_mm - BLOCK.thorax_mm), SHEET_SIGMA_MM))
     return {"test": 1 - liver, "liver": liver * (1 - thorax), "thorax": thorax}
@@ -266,13 +266,13 @@ class Drawing:
 
     @staticmethod
     def _ink_share(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-        """Share of ink by place in plane: the sheets have a bare margin, up to 3 mm wide on the wedge's side."""
+        """Share of ink by position in plane: the sheets have a bare margin, up to 3 mm wide on the wedge's side."""
         left, right, top = _lps(0, 0, 62.4)[0], _lps(0, 0, 443.0)[0], _lps(0, 121.0, 0)[1]
         across = _step(x - left, 0.8) * _step(right - x, 0.6) * (1 - 0.25 * np.exp(-np.maximum(x - left, 0) / 2.5))
         return across * _step(y - top, 0.7) * (1 - 0.45 * np.exp(-np.maximum(y - top, 0) / 2.5))
 
     def planes(self, start: int, stop: int) -> np.ndarray:
-        """HU (planes, rows, columns; int16) of some planes of the fine grid."""
+        """Draw some planes of the fine grid: HU (planes, rows, columns; int16)."""
         x0, y0, z0 = self.first
         window = (slice(y0, y0 + self.grid.shape[1]), slice(x0, x0 + self.grid.shape[2]))
         grain = grain_planes(self.seed, z0 + start, z0 + stop)
@@ -283,7 +283,7 @@ class Drawing:
         return out
 
     def plane(self, number: int, grain: np.ndarray, coarse: np.ndarray) -> np.ndarray:
-        """HU (rows, columns) of one plane of the fine grid with its texture."""
+        """Draw one plane of the fine grid with its texture: HU (rows, columns)."""
         x, y, z = self.grid.to_lps([number, 0, 0])
         weights = part_weights(z)
         values = np.zeros((3, *self.grid.shape[1:]), np.float32)

@@ -46,7 +46,7 @@ KEPT_SIGMA_MM = (2.5, 2.4)
 KEEP_MM = (2.5, 4.5)
 """Beyond a face the series is kept up to the first distance and gone at the second."""
 SAME_PLACE_MM = 3.0
-"""A block nearer than this to the phantom's own place is taken to lie there."""
+"""A block nearer than this to the phantom's own position is taken to lie there."""
 SLAB_MARGIN_MM = 16.0
 AIR_MARGIN_MM = 8.0
 """Air kept round the block."""
@@ -55,7 +55,7 @@ LIKE_SEED = 17
 
 
 def read_one_series(folder: Path | str, threads: int = 1) -> tuple[np.ndarray, Grid, str]:
-    """Voxels (int16 HU), grid and UID of the one CT series below a folder."""
+    """Read voxels (int16 HU), grid and UID of the one CT series below a folder."""
     found = read_tree([folder], threads).series
     if len(found) != 1:
         raise UserError(
@@ -99,7 +99,7 @@ def _guided_mean(volume, guide, first, reach, stride, spatial, close_hu, out):
 
 
 def reduce_noise(volume: np.ndarray, threads: int = 1) -> np.ndarray:
-    """Volume (slices, rows, columns; float32 HU) without most of its noise, edges kept."""
+    """Return the volume (slices, rows, columns; float32 HU) without most of its noise, edges kept."""
     out = np.empty(volume.shape, np.float32)
     axes = np.meshgrid(*(np.arange(-n, n + 1) / (0.6 * n) for n in REACH), indexing="ij")
     spatial = np.exp(-0.5 * sum(a**2 for a in axes)).astype(np.float32)
@@ -123,7 +123,7 @@ def cut_out(volume: np.ndarray, grid: Grid, block: Block) -> None:
     At the bottom, where board and block blur into each other, the block's inside goes on to the face and ends there as
     sharp as the series is.
     """
-    places = [np.arange(n, dtype=np.float32) for n in grid.shape]
+    indices = [np.arange(n, dtype=np.float32) for n in grid.shape]
     bottom = None
     for face in block.faces:
         if face.cut:
@@ -133,7 +133,7 @@ def cut_out(volume: np.ndarray, grid: Grid, block: Block) -> None:
             continue
         normal = np.array(face.normal) @ grid.affine[:3, :3]
         offset = face.offset_mm - np.array(face.normal) @ grid.origin_mm
-        plane = normal[1] * places[1][:, None] + normal[2] * places[2][None, :]
+        plane = normal[1] * indices[1][:, None] + normal[2] * indices[2][None, :]
         for k in range(len(volume)):
             beyond = plane + normal[0] * k - offset
             share = np.clip((KEEP_MM[1] - beyond) / (KEEP_MM[1] - KEEP_MM[0]), 0, 1)
@@ -144,12 +144,12 @@ def cut_out(volume: np.ndarray, grid: Grid, block: Block) -> None:
     normal = np.array(bottom.normal) @ grid.affine[:3, :3]
     offset = bottom.offset_mm - np.array(bottom.normal) @ grid.origin_mm
     for k in range(len(volume)):
-        last = (offset - normal[0] * k - normal[2] * places[2]) / normal[1] - 3.0 * SIGMA_PLANE_MM / step
+        last = (offset - normal[0] * k - normal[2] * indices[2]) / normal[1] - 3.0 * SIGMA_PLANE_MM / step
         row = np.clip(np.floor(last).astype(int), 0, grid.shape[1] - 1)
         inside = volume[k][row, np.arange(grid.shape[2])]
-        below = places[1][:, None] > row[None, :]
+        below = indices[1][:, None] > row[None, :]
         volume[k] = np.where(below, inside[None, :], volume[k])
-        depth = offset - normal[0] * k - normal[1] * places[1][:, None] - normal[2] * places[2][None, :]
+        depth = offset - normal[0] * k - normal[1] * indices[1][:, None] - normal[2] * indices[2][None, :]
         share = 0.5 * (1 + erf(depth / (np.sqrt(2) * SIGMA_PLANE_MM)))
         volume[k] = np.where(below, AIR_HU + (volume[k] - AIR_HU) * share, volume[k])
 
@@ -161,8 +161,8 @@ def _gaussian_taps(sigma: float) -> np.ndarray:
 
 
 def grain_kernels(spacing_mm) -> list[list[np.ndarray]]:
-    """Taps (along slice, row, column) of the two blurs of white noise, the grain's and that less what was kept of it;
-    the first less the second gives grain without what is coarse."""
+    """Return the taps (along slice, row, column) of the two blurs of white noise, the grain's and that less what was
+    kept of it; the first less the second gives grain without what is coarse."""
     plane, along = GRAIN_SIGMA_MM
     coarse = (np.hypot(plane, KEPT_SIGMA_MM[0]), np.hypot(along, KEPT_SIGMA_MM[1]))
     return [
@@ -199,16 +199,14 @@ def add_grain(volume: np.ndarray, grid: Grid, first: int, sd_hu: float, seed: in
     for n in range(-half, len(volume) + half):
         generator = np.random.Generator(np.random.SFC64([seed, LIKE_SEED, first + n + 1000]))
         white = generator.standard_normal(volume.shape[1:], dtype=np.float32)
-        place = (n + half) % (2 * half + 1)
+        slot = (n + half) % (2 * half + 1)
         for field, (_, rows, columns) in zip(fields, kernels, strict=True):
-            correlate1d(
-                correlate1d(white, rows, axis=0, mode="wrap"), columns, axis=1, mode="wrap", output=field[place]
-            )
+            correlate1d(correlate1d(white, rows, axis=0, mode="wrap"), columns, axis=1, mode="wrap", output=field[slot])
         k = n - half
         if k >= 0:
             # The fields are rings: their oldest plane follows the newest.
             fine, coarse = (
-                np.tensordot(np.roll(taps, place + 1), field, axes=1)
+                np.tensordot(np.roll(taps, slot + 1), field, axes=1)
                 for taps, field in zip(weights, fields, strict=True)
             )
             share = np.clip((volume[k] - AIR_HU) / (-100.0 - AIR_HU), 0, 1)
@@ -216,7 +214,7 @@ def add_grain(volume: np.ndarray, grid: Grid, first: int, sd_hu: float, seed: in
 
 
 def cyst_sd_hu(volume: np.ndarray, grid: Grid) -> float:
-    """SD in HU in the inner half (by radius) of the large cyst."""
+    """Return the SD in HU in the inner half (by radius) of the large cyst."""
     solid = REGIONS["cyst1"].solid
     centre = grid.to_index(solid.centre_mm)
     reach = 0.7 * solid.reach_mm()[::-1] / np.array(grid.spacing_mm)

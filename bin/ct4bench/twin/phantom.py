@@ -34,7 +34,7 @@ class Ellipsoid:
         return turn @ np.diag(1 / np.square(self.semi_axes_mm)) @ turn.T
 
     def reach_mm(self) -> np.ndarray:
-        """Half widths (x, y, z) in mm of the box round the solid."""
+        """Return the half widths (x, y, z) in mm of the box round the solid."""
         return np.sqrt(np.diag(np.linalg.inv(self.form)))
 
 
@@ -106,12 +106,13 @@ class Phantom:
     _volume: Volume
 
     def read(self, box: tuple[slice, slice, slice]) -> np.ndarray:
-        """Voxels in HU (int16) of a box of the fine grid."""
+        """Read voxels in HU (int16) of a box of the fine grid."""
         return self._volume.read(box)
 
 
 def parse_slab(text: str) -> tuple[slice, slice, slice] | None:
-    """`full` is None; `110:210,105:415,50:460` are half-open ranges of slices, rows, columns of A1's grid."""
+    """Parse a slab: `full` is None; `110:210,105:415,50:460` are half-open ranges of slices, rows, columns of A1's
+    grid."""
     if text == "full":
         return None
     try:

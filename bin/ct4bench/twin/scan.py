@@ -36,7 +36,7 @@ TABLE_STEP_MM = 0.05
 
 # ---------------------------------------------------------------------------------------------------- geometry
 def pose(scanner: Scanner) -> Rigid:
-    """The motion from the phantom's frame to the scanner's patient coordinates, about the block's centre."""
+    """Return the motion from the phantom's frame to the scanner's patient coordinates, about the block's centre."""
     centre = np.array(BLOCK.centre_mm)
     at = np.array([scanner.shift_mm[0], scanner.image_centre_y_mm + scanner.shift_mm[1], scanner.table_z_mm])
     shift = np.round(at - centre, 6)
@@ -44,7 +44,7 @@ def pose(scanner: Scanner) -> Rigid:
 
 
 def full_grid(scanner: Scanner) -> Grid:
-    """The scanner's whole image stack: 512 x 512 pixels of a 350 mm field, its slices centred on the block."""
+    """Return the scanner's whole image stack: 512 x 512 pixels of a 350 mm field, its slices centred on the block."""
     corner = -(MATRIX - 1) / 2 * PIXEL_MM
     first = _first_slice_mm(scanner)
     origin = (corner, scanner.image_centre_y_mm + corner, first)
@@ -60,7 +60,7 @@ def _first_slice_mm(scanner: Scanner) -> float:
 
 
 def scan_box(scanner: Scanner, phantom: Phantom) -> tuple[slice, slice, slice]:
-    """The part of the scanner's grid that covers the phantom's slab (all of it for a whole phantom)."""
+    """Return the part of the scanner's grid that covers the phantom's slab (all of it for a whole phantom)."""
     grid = full_grid(scanner)
     if phantom.slab is None:
         return tuple(slice(0, n) for n in grid.shape)
@@ -73,7 +73,8 @@ def scan_box(scanner: Scanner, phantom: Phantom) -> tuple[slice, slice, slice]:
 # ---------------------------------------------------------------------------------------------------- object
 @lru_cache
 def spline_taps(sigma_px: float) -> np.ndarray:
-    """Symmetric FIR (float32, odd length): Gaussian of `sigma_px` samples, times the cubic B-spline's prefilter.
+    """Return the symmetric FIR (float32, odd length): Gaussian of `sigma_px` samples, times the cubic B-spline's
+    prefilter.
 
     Interpolating its output with cubic B-splines gives the Gaussian-blurred signal. Unit sum.
     """
@@ -201,7 +202,7 @@ def _add_boxes(out, matrix, offset, block_x, block_y, block_z, board_y, board_z,
 
 
 def couch_image(scanner: Scanner, sigma_mm: float) -> np.ndarray:
-    """The couch (HU above air, float32, 512 x 512) as the scanner shows it: arcs, the same in all slices."""
+    """Return the couch (HU above air, float32, 512 x 512) as the scanner shows it: arcs, the same in all slices."""
     fine = 4
     step = PIXEL_MM / fine
     half = MATRIX * PIXEL_MM / 2
@@ -236,12 +237,12 @@ class Scan:
     environment: np.ndarray
     """Couch on the padded grid (rows, columns), HU above air."""
     noise_plane: np.ndarray
-    """Noise SD relative to the large cyst's by place in plane, on the images' grid."""
+    """Noise SD relative to the large cyst's by position in plane, on the images' grid."""
     outside: np.ndarray
     """Pixels outside of the reconstruction circle (bool), on the images' grid."""
 
     def inner(self, images: np.ndarray) -> np.ndarray:
-        """Images (slices, rows, columns) of the padded grid, cut to the images' grid."""
+        """Return the images (slices, rows, columns) of the padded grid, cut to the images' grid."""
         return images[:, PAD : PAD + self.grid.shape[1], PAD : PAD + self.grid.shape[2]]
 
 
@@ -260,9 +261,9 @@ def prepare_scan(scanner: Scanner, phantom: Phantom) -> Scan:
     rows = np.clip(np.arange(size[0]) + box[1].start - PAD, 0, MATRIX - 1)
     columns = np.clip(np.arange(size[1]) + box[2].start - PAD, 0, MATRIX - 1)
     environment = np.ascontiguousarray(couch[np.ix_(rows, columns)])
-    place = grid.to_lps(np.stack(np.meshgrid([0], *(np.arange(n) for n in grid.shape[1:]), indexing="ij"), -1))[0]
+    position_mm = grid.to_lps(np.stack(np.meshgrid([0], *(np.arange(n) for n in grid.shape[1:]), indexing="ij"), -1))[0]
     motion = pose(scanner)
-    radius = np.hypot(place[..., 0], place[..., 1] - scanner.image_centre_y_mm)
+    radius = np.hypot(position_mm[..., 0], position_mm[..., 1] - scanner.image_centre_y_mm)
     return Scan(
         scanner,
         phantom,
@@ -271,13 +272,14 @@ def prepare_scan(scanner: Scanner, phantom: Phantom) -> Scan:
         motion,
         base,
         environment,
-        noise_in_plane(place, motion),
+        noise_in_plane(position_mm, motion),
         radius > scanner.field_radius_mm,
     )
 
 
 def object_slices(scan: Scan, first: int, last: int) -> np.ndarray:
-    """Noise-free HU (float32) of the slices [first, last) on the padded grid, as sharp as the sharpest reconstruction.
+    """Return the noise-free HU (float32) of the slices [first, last) on the padded grid, as sharp as the sharpest
+    reconstruction.
 
     Block, calibrated, board and couch, in air.
     """
@@ -342,12 +344,12 @@ def _add_board(scan: Scan, block: Grid, back: Rigid, out: np.ndarray) -> None:
 
 
 def frequencies(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Spatial frequencies (1/mm) along rows (n, 1) and columns (1, n // 2 + 1) of a real FFT of an image."""
+    """Return the spatial frequencies (1/mm) along rows (n, 1) and columns (1, n // 2 + 1) of a real FFT of an image."""
     return np.fft.fftfreq(shape[0], PIXEL_MM)[:, None], np.fft.rfftfreq(shape[1], PIXEL_MM)[None, :]
 
 
 def blur_filter(sigma_mm: float, base_sigma_mm: float, shape: tuple[int, int]) -> np.ndarray | None:
-    """Transfer function (float32) from the base sharpness to `sigma_mm`; None where they are the same."""
+    """Return the transfer function (float32) from the base sharpness to `sigma_mm`; None where they are the same."""
     extra = sigma_mm**2 - base_sigma_mm**2
     if extra < 1e-9:
         return None
@@ -356,7 +358,7 @@ def blur_filter(sigma_mm: float, base_sigma_mm: float, shape: tuple[int, int]) -
 
 
 def blurred(images: np.ndarray, transfer: np.ndarray | None) -> np.ndarray:
-    """Images (slices, rows, columns) filtered in plane, slice by slice."""
+    """Filter images (slices, rows, columns) in plane, slice by slice."""
     if transfer is None:
         return images
     out = np.empty_like(images)
@@ -367,7 +369,8 @@ def blurred(images: np.ndarray, transfer: np.ndarray | None) -> np.ndarray:
 
 # ---------------------------------------------------------------------------------------------------- noise
 def noise_power(reconstruction: Reconstruction, fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
-    """Noise power in plane, to a factor, at frequencies in 1/mm: f exp(-(f / f0)^p) with its peak where stated."""
+    """Return the noise power in plane, to a factor, at frequencies in 1/mm: f exp(-(f / f0)^p) with its peak where
+    stated."""
     f = np.hypot(fy, fx)
     p = reconstruction.nps_power
     scale = reconstruction.nps_peak_per_mm * p ** (1 / p)
@@ -376,7 +379,8 @@ def noise_power(reconstruction: Reconstruction, fy: np.ndarray, fx: np.ndarray) 
 
 
 def noise_filter(reconstruction: Reconstruction, shape: tuple[int, int]) -> np.ndarray:
-    """Amplitude (float32) that takes the white spectrum of `white_slices` to noise of unit SD with this spectrum."""
+    """Return the amplitude (float32) that takes the white spectrum of `white_slices` to noise of unit SD with this
+    spectrum."""
     fy, fx = frequencies(shape)
     amplitude = np.sqrt(noise_power(reconstruction, fy, fx))
     twice = np.full(fx.shape, 2.0)
@@ -390,14 +394,14 @@ def noise_filter(reconstruction: Reconstruction, shape: tuple[int, int]) -> np.n
 
 
 def white_slice(seeds: tuple[int, ...], number: int, shape: tuple[int, int]) -> np.ndarray:
-    """Half spectrum (complex64) of one slice of white noise: both parts normal with unit SD."""
+    """Draw the half spectrum (complex64) of one slice of white noise: both parts normal with unit SD."""
     generator = np.random.Generator(np.random.SFC64([*seeds, number]))
     values = generator.standard_normal((shape[0], 2 * (shape[1] // 2 + 1)), dtype=np.float32)
     return values.view(np.complex64)
 
 
 def slice_taps(sigma_slices: float) -> np.ndarray:
-    """Gaussian along z (float32, odd length) that keeps the variance of white noise."""
+    """Return the Gaussian along z (float32, odd length) that keeps the variance of white noise."""
     half = int(np.ceil(HALO_SIGMAS * sigma_slices))
     taps = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma_slices) ** 2)
     return (taps / np.sqrt((taps**2).sum())).astype(np.float32)
@@ -412,7 +416,7 @@ class WhiteField:
         self._kept: dict[int, np.ndarray] = {}
 
     def slices(self, first: int, last: int) -> np.ndarray:
-        """Half spectra (slices, rows, columns // 2 + 1), complex64."""
+        """Return the half spectra (slices, rows, columns // 2 + 1), complex64."""
         half = len(self._taps) // 2
         wanted = range(first - half, last + half)
         kept = self._kept
@@ -426,15 +430,15 @@ class WhiteField:
         return out.view(np.complex64)
 
 
-def noise_in_plane(place_mm: np.ndarray, motion: Rigid) -> np.ndarray:
-    """Noise SD relative to the large cyst's (float32) at LPS places (rows, columns, 3) of one slice.
+def noise_in_plane(position_mm: np.ndarray, motion: Rigid) -> np.ndarray:
+    """Return the noise SD relative to the large cyst's (float32) at LPS positions (rows, columns, 3) of one slice.
 
     Highest in the middle of the block, some per cent less at its sides, about half of it in air.
     """
     centre = motion(np.array(BLOCK.centre_mm))
     half = 0.5 * (np.array(BLOCK.high_mm) - np.array(BLOCK.low_mm))
-    u = (place_mm[..., 0] - centre[0]) / half[0]
-    v = (place_mm[..., 1] - centre[1]) / half[1]
+    u = (position_mm[..., 0] - centre[0]) / half[0]
+    v = (position_mm[..., 1] - centre[1]) / half[1]
     inside = 0.95 + 0.1 * np.clip(1 - u * u, 0, 1) * np.clip(1 - v * v, 0, 1)
     beyond = np.maximum(np.maximum(np.abs(u) - 1, 0) * half[0], np.maximum(np.abs(v) - 1, 0) * half[1])
     edge = np.exp(-beyond / 12.0)
@@ -447,7 +451,7 @@ def _plane_factor(point_mm) -> float:
 
 
 def noise_along_z(z_mm: np.ndarray) -> np.ndarray:
-    """Noise SD relative to the liver part at places along the phantom's z in mm."""
+    """Return the noise SD relative to the liver part at positions along the phantom's z in mm."""
     first, liver, thorax, last = BLOCK.low_mm[2], BLOCK.liver_mm, BLOCK.thorax_mm, BLOCK.high_mm[2]
 
     def step(at, width=3.0):
@@ -473,7 +477,8 @@ def _compose(clean, noise, plane, factors, outside, pad, low, high, out):
 def image_slices(
     scan: Scan, clean: np.ndarray, white: np.ndarray, shaping: np.ndarray, sd_hu: float, first: int
 ) -> np.ndarray:
-    """HU (int16) of one reconstruction: `clean` on the padded grid, plus the scan's white field shaped and scaled.
+    """Make the HU (int16) of one reconstruction: `clean` on the padded grid, plus the scan's white field shaped and
+    scaled.
 
     `first` is the number of the first slice; `shaping` comes from `noise_filter`.
     """

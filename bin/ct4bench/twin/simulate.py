@@ -52,8 +52,9 @@ class PlannedScan:
 def plan_scans(
     scanner: Scanner, doses_mgy, recons, repetitions: int, other_recons, other_repetitions: int, main_dose_mgy: int
 ) -> list[PlannedScan]:
-    """The scans to simulate: `recons` and `repetitions` at the main dose, the others elsewhere, as the collection has
-    them (a reconstruction or scan that it lacks is left out). A `UserError` where repetitions are none or too many."""
+    """Plan the scans to simulate: `recons` and `repetitions` at the main dose, the others elsewhere, as the
+    collection has them (a reconstruction or scan that it lacks is left out). A `UserError` where repetitions are
+    none or too many."""
     for name, count in (("repetitions", repetitions), ("other_repetitions", other_repetitions)):
         if not 1 <= count <= MAX_REPETITIONS:
             raise UserError(f"--{name} {count} must be 1 to {MAX_REPETITIONS}, as many as the collection has")

@@ -28,7 +28,7 @@ GRAIN_SEED, BAND_SEED, COARSE_SEED = 11, 12, 13
 
 
 def whole_grid() -> Grid:
-    """The fine grid of the whole block with its margin of air."""
+    """Return the fine grid of the whole block with its margin of air."""
     low = np.array(BLOCK.low_mm) - MARGIN_MM
     high = np.array(BLOCK.high_mm) + MARGIN_MM
     count = np.ceil((high - low) / FINE_MM).astype(int) + 1
@@ -42,14 +42,16 @@ def _taps(sigma_px: float) -> np.ndarray:
 
 
 def grain_unit() -> float:
-    """Factor that gives the grain, made from white noise of unit SD on the fine grid, unit SD in A1's FBP."""
+    """Return the factor that gives the grain, made from white noise of unit SD on the fine grid, unit SD in A1's
+    FBP."""
     plane = np.hypot(GRAIN_SIGMA_MM[0], SCAN_SIGMA_MM[0])
     along = np.hypot(GRAIN_SIGMA_MM[1], SCAN_SIGMA_MM[1])
     return float(np.sqrt((4 * np.pi) ** 1.5 * plane * plane * along / FINE_MM**3))
 
 
 def grain_planes(seed: int, first: int, last: int) -> np.ndarray:
-    """Grain (planes, rows, columns; float32) of planes [first, last) of the whole fine grid, over all of it."""
+    """Draw the grain (planes, rows, columns; float32) of planes [first, last) of the whole fine grid, over all of
+    it."""
     shape = whole_grid().shape[1:]
     taps = _taps(GRAIN_SIGMA_MM[1] / FINE_MM)
     half = len(taps) // 2
@@ -69,7 +71,8 @@ def grain_planes(seed: int, first: int, last: int) -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def coarse_field(seed: int) -> np.ndarray:
-    """Coarse unevenness (float32) of the whole phantom, on every COARSE_STEP-th voxel of the whole fine grid."""
+    """Return the coarse unevenness (float32) of the whole phantom, on every COARSE_STEP-th voxel of the whole fine
+    grid."""
     shape = tuple(n // COARSE_STEP + 3 for n in whole_grid().shape)
     white = np.random.default_rng([seed, COARSE_SEED]).standard_normal(shape, dtype=np.float32)
     field = gaussian_filter(white, COARSE_SIGMA_MM / (FINE_MM * COARSE_STEP), mode="wrap")
@@ -77,7 +80,7 @@ def coarse_field(seed: int) -> np.ndarray:
 
 
 def coarse_plane(field: np.ndarray, number: int) -> np.ndarray:
-    """The coarse field (rows, columns; float32) on a plane of the whole fine grid, interpolated linearly."""
+    """Return the coarse field (rows, columns; float32) on a plane of the whole fine grid, interpolated linearly."""
     _, ny, nx = whole_grid().shape
     k, t = divmod(number / COARSE_STEP, 1)
     k = int(k)
@@ -92,7 +95,8 @@ def coarse_plane(field: np.ndarray, number: int) -> np.ndarray:
 
 
 def sheet_bands(seed: int) -> np.ndarray:
-    """Ink of the sheets against their mean (about unit SD, slow and fast parts) by plane of the whole fine grid."""
+    """Return the ink of the sheets against their mean (about unit SD, slow and fast parts) by plane of the whole fine
+    grid."""
     n = whole_grid().shape[0]
     white = np.random.default_rng([seed, BAND_SEED]).standard_normal((2, n))
     slow, fast = gaussian_filter1d(white[0], 5.0 / FINE_MM), gaussian_filter1d(white[1], 1.2 / FINE_MM)
@@ -100,12 +104,13 @@ def sheet_bands(seed: int) -> np.ndarray:
 
 
 def split(texture_sd_hu: float, coarse_share: float) -> tuple[float, float]:
-    """Amplitudes in HU of grain and coarse field that together have an SD."""
+    """Return the amplitudes in HU of grain and coarse field that together have an SD."""
     return texture_sd_hu * (1 - coarse_share**2) ** 0.5, texture_sd_hu * coarse_share
 
 
 def region_corrections(seed: int, grid: Grid) -> dict[str, tuple[float, float]]:
-    """Factor on the texture and shift in HU by region, for a mean of zero and the region's SD as A1's FBP shows it.
+    """Return the factor on the texture and shift in HU by region, for a mean of zero and the region's SD as A1's FBP
+    shows it.
 
     Regions that `grid`, a part of the whole fine grid, does not meet are left out.
     """

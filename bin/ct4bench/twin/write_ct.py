@@ -31,7 +31,7 @@ IMPLICIT, JPEG_LS, JPEG_2000 = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.80", "1
 
 
 def make_uid(*names) -> str:
-    """A UID of 44 characters under 2.25 that depends on `names` only."""
+    """Make a UID of 44 characters under 2.25 that depends on `names` only."""
     digest = hashlib.sha256("|".join(str(n) for n in names).encode()).digest()
     number = 10**38 + int.from_bytes(digest[:16], "big") % (2**128 - 10**38)
     return f"2.25.{number}"
@@ -64,11 +64,11 @@ class SeriesIdentity:
         return int(head)
 
     def uid(self, *what) -> str:
-        """UID of something of this series (`study`, `series`, `slice 3`)."""
+        """Return the UID of something of this series (`study`, `series`, `slice 3`)."""
         return make_uid(self.root, self.scanner, self.dose_mgy, self.recon, self.repetition, *what)
 
     def scan_uid(self, what: str) -> str:
-        """UID of something that all reconstructions of the scan share."""
+        """Return the UID of something that all reconstructions of the scan share."""
         return make_uid(self.root, self.scanner, self.dose_mgy, self.repetition, what)
 
     @property
@@ -90,7 +90,7 @@ def _code(value: str, scheme: str, meaning: str) -> Dataset:
 
 
 def ct_header(name: SeriesIdentity, scanner: Scanner, reconstruction: Reconstruction, grid: Grid, seed: int) -> Dataset:
-    """Every attribute of a series that its slices share, and no pixel data."""
+    """Set every attribute of a series that its slices share, and no pixel data."""
     ds = Dataset()
     exposure = scanner.exposure_at(name.dose_mgy)
     ds.SpecificCharacterSet = "ISO_IR 100"
@@ -207,23 +207,23 @@ class CtSeriesWriter:
         return buffer.getvalue()
 
     def instance(self, number: int) -> int:
-        """InstanceNumber of the slice at index `number` of the grid."""
+        """Return the InstanceNumber of the slice at index `number` of the grid."""
         return self.grid.shape[0] - number if self.scanner.descending else number + 1
 
     def sop_uid(self, number: int) -> str:
-        """SOPInstanceUID of a slice."""
+        """Return the SOPInstanceUID of a slice."""
         return self.name.uid(f"slice {number}")
 
     def position(self, number: int) -> list[str]:
-        """ImagePositionPatient of a slice, as it is written."""
+        """Return the ImagePositionPatient of a slice, as it is written."""
         return [_decimal_full(v) for v in self.grid.to_lps([number, 0, 0])]
 
     def path(self, number: int) -> Path:
-        """File of a slice."""
+        """Return the file of a slice."""
         return self.folder / f"1-{self.instance(number):03d}.dcm"
 
     def slice_header(self, header: Dataset, number: int) -> Dataset:
-        """The header of one slice as a dataset, for a segmentation that refers to it."""
+        """Return the header of one slice as a dataset, for a segmentation that refers to it."""
         ds = Dataset()
         ds.update(header)
         ds.SOPInstanceUID = self.sop_uid(number)
