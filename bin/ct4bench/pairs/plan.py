@@ -21,7 +21,7 @@ _ROW = [name for name in PLAN_COLUMNS if not name.startswith(("recon_", "dose_mg
 
 TABLES_3_TO_5, TABLE_6, CONTRAST = "tables3to5", "table6", "contrast"
 
-ABLATIONS = {
+VARIANTS = {
     "published_draw": "the seeded draw of the published code in its box; a diagonal cell holds its self-pairs, flagged",
     "all_unordered": "all unordered pairs, for a cell whose draw leaves fewer than five pairs that are not self-pairs",
     "drawn_in_mask": "the pairs of the published way, less self-pairs, inside the block [point 3]",

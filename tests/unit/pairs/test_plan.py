@@ -14,13 +14,13 @@ from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS, SERIES
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.pairs.plan import (
-    ABLATIONS,
     CONTRAST,
     CONTRASTS,
     GROUP_SERIES,
     PLAN_COLUMNS,
     TABLE_6,
     TABLES_3_TO_5,
+    VARIANTS,
     ordered,
     plan_pairs,
     scanner_groups,
@@ -177,7 +177,7 @@ def test_every_variant_names_one_region_and_resolution(paper_plan, corrected_pla
     }
     of_mode = {(table, name): ("mask", 1) for table in (TABLES_3_TO_5, TABLE_6) for name in ("all_pairs", "same_recon")}
     assert places_of(corrected_plan) == PLACES | of_mode
-    assert set(paper_plan["variant"]) | set(corrected_plan["variant"]) | {"all_unordered"} == set(ABLATIONS)
+    assert set(paper_plan["variant"]) | set(corrected_plan["variant"]) | {"all_unordered"} == set(VARIANTS)
     assert list(paper_plan.columns) == PLAN_COLUMNS
 
 
