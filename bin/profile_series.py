@@ -25,7 +25,7 @@ def main(argv=None):
     registered = read_table(args.registered, SERIES_KEY)
     rows, fields = profile_chunk(
         registered, args.series_uids.split(","), args.volumes, args.reference, args.interpolator
-    )  # fmt: skip
+    )
     write_table(rows, args.output)
     write_table(fields, args.fields)
 

@@ -80,7 +80,7 @@ def _random(states, j):
 @njit(cache=True, error_model="numpy", nogil=True)
 def _epoch(
     position, head, tail, every, due, every_negative, due_negative, states, attractions, repulsions, a, b, alpha, epoch
-):  # fmt: skip
+):
     n = position.shape[0]
     width = np.float32(alpha)
     for i in range(head.shape[0]):

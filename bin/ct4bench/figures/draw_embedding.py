@@ -28,8 +28,13 @@ RASTERISED_ROWS = 3000
 """From so many points on, a panel's points are one picture inside the SVG."""
 KEYS = ("series_uid", "scanner", "maker", "recon")
 EMBEDDING_COLUMNS = ("figure", "extractor", "series_uid", "roi", "patch", "umap_1", "umap_2", "pca_1", "pca_2")
-LEGEND = {"loc": "upper left", "alignment": "left", "handletextpad": 0.2, "columnspacing": 1.0,
-          "title_fontproperties": {"weight": "bold", "size": 8}}  # fmt: skip
+LEGEND = {
+    "loc": "upper left",
+    "alignment": "left",
+    "handletextpad": 0.2,
+    "columnspacing": 1.0,
+    "title_fontproperties": {"weight": "bold", "size": 8},
+}
 LEGEND_ANCHORS = (0.03, 0.26, 0.39, 0.50, 0.60)
 
 
@@ -152,8 +157,9 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
     panel_in, head, foot = 3.3, 0.55, 0.72
     total = len(extractors) * panel_in + head + foot
     figure = new_figure(9.2, total)
-    grid = figure.add_gridspec(len(extractors), 2, left=0.035, right=0.985, top=1 - head / total, bottom=foot / total,
-                               wspace=0.07, hspace=0.19)  # fmt: skip
+    grid = figure.add_gridspec(
+        len(extractors), 2, left=0.035, right=0.985, top=1 - head / total, bottom=foot / total, wspace=0.07, hspace=0.19
+    )
     for number, extractor in enumerate(extractors):
         own = rows[rows["extractor"] == extractor]
         left, right = (figure.add_subplot(grid[number, column]) for column in (0, 1))
@@ -179,15 +185,27 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
         )
         for maker in makers
     ]
-    figure.legend(handles=colours, loc="lower left", bbox_to_anchor=(0.03, 0.26 / total), ncols=len(colours),
-                  handletextpad=0.2, columnspacing=1.2)  # fmt: skip
+    figure.legend(
+        handles=colours,
+        loc="lower left",
+        bbox_to_anchor=(0.03, 0.26 / total),
+        ncols=len(colours),
+        handletextpad=0.2,
+        columnspacing=1.2,
+    )
     colours = [
         Line2D([], [], linestyle="", marker=TISSUE_MARKERS.get(t, "X"), color=colour_of(t, TISSUE_COLOURS, tissues),
                markeredgecolor="#555555", markersize=6, label=t)
         for t in tissues
     ]  # fmt: skip
-    figure.legend(handles=colours, loc="lower left", bbox_to_anchor=(0.515, 0.26 / total), ncols=len(colours),
-                  handletextpad=0.2, columnspacing=1.2)  # fmt: skip
+    figure.legend(
+        handles=colours,
+        loc="lower left",
+        bbox_to_anchor=(0.515, 0.26 / total),
+        ncols=len(colours),
+        handletextpad=0.2,
+        columnspacing=1.2,
+    )
     stamp(figure, stamp_text(facts, extractors))
     return figure
 

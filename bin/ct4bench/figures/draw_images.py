@@ -29,9 +29,13 @@ from ct4bench.figures.views import BLOCK_MM, DENSE_HU, SEGMENTS_MM, ReferenceVie
 from ct4bench.preprocess.reference import open_reference
 
 ROI_NAMES = {
-    "cyst1": "First cyst", "cyst2": "Second cyst", "hemangioma": "Hemangioma", "metastasis": "Metastasis",
-    "normal1": "First normal region", "normal2": "Second normal region",
-}  # fmt: skip
+    "cyst1": "First cyst",
+    "cyst2": "Second cyst",
+    "hemangioma": "Hemangioma",
+    "metastasis": "Metastasis",
+    "normal1": "First normal region",
+    "normal2": "Second normal region",
+}
 LETTERS = dict(zip(ROIS, "efghij", strict=True))
 """Panels of Figure 3 by ROI."""
 SEGMENT_COLOURS = {"test patterns": "#56B4E9", "liver": "#E69F00", "thorax": "#009E73"}
@@ -209,8 +213,9 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     figure = new_figure(width, height)
     upper = figure.add_gridspec(1, 3, width_ratios=shares, left=0.01, right=0.99, top=1 - title / height,
                                 bottom=1 - (title + tall) / height, wspace=0.04)  # fmt: skip
-    lower = figure.add_gridspec(1, 6, left=0.01, right=0.99, top=(foot + close_up) / height, bottom=foot / height,
-                                wspace=0.05)  # fmt: skip
+    lower = figure.add_gridspec(
+        1, 6, left=0.01, right=0.99, top=(foot + close_up) / height, bottom=foot / height, wspace=0.05
+    )
 
     axes = figure.add_subplot(upper[0], anchor="N")
     axes.imshow(block, interpolation="none")

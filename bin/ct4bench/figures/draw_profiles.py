@@ -60,9 +60,11 @@ def scanner_looks(profile: pd.DataFrame) -> dict[str, dict]:
         maker = makers[scanner]
         number = used.setdefault(maker, 0)
         used[maker] += 1
-        looks[scanner] = {"color": colour_of(maker, MAKER_COLOURS, set(makers)),
-                          "linestyle": DASHES[number % len(DASHES)],
-                          "alpha": 1.0 if number < len(DASHES) else 0.45}  # fmt: skip
+        looks[scanner] = {
+            "color": colour_of(maker, MAKER_COLOURS, set(makers)),
+            "linestyle": DASHES[number % len(DASHES)],
+            "alpha": 1.0 if number < len(DASHES) else 0.45,
+        }
     return looks
 
 
@@ -129,16 +131,23 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         own = same_dose[same_dose["recon"] == recon]
         shift = 0.22 * (number - 0.5 * (len(recons) - 1))
         _by_scanner(axes, chosen, own[own["measure"] == "total_sd_hu"], RECON_MARKERS[recon], shift)
-        _by_scanner(axes, chosen, own[(own["measure"] == "quantum_sd_hu") & own["value"].notna()],
-                    RECON_MARKERS[recon], shift, hollow=True)  # fmt: skip
+        _by_scanner(
+            axes,
+            chosen,
+            own[(own["measure"] == "quantum_sd_hu") & own["value"].notna()],
+            RECON_MARKERS[recon],
+            shift,
+            hollow=True,
+        )
     axes.set_title(f"SD in the large cyst, {chosen.dose_mgy:g} mGy")
     axes.set_ylabel("SD (HU)")
     axes.set_ylim(0, 1.03 * axes.get_ylim()[1])
     handles = [Line2D([], [], marker=RECON_MARKERS[r], linestyle="", color="#444444", label=r) for r in recons]
     if separated.any():
-        handles += [Line2D([], [], marker="o", linestyle="", color="#444444", label="total"),
-                    Line2D([], [], marker="o", linestyle="", color="#444444", markerfacecolor="none",
-                           label="quantum")]  # fmt: skip
+        handles += [
+            Line2D([], [], marker="o", linestyle="", color="#444444", label="total"),
+            Line2D([], [], marker="o", linestyle="", color="#444444", markerfacecolor="none", label="quantum"),
+        ]
     axes.legend(handles=handles, loc="lower left", ncols=2, columnspacing=0.8, handletextpad=0.2)
 
     axes = figure.add_subplot(grid[1])
@@ -185,13 +194,17 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     if not separated.any():
         notes.append("With one repetition of each scan, quantum noise and printed texture cannot be told apart.")
     return _finish(
-        figure, facts, "profile_noise", "Noise of the scanners",
+        figure,
+        facts,
+        "profile_noise",
+        "Noise of the scanners",
         "On the common grid, whose interpolation smooths noise of all series but the reference's. Left: SD over the "
         "large cyst; printed texture of about 10 HU is part of the total. Middle: noise power in a block inside the "
         f"cyst, integrated along z and averaged in rings ({what}). Right: SD over dose, on logarithmic axes.",
         "Three panels: points of noise SD by scanner, curves of noise power over spatial frequency, and lines of SD "
-        "that fall with dose.", notes,
-    )  # fmt: skip
+        "that fall with dose.",
+        notes,
+    )
 
 
 def _many_doses(rows: pd.DataFrame, measure: str) -> bool:
@@ -221,9 +234,10 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
         _by_scanner(axes, chosen, plane, "o", -0.1)
         _by_scanner(axes, chosen, along, "D", 0.1, hollow=True)
         axes.set_ylabel("Gaussian sigma (mm)")
-        handles = [Line2D([], [], marker="o", linestyle="", color="#444444", label="in plane"),
-                   Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none",
-                          label="along z")]  # fmt: skip
+        handles = [
+            Line2D([], [], marker="o", linestyle="", color="#444444", label="in plane"),
+            Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none", label="along z"),
+        ]
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.12 * (high - low))
         axes.legend(handles=handles, loc="upper right", ncols=2)
@@ -239,17 +253,22 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
     zone = chosen.of("zone_sigma_mm")
     text = ""
     if len(zone):
-        text = (f" The zone plate, whose rings run in all directions, gives a sigma of {zone['value'].min():.2f} to "
-                f"{zone['value'].max():.2f} mm.")  # fmt: skip
+        text = (
+            f" The zone plate, whose rings run in all directions, gives a sigma of {zone['value'].min():.2f} to "
+            f"{zone['value'].max():.2f} mm."
+        )
     return _finish(
-        figure, facts, "profile_sharpness", "Sharpness and contrast of the scanners",
+        figure,
+        facts,
+        "profile_sharpness",
+        "Sharpness and contrast of the scanners",
         "The print's own blur is part of all widths. Above, on the common grid: the transfer function of a step "
         "between two panels of the test patterns, and the modulation of the Siemens star relative to its fit at "
         "frequency zero. Below: Gaussian sigma of the steps in plane and along z with the interpolation's blur taken "
         "out, and difference of the means of two tissues over the root of their mean variance." + text,
         "Curves that fall with spatial frequency, points of blur by scanner, and a coloured table of contrast-to-noise "
         "by scanner and pair of tissues.",
-    )  # fmt: skip
+    )
 
 
 def _falling(axes, chosen: Chosen, rows: pd.DataFrame, label: str, measure: str) -> None:
@@ -319,12 +338,15 @@ def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
         spine.set_visible(False)
     _legend(figure, chosen, 0.045)
     return _finish(
-        figure, facts, "profile_calibration", "Calibration of the scanners",
+        figure,
+        facts,
+        "profile_calibration",
+        "Calibration of the scanners",
         "Left: mean HU in strips of the printed wedge less the same strip of the reference, over the reference's HU; a "
         "slope is a gain, a level an offset. Right: bias of the mean HU over each ROI against the reference.",
         "Nearly straight lines of HU difference over HU, one for each scanner, and a coloured table of bias by region "
         "and scanner.",
-    )  # fmt: skip
+    )
 
 
 @styled
@@ -337,8 +359,9 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
     rows = max(1, int(np.ceil(len(scanners) / columns)))
     figure = new_figure(11.4, 3.75 + 1.35 * rows)
     height = figure.get_figheight()
-    top = figure.add_gridspec(1, 2, left=0.075, right=0.985, top=1 - 0.35 / height, bottom=1 - 2.6 / height,
-                              wspace=0.15)  # fmt: skip
+    top = figure.add_gridspec(
+        1, 2, left=0.075, right=0.985, top=1 - 0.35 / height, bottom=1 - 2.6 / height, wspace=0.15
+    )
     axes = figure.add_subplot(top[0])
     axes.set_title(f"displacement along y (down) over z, {chosen.words}")
     if len(own):
@@ -346,8 +369,14 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
         for scanner in scanners:
             part = own[own["scanner"] == scanner]
             layer = part.groupby(part["z_mm"].round(0))[["z_mm", "displacement_y_mm"]].mean()
-            axes.plot(layer["z_mm"], layer["displacement_y_mm"], marker="o", markersize=2.5, linewidth=1.2,
-                      **chosen.looks[scanner])  # fmt: skip
+            axes.plot(
+                layer["z_mm"],
+                layer["displacement_y_mm"],
+                marker="o",
+                markersize=2.5,
+                linewidth=1.2,
+                **chosen.looks[scanner],
+            )
         reach = max(0.1, np.abs(axes.get_ylim()).max())
         axes.set_ylim(-reach, reach)
         axes.set_xlabel("z in the reference (mm)")
@@ -368,24 +397,27 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
     if found:
         axes.set_ylim(0, 1.22 * axes.get_ylim()[1])
         axes.set_ylabel("displacement (mm)")
-        handles = [Line2D([], [], marker="o", linestyle="", color="#444444", label="median"),
-                   Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none",
-                          label="95th percentile"),
-                   Line2D([], [], marker="_", linestyle="", color="#444444", markersize=10,
-                          label="largest")]  # fmt: skip
+        handles = [
+            Line2D([], [], marker="o", linestyle="", color="#444444", label="median"),
+            Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none", label="95th percentile"),
+            Line2D([], [], marker="_", linestyle="", color="#444444", markersize=10, label="largest"),
+        ]
         axes.legend(handles=handles, loc="upper right", ncols=3, columnspacing=1)
     else:
         message_panel(axes, reason_of(chosen.rows, "geometry"))
     _arrows(figure, own, scanners, columns, rows, height, chosen)
     _legend(figure, chosen, 0.13 / height)
     return _finish(
-        figure, facts, "profile_geometry", "Residual geometry after registration",
+        figure,
+        facts,
+        "profile_geometry",
+        "Residual geometry after registration",
         "Local displacement against the reference in cells of about 24 mm inside the block, after the rigid "
         "registration: distortion, sag of the table, and errors. A cell is known to about 0.04 mm. Above: mean along y "
         "of the cells of a layer, and size of the components. Below: displacement in plane, mean over z, as arrows "
         f"{ARROW_FACTOR} times as long; dots are cells where it is known.",
         "Lines of displacement over z, points of its size by scanner, and small maps of arrows, one for each scanner.",
-    )  # fmt: skip
+    )
 
 
 def _mean_over_z(part: pd.DataFrame) -> pd.DataFrame:
@@ -401,8 +433,9 @@ def _mean_over_z(part: pd.DataFrame) -> pd.DataFrame:
 
 
 def _arrows(figure, own: pd.DataFrame, scanners: list[str], columns: int, rows: int, height: float, chosen) -> None:
-    grid = figure.add_gridspec(rows, columns, left=0.02, right=0.99, top=1 - 3.2 / height, bottom=0.6 / height,
-                               wspace=0.06, hspace=0.22)  # fmt: skip
+    grid = figure.add_gridspec(
+        rows, columns, left=0.02, right=0.99, top=1 - 3.2 / height, bottom=0.6 / height, wspace=0.06, hspace=0.22
+    )
     for number, scanner in enumerate(scanners):
         axes = figure.add_subplot(grid[divmod(number, columns)])
         part = own[own["scanner"] == scanner]

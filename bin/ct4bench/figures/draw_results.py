@@ -203,12 +203,21 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
         if number == 0:
             axes.set_ylabel("accuracy, mean over folds")
     handles = [
-        Line2D([], [], color=colour_of(e, EXTRACTOR_COLOURS, extractors), marker=marker_of(e, extractors),
-               markersize=4.5, label=extractor_title(e, facts))
+        Line2D(
+            [],
+            [],
+            color=colour_of(e, EXTRACTOR_COLOURS, extractors),
+            marker=marker_of(e, extractors),
+            markersize=4.5,
+            label=extractor_title(e, facts),
+        )
         for e in extractors
-    ]  # fmt: skip
-    handles += [Line2D([], [], color="#555555", marker="o", markersize=9, markerfacecolor="none", linestyle="",
-                       label="published")]  # fmt: skip
+    ]
+    handles += [
+        Line2D(
+            [], [], color="#555555", marker="o", markersize=9, markerfacecolor="none", linestyle="", label="published"
+        )
+    ]
     figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.055, 0.035), ncols=4, columnspacing=1.6)
     stamp(figure, stamp_text(facts, extractors))
     note = NOT_COMPARABLE.get(facts["origin"], "")

@@ -28,9 +28,15 @@ QUARANTINE_COLUMNS = ["path", "series_uid", "reason", "detail"]
 INPUT_COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition", "root", "folders"]
 
 IDC_COLUMNS = [
-    "study_description", "series_description", "manufacturer", "model", "series_instance_uid", "n_instances",
-    "crdc_series_uuid", "seg_series_instance_uid",
-]  # fmt: skip
+    "study_description",
+    "series_description",
+    "manufacturer",
+    "model",
+    "series_instance_uid",
+    "n_instances",
+    "crdc_series_uuid",
+    "seg_series_instance_uid",
+]
 """What `series_from_idc_table` reads."""
 
 MIN_SLICES = 16

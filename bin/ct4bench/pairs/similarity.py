@@ -271,9 +271,12 @@ def _last_dissimilarities(
         for i in range(count):
             for x in range(ring.shape[2]):
                 d = _unlikeness(
-                    found[4 - count + i, x], mean_a[at + i, u, x], mean_b[at + i, u, x], variance_a[at + i, u, x],
+                    found[4 - count + i, x],
+                    mean_a[at + i, u, x],
+                    mean_b[at + i, u, x],
+                    variance_a[at + i, u, x],
                     variance_b[at + i, u, x],
-                )  # fmt: skip
+                )
                 total[y, x] += d * np.float32(windows[at + i, u, x])
 
 

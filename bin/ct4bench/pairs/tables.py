@@ -172,17 +172,23 @@ def scanner_table(
                 f"no series of {' and '.join(absent)} at {MAIN_DOSE_MGY} mGy" if absent else "no pair of two series"
             )
         cell = {
-            "scanner_row": row, "scanner_col": column, f"{metric}_mean": mean, f"{metric}_sd": sd, "n_pairs": len(own),
+            "scanner_row": row,
+            "scanner_col": column,
+            f"{metric}_mean": mean,
+            f"{metric}_sd": sd,
+            "n_pairs": len(own),
             "variant": variant,
-        }  # fmt: skip
+        }
         for other in shown_next_to(metric):
             cell[f"{other}_mean"], cell[f"{other}_sd"] = _mean_and_sd(own[other])
         if BY_NAME[metric].finite_of_self:
             published = drawn[(drawn["variant"] == "published_draw") & beside]
             mean, sd = _mean_and_sd(published[metric])
             cell |= {
-                f"{metric}_mean_with_self": mean, f"{metric}_sd_with_self": sd, "n_pairs_with_self": len(published),
-            }  # fmt: skip
+                f"{metric}_mean_with_self": mean,
+                f"{metric}_sd_with_self": sd,
+                "n_pairs_with_self": len(published),
+            }
         table.append(cell | {"ci_low": low, "ci_high": high, "reason": reason})
     frame = pd.DataFrame(table)
     ranks = [
@@ -357,7 +363,7 @@ def decomposition(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return the contribution of each factor to the error: median of MSE (HU^2) over the pairs of each contrast, and
     the increment.
 
-    Columns: contrast (of `pair_plans.CONTRASTS`, from the smallest step to the largest), n_pairs, mse_hu2_median,
+    Columns: contrast (of `pairs.plan.CONTRASTS`, from the smallest step to the largest), n_pairs, mse_hu2_median,
     mse_hu2_q1, mse_hu2_q3, increment_hu2 (over the nearest contrast before it that has pairs; blank for the first),
     increment_over (that contrast), shrink, region.
     """

@@ -52,11 +52,17 @@ class Block:
             "corners_mm": self.corners_mm.tolist(),
             "block_box": [list(pair) for pair in self.box],
             "faces": [
-                {"name": NAMES[f.axis][f.side], "axis": f.axis, "side": f.side, "normal": list(f.normal),
-                 "offset_mm": f.offset_mm, "cut": f.cut}
+                {
+                    "name": NAMES[f.axis][f.side],
+                    "axis": f.axis,
+                    "side": f.side,
+                    "normal": list(f.normal),
+                    "offset_mm": f.offset_mm,
+                    "cut": f.cut,
+                }
                 for f in self.faces
             ],
-        }  # fmt: skip
+        }
 
     @classmethod
     def from_dict(cls, values: dict) -> "Block":

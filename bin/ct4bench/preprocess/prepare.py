@@ -139,9 +139,15 @@ def build_reference(volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=N
 
 
 def prepare_reference(
-    series: pd.DataFrame, files: pd.DataFrame, folders, reference: str, output: Path | str, spacing_mm=None,
-    box_origin_mm=None, threads: int = 1,
-) -> None:  # fmt: skip
+    series: pd.DataFrame,
+    files: pd.DataFrame,
+    folders,
+    reference: str,
+    output: Path | str,
+    spacing_mm=None,
+    box_origin_mm=None,
+    threads: int = 1,
+) -> None:
     """Write the folder `output` of the series that `reference` names (see `select.find_reference`).
 
     `folders` are those of the series' slices and segmentation in the order of `files.folders_of`. `spacing_mm` is

@@ -195,10 +195,16 @@ def _by_simpleitk(source, source_grid: Grid, target: Grid, motion: Rigid, interp
         spacing = np.array(part.spacing_mm)
         # Float output, rounded here: the filter itself truncates to integers.
         values = sitk.Resample(
-            image, [int(n) for n in part.shape[::-1]], transform, kind, [float(v) for v in part.origin_mm],
-            [float(s) for s in spacing[::-1]], [float(v) for v in (part.affine[:3, :3] / spacing)[:, ::-1].ravel()],
-            float(OUTSIDE_HU), sitk.sitkFloat32,
-        )  # fmt: skip
+            image,
+            [int(n) for n in part.shape[::-1]],
+            transform,
+            kind,
+            [float(v) for v in part.origin_mm],
+            [float(s) for s in spacing[::-1]],
+            [float(v) for v in (part.affine[:3, :3] / spacing)[:, ::-1].ravel()],
+            float(OUTSIDE_HU),
+            sitk.sitkFloat32,
+        )
         out[rows] = np.clip(np.rint(sitk.GetArrayViewFromImage(values)), -32768, 32767)
     return out
 
@@ -261,8 +267,9 @@ def lost_noise_variance(source_grid: Grid, target: Grid, motion: Rigid, interpol
         return 0.0 if interpolator == "nearest" else float("nan")
     matrix, offset = index_map(target, source_grid, motion)
     # Coprime strides, so that no regular pattern of the weights is met always at the same phase.
-    index = np.stack(np.meshgrid(*(np.arange(0, n, s) for n, s in zip(target.shape, (5, 7, 9), strict=True)),
-                                 indexing="ij"), axis=-1).reshape(-1, 3)  # fmt: skip
+    index = np.stack(
+        np.meshgrid(*(np.arange(0, n, s) for n, s in zip(target.shape, (5, 7, 9), strict=True)), indexing="ij"), axis=-1
+    ).reshape(-1, 3)
     at = index @ matrix.T + offset
     inside = np.all((at >= 0) & (at <= np.array(source_grid.shape) - 1), axis=1)
     if not inside.any():

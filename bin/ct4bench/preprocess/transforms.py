@@ -7,9 +7,15 @@ MOTION_COLUMNS = [
     "centre_x_mm", "centre_y_mm", "centre_z_mm",
 ]  # fmt: skip
 TRANSFORM_COLUMNS = [
-    "series_uid", *MOTION_COLUMNS, "similarity_before", "similarity_after", "overlap", "lost_noise_variance", "status",
+    "series_uid",
+    *MOTION_COLUMNS,
+    "similarity_before",
+    "similarity_after",
+    "overlap",
+    "lost_noise_variance",
+    "status",
     "detail",
-]  # fmt: skip
+]
 STRETCHED = "stretched"
 """First word of `detail` where a short series was stretched on request."""
 PASSED = ("reference", "registered")

@@ -24,9 +24,12 @@ SPACING_MM = (1.0, 0.68359375, 0.68359375)
 """Of the benchmark's grid, as (slice, row, column)."""
 
 TOTALSEGMENTATOR = {
-    "liver": ("liver",), "spleen": ("spleen",), "kidney": ("kidney_left", "kidney_right"), "stomach": ("stomach",),
+    "liver": ("liver",),
+    "spleen": ("spleen",),
+    "kidney": ("kidney_left", "kidney_right"),
+    "stomach": ("stomach",),
     "aorta": ("aorta",),
-}  # fmt: skip
+}
 """Files of TotalSegmentator by organ."""
 
 BTCV = {"liver": (6,), "spleen": (1,), "kidney": (2, 3), "stomach": (7,), "aorta": (8,)}
@@ -69,13 +72,16 @@ def find_cases(folder: Path | str) -> list[CaseFiles]:
                 case.parent.name,
                 case,
                 {
-                    organ: [(path, None) for path in (case.parent / "segmentations" / f"{n}.nii.gz" for n in names)
-                            if path.is_file()]
+                    organ: [
+                        (path, None)
+                        for path in (case.parent / "segmentations" / f"{n}.nii.gz" for n in names)
+                        if path.is_file()
+                    ]
                     for organ, names in TOTALSEGMENTATOR.items()
                 },
             )
             for case in sorted(folder.glob("*/ct.nii.gz"))
-        ]  # fmt: skip
+        ]
     if not cases:
         raise UserError(
             f"{folder} has no case; it must have <case>/ct.nii.gz with segmentations/*.nii.gz (TotalSegmentator), or "

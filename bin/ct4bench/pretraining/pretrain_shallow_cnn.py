@@ -172,8 +172,12 @@ def pretrain_shallow_cnn(
         "sha256": sha256_of(output),
     }
     if n_test:
-        counts = confusion(read_state(output), *(np.concatenate(a) for a in zip(*parts["test"], strict=True)),
-                           training.augmentation, seed)  # fmt: skip
+        counts = confusion(
+            read_state(output),
+            *(np.concatenate(a) for a in zip(*parts["test"], strict=True)),
+            training.augmentation,
+            seed,
+        )
         seen = counts.sum(axis=1) > 0
         report["confusion"] = counts.tolist()
         report["balanced_accuracy"] = round(float(np.mean(np.diag(counts)[seen] / counts.sum(axis=1)[seen])), 4)

@@ -14,8 +14,13 @@ SERIES_COLUMNS = ["series_uid", *GROUP, "n_repetitions", *MEASURE, "value", "rea
 """Of series_profile.parquet: a row a series and measure; what repetitions tell has no series_uid."""
 PROFILE_COLUMNS = [*GROUP, *MEASURE, "value", "sd", "n_series", "n_repetitions", "reason"]
 """Of scanner_profile.csv."""
-FIELD_COLUMNS = [*GROUP, "x_mm", "y_mm", "z_mm", *(f"{name}_{axis}_mm" for axis in "xyz"
-                 for name in ("displacement", "error"))]  # fmt: skip
+FIELD_COLUMNS = [
+    *GROUP,
+    "x_mm",
+    "y_mm",
+    "z_mm",
+    *(f"{name}_{axis}_mm" for axis in "xyz" for name in ("displacement", "error")),
+]
 """Of local_displacement.csv, less `n_series`."""
 AT_UNITS = {
     "nps_hu2_mm2": "per_mm", "nps_z_hu2_mm": "per_mm", "ttf": "per_mm", "star_amplitude_hu": "per_mm",
@@ -50,9 +55,13 @@ def merge_profiles(paths) -> tuple[pd.DataFrame, pd.DataFrame]:
     keys = [*GROUP, *MEASURE]
     groups = rows.groupby(keys, dropna=False, sort=False)
     merged = groups.agg(
-        value=("value", "mean"), sd=("value", "std"), n_series=("value", "count"),
-        n_repetitions=("n_repetitions", "max"), reason=("reason", "max"), uid=("series_uid", "max"),
-    ).reset_index()  # fmt: skip
+        value=("value", "mean"),
+        sd=("value", "std"),
+        n_series=("value", "count"),
+        n_repetitions=("n_repetitions", "max"),
+        reason=("reason", "max"),
+        uid=("series_uid", "max"),
+    ).reset_index()
     merged["reason"] = merged["reason"].where(merged["value"].isna(), "")
     merged["n_series"] = merged["n_series"].astype("Int64").where(merged["uid"] != "")
     order = ["_scanner", "dose_mgy", "recon", "_kind", "measure", "region", "at"]

@@ -33,8 +33,14 @@ MIN_STEP_HU, MIN_WEDGE_CORRELATION, MIN_WAVE_HU = 60.0, 0.99, 8.0
 
 def row(kind: str, measure: str, region: str, value, at: float = float("nan"), reason: str = "") -> dict:
     """Make one row of a profile."""
-    return {"kind": kind, "measure": measure, "region": region, "at": float(at), "value": float(value),
-            "reason": reason}  # fmt: skip
+    return {
+        "kind": kind,
+        "measure": measure,
+        "region": region,
+        "at": float(at),
+        "value": float(value),
+        "reason": reason,
+    }
 
 
 def absent(kind: str, measure: str, region: str, reason: str) -> dict:
@@ -62,8 +68,9 @@ class Source:
         if "source_grid" not in attributes or "motion" not in attributes:
             return
         self._grid = Grid.from_dict(attributes["source_grid"])
-        self._motion = Rigid(*(tuple(attributes["motion"][key])
-                               for key in ("rotation_deg", "translation_mm", "centre_mm")))  # fmt: skip
+        self._motion = Rigid(
+            *(tuple(attributes["motion"][key]) for key in ("rotation_deg", "translation_mm", "centre_mm"))
+        )
         matrix, offset = index_map(target, self._grid, self._motion)
         on_voxels = np.array_equal(matrix, np.rint(matrix)) and np.array_equal(offset, np.rint(offset))
         # beside trilinear interpolation only voxels that were merely moved are known
@@ -319,8 +326,10 @@ class Profiler:
         depth, curve = wedge_curve(volume[window], self.grid.spacing_mm[1])
         line = calibration_line(reference, curve)
         rows = [row("calibration", "wedge_hu", "wedge", hu, at) for at, hu in zip(depth, curve, strict=True)]
-        rows += [row("calibration", "wedge_less_reference_hu", "wedge", hu - ref, ref)
-                 for hu, ref in zip(curve, reference, strict=True)]  # fmt: skip
+        rows += [
+            row("calibration", "wedge_less_reference_hu", "wedge", hu - ref, ref)
+            for hu, ref in zip(curve, reference, strict=True)
+        ]
         rows.append(row("calibration", "calibration_slope", "wedge", line.slope))
         rows.append(row("calibration", "calibration_offset_hu", "wedge", line.offset_hu))
         rows.append(row("calibration", "calibration_residual_hu", "wedge", line.residual_hu))
@@ -342,8 +351,10 @@ class Profiler:
         if len(samples) < 2:
             names = ("quantum_sd_hu", "texture_sd_hu")
             rows = [absent("noise", name, roi, ONE_REPETITION) for roi in self.rois for name in names]
-            return rows + [absent("noise", f"quantum_{name}", HOMOGENEOUS, ONE_REPETITION)
-                           for name in ("nps_peak_per_mm", "nps_mean_per_mm", "autocorrelation_z")]  # fmt: skip
+            return rows + [
+                absent("noise", f"quantum_{name}", HOMOGENEOUS, ONE_REPETITION)
+                for name in ("nps_peak_per_mm", "nps_mean_per_mm", "autocorrelation_z")
+            ]
         rows, found = [], {}
         for roi in self.rois:
             parts = noise.separate(np.stack([sample[roi] for sample in samples]))
@@ -397,14 +408,18 @@ def spectrum_rows(blocks: list[np.ndarray], spacing_mm, component: str, moments)
         peak = noise.peak_frequency(noise.in_plane(peaked, spacing_mm))
         rows.append(row("noise", "quantum_nps_peak_per_mm", HOMOGENEOUS, peak))
     rings = noise.in_plane(power, spacing_mm)
-    rows += [row("noise", f"{component}_nps_hu2_mm2", HOMOGENEOUS, p, at)
-             for at, p in zip(rings.f_per_mm, rings.power, strict=True)]  # fmt: skip
+    rows += [
+        row("noise", f"{component}_nps_hu2_mm2", HOMOGENEOUS, p, at)
+        for at, p in zip(rings.f_per_mm, rings.power, strict=True)
+    ]
     f, line = noise.along_z(power, spacing_mm)
     rows += [row("noise", f"{component}_nps_z_hu2_mm", HOMOGENEOUS, p, at) for at, p in zip(f, line, strict=True)]
     for axis, name in enumerate("zyx"):
         found = np.mean([noise.autocorrelation(block, axis) for block in blocks], axis=0)
-        rows += [row("noise", f"{component}_autocorrelation_{name}", HOMOGENEOUS, c, lag * spacing_mm[axis])
-                 for lag, c in zip(noise.LAGS, found, strict=True)]  # fmt: skip
+        rows += [
+            row("noise", f"{component}_autocorrelation_{name}", HOMOGENEOUS, c, lag * spacing_mm[axis])
+            for lag, c in zip(noise.LAGS, found, strict=True)
+        ]
     if moments is not None:
         factor = noise.interpolation_power(moments, power.shape, spacing_mm)
         native = power / factor
@@ -421,7 +436,11 @@ def _mean_rows(power: np.ndarray, spacing_mm, component: str, suffix: str) -> li
     rings = noise.in_plane(power, spacing_mm)
     along, line = noise.along_z(power, spacing_mm)
     return [
-        row("noise", f"{component}_nps_mean{suffix}_per_mm", HOMOGENEOUS,
-            noise.mean_frequency(rings.f_per_mm, rings.power)),
+        row(
+            "noise",
+            f"{component}_nps_mean{suffix}_per_mm",
+            HOMOGENEOUS,
+            noise.mean_frequency(rings.f_per_mm, rings.power),
+        ),
         row("noise", f"{component}_nps_z_mean{suffix}_per_mm", HOMOGENEOUS, noise.mean_frequency(along, line)),
-    ]  # fmt: skip
+    ]

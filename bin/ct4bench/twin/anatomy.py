@@ -145,8 +145,14 @@ def _tube(start, stop, radius_mm: float, ink: Ink, soft_mm: float = 0.8) -> tupl
 
 def region_fillings() -> tuple[Filling, ...]:
     """List the lesions and normal regions, a little larger than the ROIs that lie in them."""
-    styles = (("normal1", 2.0, 5.0), ("normal2", 2.0, 5.0), ("hemangioma", 0.9, 2.0), ("metastasis", 0.9, 2.0),
-              ("cyst1", 0.45, 1.5), ("cyst2", 0.45, 1.5))  # fmt: skip
+    styles = (
+        ("normal1", 2.0, 5.0),
+        ("normal2", 2.0, 5.0),
+        ("hemangioma", 0.9, 2.0),
+        ("metastasis", 0.9, 2.0),
+        ("cyst1", 0.45, 1.5),
+        ("cyst2", 0.45, 1.5),
+    )
     return tuple(
         Filling(grown(region.solid, margin), Ink(region.mean_hu, region.texture_sd_hu, region.coarse_share), soft)
         for region, soft, margin in ((REGIONS[name], soft, margin) for name, soft, margin in styles)
@@ -220,7 +226,8 @@ BASES = {
 STYLES = {
     "liver": {
         "soft": LayerStyle(
-            Ink(52.0, 12.0), 0.5,
+            Ink(52.0, 12.0),
+            0.5,
             (
                 Filling(_solid((150, 245, 372), (29, 33, 46), -12), STOMACH, 4.0),
                 Filling(_solid((128, 225, 378), (26, 34, 20), -20), STOMACH, 4.0),
@@ -230,7 +237,8 @@ STYLES = {
             ),
         ),
         "dense": LayerStyle(
-            LIVER, 1.0,
+            LIVER,
+            1.0,
             (
                 Filling(_solid((157, 330, 395), (50, 62, 60), 10), SPLEEN, 3.0),
                 *_kidney((131, 334, 336), (19, 26, 22), -10, (128, 322, 340)),
@@ -258,7 +266,8 @@ STYLES = {
     },
     "thorax": {
         "soft": LayerStyle(
-            Ink(34.0, 12.0), 0.5,
+            Ink(34.0, 12.0),
+            0.5,
             (
                 Filling(_solid((196, 290, 253), (170, 170, 38)), Ink(56.0, 12.0), 8.0),
                 Filling(_solid((268, 305, 128), (46, 48, 30)), LUNG_LOBE, 7.0),
@@ -268,7 +277,8 @@ STYLES = {
             ),
         ),
         "dense": LayerStyle(
-            Ink(80.0, 11.5), 1.0,
+            Ink(80.0, 11.5),
+            1.0,
             (
                 Filling(_solid((240, 230, 253), (56, 54, 44)), Ink(86.0, 10.5), 4.0),
                 Filling(_solid((308, 240, 253), (70, 52, 26)), Ink(112.0, 11.0), 6.0),
@@ -278,7 +288,7 @@ STYLES = {
         "bone": LayerStyle(Ink(255.0, 26.0, 0.5), 0.45),
         "cortex": LayerStyle(Ink(480.0, 26.0, 0.5), 0.45),
     },
-}  # fmt: skip
+}
 
 
 @njit(cache=True, error_model="numpy", nogil=True)

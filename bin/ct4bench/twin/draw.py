@@ -229,9 +229,14 @@ def anatomy(grid: Grid, number: int, part: str, tables: Path = TABLES) -> np.nda
         for filling in style.fillings:
             fill.solid(filling.solid, filling.ink, filling.soft_mm)
         composite(
-            plane.values, layer.at(float(corner[0])), fill.values, corner[1] - ROWS[0], corner[2] - COLUMNS[0], step,
+            plane.values,
+            layer.at(float(corner[0])),
+            fill.values,
+            corner[1] - ROWS[0],
+            corner[2] - COLUMNS[0],
+            step,
             np.float32(style.soft_mm / A1_GRID.spacing_mm[1]),
-        )  # fmt: skip
+        )
     if part == "thorax":
         for bone, marrow in rib_sections(read_ribs(tables), float(corner[0])):
             plane.solid(bone, RIB_INK, RIB_SOFT_MM)

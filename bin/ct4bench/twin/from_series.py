@@ -181,8 +181,10 @@ def _overlap(one: np.ndarray, other: np.ndarray) -> float:
 def _grain_sd(kernels) -> float:
     """SD of the difference of the two blurs of white noise of unit SD."""
     fine, coarse = kernels
-    products = [np.prod([_overlap(a, b) for a, b in zip(*pair, strict=True)])
-                for pair in ((fine, fine), (coarse, coarse), (fine, coarse))]  # fmt: skip
+    products = [
+        np.prod([_overlap(a, b) for a, b in zip(*pair, strict=True)])
+        for pair in ((fine, fine), (coarse, coarse), (fine, coarse))
+    ]
     return float(np.sqrt(products[0] + products[1] - 2 * products[2]))
 
 

@@ -25,8 +25,10 @@ IMPLEMENTATION_UID = "2.25.113316437582964318370164211325117204013"
 IMPLEMENTATION_NAME = "CT4BENCH"
 SYNTHETIC = "synthetic: ct4bench digital twin"
 RECON_DIGIT = {"FBP": 1, "IR": 2, "DL": 2}
-SCANNER_NUMBERS = {code: n for n, code in enumerate(("A1", "A2", "B1", "B2", "C1", "D1", "E1", "E2", "F1", "G1", "G2",
-                                                     "H1", "H2"), start=1)}  # fmt: skip
+SCANNER_NUMBERS = {
+    code: n
+    for n, code in enumerate(("A1", "A2", "B1", "B2", "C1", "D1", "E1", "E2", "F1", "G1", "G2", "H1", "H2"), start=1)
+}
 IMPLICIT, JPEG_LS, JPEG_2000 = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"
 
 
@@ -272,8 +274,14 @@ class CtSeriesWriter:
         encode = jpeg_ls.encode_pixel_data if self.syntax == JPEG_LS else openjpeg.encode_pixel_data
         return bytes(
             encode(
-                stored.tobytes(), rows=stored.shape[0], columns=stored.shape[1], samples_per_pixel=1, bits_allocated=16,
-                bits_stored=16 if self.scanner.signed else 12, pixel_representation=int(self.scanner.signed),
-                photometric_interpretation="MONOCHROME2", planar_configuration=0,
+                stored.tobytes(),
+                rows=stored.shape[0],
+                columns=stored.shape[1],
+                samples_per_pixel=1,
+                bits_allocated=16,
+                bits_stored=16 if self.scanner.signed else 12,
+                pixel_representation=int(self.scanner.signed),
+                photometric_interpretation="MONOCHROME2",
+                planar_configuration=0,
             )
-        )  # fmt: skip
+        )

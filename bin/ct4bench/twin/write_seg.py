@@ -121,8 +121,9 @@ class SegmentationWriter:
             NUMBER_MARK.encode(): str(name.number).ljust(len(NUMBER_MARK)).encode(),
             DESCRIPTION_MARK.encode(): f"Segmentation of {name.description}".ljust(len(DESCRIPTION_MARK)).encode(),
         }
-        pattern = b"|".join([rb"2\.25\.[0-9]{39}", *(re.escape(m.encode()) for m in
-                                                    (TIME_MARK, NUMBER_MARK, DESCRIPTION_MARK))])  # fmt: skip
+        pattern = b"|".join(
+            [rb"2\.25\.[0-9]{39}", *(re.escape(m.encode()) for m in (TIME_MARK, NUMBER_MARK, DESCRIPTION_MARK))]
+        )
         folder.mkdir(parents=True, exist_ok=True)
         data = re.sub(pattern, lambda found: swap.get(found.group(), found.group()), self._bytes)
         (folder / "1-1.dcm").write_bytes(data)
