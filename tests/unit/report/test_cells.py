@@ -1,0 +1,205 @@
+"""Cells and headlines of the report: numbers, marks, tints and columns are read back and held against the tables."""
+
+import math
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from report_data import load_script, series_table
+
+from ct4bench.core.metrics import PAIR_METRICS
+from ct4bench.core.tables import write_table
+from ct4bench.report.cells import BLANK, cells_of, matrix
+from ct4bench.report.profile import profile_view
+from ct4bench.report.write import between_and_within
+
+CELLS = {("A1", "A1"): 7.0, ("C1", "A1"): 40.0, ("C1", "C1"): 9.0, ("E2", "A1"): 60.0, ("E2", "C1"): 50.0,
+         ("E2", "E2"): 5.0}  # fmt: skip
+METRICS = {metric.name: metric for metric in PAIR_METRICS if metric.table}
+
+
+def scanner_table(values, name="rmse_hu", **more) -> pd.DataFrame:
+    rows = [(a, b, value) for (a, b), value in values.items()]
+    return pd.DataFrame(rows, columns=["scanner_row", "scanner_col", f"{name}_mean"]).assign(**more)
+
+
+def cell_by_scanners(grid) -> dict[tuple[str, str], dict]:
+    """Cells of a matrix by the scanners of row and column."""
+    return {(row["head"], column): cell for row in grid["rows"]
+            for column, cell in zip(grid["columns"][1:], row["cells"], strict=True)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_least_alike_cell_has_the_darkest_ground(name):
+    """Lower RMSE is better, higher PSNR and SSIM are; the best cell has no tint, the worst all of it."""
+    better_is_lower = {"rmse_hu": True, "psnr_db": False, "ssim": False}[name]
+    values = {key: value / 100 for key, value in CELLS.items()}
+    cells = cell_by_scanners(matrix(scanner_table(values, name), name))
+    tints = {key: cells[key]["tint"] for key in values}
+    order = sorted(values, key=values.get, reverse=not better_is_lower)
+    assert sorted(tints, key=tints.get) == order
+    assert tints[order[0]] == 0 and tints[order[-1]] == 1
+    share = (values["C1", "A1"] - 0.05) / 0.55
+    assert tints["C1", "A1"] == pytest.approx(share if better_is_lower else 1 - share, abs=5e-4)
+
+
+def test_cells_without_a_number_have_no_tint_and_say_why():
+    values = CELLS | {("E2", "E2"): np.nan, ("A1", "A1"): math.inf}
+    frame = scanner_table(values, "psnr_db", n_pairs=4, reason="", not_a_target="")
+    frame.loc[5, "reason"] = "one series"
+    frame.loc[1, "not_a_target"] = "below the bound"
+    cells = cell_by_scanners(matrix(frame.iloc[::-1], "psnr_db"))
+    assert (cells["E2", "E2"]["main"], cells["E2", "E2"]["title"]) == (BLANK, "one series")
+    assert cells["A1", "A1"]["main"] == "inf"
+    assert not any("tint" in cells[key] for key in (("E2", "E2"), ("A1", "A1")))
+    assert [key for key, cell in cells.items() if "mark" in cell] == [("C1", "A1")]
+    assert [cells["A1", other]["main"] for other in ("C1", "E2")] == ["", ""]
+
+
+def test_tints_reach_the_page(page_of_tables):
+    page = page_of_tables(table3_rmse_hu=rmse_beside_published())
+    for value, tint in (("7.00", "0.036"), ("40.00", "0.636"), ("60.00", "1.0"), ("5.00", "0.0")):
+        assert f'style="--t:{tint}">{value}' in page
+
+
+def rmse_beside_published() -> pd.DataFrame:
+    published = [100.0, 200.0, 110.0, 300.0, 220.0, 130.0]
+    return scanner_table(CELLS, rmse_hu_sd=1.0, n_pairs=4, rmse_hu_mean_published=published,
+                         rmse_hu_sd_published=2.0, comparison="compared", reason="", not_a_target="",
+                         rmse_hu_mean_difference=np.array(list(CELLS.values())) - published)  # fmt: skip
+
+
+@pytest.fixture
+def page_of_tables(tmp_path):
+    """Function from tables by name to the text of a report of them alone, of three scanners of the collection."""
+
+    def make(**tables) -> str:
+        series = series_table("collection", ("A1", "C1", "E2"))
+        write_table(series, tmp_path / "series.csv")
+        load_script("make_tables").main(["--series", f"{tmp_path}/series.csv", "--output", f"{tmp_path}/tables"])
+        for name, frame in tables.items():
+            write_table(frame, tmp_path / "tables" / f"{name}.csv")
+        load_script("write_report").main(
+            ["--facts", f"{tmp_path}/tables/run_facts.json", "--tables", f"{tmp_path}/tables", "--output",
+             f"{tmp_path}/report.html"]
+        )  # fmt: skip
+        return (tmp_path / "report.html").read_text(encoding="utf-8")
+
+    return make
+
+
+def cards(page: str) -> dict[str, tuple[str, str]]:
+    """Headlines of the first screen: value and published value by name."""
+    pattern = r'<span class="name">(.*?)</span><span class="value">(.*?)</span><span class="sub">published (.*?)</span>'
+    return {name: (value, published) for name, value, published in re.findall(pattern, page)}
+
+
+def test_headlines_name_the_medians_between_and_within_scanners(page_of_tables):
+    """Between: 40, 50, 60, published 200, 220, 300; within: 5, 7, 9, published 100, 110, 130."""
+    found = cards(page_of_tables(table3_rmse_hu=rmse_beside_published()))
+    assert found == {
+        "RMSE between two scanners, median": ("50.0 HU", "220.0 HU"),
+        "RMSE within a scanner, median": ("7.0 HU", "110.0 HU"),
+    }
+
+
+def test_between_and_within_take_their_own_cells():
+    assert between_and_within(rmse_beside_published(), "rmse_hu_mean") == (50, 7)
+
+
+def test_headlines_leave_out_cells_that_were_not_run(page_of_tables):
+    frame = rmse_beside_published()
+    frame.loc[frame["scanner_row"] == "E2", "rmse_hu_mean"] = np.nan
+    found = cards(page_of_tables(table3_rmse_hu=frame))
+    assert found["RMSE between two scanners, median"] == ("40.0 HU", "200.0 HU")
+    assert found["RMSE within a scanner, median"] == ("8.0 HU", "105.0 HU")
+
+
+def table7() -> pd.DataFrame:
+    values = {"icc_mean": 0.8, "icc_sd": 0.1, "icc_mean_published": 0.99, "icc_sd_published": 0.12,
+              "icc_mean_difference": -0.19, "icc_form": "ICC(3,1)", "icc_2_1_mean": 0.6, "icc_2_1_sd": 0.2,
+              "icc_ci_low": 0.7, "icc_ci_high": 0.85, "loso_1_scanner_acc_mean": 0.71, "loso_1_scanner_acc_sd": 0.02,
+              "loso_12_scanners_acc_mean": 0.92, "loso_12_scanners_acc_sd": 0.03,
+              "loso_12_scanners_acc_mean_published": 0.986, "loso_12_scanners_acc_sd_published": 0.024,
+              "loso_12_scanners_acc_mean_difference": -0.066, "loso_12_scanners_balanced_mean": 0.88,
+              "tenfold_13_scanners_acc_mean": 0.95, "tenfold_13_scanners_acc_sd": 0.01, "not_a_target": "",
+              "comparison": "compared", "reason": ""}  # fmt: skip
+    radiomics = {"features": "Radiomics", **values}
+    mine = {"features": "mine", **values, "icc_mean": 0.5, "icc_mean_published": np.nan,
+            "icc_mean_difference": np.nan, "loso_12_scanners_acc_mean": 0.99,
+            "loso_12_scanners_acc_mean_published": np.nan}  # fmt: skip
+    return pd.DataFrame([radiomics, mine])
+
+
+def test_headlines_of_features_are_those_of_the_unseen_scanner(page_of_tables):
+    found = cards(page_of_tables(table7_stability_classification=table7()))
+    assert found == {
+        "Radiomics: accuracy on an unseen scanner": ("0.920", "0.986"),
+        "Radiomics: mean ICC between scanners": ("0.800", "0.990"),
+        "mine: accuracy on an unseen scanner": ("0.990", BLANK),
+        "mine: mean ICC between scanners": ("0.500", BLANK),
+    }
+
+
+PLUS = "\N{PLUS-MINUS SIGN}"
+MINUS = "\N{MINUS SIGN}"
+
+
+def test_cells_of_table_7_stand_below_their_heads():
+    grid = cells_of("table7_stability_classification", table7())
+    row = dict(zip(grid["columns"][1:], grid["rows"][0]["cells"], strict=True))
+    assert {head: cell["main"] for head, cell in row.items()} == {
+        "Mean ICC(3,1)": f"0.800{PLUS}0.100", "Mean ICC(2,1)": f"0.600{PLUS}0.200",
+        "Accuracy, LOSO, 1 training scanner": f"0.710{PLUS}0.020",
+        "Accuracy, LOSO, 12 training scanners": f"0.920{PLUS}0.030", "balanced": "0.880",
+        "Accuracy, 10-fold, 13 scanners": f"0.950{PLUS}0.010",
+    }  # fmt: skip
+    assert row["Mean ICC(3,1)"]["sub"] == f"0.990{PLUS}0.120"
+    assert row["Mean ICC(3,1)"]["delta"] == f"{MINUS}0.190"
+    assert row["Mean ICC(3,1)"]["range"] == "0.700 to 0.850"
+    assert row["Accuracy, LOSO, 12 training scanners"]["sub"] == f"0.986{PLUS}0.024"
+    assert [line["head"] for line in grid["rows"]] == ["Radiomics", "mine"]
+
+
+def test_differences_are_this_run_less_published_with_their_sign(page_of_tables):
+    cells = cell_by_scanners(matrix(rmse_beside_published(), "rmse_hu"))
+    assert cells["C1", "A1"]["delta"] == f"{MINUS}160.00"
+    assert cells["C1", "A1"]["sub"] == f"200.00{PLUS}2.00"
+    frame = rmse_beside_published()
+    frame["rmse_hu_mean_difference"] *= -1
+    assert cell_by_scanners(matrix(frame, "rmse_hu"))["C1", "A1"]["delta"] == "+160.00"
+
+
+def test_the_ground_grows_darker_with_the_tint(page_of_tables):
+    """No tint leaves the page's own ground; all of it mixes in more than half of the tint's colour."""
+    page = page_of_tables(table3_rmse_hu=rmse_beside_published())
+    mixed = re.search(r"\.matrix td \{ background:color-mix\(in srgb, var\((.*?)\) calc\((.*?)\), var\((.*?)\)\)", page)
+    assert mixed.groups() == ("--tint", "var(--t, 0) * 55%", "--ground")
+
+
+def test_each_number_of_a_profile_stands_below_its_head():
+    about = {"scanner": "C1", "recon": "IR", "dose_mgy": 10.0, "reason": ""}
+    rows = [("total_sd_hu", "cyst1", 15.24), ("quantum_sd_hu", "cyst1", 11.0), ("total_nps_mean_per_mm", "cyst1", 0.31),
+            ("edge_sigma_native_mm", "dots_to_wedge", 0.62), ("slice_sigma_native_mm", "wedge_to_liver", 1.21),
+            ("cnr", "cyst_normal", 4.3), ("calibration_slope", "wedge", 1.012),
+            ("calibration_offset_hu", "wedge", -2.6), ("displacement_p95_mm", "block", 0.07),
+            ("total_sd_hu", "normal1", 99.0)]  # fmt: skip
+    entries = [{**about, "measure": name, "region": region, "value": value} for name, region, value in rows]
+    entries += [{**about, "recon": "FBP", "measure": "total_sd_hu", "region": "cyst1", "value": 20.0},
+                {**about, "dose_mgy": 14.0, "measure": "total_sd_hu", "region": "cyst1", "value": 9.0},
+                {**about, "scanner": "A1", "measure": "total_sd_hu", "region": "cyst1", "value": 12.0}]  # fmt: skip
+    view = profile_view(pd.DataFrame(entries))
+    assert view["dose"] == "10 mGy"
+    assert [row["head"] for row in view["table"]["rows"]] == ["A1 IR", "C1 FBP", "C1 IR"]
+    heads = [head.replace("\N{SOFT HYPHEN}", "") for head in view["table"]["columns"][1:]]
+    first, second, third = (
+        dict(zip(heads, (cell["main"] for cell in row["cells"]), strict=True)) for row in view["table"]["rows"]
+    )
+    assert third == {
+        "SD in the large cyst, total (HU)": "15.2", "quantum (HU)": "11.0", "Mean frequency of noise (1/mm)": "0.310",
+        "Sigma in plane (mm)": "0.62", "Sigma along z (mm)": "1.21", "CNR cyst to normal": "4.3",
+        "Slope of HU": "1.012", "Offset (HU)": f"{MINUS}2.6", "Displacement, 95th percentile (mm)": "0.07",
+    }  # fmt: skip
+    assert (first["SD in the large cyst, total (HU)"], second["SD in the large cyst, total (HU)"]) == ("12.0", "20.0")
+    assert first["quantum (HU)"] == BLANK
