@@ -41,7 +41,7 @@ def main(argv=None):
     from ct4bench.core.tables import read_table, write_table
     from ct4bench.features.encoder import EncoderOptions
     from ct4bench.features.encoders import build_encoder
-    from ct4bench.features.extract_deep import BATCH, extract_series
+    from ct4bench.features.extract_deep import BATCH, EncodingRun, extract_series
     from ct4bench.preprocess.patches import COLUMNS
 
     registered, patches = read_table(args.registered, SERIES_KEY), read_table(args.patches, COLUMNS)
@@ -49,9 +49,11 @@ def main(argv=None):
     weights = Path(args.weights) if args.weights else None
     choices = (args.intensity or MODES[args.mode].swin_intensity, args.layer, args.pooling, args.patch_merging)
     encoder = build_encoder(args.extractor, EncoderOptions(weights, args.weights_sha256, *choices, args.seed, device))
-    uids, batch = args.series_uids.split(","), args.batch or BATCH[device]
-    sampling = {"share": args.verify, "seed": args.seed, "precision": args.precision}
-    table, settings = extract_series(encoder, registered, uids, args.volumes, patches, batch, args.threads, **sampling)
+    encoding = EncodingRun(
+        encoder, args.volumes, patches, args.batch or BATCH[device], args.threads, args.verify, args.seed,
+        args.precision,
+    )  # fmt: skip
+    table, settings = extract_series(encoding, registered, args.series_uids.split(","))
     write_table(table, args.output)
     Path(args.settings).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 

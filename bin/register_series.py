@@ -27,16 +27,18 @@ def main(argv=None):
     parser.add_argument("--transforms", required=True, help="motions and outcomes, CSV")
     args = parser.parse_args(argv)
     from ct4bench.preprocess.reference import open_reference
-    from ct4bench.preprocess.register import register_chunk
+    from ct4bench.preprocess.register import RegistrationRun, register_chunk
     from ct4bench.preprocess.resampling import INTERPOLATORS
     from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS
 
     if args.interpolator not in INTERPOLATORS:
         raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")
+    registration = RegistrationRun(
+        open_reference(args.reference), args.volumes, args.nifti, args.interpolator, args.threads, args.short_series
+    )
     transforms = register_chunk(
-        read_table(args.series, ["series_uid"]), read_table(args.files, FILE_KEY), args.folders,
-        args.series_uids.split(","), open_reference(args.reference), args.volumes, args.nifti, args.interpolator,
-        args.threads, args.short_series,
+        registration, read_table(args.series, ["series_uid"]), read_table(args.files, FILE_KEY), args.folders,
+        args.series_uids.split(","),
     )  # fmt: skip
     write_table(transforms, args.transforms, TRANSFORM_COLUMNS)
 

@@ -20,7 +20,7 @@ TASK = (
 import json, sys, time
 import pandas as pd
 from pathlib import Path
-from ct4bench.preprocess.register import register_chunk
+from ct4bench.preprocess.register import RegistrationRun, register_chunk
 from ct4bench.preprocess.reference import open_reference
 source, reference, output = Path(sys.argv[1]), open_reference(sys.argv[2]), Path(sys.argv[3])
 paths = sorted(source.rglob("*.dcm"))
@@ -32,7 +32,9 @@ def files(uid):
 def task(*uids):
     series = pd.DataFrame([(u, "A1", 10.0) for u in uids], columns=["series_uid", "scanner", "dose_mgy"])
     start = time.process_time()
-    table = register_chunk(series, pd.concat([files(u) for u in uids]), folders, uids, reference, output)
+    table = register_chunk(
+        RegistrationRun(reference, output), series, pd.concat([files(u) for u in uids]), folders, uids
+    )
     return time.process_time() - start, table
 task("1.1")
 for n in (1, 2, 4):

@@ -19,7 +19,7 @@ from ct4bench.index.files import folders_of
 from ct4bench.index.index import build_index
 from ct4bench.preprocess.prepare import prepare_reference
 from ct4bench.preprocess.reference import open_reference
-from ct4bench.preprocess.register import register_chunk
+from ct4bench.preprocess.register import RegistrationRun, register_chunk
 from ct4bench.preprocess.transforms import motion_of
 
 MOTION = Rigid((2.0, -1.5, 3.0), (9.0, 48.0, -9.0), tuple(CENTRE_MM))
@@ -164,8 +164,8 @@ def world(tmp_path_factory) -> World:
         chosen = [uid for uid in uids.values() if uid in set(index.series["series_uid"])]
         files = index.files[index.files["series_uid"].isin(chosen) & (index.files["role"] == "ct")]
         tables[name] = register_chunk(
-            index.series, index.files, [data / folder for _, folder in folders_of(files)], chosen, opened[name],
-            root / "volumes",
+            RegistrationRun(opened[name], root / "volumes"), index.series, index.files,
+            [data / folder for _, folder in folders_of(files)], chosen,
         ).set_index("series_uid")  # fmt: skip
     yield World(index, uids, motions, tables, opened)
     shutil.rmtree(root)

@@ -7,6 +7,7 @@ number of threads. Threads work on whole batches; torch itself uses one.
 import logging
 import math
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -89,34 +90,40 @@ def verify(encoder: Encoder, patches: np.ndarray, features: np.ndarray, rows: pd
     return differences[worst], place
 
 
-def extract_series(
-    encoder: Encoder,
-    registered: pd.DataFrame,
-    uids: list[str],
-    volumes: Path,
-    patches: pd.DataFrame,
-    batch: int,
-    threads: int = 1,
-    share: float = 0.01,
-    seed: int = 0,
-    precision: str = "float32",
-) -> tuple[pd.DataFrame, dict]:
+@dataclass(frozen=True)
+class EncodingRun:
+    """What is common to the series of a chunk."""
+
+    encoder: Encoder
+    volumes: Path | str
+    """Folder of `<series_uid>.b2nd`."""
+    patches: pd.DataFrame
+    """Those of every series."""
+    batch: int
+    """Patches at once."""
+    threads: int = 1
+    share: float = 0.01
+    """Share of the patches that the library's own network computes, too."""
+    seed: int = 0
+    precision: str = "float32"
+
+
+def extract_series(run: EncodingRun, registered: pd.DataFrame, uids: list[str]) -> tuple[pd.DataFrame, dict]:
     """Table of features (`FEATURE_KEY`, then float64 columns, sorted by `ROW_KEY`) and the settings of the extraction.
 
-    `registered` has the registered series, `volumes` the folder of `<series_uid>.b2nd`, `patches` the patches of every
-    series. `UserError` where a series or volume is missing, or a feature is not finite.
+    `registered` has the registered series. `UserError` where a series or volume is missing, or a feature is not finite.
     """
-    patches = patches.sort_values(["roi", "patch"], kind="stable", ignore_index=True)
+    encoder, patches = run.encoder, run.patches.sort_values(["roi", "patch"], kind="stable", ignore_index=True)
     series = registered.set_index("series_uid", drop=False)
     unknown = sorted(set(uids) - set(series.index))
     if unknown:
         raise UserError(f"series {unknown[0]} is not in the table of registered series; name only series of that table")
     uids = sorted(set(uids))
-    chosen = sample(len(uids) * len(patches), share, seed) if encoder.reference else np.empty(0, int)
+    chosen = sample(len(uids) * len(patches), run.share, run.seed) if encoder.reference else np.empty(0, int)
     tables, kept = [], []
     for number, uid in enumerate(uids):
-        voxels = read_patches(open_volume(Path(volumes) / f"{uid}{SUFFIX}"), patches)
-        features = encode(encoder, voxels, batch, threads, precision)
+        voxels = read_patches(open_volume(Path(run.volumes) / f"{uid}{SUFFIX}"), patches)
+        features = encode(encoder, voxels, run.batch, run.threads, run.precision)
         if not np.isfinite(features).all():
             row = patches.iloc[int(np.argwhere(~np.isfinite(features))[0][0])]
             raise UserError(
@@ -135,7 +142,7 @@ def extract_series(
     if len(chosen):
         voxels, features, rows = (list(parts) for parts in zip(*kept, strict=True))
         largest, place = verify(
-            encoder, np.concatenate(voxels), np.concatenate(features), pd.concat(rows), TOLERANCES[precision]
+            encoder, np.concatenate(voxels), np.concatenate(features), pd.concat(rows), TOLERANCES[run.precision]
         )
     settings = {
         "extractor": encoder.name,
@@ -145,14 +152,14 @@ def extract_series(
         "patch_voxels": list(encoder.shape),
         **encoder.settings,
         "weights": encoder.weights.settings(),
-        "seed": seed,
-        "batch": batch,
+        "seed": run.seed,
+        "batch": run.batch,
         "device": str(getattr(encoder.features, "device", "cpu")),
-        "precision": precision,
+        "precision": run.precision,
         "versions": {name: version(name) for name in ("torch", "monai")},
         "verified": len(chosen),
         "largest_difference": largest,
         "largest_difference_at": place,
-        "tolerance": TOLERANCES[precision],
+        "tolerance": TOLERANCES[run.precision],
     }
     return table, settings

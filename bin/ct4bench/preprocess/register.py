@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -70,25 +70,42 @@ def on_common_grid(
     return resample(volume, grid, reference.grid, found.motion, interpolator, threads), found.motion, row
 
 
+@dataclass(frozen=True)
+class RegistrationRun:
+    """What is common to the series of a chunk."""
+
+    reference: Reference
+    volumes: Path | str
+    """Folder for the registered volumes."""
+    nifti: Path | str | None = None
+    """Folder for the same as NIfTI."""
+    interpolator: str = "linear"
+    threads: int = 1
+    short_series: str = "pad"
+    """With `stretch`, a series of the reference's increment with fewer slices is stretched to as many, as the published
+    code did; `detail` says so."""
+
+
 def register_chunk(
-    series: pd.DataFrame, files: pd.DataFrame, folders: Sequence[Path | str], uids: Sequence[str], reference: Reference,
-    volumes: Path | str, nifti: Path | str | None = None, interpolator: str = "linear", threads: int = 1,
-    short_series: str = "pad",
-) -> pd.DataFrame:  # fmt: skip
+    run: RegistrationRun,
+    series: pd.DataFrame,
+    files: pd.DataFrame,
+    folders: Sequence[Path | str],
+    uids: Sequence[str],
+) -> pd.DataFrame:
     """Write `<series_uid>.b2nd` of every series that registers; returns transforms.csv with a row for every one.
 
     `folders` are those of the slices of these series in the order of `files.folders_of`. The reference itself passes
     as `prepare_reference` left it. A series that cannot be read or registered gets its quarantine reason as status, and
-    no volume. One series is in memory at a time. With `short_series` `stretch`, a series of the reference's increment
-    with fewer slices is stretched to as many, as the published code did; `detail` says so.
+    no volume. One series is in memory at a time.
     """
+    reference, volumes = run.reference, Path(run.volumes)
     unknown = sorted(set(uids) - set(series["series_uid"]))
     if unknown:
         raise UserError(f"series.csv has no series {unknown[0]}; index the input again")
     rows_of = {row["series_uid"]: row for row in series.to_dict("records")}
     located = locate(files[files["series_uid"].isin(set(uids)) & (files["role"] == "ct")], folders)
-    volumes = Path(volumes)
-    for folder in filter(None, (volumes, nifti)):
+    for folder in filter(None, (volumes, run.nifti)):
         Path(folder).mkdir(parents=True, exist_ok=True)
     fixed, rows = None, []
     for uid in sorted(set(uids)):
@@ -106,12 +123,12 @@ def register_chunk(
             else:
                 if fixed is None:
                     fixed = prepare_fixed(*reference.own(), reference.block)
-                source, grid = read_series(located.loc[located["series_uid"] == uid, "file"], threads)
+                source, grid = read_series(located.loc[located["series_uid"] == uid, "file"], run.threads)
                 detail, full = "", Grid.from_dict(reference.values["full_grid"])
-                if short_series == "stretch" and is_short(grid, full):
+                if run.short_series == "stretch" and is_short(grid, full):
                     detail = f"{STRETCHED}: {grid.shape[0]} slices to {full.shape[0]}"
                     source, grid = stretched(source, grid, full.shape[0])
-                array, motion, row = on_common_grid(source, grid, reference, fixed, interpolator, threads)
+                array, motion, row = on_common_grid(source, grid, reference, fixed, run.interpolator, run.threads)
                 row["detail"] = detail
                 del source
             rows.append({"series_uid": uid, **motion_columns(motion), "detail": "", **row})
@@ -122,7 +139,7 @@ def register_chunk(
         facts = {name: rows_of[uid][name] for name in SERIES_KEY if name in rows_of[uid]}
         attributes = {**facts, "status": row["status"], "motion": asdict(motion), "source_grid": grid.to_dict()}
         save_volume(volumes / f"{uid}{SUFFIX}", array, reference.grid, attributes)
-        if nifti:
-            write_nifti(Path(nifti) / f"{uid}.nii.gz", array, reference.grid)
+        if run.nifti:
+            write_nifti(Path(run.nifti) / f"{uid}.nii.gz", array, reference.grid)
         LOG.info("%s: %s, similarity %.4f", uid, row["status"], row["similarity_after"])
     return pd.DataFrame(rows, columns=TRANSFORM_COLUMNS)

@@ -12,10 +12,10 @@ from ct4bench.core.device import choose_device
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.volumes import save_volume
-from ct4bench.features import encoders
+from ct4bench.features import encoders, extract_deep
 from ct4bench.features.encoder import INTENSITIES, Encoder, EncoderOptions, Scaling, to_input
 from ct4bench.features.encoders import build_encoder
-from ct4bench.features.extract_deep import batches, encode, extract_series, relative_difference, sample
+from ct4bench.features.extract_deep import EncodingRun, batches, encode, relative_difference, sample
 from ct4bench.features.weights import Weights
 from extract_deep import main
 
@@ -90,6 +90,10 @@ def test_scaling_clips_and_maps():
     shape = (2, 2, 6)
     assert to_input(hu, INTENSITIES["scaled"], shape)[0, 0, 0].tolist() == [0, 0, 0.25, 0.5, 1, 1]
     assert to_input(hu, Scaling(-500, 0, -1, 1), shape)[0, 0, 0].tolist() == [-1, -1, -1, 1, 1, 1]
+
+
+def extract_series(encoder, registered, uids, folder, patches, batch, **options):
+    return extract_deep.extract_series(EncodingRun(encoder, folder, patches, batch, **options), registered, uids)
 
 
 def test_table_has_keys_then_features(chunk):

@@ -24,7 +24,7 @@ from ct4bench.preprocess.draw import draw_centres, patch_table
 from ct4bench.preprocess.patches import read_patches
 from ct4bench.preprocess.prepare import prepare_reference
 from ct4bench.preprocess.reference import open_reference
-from ct4bench.preprocess.register import check_coverage, register_chunk
+from ct4bench.preprocess.register import RegistrationRun, check_coverage, register_chunk
 from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, motion_of
 
 BIN = Path(__file__).resolve().parents[3] / "bin"
@@ -47,8 +47,8 @@ class Run:
 
     def register(self, output, *names, **options) -> pd.DataFrame:
         return register_chunk(
-            self.index.series, self.index.files, self.folders(*names), [self.uids[name] for name in names],
-            open_reference(self.reference), output / "volumes", **options,
+            RegistrationRun(open_reference(self.reference), output / "volumes", **options), self.index.series,
+            self.index.files, self.folders(*names), [self.uids[name] for name in names],
         )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_an_unreadable_series_is_a_row_too(run, tmp_path):
     victim.write_bytes(bytes(data))
     reference = open_reference(run.reference)
     table = register_chunk(
-        run.index.series, run.index.files, [folder], [run.uids["b"]], reference, tmp_path / "volumes"
+        RegistrationRun(reference, tmp_path / "volumes"), run.index.series, run.index.files, [folder], [run.uids["b"]]
     )
     assert table["status"].tolist() == ["unreadable"]
     assert victim.name in table["detail"][0]
@@ -170,7 +170,11 @@ def test_another_spacing_is_the_grid_of_all(run, tmp_path):
 def test_a_series_that_is_not_in_the_index_is_an_error(run, tmp_path):
     with pytest.raises(UserError, match=r"no series 9\.9"):
         register_chunk(
-            run.index.series, run.index.files, [], ["9.9"], open_reference(run.reference), tmp_path / "volumes"
+            RegistrationRun(open_reference(run.reference), tmp_path / "volumes"),
+            run.index.series,
+            run.index.files,
+            [],
+            ["9.9"],
         )
 
 
@@ -325,8 +329,8 @@ def test_a_short_series_is_stretched_on_request_alone_and_says_so(run, tmp_path)
     folders = [tmp_path / folder for _, folder in folders_of(index.files[index.files["role"] == "ct"])]
     tables = {
         choice: register_chunk(
-            index.series, index.files, folders, [uid], open_reference(run.reference), tmp_path / choice,
-            short_series=choice,
+            RegistrationRun(open_reference(run.reference), tmp_path / choice, short_series=choice), index.series,
+            index.files, folders, [uid],
         )
         for choice in ("pad", "stretch")
     }  # fmt: skip
