@@ -1,20 +1,22 @@
 #!/usr/bin/env python3
-"""Mark a folder of results as complete: sizes and SHA-256 digests of all its files."""
+"""Describe all columns of a folder of results, and mark it as complete: sizes and SHA-256 digests of all its files."""
 
 import argparse
 import json
 from pathlib import Path
 
 from ct4bench.core.script import run
-from ct4bench.results.collect import collect
+from ct4bench.core.tables import write_table
+from ct4bench.results.collect import COLUMNS_FILE, collect, describe_columns
 
 
 def main(argv=None):
-    """Read every file, write the mark."""
+    """Read every file, write columns.csv and the mark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--results", required=True, type=Path, help="folder of results")
+    parser.add_argument("--results", required=True, type=Path, help="folder of results; columns.csv is written into it")
     parser.add_argument("--output", required=True, type=Path, help="the mark, JSON")
     args = parser.parse_args(argv)
+    write_table(describe_columns(args.results), args.results / COLUMNS_FILE)
     mark = collect(args.results)
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(json.dumps(mark, indent=1) + "\n", encoding="utf-8")

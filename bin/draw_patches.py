@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Draw patch centres in each ROI of the reference, or check and complete a user's own."""
 
+# code-table: index/patches.csv
+
 import argparse
 import logging
 
@@ -29,7 +31,7 @@ def main(argv=None):
     else:
         centres = draw_centres(labels, args.patches_per_roi, args.seed)
     table = patch_table(centres, labels, reference.grid)
-    write_table(table, args.output)
+    write_table(table, args.output, table="index/patches.csv")
     for roi, rows in table.groupby("roi", sort=False):
         logging.info("%s: %d patches, %.0f %% of their voxels in it", roi, len(rows), 100 * rows["share_inside"].mean())
 

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Embed features in the plane by UMAP for Figures 5 and 6, and judge the embedding."""
 
+# code-text: <method>/embedding.parquet
+# code-table: <method>/embedding_quality.csv
+
 import argparse
 
 from ct4bench.core.feature_tables import check_same_rows, read_feature_sets
@@ -9,6 +12,7 @@ from ct4bench.core.tables import stack, write_table
 from ct4bench.embedding.embed import VERIFIED_EPOCHS, embedding_tables, load_without_search
 
 ORDERS = (["figure", "extractor", "series_uid", "roi", "patch"], ["figure", "extractor"])
+TABLES = ("<method>/embedding.parquet", "<method>/embedding_quality.csv")
 
 
 def main(argv=None):
@@ -31,9 +35,10 @@ def main(argv=None):
         first = first or (extractor, features)
         check_same_rows(first, (extractor, features))
         found.append(embedding_tables(features, extractor, *options, verify=args.verify))
-    for tables, order, path in zip(zip(*found, strict=True), ORDERS, (args.output, args.quality), strict=True):
+    paths = (args.output, args.quality)
+    for tables, order, path, name in zip(zip(*found, strict=True), ORDERS, paths, TABLES, strict=True):
         if path:
-            write_table(stack(list(tables), order), path)
+            write_table(stack(list(tables), order), path, table=name)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Index a tree of DICOM files: which CT series with segmentation it holds, and why everything else is left out."""
 
+# code-table: index/series.csv
+# code-table: index/quarantine.csv
+# code-text: index/files.parquet
+# code-table: index/inputs.csv
+
 import argparse
 import logging
 from pathlib import Path
@@ -28,10 +33,10 @@ def main(argv=None):
     if args.strict:
         refuse_any(index.quarantine)
     output = Path(args.output)
-    write_table(index.series, output / "series.csv")
-    write_table(index.quarantine, output / "quarantine.csv")
-    write_table(index.files, output / "files.parquet")
-    write_table(index.inputs, output / "inputs.csv")
+    write_table(index.series, output / "series.csv", table="index/series.csv")
+    write_table(index.quarantine, output / "quarantine.csv", table="index/quarantine.csv")
+    write_table(index.files, output / "files.parquet", table="index/files.parquet")
+    write_table(index.inputs, output / "inputs.csv", table="index/inputs.csv")
     logging.info(
         "%d files: %d series accepted, %d quarantined", index.n_files, len(index.series), len(index.quarantine)
     )

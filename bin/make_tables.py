@@ -18,7 +18,7 @@ def main(argv=None):
     """Read what the stages before wrote, write a CSV for each table and run_facts.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--series", required=True, help="registered series, or a table of features without an index")
-    parser.add_argument("--index", help="index/series.csv")
+    parser.add_argument("--index", help="series.csv of the index")
     parser.add_argument("--pairs", help="pairs.parquet")
     parser.add_argument("--icc", help="icc.csv")
     parser.add_argument("--intervals", help="bootstrap intervals of the mean ICC, CSV")

@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Measure the stability of features between scanners: ICC, its mean, repeatability and discriminability."""
 
+# code-table: <method>/icc.csv
+# code-table: <method>/icc_intervals.csv
+# code-table: <method>/repeatability.csv
+# code-table: <method>/stable_features.csv
+
 import argparse
 
 from ct4bench.core.feature_tables import read_feature_sets
@@ -9,6 +14,13 @@ from ct4bench.core.script import run
 from ct4bench.core.tables import write_table
 from ct4bench.stability.icc import DOMAINS
 from ct4bench.stability.measure import measure
+
+TABLES = (
+    "<method>/icc.csv",
+    "<method>/icc_intervals.csv",
+    "<method>/repeatability.csv",
+    "<method>/stable_features.csv",
+)
 
 
 def main(argv=None):
@@ -27,9 +39,9 @@ def main(argv=None):
     feature_sets = read_feature_sets(args.extractor, args.features)
     tables = measure(feature_sets, args.domain, args.seed, MODES[args.mode].icc_headline)
     paths = (args.output, args.intervals, args.repeatability, args.stable_features)
-    for table, path in zip(tables, paths, strict=True):
+    for table, path, name in zip(tables, paths, TABLES, strict=True):
         if path:
-            write_table(table, path)
+            write_table(table, path, table=name)
 
 
 if __name__ == "__main__":

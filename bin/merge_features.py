@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Merge the feature tables and settings that the tasks of one extractor wrote, or take the user's own tables."""
 
+# code-text: <method>/features/<extractor>.parquet
+
 import argparse
 import json
 from pathlib import Path
@@ -24,7 +26,7 @@ def main(argv=None):
     registered = read_table(args.registered, ["series_uid", "dose_mgy"]) if args.registered else None
     patches = read_table(args.patches, ["roi", "patch"]) if args.patches else None
     table, settings = merge(args.extractor, args.tables, args.settings, registered, patches)
-    write_table(table, args.output)
+    write_table(table, args.output, table="<method>/features/<extractor>.parquet")
     Path(args.merged_settings).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Merge what train_classifiers.py wrote for all extractors and parts, and check that no training is missing."""
 
+# code-text: <method>/predictions.parquet
+# code-table: <method>/trainings.csv
+# code-text: <method>/losses.parquet
+# code-table: pipeline_info/training_times.csv
+
 import argparse
 
 from ct4bench.core.script import run
@@ -25,11 +30,12 @@ def main(argv=None):
     args = parser.parse_args(argv)
     parts = (concatenate(paths, ["extractor"]) for paths in (args.predictions, args.trainings, args.losses))
     results = merge(*parts, read_table(args.splits, SPLIT_COLUMNS))
-    write_table(results.predictions, args.output)
-    write_table(results.trainings, args.merged_trainings)
-    write_table(results.losses, args.merged_losses)
+    write_table(results.predictions, args.output, table="<method>/predictions.parquet")
+    write_table(results.trainings, args.merged_trainings, table="<method>/trainings.csv")
+    write_table(results.losses, args.merged_losses, table="<method>/losses.parquet")
     if args.merged_times:
-        write_table(concatenate(args.times, PREDICTION_KEY), args.merged_times)
+        times = concatenate(args.times, PREDICTION_KEY)
+        write_table(times, args.merged_times, table="pipeline_info/training_times.csv")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 """Merge the profiles of all series: means by scanner, dose and reconstruction."""
 
+# code-text: <method>/series_profile.parquet
+# code-table: <method>/scanner_profile.csv
+# code-table: <method>/local_displacement.csv
+
 import argparse
 
 from ct4bench.core.script import run
@@ -20,9 +24,9 @@ def main(argv=None):
     from ct4bench.profiles.merge import merge_fields, merge_profiles
 
     series, profile = merge_profiles(args.parts)
-    write_table(series, args.series)
-    write_table(profile, args.profile)
-    write_table(merge_fields(args.fields), args.displacement)
+    write_table(series, args.series, table="<method>/series_profile.parquet")
+    write_table(profile, args.profile, table="<method>/scanner_profile.csv")
+    write_table(merge_fields(args.fields), args.displacement, table="<method>/local_displacement.csv")
 
 
 if __name__ == "__main__":

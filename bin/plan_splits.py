@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Divide the rows of features into training, validation and test: Algorithms 1 and 2, and further tasks by name."""
 
+# code-table: <method>/splits.csv
+# code-table: <method>/tasks.csv
+
 import argparse
 import logging
 
@@ -51,9 +54,9 @@ def main(argv=None):
         args.share_inside,
     )
     splits, tasks = plan_tasks(plan, args.tasks, args.ablations, args.cells == "all")
-    write_table(splits, args.output)
+    write_table(splits, args.output, table="<method>/splits.csv")
     if args.table:
-        write_table(tasks, args.table)
+        write_table(tasks, args.table, table="<method>/tasks.csv")
     for row in tasks.to_dict("records"):
         logging.info("%s, %s: %d trainings %s", row["task"], row["ablation"], row["n_trainings"], row["reason"])
 

@@ -11,9 +11,42 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
-from ct4bench.core import reasons  # noqa: E402  the path above must be there first
+from ct4bench.core import contract, reasons  # noqa: E402  the path above must be there first
 
-PARTS = {"docs/input.md": {"reasons": lambda: reasons.markdown(reasons.read_reasons())}}
+
+def tables() -> str:
+    """Each table of the contract with its columns."""
+    lines = []
+    for table in contract.read_contract().values():
+        names = [f"{c.column}{' (not in every run)' if c.column in table.optional else ''}" for c in table.columns]
+        lines += [f"### `{table.table}`", f"{_sentence(table.meaning)}", "", ", ".join(f"`{n}`" for n in names), ""]
+    return "\n".join(lines).replace(" (not in every run)`", "` (not in every run)")
+
+
+def columns() -> str:
+    """Each column of the contract, in the order of the tables; where a table's differs, a row of its own."""
+    lines = ["| column | type | unit | what it says | blank |", "|---|---|---|---|---|"]
+    seen = set()
+    for table in contract.read_contract().values():
+        for column in table.columns:
+            if column in seen:
+                continue
+            other = any(name == column.column for name, *_ in seen)
+            seen.add(column)
+            name = f"`{column.column}`" + (f" in `{table.table}`" if other else "")
+            cells = (name, column.type, column.unit, column.meaning, column.blank)
+            lines.append(f"| {' | '.join(cell.replace('|', '/') for cell in cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+PARTS = {
+    "docs/input.md": {"reasons": lambda: reasons.markdown(reasons.read_reasons())},
+    "docs/columns.md": {"tables": tables, "columns": columns},
+}
 """By page: the parts in it, each with what makes it."""
 
 

@@ -7,27 +7,49 @@ def codeDigest(String script) {
     if (!names) {
         error("No such script: bin/${script}")
     }
-    return names.sort().collect { name -> "${name} ${bin.resolve(name).text.digest('SHA-256')}" }.join('\n').digest('SHA-256')
+    return names.sort().collect { name -> "${name} ${codeContent(bin, name).digest('SHA-256')}" }.join('\n').digest('SHA-256')
+}
+
+// A file's text; of 'table NAME' and 'text NAME' what the contract of tables says of that table alone.
+def codeContent(bin, String name) {
+    return name.contains(' ') ? codeTable(bin.resolve('ct4bench/core'), name.tokenize(' ')) : bin.resolve(name).text
+}
+
+// Columns of a table of tables.csv with their lines of columns.csv: whole for 'text', else names and types alone.
+def codeTable(folder, List wanted) {
+    def (kind, table) = wanted
+    def line = folder.resolve('tables.csv').readLines().find { row -> row.startsWith("${table},") }
+    if (!line) {
+        error("No such table in the contract: ${table}")
+    }
+    def columns = line.tokenize(',').last()
+    def names = columns.replace('?', '').tokenize(' ')
+    def rows = folder.resolve('columns.csv').readLines().findAll { row -> row.tokenize(',')[0] in names }
+    def told = kind == 'text' ? [line] + rows : [columns] + rows.collect { row -> row.split(',', 4).take(3).join(',') }
+    return told.join('\n')
 }
 
 def codeClosure(bin, String name, List seen) {
-    if (name in seen || !bin.resolve(name).isFile()) {
+    if (name in seen || !(name.contains(' ') || bin.resolve(name).isFile())) {
         return seen
     }
     def next = name.endsWith('.py') ? codeImports(bin.resolve(name).text, name) : []
     return next.inject(seen + [name]) { found, other -> codeClosure(bin, other, found) }
 }
 
-// Files named by imports, and by comment lines '# code-data: path' (relative to bin/) for data that a module reads.
+// Files named by imports, and by comment lines: '# code-data: path' (relative to bin/) for data that a module reads,
+// '# code-table: NAME' and '# code-text: NAME' for a table of the contract whose names and types, or whose words, too,
+// go into what the module makes.
 def codeImports(String source, String name) {
     def data = source.findAll(/(?m)^# code-data: (\S+)/) { _line, path -> path }
+    def tables = source.findAll(/(?m)^# code-(table|text): (\S+)/) { _line, kind, table -> "${kind} ${table}".toString() }
     def text = source.replaceAll(/#[^\n]*/, '').replaceAll(/\\\r?\n/, ' ')
     def plain = text.findAll(/(?m)^[ \t]*import[ \t]+([^\n;]+)/) { _line, list -> codeNames(list) }.flatten()
     def from = text.findAll(/(?m)^[ \t]*from[ \t]+([.\w]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n;]+)/) { _line, module, list ->
         def base = codeAbsolute(module, name)
         [base] + codeNames(list).collect { item -> base ? "${base}.${item}" : item }
     }.flatten()
-    return data + (plain + from).findAll { dotted -> dotted }.collectMany { dotted -> codeFiles(dotted.toString()) }
+    return data + tables + (plain + from).findAll { dotted -> dotted }.collectMany { dotted -> codeFiles(dotted.toString()) }
 }
 
 // '(a, b as c)' -> [a, b]

@@ -95,6 +95,8 @@ MAIN_METRICS = tuple(metric for metric in PAIR_METRICS if not metric.shown_next_
 """Those with tables of their own, in the order of the tables."""
 BY_TABLE = {metric.table: metric for metric in MAIN_METRICS}
 """By the file of the scanner table."""
+WORDS = {metric.name: (metric.unit, metric.meaning) for metric in PAIR_METRICS}
+"""Unit and meaning of each, for the words of columns."""
 PAIR_VALUES = (*(m.name for m in MAIN_METRICS), *(m.name for m in PAIR_METRICS if m.shown_next_to))
 """Columns of pairs.parquet: those with tables, then those shown next to them."""
 

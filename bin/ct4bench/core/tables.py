@@ -1,22 +1,14 @@
 """Reading and writing of tables: the same rows give the same bytes."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ct4bench.core.contract import Column, table_of, text_columns
 from ct4bench.core.errors import UserError
-
-TEXT_COLUMNS = {
-    "series_uid", "seg_series_uid", "series_uid_a", "series_uid_b", "scan_id", "scanner", "scanner_a", "scanner_b",
-    "maker", "manufacturer_header", "model", "recon", "kernel", "scan_options", "path", "folder", "name", "reason",
-    "detail", "roi", "tissue", "status", "role", "scheme", "fold", "extractor", "feature", "feature_class", "variant",
-    "ablation", "table", "mode", "origin", "task", "classifier", "stratum", "form", "domain", "target", "predicted",
-    "unit", "unit_kind", "kind", "measure", "region", "at_unit",
-}  # fmt: skip
-"""Columns that stay text even where all their values look like numbers."""
 
 
 def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
@@ -29,7 +21,7 @@ def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
             frame = pq.read_table(path).to_pandas()
         else:
             head = pd.read_csv(path, nrows=0)
-            kinds = {name: str for name in head.columns if name in TEXT_COLUMNS}
+            kinds = {name: str for name in head.columns if name in text_columns()}
             frame = pd.read_csv(path, dtype=kinds, keep_default_na=True)
             for name in kinds:
                 frame[name] = frame[name].fillna("")
@@ -43,17 +35,45 @@ def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
     return frame
 
 
-def write_table(frame: pd.DataFrame, path: Path | str, columns: Iterable[str] | None = None) -> None:
-    """Write CSV or Parquet by the suffix, in the order of `columns` (all of them must be there)."""
-    path = Path(path)
+def write_table(
+    frame: pd.DataFrame,
+    path: Path | str,
+    columns: Iterable[str] | None = None,
+    table: str = "",
+    words: Mapping[str, tuple[str, str]] | None = None,
+) -> None:
+    """Write CSV or Parquet by the suffix, in the order of `columns` (all of them must be there).
+
+    `table` names the table in the contract: a `ValueError` where the columns are not those, and in Parquet their types,
+    and their units and meanings as metadata of the fields; `words` are for `Table.described`.
+    """
+    path, own = Path(path), table_of(table) if table else None
+    if table and own is None:
+        raise ValueError(f"{path} is {table}, which the contract of tables (core/tables.csv) does not have")
     if columns is not None:
         frame = frame[list(columns)]
+    if own and (faults := own.faults(frame.columns)):
+        raise ValueError(f"{path} is not {table} of the contract: {'; '.join(faults)}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
-        table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-        pq.write_table(table, path, compression="zstd", write_statistics=True)
+        schema = _schema(frame, own.described(frame.columns, words or {})) if own else None
+        written = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+        pq.write_table(written, path, compression="zstd", write_statistics=True)
     else:
         frame.to_csv(path, index=False, lineterminator="\n")
+
+
+def _schema(frame: pd.DataFrame, columns: list[Column]) -> pa.Schema:
+    """Types of the contract, with unit, meaning and what a blank means as metadata of each field."""
+    fields = []
+    for column in columns:
+        kind = column.type
+        if kind == "int64 or double":
+            kind = "int64" if pd.api.types.is_integer_dtype(frame[column.column]) else "double"
+        facts = {"unit": column.unit, "description": column.meaning, "blank": column.blank}
+        kept = {key: value for key, value in facts.items() if value}
+        fields.append(pa.field(column.column, pa.type_for_alias(kind), metadata=kept))
+    return pa.schema(fields)
 
 
 def concatenate(paths: Iterable[Path | str], sort_by: list[str]) -> pd.DataFrame:

@@ -5,6 +5,9 @@ parameters of the plane; the layout starts from the first two principal componen
 so the same rows give the same bytes, for any number of threads.
 """
 
+# code-table: <method>/embedding.parquet
+# code-table: <method>/embedding_quality.csv
+
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ import pandas as pd
 from numba import njit
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.embedding.umap_layout import Edges, layout_difference, optimise
 
@@ -40,12 +44,8 @@ VERIFIED_SHARE, TOLERANCE = 0.99, 1e-3
 may have met a point so near that rounding decides how far they are pushed; with other random points, most would differ
 by 0.01 and more."""
 
-EMBEDDING_COLUMNS = ["figure", "extractor", *ROW_KEY, "umap_1", "umap_2", "pca_1", "pca_2"]
-QUALITY_COLUMNS = [
-    "figure", "extractor", "n_rows", "n_features", "n_left_out", "n_neighbors", "min_dist", "n_epochs", "seed",
-    "layout_difference", "n_neighbors_quality", "n_anchors", "trustworthiness", "continuity", "trustworthiness_pca",
-    "continuity_pca", "pca_share_1", "pca_share_2", "silhouette_scanner", "silhouette_maker", "silhouette_tissue",
-]  # fmt: skip
+EMBEDDING_COLUMNS = columns_of("<method>/embedding.parquet")
+QUALITY_COLUMNS = columns_of("<method>/embedding_quality.csv")
 
 
 def standardise(values: np.ndarray) -> np.ndarray:

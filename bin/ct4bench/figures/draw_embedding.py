@@ -1,5 +1,7 @@
 """Figures 5 and 6: UMAP of the features, by scanner and maker, and by tissue."""
 
+# code-table: <method>/embedding.parquet
+
 from pathlib import Path
 
 import pandas as pd
@@ -7,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ct4bench.core.benchmark import EXTRACTORS, MAKERS, TISSUES, scanner_rank, tissue_of
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.figures.style import (
     MAKER_COLOURS,
@@ -27,7 +30,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "8")
 RASTERISED_ROWS = 3000
 """From so many points on, a panel's points are one picture inside the SVG."""
 KEYS = ("series_uid", "scanner", "maker", "recon")
-EMBEDDING_COLUMNS = ("figure", "extractor", "series_uid", "roi", "patch", "umap_1", "umap_2", "pca_1", "pca_2")
+EMBEDDING_COLUMNS = columns_of("<method>/embedding.parquet")
 LEGEND = {
     "loc": "upper left",
     "alignment": "left",

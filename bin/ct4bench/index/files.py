@@ -1,15 +1,18 @@
 """Where the files of a chunk of series are: rows of the index, on folders that were handed to a task."""
 
+# code-table: index/files.parquet
+
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 
-FILE_KEY = ["series_uid", "role", "root", "folder", "name", "size_bytes"]
-FILE_COLUMNS = [*FILE_KEY, "position_mm"]
+FILE_COLUMNS = columns_of("index/files.parquet")
 """Columns of files.parquet: `role` is `ct` or `seg`, `folder` is relative to the root, `name` a plain file name."""
+FILE_KEY = [name for name in FILE_COLUMNS if name != "position_mm"]
 
 
 def folders_of(files: pd.DataFrame) -> list[tuple[str, str]]:

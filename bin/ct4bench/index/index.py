@@ -1,5 +1,9 @@
 """The index: which series a tree of DICOM files holds, and for everything else the reason why it is left out."""
 
+# code-table: index/series.csv
+# code-table: index/quarantine.csv
+# code-table: index/inputs.csv
+
 import os
 import re
 from collections import Counter, defaultdict
@@ -11,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import scan_id, scanner_rank
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import Refusal, UserError
 from ct4bench.index.ct import Stack, stack_slices
 from ct4bench.index.files import FILE_COLUMNS
@@ -18,14 +23,9 @@ from ct4bench.index.headers import Header
 from ct4bench.index.names import COLLECTION_PATTERN, SeriesName, clean_name, compile_pattern, maker_of, parse_name
 from ct4bench.index.tree import Contents, CtSeries, Refused, SegmentationFile, read_tree
 
-SERIES_COLUMNS = [
-    "series_uid", "seg_series_uid", "scan_id", "scanner", "maker", "manufacturer_header", "model", "dose_mgy", "recon",
-    "repetition", "n_slices", "rows", "columns", "spacing_row_mm", "spacing_col_mm", "slice_increment_mm",
-    "slice_thickness_mm", "fov_mm", "kvp", "exposure_mas", "ctdivol_mgy", "pitch", "rotation_time_s", "collimation_mm",
-    "kernel", "scan_options", "path", "rotation_time_source", "origin",
-]  # fmt: skip
-QUARANTINE_COLUMNS = ["path", "series_uid", "reason", "detail"]
-INPUT_COLUMNS = ["series_uid", "scanner", "dose_mgy", "recon", "repetition", "root", "folders"]
+SERIES_COLUMNS = columns_of("index/series.csv")
+QUARANTINE_COLUMNS = columns_of("index/quarantine.csv")
+INPUT_COLUMNS = columns_of("index/inputs.csv")
 
 IDC_COLUMNS = [
     "study_description",

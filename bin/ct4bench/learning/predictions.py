@@ -1,21 +1,22 @@
 """Tables of trainings: their columns and their order."""
 
+# code-table: <method>/predictions.parquet
+# code-table: <method>/trainings.csv
+# code-table: <method>/losses.parquet
+
 from dataclasses import dataclass
 
 import pandas as pd
 
 from ct4bench.core.benchmark import ROW_KEY
+from ct4bench.core.contract import columns_of
 
 PREDICTION_KEY = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold"]
 """What names a training in all tables of results."""
-PREDICTION_COLUMNS = [*PREDICTION_KEY, *ROW_KEY, "scan_id", "scanner", "target", "predicted"]
+PREDICTION_COLUMNS = columns_of("<method>/predictions.parquet")
 """Columns of the predictions, before one `prob_<class>` for each class of any task."""
-TRAINING_COLUMNS = [
-    *PREDICTION_KEY, "n_rows_train", "n_rows_validation", "n_rows_test", "n_classes", "n_features",
-    "n_features_constant", "epochs", "best_epoch", "loss", "validation_loss", "seed", "key", "n_steps_verified",
-    "largest_loss_difference",
-]  # fmt: skip
-LOSS_COLUMNS = [*PREDICTION_KEY, "epoch", "loss", "validation_loss"]
+TRAINING_COLUMNS = columns_of("<method>/trainings.csv")
+LOSS_COLUMNS = columns_of("<method>/losses.parquet")
 
 
 def sort_predictions(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -6,6 +6,8 @@ read once however many pairs its volume has, and memory depends on the slab, not
 products along rows and columns first, then along slices, all of which a slab has: thin slabs cost it little.
 """
 
+# code-table: <method>/pairs.parquet
+
 import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.metrics import PAIR_METRICS, PAIR_VALUES
@@ -33,10 +36,7 @@ from ct4bench.pairs.similarity import (
     windows_inside,
 )
 
-PAIR_COLUMNS = [
-    "series_uid_a", "series_uid_b", "scanner_a", "scanner_b", "recon_a", "recon_b", "dose_mgy_a", "dose_mgy_b", "table",
-    "variant", "pair_index", "is_self_pair", "n_voxels", *PAIR_VALUES, "region", "shrink",
-]  # fmt: skip
+PAIR_COLUMNS = columns_of("<method>/pairs.parquet", metric=PAIR_VALUES)
 
 SLAB_BYTES = 1.0e9
 """What the slabs of all volumes of a batch may take."""

@@ -3,17 +3,20 @@
 A patch with centre voxel c covers [c - 8, c + 8) slices and [c - 16, c + 16) rows and columns of the common grid.
 """
 
+# code-table: index/patches.csv
+
 import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import PATCH_SHAPE
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.volumes import Volume
 
 VOXEL = ["slice", "row", "column"]
 POSITION_MM = ["x_mm", "y_mm", "z_mm"]
-COLUMNS = ["roi", "tissue", "patch", *POSITION_MM, *VOXEL, "share_inside"]
+COLUMNS = columns_of("index/patches.csv")
 HALF = np.array(PATCH_SHAPE) // 2
 POSITION_TOLERANCE_MM = 0.05
 """A table whose mm and voxels disagree by more belongs to another grid."""

@@ -1,21 +1,15 @@
 """transforms.csv: the motions of all series, and which series go on."""
 
+# code-table: registration/transforms.csv
+
+from ct4bench.core.contract import columns_of
 from ct4bench.core.geometry import Rigid
 
 MOTION_COLUMNS = [
     "translation_x_mm", "translation_y_mm", "translation_z_mm", "rotation_x_deg", "rotation_y_deg", "rotation_z_deg",
     "centre_x_mm", "centre_y_mm", "centre_z_mm",
 ]  # fmt: skip
-TRANSFORM_COLUMNS = [
-    "series_uid",
-    *MOTION_COLUMNS,
-    "similarity_before",
-    "similarity_after",
-    "overlap",
-    "lost_noise_variance",
-    "status",
-    "detail",
-]
+TRANSFORM_COLUMNS = columns_of("registration/transforms.csv")
 STRETCHED = "stretched"
 """First word of `detail` where a short series was stretched on request."""
 PASSED = ("reference", "registered")

@@ -1,26 +1,25 @@
 """Tables of scanner profiles: their columns, and merging of the parts that tasks wrote."""
 
+# code-table: <method>/series_profile.parquet
+# code-table: <method>/scanner_profile.csv
+# code-table: <method>/local_displacement.csv
+
 import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.contract import columns_of
 from ct4bench.core.tables import concatenate
 
 KINDS = ("noise", "sharpness", "calibration", "geometry")
 """What a profile is about, in the order of its rows."""
 GROUP = ["scanner", "maker", "dose_mgy", "recon"]
 MEASURE = ["kind", "measure", "region", "at", "at_unit"]
-SERIES_COLUMNS = ["series_uid", *GROUP, "n_repetitions", *MEASURE, "value", "reason"]
+SERIES_COLUMNS = columns_of("<method>/series_profile.parquet")
 """Of series_profile.parquet: a row a series and measure; what repetitions tell has no series_uid."""
-PROFILE_COLUMNS = [*GROUP, *MEASURE, "value", "sd", "n_series", "n_repetitions", "reason"]
+PROFILE_COLUMNS = columns_of("<method>/scanner_profile.csv")
 """Of scanner_profile.csv."""
-FIELD_COLUMNS = [
-    *GROUP,
-    "x_mm",
-    "y_mm",
-    "z_mm",
-    *(f"{name}_{axis}_mm" for axis in "xyz" for name in ("displacement", "error")),
-]
+FIELD_COLUMNS = [name for name in columns_of("<method>/local_displacement.csv") if name != "n_series"]
 """Of local_displacement.csv, less `n_series`."""
 AT_UNITS = {
     "nps_hu2_mm2": "per_mm", "nps_z_hu2_mm": "per_mm", "ttf": "per_mm", "star_amplitude_hu": "per_mm",

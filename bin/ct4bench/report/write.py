@@ -68,8 +68,6 @@ TABLE_PLACES = {
 }  # fmt: skip
 LONG_ROWS = 20
 """A companion table of more rows is folded away."""
-WORD_COLUMNS = ("comparison", "not_a_target", "reason", "variant", "ablation", "features", "icc_form", "weights")
-"""Columns of tables that stay text where they are blank."""
 PLACES = {
     "phantom": ("figure2", "figure3"),
     "images": ("figure4", *(metric.figure for metric in MAIN_METRICS if metric.figure), "decomposition"),
@@ -106,14 +104,7 @@ class ReportInputs:
 
 def read_tables(folder: Path | str) -> dict[str, pd.DataFrame]:
     """The tables of a folder by name, without suffix."""
-    tables = {}
-    for path in sorted(Path(folder).glob("*.csv")):
-        frame = read_table(path)
-        for column in WORD_COLUMNS:
-            if column in frame.columns:
-                frame[column] = frame[column].fillna("").astype(str)
-        tables[path.stem] = frame
-    return tables
+    return {path.stem: read_table(path) for path in sorted(Path(folder).glob("*.csv"))}
 
 
 def read_figures(folders) -> dict[str, tuple[dict, bytes]]:

@@ -181,9 +181,9 @@ def write_results(results: Results, facts: dict, folder: Path | str) -> None:
     folder = Path(folder)
     for name, table in results.tables.items():
         frame = table.frame
-        if "extractor" in frame.columns and facts.get("weights"):
+        if "extractor" in frame.columns:
             frame = frame.assign(weights=[weights_words(facts, extractor) for extractor in frame["extractor"]])
-        write_table(frame, folder / f"{name}.csv")
+        write_table(frame, folder / f"{name}.csv", table=f"<method>/tables/{name}.csv")
     about = {
         name: {
             "title": table.title, "text": table.text, "notes": table.notes, "published": table.published,

@@ -17,6 +17,8 @@ All draws are from `numpy.random.default_rng`, seeds as given at each function; 
 alphabetical (numbers: ascending) order from 0, folds from 1.
 """
 
+# code-table: <method>/splits.csv
+
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -24,10 +26,11 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 
 TRAINING_KEY = ["task", "ablation", "scheme", "n_train", "fold"]
-SPLIT_COLUMNS = [*TRAINING_KEY, "unit_kind", "unit", "role"]
+SPLIT_COLUMNS = columns_of("<method>/splits.csv")
 DOMAINS = ("scanner", "maker", "dose_mgy", "recon")
 N_FOLDS = 10
 ROW_FOLDS_SEED = 42

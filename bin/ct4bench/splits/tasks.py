@@ -6,12 +6,15 @@ and leaves the rest, seeds included; one that changes the folds only is planned 
 folds but one (k-fold).
 """
 
+# code-table: <method>/tasks.csv
+
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import Mode
 from ct4bench.splits.splits import (
@@ -296,7 +299,7 @@ ABLATIONS = {
 CHEAP_ABLATIONS = ("row_folds", "scan_folds")
 """What `default` stands for: with `CHEAP_TASKS` a third of the paper's own trainings at most."""
 FURTHER_ABLATIONS = tuple(name for name in ABLATIONS if name != "default")
-TASK_COLUMNS = ["task", "ablation", "description", "n_trainings", "reason"]
+TASK_COLUMNS = columns_of("<method>/tasks.csv")
 
 
 def choices(mode: Mode, ablation: str) -> Choices:

@@ -12,6 +12,9 @@ doi:10.1037/0033-2909.86.2.420; intervals by McGraw and Wong 1996, doi:10.1037/1
 The paper's Eq. 4 is ICC(3,1); it calls BMS the mean square between scanners, which it is not.
 """
 
+# code-table: <method>/icc.csv
+# code-table: <method>/icc_intervals.csv
+
 import logging
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -21,6 +24,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY, scanner_rank
 from ct4bench.core.bootstrap import LEVEL, N_DRAWS, multiplicities, percentile_interval
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import Mode
 
@@ -40,10 +44,7 @@ WHAT_EACH_SEES = (
 )
 """Shown next to every mean ICC, in both modes."""
 
-ICC_COLUMNS = [
-    "extractor", "feature", "feature_class", "form", "domain", "stratum", "n_targets", "n_raters", "icc", "icc_clipped",
-    "ci_low", "ci_high", "ms_targets", "ms_raters", "ms_error",
-]  # fmt: skip
+ICC_COLUMNS = columns_of("<method>/icc.csv")
 
 CONSTANT = 1e-12
 """Differences of less than this share of a feature's size are rounding, and count as none."""
@@ -354,8 +355,7 @@ def mean_icc_intervals(
             low, high = percentile_interval(draws[form])
             mean = value.mean() if len(value) else np.nan
             rows.append((extractor, domain, stratum, form, len(value), mean, low, high))
-    columns = ["extractor", "domain", "stratum", "form", "n_features", "icc_mean", "icc_ci_low", "icc_ci_high"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=columns_of("<method>/icc_intervals.csv"))
 
 
 def icc_summary(icc_rows: pd.DataFrame, by: tuple[str, ...] = ("extractor", "form", "stratum")) -> pd.DataFrame:

@@ -4,17 +4,16 @@ Terms and formulas of repeatability: Raunig et al. 2015 (doi:10.1177/09622802145
 al. 2021 (doi:10.1371/journal.pcbi.1009279).
 """
 
+# code-table: <method>/repeatability.csv
+
 import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import tissue_of
+from ct4bench.core.contract import columns_of
 from ct4bench.stability.icc import ALL, Ratings, check_features, feature_class, feature_columns, group_means, ratings
 
-REPEATABILITY_COLUMNS = [
-    "extractor", "feature", "feature_class", "domain", "n_repeated", "df_within", "within_sd", "wcv",
-    "repeatability_coefficient", "n_compared", "between_sd", "between_cv", "reproducibility_sd",
-    "reproducibility_coefficient", "discriminability", "discriminability_within_tissue",
-]  # fmt: skip
+REPEATABILITY_COLUMNS = columns_of("<method>/repeatability.csv")
 
 COVERAGE = 1.96 * np.sqrt(2)
 """95 % of the differences of two measurements lie within this many of their SDs."""

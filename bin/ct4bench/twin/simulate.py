@@ -1,5 +1,7 @@
 """All series of one scanner: DICOM CT, its segmentation, and the truth beside them."""
 
+# code-table: truth.csv
+
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -244,4 +246,4 @@ def simulate_series(
             "choose others with --doses and --reconstructions"
         )
     frame = simulate_scanner(open_phantom(phantom_folder), scanner, scans, seed, Path(output), threads)
-    write_table(frame, truth)
+    write_table(frame, truth, table="truth.csv")

@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from report_data import load_script, pairs_table, series_table
 
+from ct4bench.core.contract import columns_of
 from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
 from ct4bench.results.comparison import Results, ResultTable
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.results.published import BY_NAME, FOLDER, IMPOSSIBLE_PAIRS, keys_as_text, read_published
 from ct4bench.results.make import Inputs, beside_published, make_tables, origin_by_scanners, write_results
 from ct4bench.core.tables import read_table
-from ct4bench.twin.scanners import SCANNERS as MODELS
-from ct4bench.twin.scanners import has_series
+from ct4bench.twin.scanners import read_scanners
 
 IMAGE_TABLES = ("table1_acquisition", "table2_series_counts", "table3_rmse_hu", "table4_psnr_db", "table5_ssim",
                 "table6_dose")  # fmt: skip
@@ -169,11 +169,13 @@ def test_no_series_at_10_mgy():
 
 def test_table2_of_the_whole_collection_has_no_difference():
     """The series that the twin stands in for are those of the collection (tests/unit/twin/test_scanners.py)."""
-    keys = [key for key in product(SCANNERS, DOSES_MGY, RECONSTRUCTIONS, range(1, 11)) if has_series(*key)]
+    models = read_scanners()
+    possible = product(SCANNERS, DOSES_MGY, RECONSTRUCTIONS, range(1, 11))
+    keys = [(scanner, *key) for scanner, *key in possible if models[scanner].n_slices_of(*key)]
     assert len(keys) == 1378
     series = pd.DataFrame(keys, columns=["scanner", "dose_mgy", "recon", "repetition"])
-    series["maker"] = [MODELS[name].manufacturer for name in series["scanner"]]
-    series["model"] = [MODELS[name].model for name in series["scanner"]]
+    series["maker"] = [models[name].manufacturer for name in series["scanner"]]
+    series["model"] = [models[name].model for name in series["scanner"]]
     series = series.assign(series_uid=[f"1.2.{i}" for i in range(len(series))], origin="collection")
     for column in ("kvp", "exposure_mas", "pitch", "rotation_time_s", "collimation_mm", "slice_thickness_mm",
                    "slice_increment_mm"):  # fmt: skip
@@ -227,8 +229,13 @@ def test_the_script_runs(tmp_path):
 
 
 def test_tables_by_extractor_say_what_the_weights_are(tmp_path):
-    frame = pd.DataFrame({"extractor": ["radiomics", "shallow_cnn"], "icc": [0.9, 0.8]})
-    results = Results({"stability": ResultTable(frame, "t", "t"), "other": ResultTable(frame[["icc"]], "t", "t")})
+    columns = columns_of("<method>/tables/stability_grades.csv")[:-1]
+    frame = pd.DataFrame(0.5, index=range(2), columns=columns).assign(extractor=["radiomics", "shallow_cnn"])
+    plain = pd.DataFrame(0.5, index=range(2), columns=columns_of("<method>/tables/decomposition.csv"))
+    tables = {"stability_grades": frame, "decomposition": plain}
+    results = Results({name: ResultTable(table, "t", "t") for name, table in tables.items()})
     write_results(results, {"weights": {"shallow_cnn": {"words": "stand-in, of test tissue"}}}, tmp_path)
-    assert read_table(tmp_path / "stability.csv")["weights"].fillna("").tolist() == ["", "stand-in, of test tissue"]
-    assert list(read_table(tmp_path / "other.csv").columns) == ["icc"]
+    assert read_table(tmp_path / "stability_grades.csv")["weights"].fillna("").tolist() == ["", "stand-in, of test tissue"]
+    assert list(read_table(tmp_path / "decomposition.csv").columns) == list(plain.columns)
+    with pytest.raises(ValueError, match="other.csv, which the contract"):
+        write_results(Results({"other": ResultTable(plain, "t", "t")}), {"weights": {}}, tmp_path)
