@@ -181,7 +181,7 @@ def write_results(results: Results, facts: dict, folder: Path | str) -> None:
     folder = Path(folder)
     for name, table in results.tables.items():
         frame = table.frame
-        if "extractor" in frame.columns:
+        if "extractor" in frame.columns and facts.get("weights"):
             frame = frame.assign(weights=[weights_words(facts, extractor) for extractor in frame["extractor"]])
         write_table(frame, folder / f"{name}.csv", table=f"<method>/tables/{name}.csv")
     about = {
