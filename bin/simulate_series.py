@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Scan the phantom with one scanner model: DICOM CT and SEG of its series, and the truth about them."""
+"""Scan the phantom with one or several scanner models: DICOM CT and SEG of their series, and the truth about them."""
 
 import argparse
 from pathlib import Path
@@ -20,10 +20,10 @@ def chosen(text: str, known, what: str) -> list:
 
 
 def main(argv=None):
-    """Write the scanner's folder and its part of the truth."""
+    """Write the scanners' folders and their part of the truth."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--phantom", required=True, help="folder of draw_phantom.py")
-    parser.add_argument("--scanner", required=True, choices=sorted(SCANNERS))
+    parser.add_argument("--scanner", required=True, help=f"comma-separated, of {', '.join(sorted(SCANNERS))}")
     parser.add_argument("--doses", default="1,3,6,10,14", help="mGy, comma-separated")
     parser.add_argument("--main_dose", type=int, default=10)
     parser.add_argument("--reconstructions", default="FBP,IR,DL", help="at the main dose, where the scanner has them")
@@ -33,17 +33,19 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tables", type=Path, default=TABLES, help="folder of scanners.csv and the tables beside it")
-    parser.add_argument("--output", required=True, help="folder for the DICOM files")
+    parser.add_argument("--output", required=True, help="folder in which each scanner has one with its DICOM files")
     parser.add_argument("--truth", required=True, help="table of the truth, CSV")
     args = parser.parse_args(argv)
+    codes = chosen(args.scanner, SCANNERS, "scanner")
     doses = chosen(args.doses, DOSES_MGY, "dose")
     recons = chosen(args.reconstructions, RECONSTRUCTIONS, "reconstruction")
     others = chosen(args.other_reconstructions, RECONSTRUCTIONS, "reconstruction")
     from ct4bench.twin.simulate import plan_scans, simulate_series
 
-    scanner = read_scanners(args.tables)[args.scanner]
-    scans = plan_scans(scanner, doses, recons, args.repetitions, others, args.other_repetitions, args.main_dose)
-    simulate_series(args.phantom, scanner, scans, args.seed, args.output, args.truth, args.threads)
+    choice = (doses, recons, args.repetitions, others, args.other_repetitions, args.main_dose)
+    scanners = read_scanners(args.tables)
+    planned = [(scanners[code], plan_scans(scanners[code], *choice)) for code in codes]
+    simulate_series(args.phantom, planned, args.seed, args.output, args.truth, args.threads)
 
 
 if __name__ == "__main__":

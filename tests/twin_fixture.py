@@ -53,7 +53,7 @@ def simulate(phantom: Path, folder: Path, scanner: str, doses, recons, repetitio
     model = read_scanners()[scanner]
     scans = plan_scans(model, doses, recons, repetitions, recons, repetitions, 10)
     path = folder / f"truth_{scanner}.csv"
-    simulate_series(phantom, model, scans, seed, folder / "dicom" / scanner, path, threads)
+    simulate_series(phantom, [(model, scans)], seed, folder / "dicom", path, threads)
     return pd.read_csv(path)
 
 

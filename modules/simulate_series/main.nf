@@ -1,23 +1,23 @@
 process SIMULATE_SERIES {
-    tag "${scanner}"
+    tag "${scanners.join(' ')}"
     label 'simulation'
 
     input:
-    tuple val(scanner), path(phantom)
+    tuple val(scanners), path(phantom)
     path tables, stageAs: 'tables/*'    // scanners.csv, reconstructions.csv, couches.csv, odd_series.csv
     val choice      // map: doses, reconstructions, repetitions, other_reconstructions, other_repetitions, seed
     val _code
 
     output:
-    path "${scanner}", type: 'dir', emit: dicom
-    path "truth_${scanner}.csv", emit: truth
+    path '[A-Z]*', type: 'dir', emit: dicom     // a folder for each scanner
+    path "truth_${scanners[0]}.csv", emit: truth
     path 'usage.json', topic: usage
 
     script:
     """
     simulate_series.py \\
         --phantom ${phantom} \\
-        --scanner ${scanner} \\
+        --scanner ${scanners.join(',')} \\
         --doses ${choice.doses} \\
         --reconstructions ${choice.reconstructions} \\
         --repetitions ${choice.repetitions} \\
@@ -26,14 +26,14 @@ process SIMULATE_SERIES {
         --seed ${choice.seed} \\
         --threads ${task.cpus} \\
         --tables tables \\
-        --output ${scanner} \\
-        --truth truth_${scanner}.csv
+        --output . \\
+        --truth truth_${scanners[0]}.csv
     """
 
     stub:
     """
-    mkdir ${scanner}
-    echo 'series_uid' > truth_${scanner}.csv
+    mkdir ${scanners.join(' ')}
+    echo 'series_uid' > truth_${scanners[0]}.csv
     echo '{}' > usage.json
     """
 }

@@ -11,6 +11,18 @@ def twinTables(List names) {
     return names.collect { name -> file("${projectDir}/assets/twin/${name}.csv") }
 }
 
+// Scanners in tasks of about three chunks of series, none or one more in any: a task takes longer to start than to
+// simulate a series.
+def simulationTasks(settings) {
+    def names = settings.twin_scanners.toString().tokenize(',').toUnique().toSorted()
+    def (doses, recons, others) = [settings.twin_doses, settings.twin_reconstructions, settings.twin_other_reconstructions]
+        .collect { list -> list.toString().tokenize(',').toUnique().size() }
+    def series = recons * settings.twin_repetitions + (doses - 1) * others * settings.twin_other_repetitions
+    def size = Math.max(1, (3 * settings.chunk_size).intdiv(series))
+    def tasks = (names.size() + size - 1).intdiv(size)
+    return (0..<tasks).collect { number -> names.subList((number * names.size()).intdiv(tasks), ((number + 1) * names.size()).intdiv(tasks)) }
+}
+
 workflow SIMULATE {
     take:
     settings    // map of parameters
@@ -26,12 +38,13 @@ workflow SIMULATE {
         other_repetitions: settings.twin_other_repetitions,
         seed: settings.seed,
     ]
-    def scanners = channel.fromList(settings.twin_scanners.toString().tokenize(',').toUnique().toSorted())
+    // wrapped, so that combine() takes a list as one item
+    def scanners = channel.fromList(simulationTasks(settings).collect { group -> [group] })
     def tables = twinTables(['scanners', 'reconstructions', 'couches', 'odd_series'])
     SIMULATE_SERIES(scanners.combine(DRAW_PHANTOM.out.phantom), tables, choice, codeDigest('simulate_series.py'))
 
     emit:
-    roots = SIMULATE_SERIES.out.dicom.toSortedList { a, b -> a.name <=> b.name }    // [folder of a scanner, ...]
+    roots = SIMULATE_SERIES.out.dicom.flatten().toSortedList { a, b -> a.name <=> b.name }    // [folder of a scanner, ...]
     truth = SIMULATE_SERIES.out.truth.collectFile(name: 'truth.csv', keepHeader: true, sort: { part -> part.name })
 }
 

@@ -88,7 +88,7 @@ def simulate(folder: Path, *scanners: tuple[str, str]) -> pd.DataFrame:
         script = [
             sys.executable, str(BIN / "simulate_series.py"), "--phantom", str(phantom), "--scanner", scanner,
             "--doses", doses, "--reconstructions", "IR", "--other_reconstructions", "FBP",
-            "--output", str(folder / scanner), "--truth", str(truth),
+            "--output", str(folder), "--truth", str(truth),
         ]  # fmt: skip
         subprocess.run(script, check=True, capture_output=True)
         truths.append(pd.read_csv(truth))

@@ -1,4 +1,4 @@
-"""All series of one scanner: DICOM CT, its segmentation, and the truth beside them."""
+"""All series of scanners: DICOM CT, its segmentation, and the truth beside them."""
 
 # code-table: truth.csv
 
@@ -237,13 +237,19 @@ def _noise_factor(scan: Scan, first: int, last: int) -> np.ndarray:
 
 
 def simulate_series(
-    phantom_folder, scanner: Scanner, scans: list[PlannedScan], seed: int, output, truth, threads: int = 1
+    phantom_folder, planned: list[tuple[Scanner, list[PlannedScan]]], seed: int, output, truth, threads: int = 1
 ) -> None:
-    """Simulate one scanner's series of a phantom; write DICOM to the folder `output`, the truth to `truth`."""
-    if not scans:
-        raise UserError(
-            f"scanner {scanner.code} has no series of these doses and reconstructions in the collection; "
-            "choose others with --doses and --reconstructions"
-        )
-    frame = simulate_scanner(open_phantom(phantom_folder), scanner, scans, seed, Path(output), threads)
-    write_table(frame, truth, table="truth.csv")
+    """Simulate the planned scans of a phantom; write DICOM to a folder of each scanner's code below `output`, and the
+    truth of all to `truth`. A `UserError` where a scanner has nothing to scan."""
+    for scanner, scans in planned:
+        if not scans:
+            raise UserError(
+                f"scanner {scanner.code} has no series of these doses and reconstructions in the collection; "
+                "choose others with --doses and --reconstructions"
+            )
+    phantom = open_phantom(phantom_folder)
+    frames = [
+        simulate_scanner(phantom, scanner, scans, seed, Path(output) / scanner.code, threads)
+        for scanner, scans in planned
+    ]
+    write_table(pd.concat(frames, ignore_index=True), truth, table="truth.csv")

@@ -243,6 +243,24 @@ def test_dciodvfy_finds_no_error(twin, scanner):
 
 
 # ------------------------------------------------------------------------------------------------------ scripts
+def test_scanners_of_one_call_get_what_each_gets_alone(small, tmp_path):
+    import simulate_series
+
+    def files(folder):
+        return {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*.dcm")}
+
+    for scanners in ("A1", "B1", "A1,B1"):
+        simulate_series.main(
+            f"--phantom {small.phantom.folder} --scanner {scanners} --doses 10 --reconstructions IR "
+            f"--output {tmp_path / scanners} --truth {tmp_path / scanners}.csv".split()
+        )
+    alone = files(tmp_path / "A1") | files(tmp_path / "B1")
+    assert len(alone) > 10 and {path.parts[0] for path in alone} == {"A1", "B1"}
+    assert files(tmp_path / "A1,B1") == alone
+    first, second = ((tmp_path / f"{scanner}.csv").read_text() for scanner in ("A1", "B1"))
+    assert (tmp_path / "A1,B1.csv").read_text() == first + second.split("\n", 1)[1]
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
