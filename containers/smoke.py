@@ -16,8 +16,8 @@ from pathlib import Path
 os.environ.update(NUMBA_CACHE_DIR=".numba", XDG_CACHE_HOME=".cache", MPLCONFIGDIR=".mpl")
 IMAGING = (
     "numpy", "scipy", "pandas", "pyarrow.parquet", "pydicom", "highdicom", "SimpleITK", "radiomics.featureextractor",
-    "pywt", "sklearn.neighbors", "numba", "umap", "matplotlib.pyplot", "jinja2", "yaml", "jsonschema", "blosc2", "jpeg_ls",
-    "openjpeg", "rle",
+    "pywt", "sklearn.neighbors", "numba", "umap", "matplotlib.pyplot", "jinja2", "yaml", "jsonschema", "blosc2",
+    "jpeg_ls", "openjpeg", "rle",
 )  # fmt: skip
 DEEP = ("torch", "monai.networks.nets", "einops", "safetensors.torch", "onnxruntime")
 
