@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Write what schema and docs say of pair metrics, questions, ablations and extractors, from the lists in the source.
+"""Write what schema and docs say of pair metrics, questions, ablations, extractors, tables, columns and reasons of
+quarantine, from the lists in the source.
 
     tools/write_lists.py            # after an entry was added or changed
     tools/write_lists.py --check    # says which files are not as the lists, and ends with status 1
@@ -17,7 +18,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
+from ct4bench.core.contract import read_contract  # noqa: E402
 from ct4bench.core.metrics import BY_NAME, PAIR_METRICS  # noqa: E402
+from ct4bench.core.reasons import read_reasons  # noqa: E402
 from ct4bench.splits.tasks import (  # noqa: E402
     ABLATION_LABELS,
     CHEAP_ABLATIONS,
@@ -84,7 +87,39 @@ def metrics_table() -> str:
     return table(("column", "what it is", "of a series with itself", "table", "published", "figure"), rows)
 
 
+def reasons_table() -> str:
+    """Codes of quarantine.csv."""
+    rows = [(f"`{r.reason}`", r.meaning, r.remedy) for r in read_reasons().values()]
+    return table(("reason", "what it means", "what to do"), rows)
+
+
+def tables_list() -> str:
+    """Each table of the contract with its columns."""
+    parts = []
+    for entry in read_contract().values():
+        names = [f"`{c.column}`{' (not in every run)' if c.column in entry.optional else ''}" for c in entry.columns]
+        meaning = f"{entry.meaning[0].upper()}{entry.meaning[1:]}."
+        parts.append(f"### `{entry.table}`\n{meaning}\n\n{', '.join(names)}")
+    return "\n\n".join(parts)
+
+
+def columns_table() -> str:
+    """Each column of the contract, in the order of the tables; where a table's differs, a row of its own."""
+    rows, seen = [], set()
+    for entry in read_contract().values():
+        for column in entry.columns:
+            if column in seen:
+                continue
+            other = any(name == column.column for name, *_ in seen)
+            seen.add(column)
+            name = f"`{column.column}`" + (f" in `{entry.table}`" if other else "")
+            rows.append((name, column.type, column.unit, column.meaning, column.blank))
+    return table(("column", "type", "unit", "what it says", "blank"), rows)
+
+
 BLOCKS = {
+    "docs/input.md": {"reasons": reasons_table},
+    "docs/columns.md": {"tables": tables_list, "columns": columns_table},
     "docs/learning.md": {"tasks": tasks_table, "ablations": ablations_table},
     "docs/outputs.md": {"pair metrics": metrics_table},
 }

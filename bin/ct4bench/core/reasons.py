@@ -28,9 +28,3 @@ def read_reasons(path: Path | str = SOURCE) -> dict[str, Reason]:
     with open(path, encoding="utf-8", newline="") as stream:
         found = [Reason(**row) for row in csv.DictReader(stream)]
     return {item.reason: item for item in found}
-
-
-def markdown(reasons: dict[str, Reason]) -> str:
-    """The table of docs/input.md."""
-    lines = ["| reason | what it means | what to do |", "|---|---|---|"]
-    return "\n".join([*lines, *(f"| `{r.reason}` | {r.meaning} | {r.remedy} |" for r in reasons.values())]) + "\n"

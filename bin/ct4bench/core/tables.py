@@ -31,7 +31,7 @@ def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
         ) from error
     missing = [name for name in columns if name not in frame.columns]
     if missing:
-        raise UserError(f"{path} lacks the columns {', '.join(missing)}; docs/outputs.md lists those of every table")
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; docs/columns.md lists those of every table")
     return frame
 
 
