@@ -9,38 +9,34 @@ from ct4bench.core.script import run
 
 
 def main(argv=None):
-    """Check the settings, compute the features, write the tables and what they were made with."""
+    """Check the settings, compute the features, write the table and what it was made with."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--registered", required=True, help="table of the registered series")
     parser.add_argument("--series_uids", required=True, help="the chunk's series, separated by commas")
     parser.add_argument("--volumes", required=True, help="folder of their volumes")
     parser.add_argument("--params", required=True, help="PyRadiomics parameter file, YAML")
-    parser.add_argument("--region", choices=("patch", "roi", "both"), default="patch")
-    parser.add_argument("--patches", help="table of the patches, for --region patch or both")
-    parser.add_argument("--reference", help="folder of the prepared reference, for --region roi or both")
+    parser.add_argument("--region", choices=("patch", "roi"), default="patch")
+    parser.add_argument("--patches", help="table of the patches, for --region patch")
+    parser.add_argument("--reference", help="folder of the prepared reference, for --region roi")
     parser.add_argument("--verify", type=float, default=0.01, help="share of regions that PyRadiomics computes, too")
     parser.add_argument("--engine", choices=("auto", "pyradiomics"), default="auto", help="pyradiomics: for all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--output", help="features of the patches, Parquet")
-    parser.add_argument("--output_roi", help="features of the whole ROIs, Parquet")
+    parser.add_argument("--output", required=True, help="the features, Parquet")
     parser.add_argument("--settings", required=True, help="what they were made with, JSON")
     args = parser.parse_args(argv)
 
     from ct4bench.core.benchmark import SERIES_KEY
     from ct4bench.core.tables import read_table, write_table
-    from ct4bench.features.extract_radiomics import describe, extract, make_groups
+    from ct4bench.features.extract_radiomics import RadiomicsRun, describe, extract, make_group
     from ct4bench.features.radiomics_settings import load_settings
 
     settings = load_settings(args.params, args.engine)
-    groups = make_groups(args.region, args.patches, args.reference, args.output, args.output_roi)
-    registered, uids = read_table(args.registered, SERIES_KEY), args.series_uids.split(",")
-    tables, verification = extract(
-        registered, uids, args.volumes, settings, groups, args.verify, args.seed, args.threads
-    )
-    for output, table in tables.items():
-        write_table(table, output)
-    text = json.dumps(describe(settings, groups, tables, verification, args.seed), indent=1, allow_nan=False)
+    group = make_group(args.region, args.patches, args.reference)
+    radiomics = RadiomicsRun(settings, args.volumes, group, args.verify, args.seed, args.threads)
+    table, verification = extract(radiomics, read_table(args.registered, SERIES_KEY), args.series_uids.split(","))
+    write_table(table, args.output)
+    text = json.dumps(describe(radiomics, table, verification), indent=1, allow_nan=False)
     Path(args.settings).write_text(text + "\n", encoding="utf-8")
 
 

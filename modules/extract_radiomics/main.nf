@@ -17,14 +17,15 @@ process EXTRACT_RADIOMICS {
     path 'usage.json', topic: usage
 
     script:
-    def region = meta.region == 'roi' ? '--reference reference --output_roi' : "--patches ${patches} --output"
+    def region = meta.region == 'roi' ? '--reference reference' : "--patches ${patches}"
     """
     extract_radiomics.py \\
         --registered ${registered} \\
         --series_uids ${meta.uids.join(',')} \\
         --volumes volumes \\
         --region ${meta.region} \\
-        ${region} ${meta.extractor}.parquet \\
+        ${region} \\
+        --output ${meta.extractor}.parquet \\
         --params ${settings_file} \\
         --verify ${verify} \\
         --seed ${seed} \\

@@ -1,4 +1,4 @@
-"""Radiomics features of a chunk of series: of its patches, of whole ROIs, or of both.
+"""Radiomics features of a chunk of series: of its patches, or of whole ROIs.
 
 Each volume is opened once and only the boxes of its regions are read. Regions are independent, so that neither the
 chunk nor the number of threads can change a value. A seeded sample of them is computed by PyRadiomics, too.
@@ -88,26 +88,18 @@ def roi_group(labels: np.ndarray) -> Group:
     return Group(regions)
 
 
-def make_groups(
-    which: str, patches: str | None, reference: str | None, output: str | None, output_roi: str | None
-) -> dict[str, Group]:
-    """The groups of --region `which` (patch, roi or both), by the file that their features go to."""
-    wanted = {
-        "patch": (patches and output, "--patches and --output"),
-        "roi": (reference and output_roi, "--reference and --output_roi"),
-    }
-    groups = {}
-    for region, (given, options) in wanted.items():
-        if which in (region, "both") and not given:
-            raise UserError(f"--region {which} needs {options}; give them, or choose another --region")
-    if which in ("patch", "both"):
-        table = read_table(patches, COLUMNS)
-        if table.empty:
-            raise UserError(f"{patches} has no patch; draw them with draw_patches.py")
-        groups[output] = patch_group(table)
-    if which in ("roi", "both"):
-        groups[output_roi] = roi_group(open_volume(Path(reference) / f"labels{SUFFIX}").read())
-    return groups
+def make_group(which: str, patches: Path | str | None, reference: Path | str | None) -> Group:
+    """Regions of --region `which`: the rows of the table `patches`, or the ROIs of the folder `reference`."""
+    if which == "roi":
+        if not reference:
+            raise UserError("--region roi needs --reference; give it, or choose another --region")
+        return roi_group(open_volume(Path(reference) / f"labels{SUFFIX}").read())
+    if not patches:
+        raise UserError(f"--region {which} needs --patches; give them, or choose another --region")
+    table = read_table(patches, COLUMNS)
+    if table.empty:
+        raise UserError(f"{patches} has no patch; draw them with draw_patches.py")
+    return patch_group(table)
 
 
 def check_size(region: RadiomicsRegion, settings: RadiomicsSettings) -> None:
@@ -270,67 +262,55 @@ def _key_columns(series: pd.Series, regions: list[RadiomicsRegion]) -> pd.DataFr
     return key.assign(**{name: series[name] for name in FEATURE_KEY if name in series.index})[FEATURE_KEY]
 
 
-def extract(
-    registered: pd.DataFrame,
-    uids: list[str],
-    volumes: Path | str,
-    settings: RadiomicsSettings,
-    groups: dict[str, Group],
-    share: float = 0.01,
-    seed: int = 0,
-    threads: int = 1,
-) -> tuple[dict[str, pd.DataFrame], Verification]:
-    """Feature tables of the series `uids` by the name of the group, and their verification.
+@dataclass(frozen=True)
+class RadiomicsRun:
+    """What is common to the series of a chunk."""
 
-    `registered` has the rows of the registered series, `volumes` is the folder of `<series_uid>.b2nd`. `UserError`
-    where a series, a volume or a region is missing or does not suit the settings, and where a verified value differs
-    from PyRadiomics' by more than `TOLERANCE`.
+    settings: RadiomicsSettings
+    volumes: Path | str
+    """Folder of `<series_uid>.b2nd`."""
+    group: Group
+    share: float = 0.01
+    """Share of the regions that PyRadiomics computes, too."""
+    seed: int = 0
+    threads: int = 1
+
+
+def extract(run: RadiomicsRun, registered: pd.DataFrame, uids: list[str]) -> tuple[pd.DataFrame, Verification]:
+    """Extract the features of the group's regions in the series `uids`, and verify a sample of them.
+
+    `registered` has the rows of the registered series. `UserError` where a series, a volume or a region is missing or
+    does not suit the settings, and where a verified value differs from PyRadiomics' by more than `TOLERANCE`.
     """
     known = registered.set_index("series_uid", drop=False)
     uids = sorted(set(uids))
     unknown = [uid for uid in uids if uid not in known.index]
     if unknown:
         raise UserError(f"series {unknown[0]} is not in the table of registered series; name only series of that table")
-    for group in groups.values():
-        for region in group.regions:
-            check_size(region, settings)
-    engine = _Engine(settings, threads)
-    places = [(uid, name, n) for uid in uids for name, group in groups.items() for n in range(len(group.regions))]
-    regions = [groups[name].regions[n] for _, name, n in places]
-    # Whole ROIs are told from patches by -1.
-    keys = [
-        (uid, region.roi, region.patch if region.inside is None else -1)
-        for (uid, *_), region in zip(places, regions, strict=True)
-    ]
-    drawn = draw_sample(keys, share, seed) if settings.engine == FAST else set()
-    chosen = {places[i] for i in drawn}
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in groups}
-    for count, uid in enumerate(uids, start=1):
-        volume = open_volume(Path(volumes) / f"{uid}{SUFFIX}")
-        for name, group in groups.items():
-            series = _Series(volume, uid, group)
-            values = engine.features(series)
-            engine.verify(series, values, [n for n in range(len(group.regions)) if (uid, name, n) in chosen])
-            features = pd.DataFrame(values, columns=list(engine.columns), dtype=np.float64)
-            tables[name].append(pd.concat([_key_columns(known.loc[uid], group.regions), features], axis=1))
-        logging.info("radiomics: series %d of %d", count, len(uids))
-    return {
-        name: sort_features(pd.concat(rows, ignore_index=True)) for name, rows in tables.items()
-    }, engine.verification
+    regions = run.group.regions
+    for region in regions:
+        check_size(region, run.settings)
+    engine = _Engine(run.settings, run.threads)
+    # A whole ROI is told from a patch by -1.
+    keys = [(uid, region.roi, region.patch if region.inside is None else -1) for uid in uids for region in regions]
+    drawn = draw_sample(keys, run.share, run.seed) if run.settings.engine == FAST else set()
+    tables = []
+    for count, uid in enumerate(uids):
+        series = _Series(open_volume(Path(run.volumes) / f"{uid}{SUFFIX}"), uid, run.group)
+        values = engine.features(series)
+        engine.verify(series, values, [n for n in range(len(regions)) if count * len(regions) + n in drawn])
+        features = pd.DataFrame(values, columns=list(engine.columns), dtype=np.float64)
+        tables.append(pd.concat([_key_columns(known.loc[uid], regions), features], axis=1))
+        logging.info("radiomics: series %d of %d", count + 1, len(uids))
+    return sort_features(pd.concat(tables, ignore_index=True)), engine.verification
 
 
-def describe(
-    settings: RadiomicsSettings,
-    groups: dict[str, Group],
-    tables: dict[str, pd.DataFrame],
-    verification: Verification,
-    seed: int,
-) -> dict:
-    """What `radiomics.json` says of the tables."""
-    columns = feature_columns(next(iter(tables.values())))
-    rois = [region for group in groups.values() if group.patches is None for region in group.regions]
+def describe(run: RadiomicsRun, table: pd.DataFrame, verification: Verification) -> dict:
+    """Say what the table was made with, as in `radiomics.json`."""
+    columns, settings = feature_columns(table), run.settings
+    rois = run.group.regions if run.group.patches is None else []
     return {
-        "extractor": "radiomics_roi" if all(g.patches is None for g in groups.values()) else "radiomics",
+        "extractor": "radiomics_roi" if run.group.patches is None else "radiomics",
         "n_features": len(columns),
         "engine": settings.engine,
         "engine_reason": settings.reason,
@@ -340,9 +320,9 @@ def describe(
         "roi_voxels": {region.roi: region.n_voxels for region in rois},
         "weights": None,
         "status": "deterministic",
-        "seed": seed,
+        "seed": run.seed,
         "versions": {"pyradiomics": version("pyradiomics")},
-        "not_finite": sum(int((~np.isfinite(table[columns].to_numpy())).sum()) for table in tables.values()),
+        "not_finite": int((~np.isfinite(table[columns].to_numpy())).sum()),
         "verified": verification.regions,
         "largest_difference": verification.largest,
         "largest_difference_at": verification.at,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -64,11 +65,12 @@ def extract(data, tmp_path):
             (tmp_path / "own.yaml").write_text(params)
             params = tmp_path / "own.yaml"
         settings = load_settings(params, engine)
-        groups = runs.make_groups(which, data / "patches.csv", data / "reference", "patch", "roi")
         registered = read_table(data / "registered.csv")
-        tables, verification = runs.extract(
-            registered, uids or [row[0] for row in SERIES], data / "volumes", settings, groups, **options
-        )
+        tables, groups = {}, {}
+        for region in ("patch", "roi") if which == "both" else (which,):
+            groups[region] = runs.make_group(region, data / "patches.csv", data / "reference")
+            run = runs.RadiomicsRun(settings, data / "volumes", groups[region], **options)
+            tables[region], verification = runs.extract(run, registered, uids or [row[0] for row in SERIES])
         return tables, verification, settings, groups
 
     return of
@@ -250,9 +252,10 @@ def test_missing_series_and_volumes_are_named(extract, data):
     with pytest.raises(UserError, match="series 1.1 is not in the table"):
         extract(["1.1"])
     settings = load_settings(DEFAULT)
-    groups = runs.make_groups("patch", data / "patches.csv", None, "patch", None)
+    group = runs.make_group("patch", data / "patches.csv", None)
     with pytest.raises(UserError, match="1.7.b2nd"):
-        runs.extract(read_table(data / "registered.csv"), ["1.7"], data / "reference", settings, groups)
+        run = runs.RadiomicsRun(settings, data / "reference", group)
+        runs.extract(run, read_table(data / "registered.csv"), ["1.7"])
 
 
 def test_a_roi_that_the_series_does_not_cover_is_refused(data, tmp_path):
@@ -262,18 +265,19 @@ def test_a_roi_that_the_series_does_not_cover_is_refused(data, tmp_path):
     motion = {name: [0.0, 0.0, 0.0] for name in ("rotation_deg", "translation_mm", "centre_mm")}
     attributes = {"series_uid": "1.7", "source_grid": source.to_dict(), "motion": motion}
     save_volume(tmp_path / "1.7.b2nd", volume.read(), volume.grid, attributes)
-    groups = runs.make_groups("roi", None, data / "reference", None, "roi")
+    group = runs.make_group("roi", None, data / "reference")
     with pytest.raises(UserError, match="ROI outside the volume: series 1.7, cyst1"):
-        runs.extract(read_table(data / "registered.csv"), ["1.7"], tmp_path, load_settings(DEFAULT), groups)
+        run = runs.RadiomicsRun(load_settings(DEFAULT), tmp_path, group)
+        runs.extract(run, read_table(data / "registered.csv"), ["1.7"])
 
 
 @pytest.mark.parametrize(
     ("which", "given", "words"),
-    [("patch", ("", "r", "o", "p"), "--patches and --output"), ("both", ("p", "r", "o", ""), "--output_roi")],
+    [("patch", ("", "r"), "--patches"), ("roi", ("p", ""), "--reference")],
 )
 def test_a_region_needs_its_files(which, given, words):
     with pytest.raises(UserError, match=f"--region {which} needs.*{words}"):
-        runs.make_groups(which, *given)
+        runs.make_group(which, *given)
 
 
 def script(name, *arguments):
@@ -284,23 +288,23 @@ def script(name, *arguments):
 
 def test_the_scripts_run_and_write_the_same_bytes_again(data, tmp_path):
     common = ("--registered", data / "registered.csv", "--volumes", data / "volumes", "--params", DEFAULT)
-    common += ("--patches", data / "patches.csv", "--reference", data / "reference", "--region", "both")
+    regions = {"": ("--patches", data / "patches.csv"), "_roi": ("--reference", data / "reference", "--region", "roi")}
     parts = {"a": "1.2,1.9", "b": "1.7", "again": "1.9,1.2"}
-    for name, uids in parts.items():
-        outputs = ("--output", tmp_path / f"{name}.parquet", "--output_roi", tmp_path / f"{name}_roi.parquet")
+    for (name, uids), (suffix, region) in product(parts.items(), regions.items()):
+        outputs = (f"{name}{suffix}.{end}" for end in ("parquet", "json"))
         done = script(
-            "extract_radiomics.py", *common, "--series_uids", uids, *outputs, "--settings", tmp_path / f"{name}.json",
-            "--verify", 0.05, "--threads", 1 + len(uids) % 2,
+            "extract_radiomics.py", *common, *region, "--series_uids", uids, "--output", tmp_path / next(outputs),
+            "--settings", tmp_path / next(outputs), "--verify", 0.05, "--threads", 1 + len(uids) % 2,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-    for suffix in (".parquet", "_roi.parquet", ".json"):
+    for suffix in (".parquet", "_roi.parquet", ".json", "_roi.json"):
         assert (tmp_path / f"a{suffix}").read_bytes() == (tmp_path / f"again{suffix}").read_bytes()
     for suffix, checks in (("", ("--patches", data / "patches.csv")), ("_roi", ())):
         done = script(
-            "merge_features.py", "--extractor", "radiomics", "--tables", tmp_path / f"b{suffix}.parquet",
-            tmp_path / f"a{suffix}.parquet", "--settings", tmp_path / "a.json", tmp_path / "b.json", "--registered",
-            data / "registered.csv", *checks, "--output", tmp_path / f"all{suffix}.parquet", "--merged_settings",
-            tmp_path / f"all{suffix}.json",
+            "merge_features.py", "--extractor", f"radiomics{suffix}", "--tables", tmp_path / f"b{suffix}.parquet",
+            tmp_path / f"a{suffix}.parquet", "--settings", tmp_path / f"a{suffix}.json", tmp_path / f"b{suffix}.json",
+            "--registered", data / "registered.csv", *checks, "--output", tmp_path / f"all{suffix}.parquet",
+            "--merged_settings", tmp_path / f"all{suffix}.json",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     table, settings = read_table(tmp_path / "all.parquet"), json.loads((tmp_path / "all.json").read_text())
@@ -311,7 +315,9 @@ def test_the_scripts_run_and_write_the_same_bytes_again(data, tmp_path):
     assert settings["largest_difference"] == max(chunk["largest_difference"] for chunk in chunks)
     assert (settings["engine"], settings["n_features"], settings["status"]) == ("fast", 93, "deterministic")
     assert settings["weights"] is None
-    assert settings["roi_voxels"]["cyst1"] > 0
+    assert settings["roi_voxels"] == {}
+    of_rois = json.loads((tmp_path / "all_roi.json").read_text())
+    assert of_rois["roi_voxels"]["cyst1"] > 0
     assert len(read_table(tmp_path / "all_roi.parquet")) == 18
 
 
