@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY
+from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
+from ct4bench.core.feature_tables import feature_columns
 from ct4bench.embedding.umap_layout import Edges, layout_difference, optimise
 
 NEIGHBOURS = 100
@@ -328,7 +329,7 @@ def embedding_tables(
     from threadpoolctl import threadpool_limits
 
     table = features.sort_values(ROW_KEY, kind="stable", ignore_index=True)
-    names = [name for name in table.columns if name not in FEATURE_KEY]
+    names = feature_columns(table)
     embeddings, qualities = [], []
     for figure in sorted(FIGURES):
         rows = _rows_of(table, figure)

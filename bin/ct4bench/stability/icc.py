@@ -22,10 +22,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY, scanner_rank
+from ct4bench.core.benchmark import ROIS, ROW_KEY, scanner_rank
 from ct4bench.core.bootstrap import LEVEL, N_DRAWS, multiplicities, percentile_interval
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
+from ct4bench.core.feature_tables import feature_columns
 from ct4bench.core.modes import Mode
 
 LOG = logging.getLogger(__name__)
@@ -54,11 +55,6 @@ RADIOMICS_CLASSES = ("shape", "shape2D", "firstorder", "glcm", "glrlm", "glszm",
 def feature_class(name: str) -> str:
     """Return `glcm` for `original_glcm_Contrast` (PyRadiomics' classes); `latent` for features of a network."""
     return next((part for part in name.split("_") if part in RADIOMICS_CLASSES), "latent")
-
-
-def feature_columns(table: pd.DataFrame) -> list[str]:
-    """Return the names of the features: all columns of `table` but its key."""
-    return [name for name in table.columns if name not in FEATURE_KEY]
 
 
 def check_features(table: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,8 @@ import pandas as pd
 
 from ct4bench.core.benchmark import tissue_of
 from ct4bench.core.contract import columns_of
-from ct4bench.stability.icc import ALL, Ratings, check_features, feature_class, feature_columns, group_means, ratings
+from ct4bench.core.feature_tables import feature_columns
+from ct4bench.stability.icc import ALL, Ratings, check_features, feature_class, group_means, ratings
 
 REPEATABILITY_COLUMNS = columns_of("<method>/repeatability.csv")
 
