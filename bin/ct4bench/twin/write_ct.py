@@ -8,6 +8,7 @@ import hashlib
 import io
 import logging
 import struct
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,8 @@ SCANNER_NUMBERS = {
     code: n
     for n, code in enumerate(("A1", "A2", "B1", "B2", "C1", "D1", "E1", "E2", "F1", "G1", "G2", "H1", "H2"), start=1)
 }
+ENCODING = threading.Lock()
+"""Held while a frame is compressed: openjpeg's encoder ends the process where two threads use it at once."""
 IMPLICIT, JPEG_LS, JPEG_2000 = "1.2.840.10008.1.2", "1.2.840.10008.1.2.4.80", "1.2.840.10008.1.2.4.90"
 
 
@@ -272,8 +275,8 @@ class CtSeriesWriter:
         # It tells of every tile that it encodes.
         logging.getLogger("openjpeg").setLevel(logging.WARNING)
         encode = jpeg_ls.encode_pixel_data if self.syntax == JPEG_LS else openjpeg.encode_pixel_data
-        return bytes(
-            encode(
+        with ENCODING:
+            frame = encode(
                 stored.tobytes(),
                 rows=stored.shape[0],
                 columns=stored.shape[1],
@@ -284,4 +287,4 @@ class CtSeriesWriter:
                 photometric_interpretation="MONOCHROME2",
                 planar_configuration=0,
             )
-        )
+        return bytes(frame)

@@ -211,6 +211,32 @@ def test_same_bytes_from_other_threads_and_selections(small, tmp_path, scanner):
     assert {key: wider[key] for key in chosen} == chosen
 
 
+COMPRESS = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import openjpeg
+
+from ct4bench.twin.scanners import read_scanners
+from ct4bench.twin.write_ct import JPEG_2000, CtSeriesWriter
+
+writer = SimpleNamespace(syntax=JPEG_2000, scanner=read_scanners()["H1"])
+frames = [np.random.default_rng(k).integers(0, 900, (64, 64)).astype("<i2") for k in range(400)]
+with ThreadPoolExecutor(4) as pool:
+    packed = list(pool.map(lambda frame: CtSeriesWriter._compress(writer, frame), frames))
+assert all((openjpeg.decode(a) == b).all() for a, b in zip(packed, frames, strict=True))
+"""
+
+
+def test_threads_compress_frames_at_once(request):
+    """In a process of its own, which a crash of the encoder ends."""
+    bin_ = request.config.rootpath / "bin"
+    done = subprocess.run([sys.executable, "-c", COMPRESS], cwd=bin_, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_another_seed_is_another_data_set(small, tmp_path):
     truth = simulate(small.phantom.folder, tmp_path, "A1", (10,), ("IR",), 1, seed=1)
     assert truth["series_uid"].item() not in set(small.truth["series_uid"])
