@@ -100,6 +100,48 @@ def test_kfold_trainings_are_nested(keys):
     assert all(by_place[fold, n] < by_place[fold, n + 1] for fold, n in by_place if n < 9)
 
 
+@pytest.mark.parametrize("unit", ["row", "scan"])
+def test_kfold_orders_are_the_written_down_permutations_another_for_each_fold(keys, unit):
+    """Read back from the nested trainings: the fold that joins at each step."""
+    found = resolve(as_table(kfold_lines(keys, "scanner", 7, False, unit)), keys)
+    fold_of_row = np.empty(len(keys), int)
+    for split in found:
+        fold_of_row[split.test] = int(split.fold)
+    trained = {(int(split.fold), split.n_train): set(fold_of_row[split.training]) for split in found}
+    orders = {}
+    for fold in range(1, 11):
+        steps = [trained[fold, n] - trained.get((fold, n - 1), set()) for n in range(1, 10)]
+        assert [len(step) for step in steps] == [1] * 9
+        orders[fold] = [step.pop() for step in steps]
+        others = [other for other in range(1, 11) if other != fold]
+        assert orders[fold] == np.random.default_rng([7, 1, fold]).permutation(others).tolist()
+    # Places in the order, the test fold left out: one permutation for all folds would give one of them only.
+    places = {tuple(int(other) - (other > fold) for other in order) for fold, order in orders.items()}
+    assert len(places) == 10
+
+
+def test_loso_orders_are_the_written_down_permutations_another_for_each_scanner(keys, loso):
+    scanner_of_row = keys["scanner"].to_numpy()
+    names = sorted(set(scanner_of_row))
+    trained = {(split.fold, split.n_train): set(scanner_of_row[split.training]) for split in loso}
+    for index, test in enumerate(names):
+        order = [(trained[test, n] - trained.get((test, n - 1), set())).pop() for n in range(1, len(names))]
+        others = [name for name in names if name != test]
+        permuted = np.random.default_rng([0, index]).permutation(others).tolist()
+        assert order == sorted(permuted, key=lambda name: MAKERS[name] == MAKERS[test])
+
+
+@pytest.mark.parametrize("unit", ["row", "scan"])
+def test_validation_scans_are_the_written_down_draw_another_for_each_fold(keys, unit):
+    lines = loso_lines(keys, "scanner", 7, True) + kfold_lines(keys, "scanner", 7, True, unit)
+    scans, scanners_there = keys["scan_id"].to_numpy(), sorted(set(keys["scanner"]))
+    for split in resolve(as_table(lines), keys):
+        learning = sorted(set(scans[np.concatenate([split.training, split.validation])]))
+        place = (0, scanners_there.index(split.fold)) if split.scheme == "loso" else (1, int(split.fold))
+        drawn = np.random.default_rng([7, 3, *place]).permutation(learning)
+        assert set(scans[split.validation]) == set(drawn[: max(1, round(len(learning) / 10))])
+
+
 def test_scan_folds_keep_scans_whole_and_balance_scanners():
     scans = pd.DataFrame({"scan_id": [f"{s}_{i}" for s in "ABC" for i in range(10)], "domain": list("ABC" * 1) * 10})
     scans["domain"] = scans["scan_id"].str[0]
