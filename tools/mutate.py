@@ -743,6 +743,7 @@ def in_turn(tasks, jobs: int):
 # Notes of tests -------------------------------------------------------------------------------------------------------
 
 
+@cache
 def digest(root: Path, file: Path) -> str:
     """Digest of a file of tests and of all that it depends on."""
     found = sorted({*distances(root, file), root / "tests" / "conftest.py", root / "pyproject.toml"})
@@ -760,8 +761,11 @@ def closest_files(tree: Path, module: str, most: int) -> dict[str, int]:
     return {name: steps for _, steps, _, name in sorted(found)[:most]}
 
 
-def note_tests(folder: Path, wanted: dict[str, int], jobs: int) -> dict:
-    """Seconds, outcome and calls of the tests of some files; what has not changed is taken from the last time."""
+def note_tests(folder: Path, wanted: dict[str, int], jobs: int, most_s: float) -> dict:
+    """Seconds, outcome and calls of the tests of some files, each for `most_s` seconds at most.
+
+    What has not changed is taken from the last time.
+    """
     tree, path = folder / "tree", folder / "tests.json"
     notes = json.loads(path.read_text()) if path.exists() else {}
     digests = {name: digest(tree, tree / name) for name in wanted}
@@ -769,14 +773,14 @@ def note_tests(folder: Path, wanted: dict[str, int], jobs: int) -> dict:
     def one(name):
         note = {"digest": digests[name], "collect_s": 0.0, "tests": {}}
         child = Child(tree, folder / "numba", [name], note=True, log=folder / f"{Path(name).stem}.log")
-        while not child.closed:
+        while not child.closed and time.monotonic() - child.begun < most_s:
             for kind, *words in child.lines(0.2):
                 if kind == "collected":
                     note["collect_s"] = words[0]
                 elif kind == "noted":
                     note["tests"][words[0]] = dict(zip(("outcome", "seconds", "calls"), words[1:], strict=True))
             yield
-        child.end()
+        child.end(kill=not child.closed)
         notes[name] = note
         path.write_text(json.dumps(notes))
         bad = [test for test, found in note["tests"].items() if found["outcome"] == "failed"]
@@ -802,8 +806,7 @@ class Tests:
 
     def __init__(self, notes: dict, steps: dict[str, int], names: Names):
         self.names, self.rows = names, []
-        state = json.dumps([(file, note["digest"]) for file, note in notes.items()])
-        self.state = hashlib.sha256(state.encode()).hexdigest()
+        self.digests = {file: note["digest"] for file, note in notes.items()}
         for file, note in notes.items():
             for test, found in note["tests"].items():
                 if found["outcome"] == "passed":
@@ -929,17 +932,23 @@ def main(argv=None) -> int:
     names = Names(tree)
     results = json.loads(args.results.read_text()) if args.results.exists() else {}
 
-    def known(mutant, state=None):
+    def settled(mutant, files):
+        """Whether a mutant was caught, or went through these files of tests as they are now."""
         found = results.get(mutant.turn)
-        return found and found["after"] == mutant.after and (found["caught"] or state in (None, found["state"]))
+        if not found or found["after"] != mutant.after:
+            return False
+        return found["caught"] or all(found["tried"].get(file) == digest(tree, tree / file) for file in files)
 
     def one(mutant, tests):
         def note(caught, by, seconds, left_out):
-            found = {"caught": caught, "by": by, "seconds": round(seconds, 2), "left_out": left_out}
-            results[mutant.turn] = asdict(mutant) | found | {"state": tests.state}
+            before = results.get(mutant.turn, {"seconds": 0.0, "tried": {}})
+            results[mutant.turn] = asdict(mutant) | {
+                "caught": caught, "by": by, "seconds": round(before["seconds"] + seconds, 2), "left_out": left_out,
+                "tried": before["tried"] | tests.digests,
+            }  # fmt: skip
             args.results.parent.mkdir(parents=True, exist_ok=True)
             args.results.write_text(json.dumps(results, indent=1))
-            word = "caught " if caught else "SURVIVED"
+            word = "caught " if caught else "passes "
             print(f"{word} {mutant.module}:{mutant.line} {mutant.operator}, {by}, {seconds:.1f} s", flush=True)
 
         if time.monotonic() - begun < args.time:
@@ -948,11 +957,14 @@ def main(argv=None) -> int:
     done = []
     for module in dict.fromkeys(mutant.module for mutant in drawn):
         own = [mutant for mutant in drawn if mutant.module == module]
-        if time.monotonic() - begun < args.time:
-            steps = closest_files(tree, module, args.files)
-            tests = Tests(note_tests(folder, steps, args.jobs), steps, names)
-            in_turn((one(mutant, tests) for mutant in own if not known(mutant, tests.state)), args.jobs)
-        done += filter(known, own)
+        files = closest_files(tree, module, args.files)
+        # Most are caught by the module's own tests; those of other files are asked for what is left.
+        for part in (dict(list(files.items())[:1]), dict(list(files.items())[1:])):
+            left = [mutant for mutant in own if not settled(mutant, part)]
+            if left and time.monotonic() - begun < args.time:
+                tests = Tests(note_tests(folder, part, args.jobs, 4 * args.patience), part, names)
+                in_turn((one(mutant, tests) for mutant in left), args.jobs)
+        done += [mutant for mutant in own if settled(mutant, files)]
     alive = [mutant for mutant in done if not results[mutant.turn]["caught"]]
     for mutant in alive:
         print(describe(mutant, sources[mutant.module]), f"\n    {results[mutant.turn]['by']}", flush=True)

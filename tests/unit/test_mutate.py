@@ -129,7 +129,7 @@ def test_what_a_test_notices_is_caught_and_the_rest_survives(project):
     assert "test_fails_anyway" in done.stdout and "failing without an edit" in done.stdout
     caught = [line.split(",")[0] for line in lines if line.startswith("caught")]
     assert caught == ["caught  low.base:1 constant", "caught  high.top:5 comparison"]
-    survived = [line for line in lines if line.startswith("SURVIVED")]
+    survived = [line for line in lines if line.startswith("passes ")]
     assert len(survived) == 2 and all("high.top:9" in line and "no test calls it" in line for line in survived)
     assert "- return value + 1" in done.stdout and "+ return value - 1" in done.stdout
     assert lines[-1].startswith("2 of 4 caught (50.0 %), 0 not tried")
