@@ -1,6 +1,7 @@
 """The graph of tasks at full size, and which of them run again after an edit of the code."""
 
 import ast
+import os
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,23 @@ def scripts_that_import(module: str, project: Path) -> set[str]:
     return users
 
 
+def kernels_of(run) -> set[str]:
+    """Folders of compiled kernels that the tasks of a run are given, as their shell has them; none from outside."""
+    set_up = {
+        line
+        for path in run.launch.glob("work/*/*/.command.run")
+        for line in path.read_text().splitlines()
+        if "NUMBA_CACHE_DIR=" in line
+    }
+    return {
+        subprocess.run(
+            ["bash", "-c", f'{line}; echo "$NUMBA_CACHE_DIR"'],
+            env={"PATH": os.environ["PATH"], **outside}, text=True, capture_output=True, check=True,
+        ).stdout.strip()
+        for line in set_up for outside in ({}, {"NUMBA_CACHE_DIR": "/kept"})
+    }  # fmt: skip
+
+
 def test_an_edit_runs_again_what_imports_it(nextflow, tmp_path, shared_data):
     project = tmp_path / "project"
     project.mkdir()
@@ -97,12 +115,17 @@ def test_an_edit_runs_again_what_imports_it(nextflow, tmp_path, shared_data):
     arguments = ("--input", root, "--index", index, "-stub-run", "-resume")
     first = nextflow(tmp_path, *arguments, project=project)
     assert first.status == 0, first.text
-    processes = set(first.tasks())
+    processes, seen = set(first.tasks()), kernels_of(first)
+    assert {Path(folder).parent for folder in seen} == {tmp_path / "work" / "numba", Path("/kept")}
     for module in ("pairs/similarity", "core/geometry", "stability/icc", "core/no_such_use"):
         path = project / "bin" / "ct4bench" / f"{module}.py"
         text = path.read_text() if path.exists() else '"""Used by nothing."""\n'
         path.write_text(text + f"\n# edited: {module}\n")
-        trace = nextflow(tmp_path, *arguments, project=project).trace()
+        edited = nextflow(tmp_path, *arguments, project=project)
+        # a kernel holds what it calls, and numba looks at the kernel's own file only
+        assert not kernels_of(edited) & seen
+        seen |= kernels_of(edited)
+        trace = edited.trace()
         names = trace["name"].str.split(" (", regex=False).str[0].str.split(":").str[-1]
         ran = set(names[trace["status"] == "COMPLETED"])
         users = scripts_that_import(module, project)
