@@ -22,7 +22,7 @@ def main(argv=None):
     parser.add_argument("--mode", choices=sorted(MODES), default="paper", help="decides the intensities")
     parser.add_argument("--intensity", choices=("raw", "scaled"), help="HU, or -1000..1000 HU as 0..1")
     parser.add_argument("--layer", help="which output: 0 to 4 for swin_unetr (default 4)")
-    parser.add_argument("--pooling", choices=("mean", "max"), help="over the places of that output (default mean)")
+    parser.add_argument("--pooling", choices=("mean", "max"), help="over the positions of that output (default mean)")
     parser.add_argument(
         "--patch_merging", choices=("current", "legacy"), help="of SwinViT: MONAI's since or before 1.5"
     )

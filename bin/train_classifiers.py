@@ -18,7 +18,7 @@ def part(text):
 
 
 def chosen_device(name):
-    """`cpu` or `cuda`; torch is asked, and imported, for a GPU only."""
+    """Return `cpu` or `cuda`; torch is asked, and imported, for a GPU only."""
     if name == "cpu":
         return name
     from ct4bench.core.device import choose_device

@@ -20,7 +20,7 @@ FOLDER = Path(__file__).parent
 TYPES = ("string", "int64", "double", "float", "bool", "int64 or double", "same")
 """Types as pyarrow names them. `int64 or double`: whole numbers where all are; `same`: that of the column it copies."""
 
-PLACES = {
+PLACEHOLDERS = {
     "dose": r"[\d.]+", "metric": r"[a-z][a-z0-9_]*", "cell": r"(?:loso|tenfold)_\d+_\w+?",
     "method": r"[^/]+", "task": r"[a-z][a-z0-9_]*", "extractor": r"[^/]+", "table": r"[^/]+",
     "scanner_table": r"(?:table[345]|similarity)_[a-z][a-z0-9_]*",
@@ -40,9 +40,9 @@ class Column(NamedTuple):
 
 
 def pattern(name: str) -> re.Pattern:
-    """Expression that matches what a name with `<…>` stands for."""
+    """Return the expression that matches what a name with `<…>` stands for."""
     parts = re.split(r"<(\w+)>", name)
-    text = "".join(f"({PLACES.get(part, '.+')})" if i % 2 else re.escape(part) for i, part in enumerate(parts))
+    text = "".join(f"({PLACEHOLDERS.get(part, '.+')})" if i % 2 else re.escape(part) for i, part in enumerate(parts))
     return re.compile(text)
 
 
@@ -67,13 +67,13 @@ class Table:
         return [c.column for c in self.columns if "<" not in c.column and c.column not in self.optional]
 
     def column(self, name: str) -> Column | None:
-        """What the contract says of a column; None where it has no such column."""
+        """Return what the contract says of a column; None where it has no such column."""
         exact = [c for c in self.columns if c.column == name]
         families = [c for c in self.columns if "<" in c.column and pattern(c.column).fullmatch(name)]
         return (exact or sorted(families, key=lambda c: -_fixed(c.column)) or [None])[0]
 
     def described(self, names: Iterable[str], words: Mapping[str, tuple[str, str]]) -> list[Column]:
-        """What the contract says of each column of a table; families are resolved.
+        """Return what the contract says of each column of a table; families are resolved.
 
         `words` has unit and meaning of what families are of, such as metrics by their name.
         """
@@ -92,11 +92,11 @@ class Table:
             return column._replace(column=name, type=kind, unit=base.unit)
         unit, meaning = words.get(of, ("", ""))
         meaning = f"{meaning}: {column.meaning}" if meaning else column.meaning
-        place = re.search(r"<\w+>", column.column)[0]
-        return Column(name, column.type, column.unit or unit, meaning, column.blank.replace(place, of))
+        placeholder = re.search(r"<\w+>", column.column)[0]
+        return Column(name, column.type, column.unit or unit, meaning, column.blank.replace(placeholder, of))
 
     def faults(self, names: Iterable[str]) -> list[str]:
-        """How the columns of a table differ from the contract."""
+        """Return how the columns of a table differ from the contract."""
         names = list(names)
         found = [f"the column {name} is not in the contract" for name in names if self.column(name) is None]
         found += [f"the column {name} is missing" for name in self.names if name not in names]
@@ -112,7 +112,7 @@ def _rows(name: str) -> list[dict[str, str]]:
 
 @cache
 def read_contract() -> dict[str, Table]:
-    """All tables of the contract by name, in the order of the file."""
+    """Read all tables of the contract by name, in the order of the file."""
     words: dict[str, list[dict]] = {}
     for row in _rows("columns.csv"):
         words.setdefault(row["column"], []).append(row)
@@ -132,13 +132,13 @@ def read_contract() -> dict[str, Table]:
 
 
 def table_of(path: str) -> Table | None:
-    """The table that a path within a folder of results is; None where the contract has none."""
+    """Return the table that a path within a folder of results is; None where the contract has none."""
     fitting = [table for name, table in read_contract().items() if pattern(name).fullmatch(path)]
     return max(fitting, key=lambda table: _fixed(table.table), default=None)
 
 
 def columns_of(table: str, **families: Iterable[str]) -> list[str]:
-    """Names of the columns that every such table has; `table` is a name of tables.csv.
+    """Return the names of the columns that every such table has; `table` is a name of tables.csv.
 
     `families` gives the values of `<name>` that a column named so stands for; other families are left out.
     """
@@ -154,5 +154,5 @@ def columns_of(table: str, **families: Iterable[str]) -> list[str]:
 
 @cache
 def text_columns() -> frozenset[str]:
-    """Columns that stay text even where all their values look like numbers."""
+    """Return the columns that stay text even where all their values look like numbers."""
     return frozenset(row["column"] for row in _rows("columns.csv") if row["type"] == "string" and not row["table"])

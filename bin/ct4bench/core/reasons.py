@@ -24,7 +24,7 @@ class Reason(NamedTuple):
 
 
 def read_reasons(path: Path | str = SOURCE) -> dict[str, Reason]:
-    """All reasons by their code, in the order of the file."""
+    """Read all reasons by their code, in the order of the file."""
     with open(path, encoding="utf-8", newline="") as stream:
         found = [Reason(**row) for row in csv.DictReader(stream)]
     return {item.reason: item for item in found}

@@ -78,13 +78,14 @@ class Encoder:
     """Rows, columns and slices that the network takes, cut from the middle of the patch."""
 
     def columns(self) -> list[str]:
-        """Names of the features."""
+        """Return the names of the features."""
         digits = max(3, len(str(self.n_features - 1)))
         return [f"{self.prefix}_{number:0{digits}d}" for number in range(self.n_features)]
 
 
 def to_input(patches: np.ndarray, scaling: Scaling | None, shape: tuple[int, int, int] = SHAPE) -> np.ndarray:
-    """Patches (n, slices, rows, columns) int16 HU as the network takes them: (n, rows, columns, slices) float32."""
+    """Return the patches (n, slices, rows, columns) int16 HU as the network takes them: (n, rows, columns, slices)
+    float32."""
     x = np.moveaxis(patches, 1, 3)
     cuts = [slice((have - want) // 2, (have - want) // 2 + want) for have, want in zip(x.shape[1:], shape, strict=True)]
     x = np.ascontiguousarray(x[:, cuts[0], cuts[1], cuts[2]], np.float32)

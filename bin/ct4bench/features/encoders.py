@@ -11,7 +11,7 @@ from ct4bench.features.encoder import INTENSITIES, RAW, SHAPE, Encoder, EncoderO
 
 
 def swin_unetr(options: EncoderOptions) -> Encoder:
-    """SwinUNETR's encoder: 768 features, the spatial mean of its last normalised output."""
+    """Build SwinUNETR's encoder: 768 features, the spatial mean of its last normalised output."""
     from ct4bench.features import swin
     from ct4bench.features.weights import load_weights, random_weights
 
@@ -49,7 +49,7 @@ def swin_unetr(options: EncoderOptions) -> Encoder:
 
 
 def shallow_cnn(options: EncoderOptions) -> Encoder:
-    """The shallow CNN: 256 features, the output of its last pooling. It takes raw HU in every mode."""
+    """Build the shallow CNN: 256 features, the output of its last pooling. It takes raw HU in every mode."""
     from ct4bench.features import shallow_cnn as cnn
     from ct4bench.features.weights import load_weights, random_weights
 
@@ -83,7 +83,7 @@ ENCODERS: dict[str, Callable[[EncoderOptions], Encoder]] = {"shallow_cnn": shall
 
 
 def build_encoder(extractor: str, options: EncoderOptions) -> Encoder:
-    """The encoder of a name, or of `NAME=module:function`, `NAME=file.py:function` or `NAME=settings.yaml`."""
+    """Build the encoder of a name, or of `NAME=module:function`, `NAME=file.py:function` or `NAME=settings.yaml`."""
     if "=" in extractor:
         from ct4bench.features.user_encoders import user_encoder
 

@@ -28,13 +28,13 @@ BATCH = {"cpu": 10, "cuda": 256}
 
 
 def batches(n: int, size: int) -> list[slice]:
-    """Slices of `n` patches into the fewest batches of at most `size`, as equal as can be."""
+    """Split `n` patches into the fewest batches of at most `size`, as equal as can be."""
     ends = np.linspace(0, n, max(1, math.ceil(n / size)) + 1).round().astype(int)
     return [slice(int(a), int(b)) for a, b in zip(ends[:-1], ends[1:], strict=True) if b > a]
 
 
 def encode(encoder: Encoder, patches: np.ndarray, batch: int, threads: int = 1, precision: str = "float32"):
-    """Features (n, n_features) float64 of patches (n, slices, rows, columns) int16 HU."""
+    """Compute the features (n, n_features) float64 of patches (n, slices, rows, columns) int16 HU."""
     import torch
 
     def run(part: slice) -> np.ndarray:
@@ -55,20 +55,21 @@ def encode(encoder: Encoder, patches: np.ndarray, batch: int, threads: int = 1, 
 
 
 def relative_difference(features: np.ndarray, reference: np.ndarray) -> float:
-    """Largest difference of a patch's features (n, n_features), relative to its largest reference value."""
+    """Return the largest difference of a patch's features (n, n_features), relative to its largest reference value."""
     largest = np.abs(reference).max(axis=1)
     difference = np.abs(features - reference).max(axis=1)
     return float(np.max(np.divide(difference, largest, out=np.where(difference > 0, np.inf, 0.0), where=largest > 0)))
 
 
 def sample(n: int, share: float, seed: int) -> np.ndarray:
-    """Sorted numbers of the patches (of `n`) to verify: the share rounded up, at least one where it is not 0."""
+    """Draw the sorted numbers of the patches (of `n`) to verify: the share rounded up, at least one where it is not
+    0."""
     wanted = min(n, math.ceil(share * n))
     return np.sort(np.random.default_rng([seed, 4]).choice(n, wanted, replace=False))
 
 
 def verify(encoder: Encoder, patches: np.ndarray, features: np.ndarray, rows: pd.DataFrame, tolerance: float):
-    """Largest relative difference from the library's own network, and the patch that has it, in words.
+    """Return the largest relative difference from the library's own network, and the patch that has it, in words.
 
     Beyond `tolerance` it is a `UserError`.
     """
@@ -80,14 +81,14 @@ def verify(encoder: Encoder, patches: np.ndarray, features: np.ndarray, rows: pd
     differences = [relative_difference(a[None], b[None]) for a, b in zip(features, expected, strict=True)]
     worst = int(np.argmax(differences))
     row = rows.iloc[worst]
-    place = f"series {row['series_uid']}, {row['roi']}, patch {row['patch']}"
+    where = f"series {row['series_uid']}, {row['roi']}, patch {row['patch']}"
     if not differences[worst] <= tolerance:
         raise UserError(
-            f"{encoder.name}: features of {place} differ by "
+            f"{encoder.name}: features of {where} differ by "
             f"{differences[worst]:.2e} from {encoder.settings.get('reference', 'the reference')}, more than "
             f"{tolerance:g}; check the weights {encoder.weights.file or '(random)'}, or report it with the file"
         )
-    return differences[worst], place
+    return differences[worst], where
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,8 @@ class EncodingRun:
 
 
 def extract_series(run: EncodingRun, registered: pd.DataFrame, uids: list[str]) -> tuple[pd.DataFrame, dict]:
-    """Table of features (`FEATURE_KEY`, then float64 columns, sorted by `ROW_KEY`) and the settings of the extraction.
+    """Return the table of features (`FEATURE_KEY`, then float64 columns, sorted by `ROW_KEY`) and the settings of the
+    extraction.
 
     `registered` has the registered series. `UserError` where a series or volume is missing, or a feature is not finite.
     """
@@ -138,10 +140,10 @@ def extract_series(run: EncodingRun, registered: pd.DataFrame, uids: list[str]) 
         kept.append((voxels[here], features[here], key.iloc[here]))
         logging.info("%s: series %d of %d", encoder.name, number + 1, len(uids))
     table = pd.concat(tables, ignore_index=True).sort_values(ROW_KEY, kind="stable", ignore_index=True)
-    largest = place = None
+    largest = where = None
     if len(chosen):
         voxels, features, rows = (list(parts) for parts in zip(*kept, strict=True))
-        largest, place = verify(
+        largest, where = verify(
             encoder, np.concatenate(voxels), np.concatenate(features), pd.concat(rows), TOLERANCES[run.precision]
         )
     settings = {
@@ -159,7 +161,7 @@ def extract_series(run: EncodingRun, registered: pd.DataFrame, uids: list[str]) 
         "versions": {name: version(name) for name in ("torch", "monai")},
         "verified": len(chosen),
         "largest_difference": largest,
-        "largest_difference_at": place,
+        "largest_difference_at": where,
         "tolerance": TOLERANCES[run.precision],
     }
     return table, settings

@@ -71,14 +71,14 @@ class Verification:
 
 
 def patch_group(patches: pd.DataFrame) -> Group:
-    """The rows of `patches.csv`."""
+    """Make the group of `patches.csv`."""
     rows = patches.itertuples(index=False)
     regions = [RadiomicsRegion(r.roi, r.tissue, int(r.patch), patch_box((r.slice, r.row, r.column))) for r in rows]
     return Group(regions, patches)
 
 
 def roi_group(labels: np.ndarray) -> Group:
-    """The ROIs of the reference's `labels` (uint8, 1 to 6 in the order of `benchmark.ROIS`)."""
+    """Make the group of the ROIs of the reference's `labels` (uint8, 1 to 6 in the order of `benchmark.ROIS`)."""
     regions = []
     for number, (roi, box) in enumerate(zip(ROIS, find_objects(labels, len(ROIS)), strict=True), start=1):
         if box is not None:
@@ -89,7 +89,7 @@ def roi_group(labels: np.ndarray) -> Group:
 
 
 def make_group(which: str, patches: Path | str | None, reference: Path | str | None) -> Group:
-    """Regions of --region `which`: the rows of the table `patches`, or the ROIs of the folder `reference`."""
+    """Make the regions of --region `which`: the rows of the table `patches`, or the ROIs of the folder `reference`."""
     if which == "roi":
         if not reference:
             raise UserError("--region roi needs --reference; give it, or choose another --region")
@@ -116,7 +116,7 @@ def check_size(region: RadiomicsRegion, settings: RadiomicsSettings) -> None:
 
 
 def draw_sample(keys: list[tuple[str, str, int]], share: float, seed: int) -> set[int]:
-    """Which of the regions (series_uid, roi, patch) are verified, by their number.
+    """Draw which of the regions (series_uid, roi, patch) are verified, by their number.
 
     A region's draw depends on the seed and the region alone, not on its chunk; where none is drawn, the chunk's lowest
     draw is taken.
@@ -131,7 +131,7 @@ def draw_sample(keys: list[tuple[str, str, int]], share: float, seed: int) -> se
 
 
 def covered(box: tuple[slice, slice, slice], volume: Volume) -> bool:
-    """Whether a box lies in the volume, and in the field that the series itself has."""
+    """Tell whether a box lies in the volume, and in the field that the series itself has."""
     if any(s.start < 0 or s.stop > n for s, n in zip(box, volume.grid.shape, strict=True)):
         return False
     if "source_grid" not in volume.attributes:
@@ -143,7 +143,7 @@ def covered(box: tuple[slice, slice, slice], volume: Volume) -> bool:
 
 
 def normalization_of(volume: Volume, general: dict) -> Normalization | None:
-    """Mean and SD of the whole volume, where the settings ask for normalization."""
+    """Return the mean and SD of the whole volume, where the settings ask for normalization."""
     if not general["normalize"]:
         return None
     n = total = squares = 0
@@ -196,7 +196,7 @@ class _Engine:
     def __init__(self, settings: RadiomicsSettings, threads: int):
         self.settings, self.threads = settings, threads
         self.columns: tuple[str, ...] | None = settings.features if settings.engine == FAST else None
-        self._places = [FEATURES.index(name) for name in settings.features]
+        self._columns = [FEATURES.index(name) for name in settings.features]
         self.verification = Verification()
         self._pyradiomics: PyRadiomics | None = None
 
@@ -240,7 +240,7 @@ class _Engine:
             )
         except TooManyLevelsError as error:
             raise UserError(f"{series.where(number)}: {error}") from error
-        return values[self._places]
+        return values[self._columns]
 
     def _reference(self, series: _Series, number: int, normalization: Normalization | None) -> dict:
         if self._pyradiomics is None:

@@ -22,7 +22,7 @@ GIVEN = "given"
 
 
 def merge_tables(paths: Iterable[Path | str]) -> pd.DataFrame:
-    """The rows of all tables in their fixed order, whatever the order of `paths`.
+    """Merge the rows of all tables in their fixed order, whatever the order of `paths`.
 
     `UserError` where the tables have not the same features, or where a row (series, ROI, patch) is there twice.
     """
@@ -49,7 +49,7 @@ def merge_tables(paths: Iterable[Path | str]) -> pd.DataFrame:
 
 
 def check_complete(table: pd.DataFrame, registered: pd.DataFrame, patches: pd.DataFrame | None = None) -> None:
-    """Every registered series of the doses that the table has, with every patch, and nothing else.
+    """Check that a table has every registered series of its doses, with every patch, and nothing else.
 
     Without `patches` (whole ROIs) each series must have the rows that the others have. `UserError` names what is
     missing.
@@ -76,7 +76,7 @@ def check_complete(table: pd.DataFrame, registered: pd.DataFrame, patches: pd.Da
 
 
 def merge_settings(settings: dict[str, dict]) -> dict:
-    """Settings of all chunks as one, from the chunks' settings by file name.
+    """Merge the settings of all chunks into one, from the chunks' settings by file name.
 
     Counts (`SUMMED`) are added up, of `largest_difference` the largest stays; everything else must agree, else a
     `UserError` names entry and files.
@@ -103,7 +103,7 @@ def merge_settings(settings: dict[str, dict]) -> dict:
 
 
 def read_settings(path: Path | str) -> dict:
-    """A settings file of an extraction."""
+    """Read a settings file of an extraction."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -114,7 +114,7 @@ def read_settings(path: Path | str) -> dict:
 
 
 def settings_of_given(table: pd.DataFrame, extractor: str, paths: Iterable[Path | str]) -> dict:
-    """Settings for tables that the user gave: which files they are is all that is known."""
+    """Return the settings for tables that the user gave: which files they are is all that is known."""
     features = table[feature_columns(table)].to_numpy()
     return {
         "extractor": extractor,
@@ -133,7 +133,7 @@ def merge(
     registered: pd.DataFrame | None = None,
     patches: pd.DataFrame | None = None,
 ) -> tuple[pd.DataFrame, dict]:
-    """Merged table and settings of an extractor; without `settings` the tables are taken as given by the user."""
+    """Merge table and settings of an extractor; without `settings` the tables are taken as given by the user."""
     table = merge_tables(tables)
     if registered is not None:
         check_complete(table, registered, patches)

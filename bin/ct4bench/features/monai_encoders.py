@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def resnet10(weights: Path | None, seed: int):
-    """MONAI's 3D ResNet-10 (Chen et al. 2019, arXiv:1904.00625): 512 features, the mean of its last layer.
+    """Build MONAI's 3D ResNet-10 (Chen et al. 2019, arXiv:1904.00625): 512 features, the mean of its last layer.
 
     `weights`: a state dict of that network as MONAI names it; random ones where None.
     """

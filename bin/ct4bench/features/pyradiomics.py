@@ -50,7 +50,8 @@ class PyRadiomics:
         self._extractor.settings.update(additionalInfo=False, normalize=False, preCrop=False)
 
     def margin(self, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
-        """Voxels (slices, rows, columns) that a box needs on each side: padDistance, after resampling if any."""
+        """Return the voxels (slices, rows, columns) that a box needs on each side: padDistance, after resampling if
+        any."""
         general = self._extractor.settings
         new_mm = general.get("resampledPixelSpacing") or (0, 0, 0)
         ratio = [max(1.0, new / old) for new, old in zip(new_mm[::-1], spacing_mm, strict=True)]
@@ -93,7 +94,7 @@ def check_image_types(columns: tuple[str, ...], settings: RadiomicsSettings) -> 
 
 
 def relative_difference(values: np.ndarray, reference: np.ndarray, features: tuple[str, ...]) -> np.ndarray:
-    """|values - reference| / max(|reference|, floor); 0 where both are not a number, infinite where one is.
+    """Return |values - reference| / max(|reference|, floor); 0 where both are not a number, infinite where one is.
 
     The floor is `FLOOR`, for cluster shade, a third moment, times the 1.5th power of the second, cluster tendency.
     """
@@ -108,7 +109,7 @@ def relative_difference(values: np.ndarray, reference: np.ndarray, features: tup
 
 
 def check(values: np.ndarray, reference: dict, features: tuple[str, ...], where: str) -> float:
-    """Largest relative difference of a region's `values` from PyRadiomics' `reference`.
+    """Return the largest relative difference of a region's `values` from PyRadiomics' `reference`.
 
     Beyond `TOLERANCE` a `UserError` names the region (`where`) and the feature.
     """

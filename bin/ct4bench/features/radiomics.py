@@ -93,7 +93,8 @@ class TooManyLevelsError(ValueError):
 
 
 def bin_edges(lowest: int, highest: int, options: RadiomicsOptions) -> np.ndarray:
-    """Edges of the bins of intensities from `lowest` to `highest`; a bin holds its lower edge but not its upper.
+    """Return the edges of the bins of intensities from `lowest` to `highest`; a bin holds its lower edge but not its
+    upper.
 
     Bins of fixed width are aligned to 0 HU (IBSI has them start at the lowest intensity), and the first holds `lowest`.
     """
@@ -106,7 +107,7 @@ def bin_edges(lowest: int, highest: int, options: RadiomicsOptions) -> np.ndarra
 
 
 def level_table(lowest: int, highest: int, options: RadiomicsOptions) -> np.ndarray:
-    """Grey level (uint16, from 1) of each intensity from `lowest` to `highest`."""
+    """Return the grey level (uint16, from 1) of each intensity from `lowest` to `highest`."""
     levels = np.digitize(np.arange(lowest, highest + 1), bin_edges(lowest, highest, options))
     if levels[-1] > MAX_LEVELS:
         raise TooManyLevelsError(
@@ -127,11 +128,11 @@ def _percentile(cumulative, lowest, share):
     # Linear interpolation with the rounding of numpy.percentile: whether a voxel lies inside the 10th to 90th
     # percentile (RobustMeanAbsoluteDeviation) may depend on the last bit.
     last = cumulative[-1] - 1
-    place = last * share
-    below = np.int64(np.floor(place))
-    if place >= last:
+    position = last * share
+    below = np.int64(np.floor(position))
+    if position >= last:
         return _ranked(cumulative, lowest, last)
-    weight = place - below
+    weight = position - below
     a, b = _ranked(cumulative, lowest, below), _ranked(cumulative, lowest, below + 1)
     return b - (b - a) * (1 - weight) if weight >= 0.5 else a + (b - a) * weight
 
@@ -534,7 +535,7 @@ def _ngtdm(difference, level, level_counts, out):
 
 
 def bounding_box(inside: np.ndarray) -> tuple[slice, slice, slice]:
-    """The smallest box that holds all voxels of `inside` that are not 0."""
+    """Return the smallest box that holds all voxels of `inside` that are not 0."""
     box = []
     for axis in range(3):
         chosen = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
@@ -550,7 +551,7 @@ def region_features(
     inside: np.ndarray | None = None,
     options: RadiomicsOptions = RadiomicsOptions(),  # noqa: B008
 ) -> np.ndarray:
-    """The features (93,) float64, in the order of `FEATURES`, of one region.
+    """Compute the features (93,) float64, in the order of `FEATURES`, of one region.
 
     `voxels` (slices, rows, columns) integer HU; `inside` of the same shape, not 0 in the region (None: everywhere);
     `spacing_mm` in the same order. What cannot be computed is not a number, as PyRadiomics has it. Raises `ValueError`

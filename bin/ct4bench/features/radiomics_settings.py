@@ -42,7 +42,7 @@ class RadiomicsSettings:
 
 
 def read_parameters(path: Path | str) -> tuple[dict, str]:
-    """Content of a YAML file that holds a mapping, and the SHA-256 of its bytes."""
+    """Read the content of a YAML file that holds a mapping, and the SHA-256 of its bytes."""
     import yaml
 
     path = Path(path)
@@ -59,7 +59,8 @@ def read_parameters(path: Path | str) -> tuple[dict, str]:
 
 
 def build_extractor(parameters: dict, source: Path | str):
-    """PyRadiomics' extractor for the parameters, checked by PyRadiomics' own schema; `source` names them in errors."""
+    """Build PyRadiomics' extractor for the parameters, checked by PyRadiomics' own schema; `source` names them in
+    errors."""
     from pykwalify.errors import PyKwalifyException
     from radiomics.featureextractor import RadiomicsFeatureExtractor
 
@@ -112,7 +113,7 @@ def _beyond(setting: dict) -> list[str]:
 
 
 def load_settings(path: Path | str, engine: str = "auto") -> RadiomicsSettings:
-    """Settings of a PyRadiomics parameter file; `UserError` names the file and the entry that is wrong.
+    """Load the settings of a PyRadiomics parameter file; `UserError` names the file and the entry that is wrong.
 
     `engine` is `auto` (fast where it serves the settings) or `pyradiomics`.
     """

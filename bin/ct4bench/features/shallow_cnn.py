@@ -18,7 +18,7 @@ CLASSES = 5
 
 
 def parameters() -> list[Parameter]:
-    """Tensors of the two convolutions, in the order in which torch modules would build them."""
+    """Return the tensors of the two convolutions, in the order in which torch modules would build them."""
     found, n_in = [], 1
     for number, n_out in enumerate(CHANNELS, 1):
         fan_in = n_in * KERNEL**3
@@ -29,7 +29,7 @@ def parameters() -> list[Parameter]:
 
 
 def head_parameters(n_features: int) -> list[Parameter]:
-    """Tensors of the classifier that follows the features in training."""
+    """Return the tensors of the classifier that follows the features in training."""
     return [
         Parameter("fc1.weight", (HIDDEN, n_features), "uniform", n_features),
         Parameter("fc1.bias", (HIDDEN,), "uniform", n_features),
@@ -51,7 +51,7 @@ def n_features(shape: tuple[int, int, int]) -> int:
 
 
 def convolve(state: dict[str, torch.Tensor], x: torch.Tensor, number: int) -> torch.Tensor:
-    """Convolution, pooling and ReLU of layer `number`: ReLU comes last, for it keeps the order of values."""
+    """Apply convolution, pooling and ReLU of layer `number`: ReLU comes last, for it keeps the order of values."""
     weight = state[f"conv{number}.weight"]
     x = F.conv3d(x, weight, state[f"conv{number}.bias"], padding=KERNEL // 2)
     return F.relu(F.max_pool3d(x, POOL))

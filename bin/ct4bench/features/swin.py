@@ -57,12 +57,12 @@ whole SwinUNETR."""
 
 
 def width(layer: int) -> int:
-    """Channels of an output."""
+    """Return the channels of an output."""
     return WIDTH * 2**layer
 
 
 def parameters() -> list[Parameter]:
-    """All tensors of the encoder, by MONAI's names and in the order in which it builds them."""
+    """Return all tensors of the encoder, by MONAI's names and in the order in which it builds them."""
     found = []
 
     def linear(name, n_in, n_out, bias=True):
@@ -95,7 +95,7 @@ def parameters() -> list[Parameter]:
 
 
 def translate(key: str) -> str | None:
-    """MONAI's present name of a tensor of a file; None for what the encoder does not need.
+    """Return MONAI's present name of a tensor of a file; None for what the encoder does not need.
 
     Files prefix names with `module.` (data parallel training), `swinViT.` or `swin_vit.` (a whole network), and call
     the two layers of a perceptron `fc1` and `fc2`. `relative_position_index` follows from the window and is not read.
@@ -109,7 +109,8 @@ def translate(key: str) -> str | None:
 
 
 def axis_segments(n: int, shifted: bool) -> list[tuple[list[int], list[int], list[int]]]:
-    """Parts of one axis of `n` tokens that attend to each other: (tokens, their places, places of padding in a window).
+    """Return the parts of one axis of `n` tokens that attend to each other: (tokens, their slots, slots of padding in a
+    window).
 
     An axis of at most 7 tokens is one window, never shifted. A longer one is padded to windows of 7; a shift of 3
     moves the first three tokens behind the padding, where they form a region of their own.
@@ -119,15 +120,15 @@ def axis_segments(n: int, shifted: bool) -> list[tuple[list[int], list[int], lis
     padded = -(-n // WINDOW) * WINDOW
     shift = SHIFT if shifted else 0
     segments = {}
-    for place in range(padded):
-        token = (place + shift) % padded
-        region = 0 if not shift or place < padded - WINDOW else 1 if place < padded - shift else 2
-        tokens, places, padding = segments.setdefault((place // WINDOW, region), ([], [], []))
+    for slot in range(padded):
+        token = (slot + shift) % padded
+        region = 0 if not shift or slot < padded - WINDOW else 1 if slot < padded - shift else 2
+        tokens, slots, padding = segments.setdefault((slot // WINDOW, region), ([], [], []))
         if token < n:
             tokens.append(token)
-            places.append(place % WINDOW)
+            slots.append(slot % WINDOW)
         else:
-            padding.append(place % WINDOW)
+            padding.append(slot % WINDOW)
     return [segment for segment in segments.values() if segment[0]]
 
 
@@ -137,14 +138,14 @@ class Windows:
 
     tokens: np.ndarray
     """(windows, tokens in each): numbers of the tokens in C order of the whole grid."""
-    places: np.ndarray
+    slots: np.ndarray
     """Places of these tokens in a window, in C order."""
     padding: np.ndarray
     """Places of the window's padding."""
 
 
 def window_groups(shape: tuple[int, int, int], shifted: bool) -> list[Windows]:
-    """The windows over a grid of `shape` tokens, those of a form together; every token is in just one window."""
+    """Return the windows over a grid of `shape` tokens, those of a form together; every token is in just one window."""
     size = [min(n, WINDOW) for n in shape]
     groups = {}
     for parts in product(*(axis_segments(n, shifted) for n in shape)):
@@ -157,29 +158,31 @@ def window_groups(shape: tuple[int, int, int], shifted: bool) -> list[Windows]:
 
 
 def relative_index(queries: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    """Rows of the table of position biases, (queries, keys).
+    """Return the rows of the table of position biases, (queries, keys).
 
-    MONAI cuts the index of the whole 7 x 7 x 7 window to the first places where a window is smaller; so a place counts
+    MONAI cuts the index of the whole 7 x 7 x 7 window to the first slots where a window is smaller; so a slot counts
     as one of the whole window, whatever the window's own shape.
     """
     apart = [
         q[:, None] - k[None, :] + WINDOW - 1
-        for q, k in zip(*(np.unravel_index(places, (WINDOW,) * 3) for places in (queries, keys)), strict=True)
+        for q, k in zip(*(np.unravel_index(slots, (WINDOW,) * 3) for slots in (queries, keys)), strict=True)
     ]
     return np.ravel_multi_index(apart, (2 * WINDOW - 1,) * 3)
 
 
 def position_bias(table: torch.Tensor, windows: Windows) -> torch.Tensor:
-    """Additive biases (1, heads, tokens, keys); where the window has padding, it is one more key, the last."""
-    bias = table[torch.from_numpy(relative_index(windows.places, windows.places))].permute(2, 0, 1)
+    """Return the additive biases (1, heads, tokens, keys); where the window has padding, it is one more key, the
+    last."""
+    bias = table[torch.from_numpy(relative_index(windows.slots, windows.slots))].permute(2, 0, 1)
     if len(windows.padding):
-        padding = table[torch.from_numpy(relative_index(windows.places, windows.padding))].double()
+        padding = table[torch.from_numpy(relative_index(windows.slots, windows.padding))].double()
         bias = torch.cat([bias, padding.logsumexp(1).T.unsqueeze(-1).to(bias.dtype)], dim=2)
     return bias.unsqueeze(0).contiguous()
 
 
 def merged_tokens(shape: tuple[int, int, int], merging: str) -> np.ndarray:
-    """Tokens (merged, 8) of a grid of `shape` that one token of the next stage joins; -1 stands for padding."""
+    """Return the tokens (merged, 8) of a grid of `shape` that one token of the next stage joins; -1 stands for
+    padding."""
     padded = [n + n % 2 for n in shape]
     numbers = np.full(padded, -1)
     numbers[tuple(slice(n) for n in shape)] = np.arange(np.prod(shape)).reshape(shape)
@@ -216,7 +219,7 @@ class SwinFeatures:
     """Pooled outputs of the encoder for patches of one shape.
 
     `state`: tensors by MONAI's names (`parameters`); `shape`: voxels of a patch as (rows, columns, slices), even;
-    `layer`: output 0 to 4; `pooling`: `mean` or `max` over the places; `merging`: a key of `MERGING`.
+    `layer`: output 0 to 4; `pooling`: `mean` or `max` over the tokens; `merging`: a key of `MERGING`.
     """
 
     def __init__(self, state, shape, layer=4, pooling="mean", merging="current", device="cpu"):

@@ -25,7 +25,7 @@ _DIRECTIONS = np.array(DIRECTIONS, np.int64)
 
 @lru_cache(maxsize=1)
 def zone_representatives() -> np.ndarray:
-    """For each set of neighbours (bits in the order of `DIRECTIONS`) one member of each of its connected parts.
+    """Return one member of each connected part of each set of neighbours (bits in the order of `DIRECTIONS`).
 
     Neighbours that touch each other already share a zone when a scan arrives at the voxel, so that one of them stands
     for all. There are at most four parts: uint16 (8192,), four bits a part, index of the direction plus 1, the lowest
@@ -133,7 +133,7 @@ def _scan_all(along_slices, along_rows, along_columns, nx, n_levels, length, ind
 
 
 def count_pairs_and_runs(levels: np.ndarray, n_levels: int) -> np.ndarray:
-    """Co-occurrences and runs in the 13 directions of the padded `levels` (slices + 2, rows + 2, columns + 2).
+    """Count co-occurrences and runs in the 13 directions of the padded `levels` (slices + 2, rows + 2, columns + 2).
 
     Returns int32 (13, n_levels + 1, n_levels + 1 + longest axis): entry [a, i, j] with j <= n_levels counts voxels of
     level i whose neighbour has another level j (0: outside), entry [a, i, n_levels + k], k >= 2, those of level i that
@@ -159,7 +159,7 @@ def count_pairs_and_runs(levels: np.ndarray, n_levels: int) -> np.ndarray:
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def line_has_two(levels, a):
-    """Whether any line along direction `a` meets the region in more than one voxel, gaps allowed."""
+    """Tell whether any line along direction `a` meets the region in more than one voxel, gaps allowed."""
     nz, ny, nx = levels.shape
     dz, dy, dx = _DIRECTIONS[a]
     for z in range(1, nz - 1):
@@ -242,7 +242,7 @@ def _box_sums(values: np.ndarray, steps: np.ndarray, kind: type) -> np.ndarray:
 
 
 def count_neighbourhoods(levels: np.ndarray, n_levels: int, alpha: int) -> tuple[np.ndarray, np.ndarray]:
-    """Dependence and neighbourhood differences over the 26 neighbours inside the region, of the padded `levels`.
+    """Count dependence and neighbourhood differences over the 26 neighbours inside the region, of the padded `levels`.
 
     Returns two int64 (n_levels + 1, 27): the number of voxels of level i with j neighbours whose level differs by at
     most `alpha`; and the sum of |i j - sum of the neighbours' levels| over the voxels of level i with j neighbours,
@@ -310,7 +310,7 @@ def _tally_zones(flat, size, n_levels, small, large):
 
 
 def count_zones(levels: np.ndarray, n_levels: int) -> tuple[np.ndarray, np.ndarray]:
-    """26-connected zones of equal level of the padded `levels`.
+    """Count 26-connected zones of equal level of the padded `levels`.
 
     Returns int64 (n_levels + 1, SMALL_ZONE), the number of zones by level and size, and a sorted int64 list of the
     larger zones as size * (n_levels + 1) + level.

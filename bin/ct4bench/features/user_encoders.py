@@ -5,7 +5,7 @@ installed packages, and nothing is fetched.
 
 `NAME=module:function` and `NAME=file.py:function`: the function is called as function(weights=Path or None, seed=int)
 and returns a callable, often a `torch.nn.Module`, from a float32 tensor (n, 1, rows, columns, slices) to a tensor
-(n, features) or (n, channels, ...), which is pooled over the places; or to a list, tuple or dict of such tensors, of
+(n, features) or (n, channels, ...), which is pooled over the positions; or to a list, tuple or dict of such tensors, of
 which --layer takes one.
 
 `NAME=settings.yaml` with --weights FILE: the file is a TorchScript module, or an ONNX one (`.onnx`; run by onnxruntime
@@ -70,7 +70,7 @@ class OwnFeatures:
 
 
 def user_encoder(extractor: str, options: EncoderOptions, reserved: set[str]) -> Encoder:
-    """The encoder of `NAME=...`; it is tried on one empty patch, which tells the number of its features."""
+    """Build the encoder of `NAME=...`; it is tried on one empty patch, which tells the number of its features."""
     import torch
 
     name, _, source = extractor.partition("=")
@@ -129,21 +129,23 @@ def _call(source: str, options: EncoderOptions):
     """The network that the user's function builds, with torch seeded."""
     import torch
 
-    place, _, function = source.rpartition(":")
-    if not place or not function.isidentifier():
+    module_path, _, function = source.rpartition(":")
+    if not module_path or not function.isidentifier():
         raise UserError(f"--extractor ...={source} is neither module:function, file.py:function nor a .yaml file")
     try:
-        if place.endswith(".py"):
-            spec = importlib.util.spec_from_file_location(Path(place).stem, place)
+        if module_path.endswith(".py"):
+            spec = importlib.util.spec_from_file_location(Path(module_path).stem, module_path)
             module = importlib.util.module_from_spec(spec)
             spec.loader.exec_module(module)
         else:
-            module = importlib.import_module(place)
+            module = importlib.import_module(module_path)
     except (ImportError, OSError, SyntaxError) as error:
-        raise UserError(f"{place} cannot be imported ({error}); name an installed module or a .py file") from error
+        raise UserError(
+            f"{module_path} cannot be imported ({error}); name an installed module or a .py file"
+        ) from error
     builder = getattr(module, function, None)
     if not callable(builder):
-        raise UserError(f"{place} has no function {function}")
+        raise UserError(f"{module_path} has no function {function}")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(options.seed)
         network = builder(weights=options.weights, seed=options.seed)
@@ -200,7 +202,7 @@ def _load_torchscript(path: Path):
 
 
 def read_settings(path: Path) -> dict:
-    """`patch` (tuple), `scaling` (`Scaling`), `layer` and `pooling` of a YAML file, where they are given."""
+    """Read `patch` (tuple), `scaling` (`Scaling`), `layer` and `pooling` of a YAML file, where they are given."""
     import yaml
 
     if not path.is_file():

@@ -53,12 +53,12 @@ class Weights:
     sha256: str = ""
 
     def settings(self) -> dict:
-        """What `<extractor>.json` says of the weights."""
+        """Return what `<extractor>.json` says of the weights."""
         return {"file": self.file, "sha256": self.sha256, "status": self.status, "words": self.words}
 
 
 def sha256_of(path: Path | str) -> str:
-    """SHA-256 of a file in lower-case hex."""
+    """Return the SHA-256 of a file in lower-case hex."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as stream:
         while block := stream.read(1 << 20):
@@ -67,7 +67,8 @@ def sha256_of(path: Path | str) -> str:
 
 
 def random_weights(parameters: Iterable[Parameter], seed: int) -> Weights:
-    """Default initialisation from one generator, in the order of `parameters`: float32, equal wherever torch is equal.
+    """Draw the default initialisation from one generator, in the order of `parameters`: float32, equal wherever torch
+    is equal.
 
     Where `parameters` stand in the order in which a torch module builds them, the values are those that it has after
     `torch.manual_seed(seed)`.
@@ -92,7 +93,8 @@ def random_weights(parameters: Iterable[Parameter], seed: int) -> Weights:
 
 
 def read_state(path: Path | str) -> dict[str, "torch.Tensor"]:
-    """Tensors by name of a `.safetensors` file, or of a torch file: a state dict, or a dict that has one as state_dict.
+    """Read the tensors by name from a `.safetensors` file, or of a torch file: a state dict, or a dict that has one as
+    state_dict.
 
     Other entries of a torch file (epoch, optimizer) are left aside. `UserError` where the file is not such a file, or
     where torch would have to run code of the file to read it.

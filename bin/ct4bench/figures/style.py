@@ -82,7 +82,7 @@ def _spare(name: str, known: dict[str, str], names, spare: tuple[str, ...]) -> s
 
 def stamp(figure: Figure, text: str) -> None:
     """Write the small text at the lower right edge that says what the figure was made from; nothing where `text` is
-    blank. blank."""
+    blank. blank. blank."""
     if text:
         figure.text(0.995, 0.006, text, ha="right", va="bottom", fontsize=7, color="#8a1c1c", style="italic")
 

@@ -19,7 +19,7 @@ EXTRACTOR_ORDER = tuple(DISPLAY_NAMES)
 
 
 def counts(predictions: pd.DataFrame, cluster: str = "scanner") -> pd.DataFrame:
-    """Rows `n` and right ones `n_right` by cell, fold, cluster and true class (`target`)."""
+    """Count rows `n` and right ones `n_right` by cell, fold, cluster and true class (`target`)."""
     right = (predictions["target"] == predictions["predicted"]).astype(np.int64)
     groups = [predictions[name] for name in [*CELL, "fold", cluster, "target"]]
     grouped = right.groupby(groups, sort=True, observed=True)
@@ -27,7 +27,8 @@ def counts(predictions: pd.DataFrame, cluster: str = "scanner") -> pd.DataFrame:
 
 
 def fold_accuracies(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy and balanced accuracy (mean recall of the classes that the fold's test rows have) of each fold."""
+    """Return the accuracy and balanced accuracy (mean recall of the classes that the fold's test rows have) of each
+    fold."""
     by_class = counts(predictions).groupby([*CELL, "fold", "target"], sort=True)[["n", "n_right"]].sum()
     by_class["recall"] = by_class["n_right"] / by_class["n"]
     folds = by_class.groupby([*CELL, "fold"], sort=True)
@@ -42,13 +43,13 @@ def _cube(cell: pd.DataFrame, cluster: str) -> tuple[np.ndarray, np.ndarray]:
     axes = [pd.factorize(cell[name], sort=True) for name in ("fold", cluster, "target")]
     shape = tuple(len(names) for _, names in axes)
     n, right = np.zeros(shape), np.zeros(shape)
-    place = tuple(codes for codes, _ in axes)
-    n[place], right[place] = cell["n"], cell["n_right"]
+    index = tuple(codes for codes, _ in axes)
+    n[index], right[index] = cell["n"], cell["n_right"]
     return n, right
 
 
 def resampled_means(n: np.ndarray, right: np.ndarray, drawn_units: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Mean accuracy and balanced accuracy over folds for each draw of clusters.
+    """Return the mean accuracy and balanced accuracy over folds for each draw of clusters.
 
     n, right: (folds, clusters, classes); drawn_units: (draws, clusters), how often a cluster is drawn. A fold
     weighs its drawn rows over its own rows: where a fold is one cluster (LOSO) that is the cluster's multiplicity, and
@@ -73,7 +74,7 @@ def _drawn_clusters(names: list, n_draws: int, seed: int) -> np.ndarray:
 
 
 def interval(cell: pd.DataFrame, cluster: str, n_draws: int = N_DRAWS, seed: int = SEED) -> dict[str, float]:
-    """Percentile intervals of both means of one cell (rows of `counts`); blank with one cluster.
+    """Return the percentile intervals of both means of one cell (rows of `counts`); blank with one cluster.
 
     The draws are by `default_rng([seed, CRC-32 of the clusters' names])`: cells with the same scanners share them.
     """
@@ -87,14 +88,15 @@ def interval(cell: pd.DataFrame, cluster: str, n_draws: int = N_DRAWS, seed: int
 
 
 def cluster_of(predictions: pd.DataFrame) -> str:
-    """What the bootstrap draws: scanners, or scans where there is one scanner only."""
+    """Return what the bootstrap draws: scanners, or scans where there is one scanner only."""
     return "scanner" if predictions["scanner"].nunique() > 1 else "scan_id"
 
 
 def accuracy_by_cell(
     predictions: pd.DataFrame, cluster: str | None = None, n_draws: int = N_DRAWS, seed: int = SEED
 ) -> pd.DataFrame:
-    """Mean and SD (ddof = 1, blank with one fold) over folds of each cell, with bootstrap intervals: the curves over N.
+    """Return the mean and SD (ddof = 1, blank with one fold) over folds of each cell, with bootstrap intervals: the
+    curves over N.
 
     Columns: those of `CELL`, n_folds, n_rows, accuracy_mean, accuracy_sd, balanced_mean, balanced_sd, and
     `*_ci_low`, `*_ci_high` of both. `cluster` is the column whose values are drawn (default: that of `cluster_of`).
@@ -131,7 +133,7 @@ def table7_classification(
     n_draws: int = N_DRAWS,
     seed: int = SEED,
 ) -> pd.DataFrame:
-    """The accuracies of Table 7: a row for each extractor, in the paper's order.
+    """Return the accuracies of Table 7: a row for each extractor, in the paper's order.
 
     Columns: extractor, features (the paper's name), then for each of the paper's three cells `<cell>_acc_mean`,
     `_acc_sd`, `_acc_n` (folds), `_acc_ci_low`, `_acc_ci_high`, `_balanced_mean`, `_balanced_sd`,
@@ -174,7 +176,8 @@ def table7_classification(
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Rows `n`, and their share of the target's, by cell, target and predicted class; with zeros."""
+    """Return the confusion matrix: rows `n`, and their share of the target's, by cell, target and predicted class; with
+    zeros."""
     out = []
     for key, cell in predictions.groupby(CELL, sort=True):
         names = sorted(set(cell["target"]) | set(cell["predicted"]))
@@ -186,7 +189,7 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def accuracy_by_value(predictions: pd.DataFrame, series: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Accuracy and balanced accuracy by the fold and by the test rows' own value of a column of the series.
+    """Return the accuracy and balanced accuracy by the fold and by the test rows' own value of a column of the series.
 
     For the tasks that train on one dose or reconstruction (the fold) and test on the others. `series` has the columns
     series_uid and `column`. Columns: those of `CELL`, trained_on, tested_on, n_rows, accuracy, balanced_accuracy.
@@ -217,18 +220,18 @@ def ranking(predictions: pd.DataFrame, n_draws: int = N_DRAWS, seed: int = SEED)
 
 
 def changes(predictions: pd.DataFrame, base: pd.DataFrame, n_draws: int = N_DRAWS, seed: int = SEED) -> pd.DataFrame:
-    """What an ablation changes: each cell less the same cell of `base`, which differs by the ablation only.
+    """Return what an ablation changes: each cell less the same cell of `base`, which differs by the ablation only.
 
     Columns: those of `accuracy_by_cell`, then accuracy_change and balanced_change with `*_ci_low`, `*_ci_high` of the
     same bootstrap draws for both (blank where `base` has no such cell).
     """
     cluster = cluster_of(predictions)
-    place = [name for name in CELL if name != "ablation"]
-    others = dict(list(counts(base, cluster).groupby(place, sort=True)))
+    cell_key = [name for name in CELL if name != "ablation"]
+    others = dict(list(counts(base, cluster).groupby(cell_key, sort=True)))
     rows = []
-    for key, cell in counts(predictions, cluster).groupby(place + ["ablation"], sort=True):
+    for key, cell in counts(predictions, cluster).groupby(cell_key + ["ablation"], sort=True):
         other = others.get(key[:-1])
-        row = dict(zip([*place, "ablation"], key, strict=True))
+        row = dict(zip([*cell_key, "ablation"], key, strict=True))
         names = sorted(cell[cluster].unique())
         if other is not None and names == sorted(other[cluster].unique()):
             cubes = [_cube(some, cluster) for some in (cell, other)]
@@ -249,7 +252,8 @@ def changes(predictions: pd.DataFrame, base: pd.DataFrame, n_draws: int = N_DRAW
 
 
 def left_out(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy on each value that was left out, from the trainings with the most data: the folds of these cells.
+    """Return the accuracy on each value that was left out, from the trainings with the most data: the folds of these
+    cells.
 
     Columns: those of `CELL`, left_out, n_rows, accuracy, balanced_accuracy.
     """

@@ -17,7 +17,7 @@ from ct4bench.splits.tasks import cells_of_table7
 def merge(
     predictions: pd.DataFrame, trainings: pd.DataFrame, losses: pd.DataFrame, splits: pd.DataFrame
 ) -> TrainingResults:
-    """All parts of all extractors and classifiers together; each training of the plan must be there once."""
+    """Merge all parts of all extractors and classifiers together; each training of the plan must be there once."""
     whole_plan = set(splits.loc[splits["n_train"] > 0, TRAINING_KEY].itertuples(index=False, name=None))
     twice = trainings[trainings.duplicated(PREDICTION_KEY)]
     if len(twice):

@@ -91,7 +91,7 @@ class TrainedModel:
 
 
 def fit_scaler(features: np.ndarray, chosen: np.ndarray) -> Scaler:
-    """Scaler of the chosen rows of features (rows, features), float64 and finite: mean and population SD.
+    """Fit the scaler of the chosen rows of features (rows, features), float64 and finite: mean and population SD.
 
     A feature is constant where its SD is within what rounding makes of the mean, rows x 2.2e-16 x |mean|; it becomes 0
     in all rows, also in those where it differs.
@@ -104,7 +104,7 @@ def fit_scaler(features: np.ndarray, chosen: np.ndarray) -> Scaler:
 
 
 def standardise(features: np.ndarray, chosen: np.ndarray, scaler: Scaler) -> Rows:
-    """The chosen rows of features (rows, features), standardised."""
+    """Standardise the chosen rows of features (rows, features)."""
     n_features = features.shape[1]
     values = np.zeros((len(chosen) + 1, padded(n_features)), np.float32)
     for start in range(0, len(chosen), BLOCK):
@@ -114,7 +114,7 @@ def standardise(features: np.ndarray, chosen: np.ndarray, scaler: Scaler) -> Row
 
 
 def class_weights(targets: np.ndarray, n_classes: int, balanced: bool = True) -> np.ndarray:
-    """Weight of each class, float64: rows / (classes x rows of the class), 0 for a class without rows."""
+    """Return the weight of each class, float64: rows / (classes x rows of the class), 0 for a class without rows."""
     counts = np.bincount(targets, minlength=n_classes)
     if not balanced:
         return (counts > 0).astype(np.float64)
@@ -122,13 +122,14 @@ def class_weights(targets: np.ndarray, n_classes: int, balanced: bool = True) ->
 
 
 def layer_sizes(n_features: int, n_classes: int) -> list[tuple[int, int]]:
-    """(inputs, units) of the four layers."""
+    """Return (inputs, units) of the four layers."""
     sizes = [n_features, *HIDDEN, n_classes]
     return list(zip(sizes[:-1], sizes[1:], strict=True))
 
 
 def initial_layers(n_features: int, n_classes: int, key: tuple[int, ...]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weight (units, inputs) and bias (units,) of each layer, float32, as torch: uniform within 1 / sqrt(inputs).
+    """Draw the weight (units, inputs) and bias (units,) of each layer, float32, as torch: uniform within 1 /
+    sqrt(inputs).
 
     Drawn from `default_rng([*key, 0])` in the order weight, bias, layer by layer.
     """
@@ -142,7 +143,7 @@ def initial_layers(n_features: int, n_classes: int, key: tuple[int, ...]) -> lis
 
 
 def pack(layers: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
-    """Weights and biases of the layers in the kernels' layout."""
+    """Pack weights and biases of the layers into the kernels' layout."""
     blocks = []
     for weight, bias in layers:
         n_out, n_in = weight.shape
@@ -153,7 +154,7 @@ def pack(layers: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
 
 
 def unpack(model: Model) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weight (units, inputs) and bias (units,) of each layer: the inverse of `pack`."""
+    """Return the weight (units, inputs) and bias (units,) of each layer: the inverse of `pack`."""
     layers, start = [], 0
     for n_in, n_out in layer_sizes(model.n_features, model.n_classes):
         end = start + (n_in + 1) * padded(n_out)
@@ -164,14 +165,14 @@ def unpack(model: Model) -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def epochs_of(n_rows: int, key: tuple[int, ...]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """For each epoch, without end: the order of the rows, int64, and the dropout draws, uint16 (places, 190).
+    """Yield for each epoch, without end, the order of the rows, int64, and the dropout draws, uint16 (slots, 190).
 
-    The draws of a place of the order are those of the 100, 60 and 30 units. The last batch is filled up to eight
-    places, so that the kernel may read whole vectors.
+    The draws of a slot of the order are those of the 100, 60 and 30 units. The last batch is filled up to eight
+    slots, so that the kernel may read whole vectors.
     """
     order_rng, draw_rng = np.random.default_rng([*key, 1]), np.random.default_rng([*key, 2])
-    places = -(-n_rows // BATCH) * BATCH
-    words = -(-(places * N_DRAWS + LANES) // 4)
+    slots = -(-n_rows // BATCH) * BATCH
+    words = -(-(slots * N_DRAWS + LANES) // 4)
     while True:
         order = order_rng.permutation(n_rows)
         # Four draws from each 64 bits, the lowest first.
@@ -180,7 +181,7 @@ def epochs_of(n_rows: int, key: tuple[int, ...]) -> Iterator[tuple[np.ndarray, n
 
 
 def log_proba(model: Model, rows: Rows, chosen: np.ndarray) -> np.ndarray:
-    """Logarithms of the class probabilities of the chosen rows, float64 (chosen, classes)."""
+    """Return the logarithms of the class probabilities of the chosen rows, float64 (chosen, classes)."""
     from ct4bench.learning.mlp_kernels import log_probabilities
 
     out = np.empty((len(chosen), model.n_classes))
@@ -191,7 +192,7 @@ def log_proba(model: Model, rows: Rows, chosen: np.ndarray) -> np.ndarray:
 
 
 def weighted_loss(log_p: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> float:
-    """Cross-entropy, the mean weighted by class, of log probabilities (rows, classes)."""
+    """Return the cross-entropy, the mean weighted by class, of log probabilities (rows, classes)."""
     of_row = weights[targets]
     return float(-(of_row * log_p[np.arange(len(targets)), targets]).sum() / of_row.sum())
 
@@ -251,7 +252,7 @@ def train(
 def torch_adamw(
     parameters: list, gradients: list, first: list, second: list, steps_done: list, settings: TrainingSettings
 ):
-    """A step of torch's AdamW in place; lists of tensors, one of each for a parameter.
+    """Take a step of torch's AdamW in place; lists of tensors, one of each for a parameter.
 
     The class AdamW would import torch's compiler, which takes longer than all the steps; it calls this function.
     """
@@ -273,7 +274,8 @@ def torch_losses(
     key: tuple[int, ...],
     n_steps: int,
 ) -> np.ndarray:
-    """Loss of each of the first steps of the first epoch by torch, with the same weights, order and dropout."""
+    """Compute the loss of each of the first steps of the first epoch by torch, with the same weights, order and
+    dropout."""
     import torch
 
     linears = []
@@ -288,8 +290,8 @@ def torch_losses(
     first, second = ([torch.zeros_like(parameter) for parameter in parameters] for _ in range(2))
     steps_done = [torch.tensor(0.0) for _ in parameters]
     order, draws = next(epochs_of(len(training), key))
-    places = -(-len(training) // BATCH) * BATCH
-    kept = draws[: places * N_DRAWS].reshape(places, N_DRAWS) >= settings.threshold
+    slots = -(-len(training) // BATCH) * BATCH
+    kept = draws[: slots * N_DRAWS].reshape(slots, N_DRAWS) >= settings.threshold
     bounds = np.cumsum([0, *HIDDEN])
     losses = []
     for start in range(0, min(n_steps * BATCH, len(order)), BATCH):

@@ -63,8 +63,8 @@ def _spread(builder, scalar, width):
     return builder.shuffle_vector(first, nothing, _constant(ir.VectorType(_INT, width), 0))
 
 
-def _shuffle(builder, a, b, places):
-    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INT, len(places)), list(places)))
+def _shuffle(builder, a, b, indices):
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(_INT, len(indices)), list(indices)))
 
 
 def _call(builder, name, *args):
@@ -106,7 +106,7 @@ def _together(builder, vectors):
 
 @intrinsic
 def load(typing, array, index):
-    """Sixteen float32 from `index` on."""
+    """Load the sixteen float32 from `index` on."""
 
     def emit(context, builder, signature, args):
         return _read(builder, _address(context, builder, signature.args[0], *args), LANES)
@@ -116,7 +116,7 @@ def load(typing, array, index):
 
 @intrinsic
 def load_half(typing, array, index):
-    """Eight float32 from `index` on."""
+    """Load the eight float32 from `index` on."""
 
     def emit(context, builder, signature, args):
         return _read(builder, _address(context, builder, signature.args[0], *args), BATCH)
@@ -137,31 +137,31 @@ def store(typing, array, index, vector):
 
 @intrinsic
 def spread(typing, scalar):
-    """The same float32 in each lane."""
+    """Return the same float32 in each lane."""
     return WIDE(types.float32), lambda context, builder, signature, args: _spread(builder, args[0], LANES)
 
 
 @intrinsic
 def fma(typing, a, b, c):
-    """Product of a and b, plus c, rounded once."""
+    """Return the product of a and b, plus c, rounded once."""
     return a(a, b, c), lambda context, builder, signature, args: _fma(builder, *args)
 
 
 @intrinsic
 def root(typing, a):
-    """Square root."""
+    """Return the square root."""
     return a(a), lambda context, builder, signature, args: _call(builder, "sqrt", *args)
 
 
 @intrinsic
 def magnitude(typing, a):
-    """Absolute value."""
+    """Return the absolute value."""
     return a(a), lambda context, builder, signature, args: _call(builder, "fabs", *args)
 
 
 @intrinsic
 def choose_by_sign(typing, a, positive, other):
-    """`positive` in the lanes where a > 0, else `other`."""
+    """Choose `positive` in the lanes where a > 0, else `other`."""
 
     def emit(context, builder, signature, args):
         above = builder.fcmp_ordered(">", args[0], _constant(args[0].type, 0.0))
@@ -172,7 +172,8 @@ def choose_by_sign(typing, a, positive, other):
 
 @intrinsic
 def power_of_two(typing, a):
-    """2^a for -126 <= a <= 126: a polynomial on the fraction (1.9e-9 relative), the whole part into the exponent."""
+    """Return 2^a for -126 <= a <= 126: a polynomial on the fraction (1.9e-9 relative), the whole part into the
+    exponent."""
     terms = (1.00000000055417, 0.6931472057372632, 0.2402264689061948, 0.05550328776973995, 0.009618488958672887,
              0.001339993121650344, 0.0001534581158885868)  # fmt: skip
 
@@ -212,7 +213,7 @@ _operator(operator.truediv, "fdiv")
 
 @intrinsic
 def larger(typing, a, b):
-    """The larger in each lane."""
+    """Return the larger in each lane."""
     return a(a, b), lambda context, builder, signature, args: _call(builder, "maxnum", *args)
 
 
@@ -233,7 +234,7 @@ def total(typing, a):
 
 @intrinsic
 def largest(typing, a):
-    """Maximum of the lanes."""
+    """Return the maximum of the lanes."""
 
     def emit(context, builder, signature, args):
         return _fold(builder, args[0], lambda a, b: _call(builder, "maxnum", a, b))
@@ -243,7 +244,7 @@ def largest(typing, a):
 
 @intrinsic
 def first_lanes(typing, n):
-    """1 in the first n lanes, else 0."""
+    """Return 1 in the first n lanes, else 0."""
 
     def emit(context, builder, signature, args):
         integers = ir.VectorType(_INT, LANES)
@@ -257,7 +258,7 @@ def first_lanes(typing, n):
 
 @intrinsic
 def kept(typing, draws, index, threshold, scale):
-    """`scale` in the lanes whose draw (uint16, from `index` on) is at least the threshold, else 0."""
+    """Return `scale` in the lanes whose draw (uint16, from `index` on) is at least the threshold, else 0."""
 
     def emit(context, builder, signature, args):
         drawn = _read(builder, _address(context, builder, signature.args[0], *args[:2]), LANES)
@@ -270,19 +271,19 @@ def kept(typing, draws, index, threshold, scale):
 
 @intrinsic
 def no_rows(typing):
-    """Eight wide vectors of zeros."""
+    """Return the eight wide vectors of zeros."""
     return WIDE_ROWS(), lambda context, builder, signature, args: ir.Constant(context.get_value_type(WIDE_ROWS), None)
 
 
 @intrinsic
 def no_halves(typing):
-    """Eight half vectors of zeros."""
+    """Return the eight half vectors of zeros."""
     return HALF_ROWS(), lambda context, builder, signature, args: ir.Constant(context.get_value_type(HALF_ROWS), None)
 
 
 @intrinsic
 def load_rows(typing, array, index, stride):
-    """Eight wide vectors, `stride` floats apart."""
+    """Load the eight wide vectors, `stride` floats apart."""
 
     def emit(context, builder, signature, args):
         array, index, stride = args
@@ -297,7 +298,7 @@ def load_rows(typing, array, index, stride):
 
 @intrinsic
 def gather_rows(typing, array, starts, index):
-    """Eight wide vectors: the b-th from starts[b] + index on."""
+    """Return the eight wide vectors: the b-th from starts[b] + index on."""
 
     def emit(context, builder, signature, args):
         array, starts, index = args
@@ -305,8 +306,8 @@ def gather_rows(typing, array, starts, index):
         vectors = []
         for b in range(BATCH):
             start = builder.load(_address(context, builder, signature.args[1], starts, zero, b))
-            place = _address(context, builder, signature.args[0], array, builder.add(start, index))
-            vectors.append(_read(builder, place, LANES))
+            address = _address(context, builder, signature.args[0], array, builder.add(start, index))
+            vectors.append(_read(builder, address, LANES))
         return _together(builder, vectors)
 
     return WIDE_ROWS(array, starts, types.intp), emit
@@ -330,10 +331,10 @@ def store_rows(typing, array, index, stride, rows):
 def to_columns(typing, rows):
     """Turn 8 rows of 16 into 16 columns of 8, two in a vector.
 
-    Interleaving rows i and i + 4 moves one bit of the place from the row's number to the end; three times move all.
+    Interleaving rows i and i + 4 moves one bit of the index from the row's number to the end; three times move all.
     """
-    low = [place for i in range(BATCH) for place in (i, LANES + i)]
-    high = [place + BATCH for place in low]
+    low = [index for i in range(BATCH) for index in (i, LANES + i)]
+    high = [index + BATCH for index in low]
 
     def emit(context, builder, signature, args):
         vectors = _apart(builder, args[0])
@@ -347,7 +348,7 @@ def to_columns(typing, rows):
 
 @intrinsic
 def to_rows(typing, columns):
-    """The inverse of `to_columns`."""
+    """Return the inverse of `to_columns`."""
     even = range(0, 2 * LANES, 2)
     odd = range(1, 2 * LANES, 2)
 
@@ -363,7 +364,7 @@ def to_rows(typing, columns):
 
 @intrinsic
 def add_products(typing, sums, array, index, vector):
-    """Sums of the eight rows, plus array[index + b] times the vector in row b."""
+    """Return the sums of the eight rows, plus array[index + b] times the vector in row b."""
 
     def emit(context, builder, signature, args):
         sums, array, index, vector = args
@@ -394,7 +395,7 @@ def sum_products(typing, rows, array, index):
 
 @intrinsic
 def add_weighted(typing, sums, weights, index, vector):
-    """Eight half sums of units, plus weights[index + 16 u] times the vector in unit u."""
+    """Return the eight half sums of units, plus weights[index + 16 u] times the vector in unit u."""
 
     def emit(context, builder, signature, args):
         sums, weights, index, vector = args
@@ -414,17 +415,17 @@ _TINY_TO_ZERO = 0x8040
 
 @intrinsic
 def control_word(typing):
-    """The thread's floating-point control word; 0 where the machine has none of x86's kind."""
+    """Return the thread's floating-point control word; 0 where the machine has none of x86's kind."""
 
     def emit(context, builder, signature, args):
         if not _X86:
             return ir.Constant(_INT, 0)
-        place = cgutils.alloca_once(builder, _INT)
+        local = cgutils.alloca_once(builder, _INT)
         pointer = ir.IntType(8).as_pointer()
         function_type = ir.FunctionType(ir.VoidType(), [pointer])
         function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.x86.sse.stmxcsr")
-        builder.call(function, [builder.bitcast(place, pointer)])
-        return builder.load(place)
+        builder.call(function, [builder.bitcast(local, pointer)])
+        return builder.load(local)
 
     return types.int32(), emit
 
@@ -435,11 +436,11 @@ def set_control_word(typing, word):
 
     def emit(context, builder, signature, args):
         if _X86:
-            place = cgutils.alloca_once_value(builder, args[0])
+            local = cgutils.alloca_once_value(builder, args[0])
             pointer = ir.IntType(8).as_pointer()
             function_type = ir.FunctionType(ir.VoidType(), [pointer])
             function = cgutils.get_or_insert_function(builder.module, function_type, "llvm.x86.sse.ldmxcsr")
-            builder.call(function, [builder.bitcast(place, pointer)])
+            builder.call(function, [builder.bitcast(local, pointer)])
         return context.get_dummy_value()
 
     return types.void(types.int32), emit
@@ -501,14 +502,14 @@ def _update_and_forward(weights, first, second, offset, n_in, width, before, del
         deltas = load_rows(delta, unit, width)
         at = offset + unit * n_in
         for k in range(n_in):
-            place = at + k * LANES
+            index = at + k * LANES
             gradient = sum_products(deltas, before, k * BATCH)
-            m = fma(b1, load(first, place), gradient)
-            v = fma(b2, load(second, place), gradient * gradient)
-            store(first, place, m)
-            store(second, place, v)
-            w = fma(load(weights, place), shrink, step * m / (root(v) + epsilon))
-            store(weights, place, w)
+            m = fma(b1, load(first, index), gradient)
+            v = fma(b2, load(second, index), gradient * gradient)
+            store(first, index, m)
+            store(second, index, v)
+            w = fma(load(weights, index), shrink, step * m / (root(v) + epsilon))
+            store(weights, index, w)
             sums = add_products(sums, columns, k * BATCH, w)
         store_rows(out, unit, width, sums)
 
@@ -586,11 +587,11 @@ def train_epoch(
     weights, first, second, rows, row_stride, n_features, targets, class_weights, order, draws, settings, steps_done,
     losses, masses,
 ):  # fmt: skip
-    """One epoch: weights and moments (flat float32) are changed in place.
+    """Train one epoch: weights and moments (flat float32) are changed in place.
 
     rows: standardised features, flat float32, a row is `row_stride` floats, behind the last stands a row of zeros;
     targets: int64 (rows,); class_weights: float64 (classes,); order: int64, the rows as they come; draws: uint16,
-    `N_DRAWS` for each place of `order` filled up to whole batches, and `LANES` more;
+    `N_DRAWS` for each slot of `order` filled up to whole batches, and `LANES` more;
     settings: float64 (lr, weight decay, beta 1, beta 2, epsilon, dropout's threshold, scale of the kept);
     losses, masses: float64 (steps,), each step's weighted mean loss and its sum of class weights.
     """

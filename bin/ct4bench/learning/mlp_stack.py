@@ -104,30 +104,30 @@ class Stack:
             self.targets[start : start + len(job.targets)] = torch.tensor(job.targets)
         by_class = [class_weights(j.targets[j.training], j.n_classes, j.settings.balanced) for j in jobs]
         self.by_class = torch.tensor(np.array(by_class), dtype=torch.float32, device=device)
-        # of the epoch under way: rows by place (the last row, of zeros, where there is none) and kept units
-        places = jobs[0].n_steps * BATCH
-        self.order = torch.zeros((len(jobs), places), dtype=torch.int64, device=device)
-        self.there = torch.zeros((len(jobs), places), device=device)
-        self.kept = torch.zeros((len(jobs), places, N_DRAWS), dtype=torch.bool, device=device)
+        # of the epoch under way: rows by slot (the last row, of zeros, where there is none) and kept units
+        slots = jobs[0].n_steps * BATCH
+        self.order = torch.zeros((len(jobs), slots), dtype=torch.int64, device=device)
+        self.there = torch.zeros((len(jobs), slots), device=device)
+        self.kept = torch.zeros((len(jobs), slots, N_DRAWS), dtype=torch.bool, device=device)
 
     def begin_epoch(self, number: int, order: np.ndarray, draws: np.ndarray) -> None:
         """Order (rows,) and dropout draws (`mlp.epochs_of`) of the next epoch of a training."""
-        job, places = self.jobs[number], self.jobs[number].n_steps * BATCH
-        chosen = np.full(places, job.rows.n_rows)
+        job, slots = self.jobs[number], self.jobs[number].n_steps * BATCH
+        chosen = np.full(slots, job.rows.n_rows)
         chosen[: len(order)] = job.training[order]
-        self.order[number, :places] = torch.tensor(chosen + self.offsets[number])
-        self.there[number, :places] = torch.tensor((np.arange(places) < len(order)).astype(np.float32))
-        kept = draws[: places * N_DRAWS].reshape(places, N_DRAWS) >= job.settings.threshold
-        self.kept[number, :places] = torch.tensor(kept)
+        self.order[number, :slots] = torch.tensor(chosen + self.offsets[number])
+        self.there[number, :slots] = torch.tensor((np.arange(slots) < len(order)).astype(np.float32))
+        kept = draws[: slots * N_DRAWS].reshape(slots, N_DRAWS) >= job.settings.threshold
+        self.kept[number, :slots] = torch.tensor(kept)
 
-    def step(self, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """The next step of the first len(places) trainings on the rows at places (trainings, 8).
+    def step(self, slots: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Take the next step of the first len(slots) trainings on the rows at slots (trainings, 8).
 
         Returns each training's loss and the sum of its rows' class weights.
         """
-        n, settings = len(places), self.jobs[0].settings
-        rows = self.order[:n].gather(1, places)
-        kept = self.kept[torch.arange(n, device=self.device)[:, None], places].float() / (1 - settings.dropout)
+        n, settings = len(slots), self.jobs[0].settings
+        rows = self.order[:n].gather(1, slots)
+        kept = self.kept[torch.arange(n, device=self.device)[:, None], slots].float() / (1 - settings.dropout)
         parameters = [p[:n].detach().requires_grad_() for p in self.parameters]
         signal = self.values[rows]
         for layer in range(len(HIDDEN)):
@@ -136,7 +136,7 @@ class Stack:
             signal = signal * kept[:, :, BOUNDS[layer] : BOUNDS[layer + 1]]
         log_p = torch.log_softmax(torch.baddbmm(parameters[-1], signal, parameters[-2]), dim=2)
         targets = self.targets[rows]
-        of_row = self.by_class[:n].gather(1, targets) * self.there[:n].gather(1, places)
+        of_row = self.by_class[:n].gather(1, targets) * self.there[:n].gather(1, slots)
         mass = of_row.sum(dim=1)
         losses = -(of_row * log_p.gather(2, targets[:, :, None])[:, :, 0]).sum(dim=1) / mass
         gradients = torch.autograd.grad(losses.sum(), parameters)
@@ -147,14 +147,14 @@ class Stack:
         return losses.detach(), mass
 
     def model(self, number: int) -> Model:
-        """A training's model as it is."""
+        """Return a training's model as it is."""
         arrays = [p[number].detach().cpu().numpy() for p in self.parameters]
         layers = [(arrays[i].T.copy(), arrays[i + 1][0].copy()) for i in range(0, len(arrays), 2)]
         return Model(self.n_features, self.jobs[number].n_classes, pack(layers))
 
 
 def train_together(jobs: list[Job], device: str, threads: int = 1) -> list[TrainedModel]:
-    """The trainings of `jobs`, in their order, on `device` (`cuda` or `cpu`). As `mlp.train` else.
+    """Train the models of `jobs`, in their order, on `device` (`cuda` or `cpu`). As `mlp.train` else.
 
     Jobs differ in rows and key; settings are those of all but for `balanced`. A training that ends early goes on in the
     stack, unseen. `threads` are torch's, in the whole process: more than are free wait for each other. Memory: rows x
@@ -186,12 +186,12 @@ def train_together(jobs: list[Job], device: str, threads: int = 1) -> list[Train
         if all(state.done for state in progress):
             break
     found: list = [None] * len(jobs)
-    for number, place in enumerate(by_length):
+    for number, index in enumerate(by_length):
         state = progress[number]
         if not np.isfinite(state.losses[-1]):
             raise UserError("the training's loss is not a finite number; look for extreme values among the features")
         model = Model(stack.n_features, ordered[number].n_classes, state.best)
-        found[place] = TrainedModel(
+        found[index] = TrainedModel(
             model, np.array(state.losses), np.array(state.validation_losses), state.best_epoch, state.first_losses
         )
     return found

@@ -11,7 +11,7 @@ CLASSIFIERS = {
 
 
 def build(classifier: str, seed: int):
-    """The estimator of that name."""
+    """Build the estimator of that name."""
     if classifier == "logistic_regression":
         from sklearn.linear_model import LogisticRegression
 
@@ -35,7 +35,7 @@ def build(classifier: str, seed: int):
 def fit_and_predict(
     classifier: str, training: np.ndarray, targets: np.ndarray, test: np.ndarray, n_classes: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Class numbers and probabilities (rows, classes) of the test rows; probabilities are blank for the SVM.
+    """Return the class numbers and probabilities (rows, classes) of the test rows; probabilities are blank for the SVM.
 
     training, test: standardised features (rows, features); targets: class numbers of the training rows.
     """

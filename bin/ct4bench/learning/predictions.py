@@ -20,7 +20,7 @@ LOSS_COLUMNS = columns_of("<method>/losses.parquet")
 
 
 def sort_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Rows and columns in their fixed order."""
+    """Sort rows and columns into their fixed order."""
     classes = sorted(name for name in predictions.columns if name.startswith("prob_"))
     ordered = predictions[[*PREDICTION_COLUMNS, *classes]]
     return ordered.sort_values([*PREDICTION_KEY, *ROW_KEY], kind="stable", ignore_index=True)

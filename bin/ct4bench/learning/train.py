@@ -104,7 +104,7 @@ class Outcome:
 
 
 def prepare(table: pd.DataFrame, name: str) -> Features:
-    """Features of a table (as `feature_merging.read_features` gives it), sorted; `name` is what an error calls it."""
+    """Sort the features of a table (as `feature_tables.read_features` gives it); `name` is what an error calls it."""
     keys = sorted_keys(table)
     columns = feature_columns(table)
     values = table[columns].to_numpy(np.float64)
@@ -122,20 +122,21 @@ def prepare(table: pd.DataFrame, name: str) -> Features:
 
 
 def part_of(splits: list[Split], part: int, n_parts: int) -> list[Split]:
-    """Part (1 to n_parts) of the trainings, balanced by training rows: the largest first, each to the least loaded."""
+    """Return the part (1 to n_parts) of the trainings, balanced by training rows: the largest first, each to the least
+    loaded."""
     if not 1 <= part <= n_parts:
         raise UserError(f"--part {part}/{n_parts} does not exist; give 1/{n_parts} to {n_parts}/{n_parts}")
     load, mine = np.zeros(n_parts, np.int64), []
     for split in sorted(splits, key=lambda split: (-len(split.training), split.key)):
-        place = int(load.argmin())
-        load[place] += len(split.training)
-        if place == part - 1:
+        least = int(load.argmin())
+        load[least] += len(split.training)
+        if least == part - 1:
             mine.append(split)
     return mine
 
 
 def check_mode(splits: list[Split], keys: pd.DataFrame, mode: Mode) -> None:
-    """Splits that were planned in the other mode are an error."""
+    """Refuse splits that were planned in the other mode."""
     scans = keys["scan_id"].to_numpy()
     for split in splits:
         if split.scheme not in SCHEMES or split.task in ("scanner", "maker"):
@@ -149,7 +150,7 @@ def check_mode(splits: list[Split], keys: pd.DataFrame, mode: Mode) -> None:
 
 
 def is_verified(run: TrainingRun, material: Material, split: Split) -> bool:
-    """Whether torch repeats the first steps of a training: a seeded draw, the same in any part."""
+    """Tell whether torch repeats the first steps of a training: a seeded draw, the same in any part."""
     if run.classifier != "mlp" or not run.verify:
         return False
     drawn = np.random.default_rng([run.seed, training_number(split), VERIFY_DRAW]).random() < run.verify
@@ -170,14 +171,14 @@ class Prepared:
     settings: TrainingSettings
 
     def arguments(self, run: TrainingRun) -> tuple:
-        """Those of `mlp.train`."""
+        """Return the arguments of `mlp.train`."""
         training, validation = np.split(np.arange(self.fold.n_learning), [self.fold.n_training])
         key = (run.seed, training_number(self.fold.split))
         return self.rows, self.targets, len(self.classes), training, validation, self.settings, key
 
 
 def fold_of(run: TrainingRun, material: Material, split: Split) -> Fold:
-    """The rows that a split's training asks for: its own, and all others where its scaler is fitted on all."""
+    """Return the rows that a split's training asks for: its own, and all others where its scaler is fitted on all."""
     fold = Fold(split, run.seed)
     if choices(run.mode, split.ablation).scaler_rows != "all":
         return fold
@@ -185,7 +186,7 @@ def fold_of(run: TrainingRun, material: Material, split: Split) -> Fold:
 
 
 def prepare_one(run: TrainingRun, material: Material, split: Split) -> Prepared:
-    """Standardised rows and class numbers of a split."""
+    """Return the standardised rows and class numbers of a split."""
     fold = fold_of(run, material, split)
     asked, given = fold.rows, material.features_of(fold)
     if given.shape[0] != len(asked):
@@ -220,7 +221,8 @@ def prepare_one(run: TrainingRun, material: Material, split: Split) -> Prepared:
 def finish_one(
     run: TrainingRun, material: Material, ready: Prepared, trained: TrainedModel, predict: Callable
 ) -> Outcome:
-    """Predictions, curves and torch's check of a trained MLP; `predict` is the `log_proba` of what trained it."""
+    """Return the predictions, curves and torch's check of a trained MLP; `predict` is the `log_proba` of what trained
+    it."""
     log_p = predict(trained.model, ready.rows, np.arange(ready.fold.n_learning, len(ready.names)))
     epochs = np.arange(1, len(trained.losses) + 1)
     losses = pd.DataFrame({"epoch": epochs, "loss": trained.losses, "validation_loss": trained.validation_losses})
@@ -263,7 +265,7 @@ def train_one(run: TrainingRun, material: Material, split: Split) -> Outcome:
 
 
 def train_stacked(run: TrainingRun, material: Material, splits: list[Split]) -> list[Outcome]:
-    """The same for MLPs as stacks of at most `TOGETHER` on the run's device, the longest trainings first.
+    """Train MLPs as stacks of at most `TOGETHER` on the run's device, the longest trainings first.
 
     TrainingResults are in the order of `splits`; a stack's CPU time is shared out evenly.
     """
@@ -276,8 +278,8 @@ def train_stacked(run: TrainingRun, material: Material, splits: list[Split]) -> 
         by_classes.setdefault(n_classes, []).append(i)
     found: dict[int, Outcome] = {}
     size = TOGETHER[run.device]
-    for places in by_classes.values():
-        for chunk in (places[start : start + size] for start in range(0, len(places), size)):
+    for indices in by_classes.values():
+        for chunk in (indices[start : start + size] for start in range(0, len(indices), size)):
             start = time.process_time()
             ready = [prepare_one(run, material, splits[i]) for i in chunk]
             jobs = [mlp_stack.Job(*one.arguments(run)) for one in ready]
@@ -303,7 +305,7 @@ def _labelled(frames: list[pd.DataFrame], trainings: pd.DataFrame) -> pd.DataFra
 
 
 def check_differences(trainings: pd.DataFrame) -> None:
-    """A difference to torch beyond `VERIFY_TOLERANCE` is an error."""
+    """Refuse a difference to torch beyond `VERIFY_TOLERANCE`."""
     difference = trainings.loc[trainings["n_steps_verified"] > 0, "largest_loss_difference"].fillna(np.inf)
     if difference.max() > VERIFY_TOLERANCE:
         row = trainings.loc[difference.idxmax(), PREDICTION_KEY]
@@ -316,7 +318,7 @@ def check_differences(trainings: pd.DataFrame) -> None:
 def train_part(
     run: TrainingRun, features: Features, splits: pd.DataFrame, features_of: FeaturesOf | None = None
 ) -> TrainingResults:
-    """The run's part of an extractor's trainings. `splits` has the columns `splits.SPLIT_COLUMNS`.
+    """Train the run's part of an extractor's models. `splits` has the columns `splits.SPLIT_COLUMNS`.
 
     `features_of` gives a fold its features; by default they are those of `features`, as they are.
     """
@@ -355,7 +357,7 @@ def train_part(
 
 
 def check_domain(splits: pd.DataFrame, domain: str | None) -> None:
-    """The splits' leave-one-out must be over the domain."""
+    """Check that the splits' leave-one-out is over the domain."""
     tested = splits[(splits["scheme"] == "loso") & (splits["role"] == "test")]
     wrong = [kind for kind in tested["unit_kind"].unique() if domain is not None and kind != domain]
     if wrong:

@@ -49,7 +49,7 @@ DOSE_CHOICES = {
 
 
 def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
-    """Add the scan_id of both series to `pairs`; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
+    """Add scan_id and dose of both series to `pairs`; `series` has a row for each series (`benchmark.SERIES_KEY`)."""
     known = series.set_index("series_uid")["scan_id"]
     unknown = sorted({*pairs["series_uid_a"], *pairs["series_uid_b"]} - set(known.index))
     if unknown:

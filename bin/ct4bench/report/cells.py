@@ -37,14 +37,14 @@ HEADS = {
 
 
 def is_number(value) -> bool:
-    """Whether a value is a number and not NaN."""
+    """Tell whether a value is a number and not NaN."""
     return isinstance(value, int | float | np.integer | np.floating) and not (
         isinstance(value, float | np.floating) and math.isnan(value)
     )
 
 
 def number(value, decimals: int | None = None) -> str:
-    """A number with a true minus sign; four significant digits where `decimals` is not given; a dash for none."""
+    """Write a number with a true minus sign; four significant digits where `decimals` is not given; a dash for none."""
     if not is_number(value):
         return BLANK
     if isinstance(value, bool | np.bool_):
@@ -63,7 +63,7 @@ def number(value, decimals: int | None = None) -> str:
 
 
 def mean_sd(mean, sd, decimals: int, tight: bool = False) -> str:
-    """`mean ± sd`, the mean alone where there is no SD, a dash where there is none; `tight` has no spaces."""
+    """Return `mean ± sd`, the mean alone where there is no SD, a dash where there is none; `tight` has no spaces."""
     if not is_number(mean):
         return BLANK
     sign = PLUS_MINUS.strip() if tight else PLUS_MINUS
@@ -71,21 +71,21 @@ def mean_sd(mean, sd, decimals: int, tight: bool = False) -> str:
 
 
 def delta(value, decimals: int) -> str:
-    """A signed difference, blank where there is none."""
+    """Return a signed difference, blank where there is none."""
     if not is_number(value):
         return ""
     return ("+" if value > 0 else "") + number(value, decimals)
 
 
 def text_of(value) -> str:
-    """Any value of a frame as text."""
+    """Write any value of a frame as text."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     return number(value) if is_number(value) else str(value)
 
 
 def head(column: str) -> str:
-    """Words of a column's name, with its unit."""
+    """Return the words of a column's name, with its unit."""
     if column in HEADS:
         return HEADS[column]
     if column.startswith("n_") and column.endswith("mgy"):
@@ -96,7 +96,8 @@ def head(column: str) -> str:
 
 
 def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
-    """Cell of <stem>_mean and <stem>_sd of a row (a mapping), with the published ones and their difference."""
+    """Return the cell of <stem>_mean and <stem>_sd of a row (a mapping), with the published ones and their
+    difference."""
     cell = {"main": mean_sd(row.get(f"{stem}_mean"), row.get(f"{stem}_sd"), decimals, tight)}
     if is_number(row.get(f"{stem}_mean_published")):
         published = row[f"{stem}_mean_published"], row.get(f"{stem}_sd_published")
@@ -108,8 +109,8 @@ def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
 
 
 def matrix(frame: pd.DataFrame, name: str) -> dict:
-    """The scanner table of the pair metric `name` as the paper's lower triangle; the ground is darker where images are
-    less alike.
+    """Return the scanner table of the pair metric `name` as the paper's lower triangle; the ground is darker where
+    images are less alike.
 
     Cells have their numbers of pairs where those differ.
     """
@@ -153,7 +154,7 @@ def matrix(frame: pd.DataFrame, name: str) -> dict:
 
 
 def value_grid(frame: pd.DataFrame, key: str) -> dict:
-    """Tables 1 and 2: a row for each scanner, each value with the published one below where it differs."""
+    """Return Tables 1 and 2: a row for each scanner, each value with the published one below where it differs."""
     columns = [
         c.removesuffix("_published") for c in frame.columns if c.endswith("_published") and c != "n_pairs_published"
     ]
@@ -181,8 +182,8 @@ def value_grid(frame: pd.DataFrame, key: str) -> dict:
 
 
 def dose_grid(frame: pd.DataFrame) -> dict:
-    """Table 6: a group of rows for each scanner; published values and differences in columns of their own, intervals
-    below what they belong to."""
+    """Return Table 6: a group of rows for each scanner; published values and differences in columns of their own,
+    intervals below what they belong to."""
     beside = "comparison" in frame.columns
     compared = beside and (frame["comparison"] == "compared").any()
     columns = ["Scanner", "Dose"]
@@ -215,8 +216,8 @@ def _accuracy_head(stem: str, domain: str) -> str:
 
 
 def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
-    """Table 7: a row for each extractor; ICC(2,1) or (3,1) beside the headline, balanced beside plain accuracy, each
-    with its interval below."""
+    """Return Table 7: a row for each extractor; ICC(2,1) or (3,1) beside the headline, balanced beside plain accuracy,
+    each with its interval below."""
     rows = frame.to_dict("records")
     used = [row["icc_form"] for row in rows if row.get("icc_form")]
     headline = used[0] if used else "ICC"
@@ -252,7 +253,7 @@ def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
 
 
 def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
-    """Any other frame, column by column; rows beyond `limit` are counted, not shown."""
+    """Render any other frame, column by column; rows beyond `limit` are counted, not shown."""
     columns = list(frame.columns)
     words = [column for column in columns if not pd.api.types.is_numeric_dtype(frame[column])]
     rows = [
@@ -276,14 +277,14 @@ INTERVAL = "95 % interval"
 
 
 def interval(low, high, decimals: int = PUBLISHED_DECIMALS, between: str = " to ") -> str:
-    """Both ends of an interval, blank where there is none."""
+    """Return both ends of an interval, blank where there is none."""
     if not (is_number(low) and is_number(high)):
         return ""
     return number(low, decimals) + between + number(high, decimals)
 
 
 def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """The frame with mean, SD and interval of each stem of `FOLDED` in two columns of text, and their heads.
+    """Return the frame with mean, SD and interval of each stem of `FOLDED` in two columns of text, and their heads.
 
     Other columns stay. A stem without `_mean` is a number of its own with an interval.
     """
@@ -307,7 +308,7 @@ def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
 
 
 def folded_grid(frame: pd.DataFrame) -> dict:
-    """`plain_grid` of the folded frame; cells of numbers stay to the right."""
+    """Return `plain_grid` of the folded frame; cells of numbers stay to the right."""
     small, heads = folded(frame)
     grid = plain_grid(small)
     numeric = {i for i, column in enumerate(small.columns) if column.split("_interval")[0] in FOLDED}
@@ -319,7 +320,7 @@ def folded_grid(frame: pd.DataFrame) -> dict:
 
 
 def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
-    """The cells of the table `name`; `domain` in words."""
+    """Return the cells of the table `name`; `domain` in words."""
     base = name.removesuffix("_same_recon")
     if base in BY_TABLE:
         return matrix(frame, BY_TABLE[base].name)

@@ -28,7 +28,7 @@ def _value(rows: pd.DataFrame, measure: str, region: str, other: str = "") -> fl
 
 
 def profile_view(profile: pd.DataFrame | None) -> dict | None:
-    """A grid of the main numbers by scanner and reconstruction at the dose that most scanners have, and reasons.
+    """Return a grid of the main numbers by scanner and reconstruction at the dose that most scanners have, and reasons.
 
     Reasons are those of the same dose: at another one there may be fewer repetitions.
     """

@@ -18,7 +18,7 @@ def _words(reason: Reason | None) -> dict[str, str]:
 
 
 def quarantine_view(frame: pd.DataFrame | None) -> dict | None:
-    """What was set aside: groups by reason, the largest first, with words and files."""
+    """Return what was set aside: groups by reason, the largest first, with words and files."""
     if frame is None:
         return None
     groups, reasons = [], read_reasons()
@@ -33,7 +33,7 @@ def quarantine_view(frame: pd.DataFrame | None) -> dict | None:
 
 
 def registration_errors_mm(transforms: pd.DataFrame, truth: pd.DataFrame, corners_mm: np.ndarray) -> pd.Series:
-    """Worst displacement in mm over the block's corners between found and true motion, by series UID.
+    """Return the worst displacement in mm over the block's corners between found and true motion, by series UID.
 
     The truth's poses are absolute (phantom to scanner), so a series' true motion is its pose after the inverse of the
     reference's. Series without a truth, the reference itself and failed ones are left out.
@@ -58,7 +58,8 @@ def registration_view(
     truth: pd.DataFrame | None = None,
     corners_mm: np.ndarray | None = None,
 ) -> dict | None:
-    """How the series were registered: counts by status, a row for each scanner, errors where the truth is known."""
+    """Tell how the series were registered: counts by status, a row for each scanner, errors where the truth is
+    known."""
     if transforms is None or transforms.empty or registered is None:
         return None
     frame = transforms.copy()
@@ -105,7 +106,8 @@ def _series_words(row: pd.Series) -> str:
 
 
 def patch_overlaps(patches: pd.DataFrame) -> pd.DataFrame:
-    """Mean share of their volume that two patches of a ROI have in common, and of their voxels inside it, by ROI."""
+    """Return the mean share of their volume that two patches of a ROI have in common, and of their voxels inside it, by
+    ROI."""
     lines = []
     for roi, rows in patches.groupby("roi", sort=True):
         centres = rows[["slice", "row", "column"]].to_numpy(float)
@@ -120,7 +122,7 @@ def _percent(share: float) -> str:
 
 
 def patches_view(patches: pd.DataFrame | None) -> dict | None:
-    """The patches of each ROI: how many, how far they overlap, how much of them is the ROI."""
+    """Return the patches of each ROI: how many, how far they overlap, how much of them is the ROI."""
     if patches is None:
         return None
     rows = [
@@ -133,7 +135,7 @@ def patches_view(patches: pd.DataFrame | None) -> dict | None:
 
 
 def weights_view(facts: dict) -> list[dict]:
-    """Where each extractor's weights come from."""
+    """Tell where each extractor's weights come from."""
     rows = []
     for extractor in sorted(facts["weights"], key=lambda e: EXTRACTORS.index(e) if e in EXTRACTORS else 9):
         weights = facts["weights"][extractor]
@@ -171,7 +173,7 @@ def _checked(values: dict) -> str:
 
 
 def extractors_view(settings: dict[str, dict]) -> dict | None:
-    """How each extractor's features were made, and what was checked, from the extractors' settings."""
+    """Tell how each extractor's features were made, and what was checked, from the extractors' settings."""
     rows = []
     for extractor in sorted(settings, key=lambda e: (EXTRACTORS.index(e) if e in EXTRACTORS else 9, e)):
         values = settings[extractor]
@@ -186,7 +188,7 @@ def extractors_view(settings: dict[str, dict]) -> dict | None:
 
 
 def merge_usage(usage: list[dict]) -> tuple[list[dict], dict[str, str]]:
-    """Tasks, CPU and wall seconds and peak memory by script, and the versions that any of them used."""
+    """Return the tasks, CPU and wall seconds and peak memory by script, and the versions that any of them used."""
     scripts: dict[str, dict] = {}
     versions: dict[str, set] = {}
     for task in usage:
@@ -204,7 +206,7 @@ def merge_usage(usage: list[dict]) -> tuple[list[dict], dict[str, str]]:
 
 
 def usage_view(rows: list[dict]) -> dict | None:
-    """The rows of `merge_usage` as cells, with their sums."""
+    """Return the rows of `merge_usage` as cells, with their sums."""
     if not rows:
         return None
     lines = [

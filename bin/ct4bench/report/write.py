@@ -52,9 +52,9 @@ IMAGE_BYTES = 10_000_000
 
 
 FIGURES = ("figure2", "figure3", "figure4", "figure5", "figure6")
-"""The figures of the paper that are drawn from data; others are shown where `PLACES` puts them."""
+"""The figures of the paper that are drawn from data; others are shown where `SECTION_FIGURES` puts them."""
 IMAGE_FIGURES = ("figure2", "figure3", "figure4")
-TABLE_PLACES = {
+SECTION_TABLES = {
     "input": ("table1_acquisition", "table2_series_counts"),
     "images": (*BY_TABLE, "table6_dose"),
     "same_recon": (*(f"{name}_same_recon" for name in BY_TABLE), "table6_dose_same_recon"),
@@ -68,7 +68,7 @@ TABLE_PLACES = {
 }  # fmt: skip
 LONG_ROWS = 20
 """A companion table of more rows is folded away."""
-PLACES = {
+SECTION_FIGURES = {
     "phantom": ("figure2", "figure3"),
     "images": ("figure4", *(metric.figure for metric in MAIN_METRICS if metric.figure), "decomposition"),
     "profile": ("profile_noise", "profile_sharpness", "profile_calibration", "profile_geometry"),
@@ -103,12 +103,12 @@ class ReportInputs:
 
 
 def read_tables(folder: Path | str) -> dict[str, pd.DataFrame]:
-    """The tables of a folder by name, without suffix."""
+    """Read the tables of a folder by name, without suffix."""
     return {path.stem: read_table(path) for path in sorted(Path(folder).glob("*.csv"))}
 
 
 def read_figures(folders) -> dict[str, tuple[dict, bytes]]:
-    """Caption and PNG of each figure of the folders by name; `UserError` where one lacks the other."""
+    """Read caption and PNG of each figure of the folders by name; `UserError` where one lacks the other."""
     figures = {}
     for folder in sorted(map(Path, folders)):
         for path in sorted(folder.glob("*.json")):
@@ -120,7 +120,7 @@ def read_figures(folders) -> dict[str, tuple[dict, bytes]]:
 
 
 def png_size(png: bytes) -> tuple[int, int]:
-    """Width and height in pixels."""
+    """Return the width and height in pixels."""
     if png[:8] != b"\x89PNG\r\n\x1a\n":
         raise UserError("a figure is not a PNG; draw the figures again")
     return struct.unpack(">II", png[16:24])
@@ -137,7 +137,7 @@ def _halved(png: bytes) -> bytes:
 
 
 def fit(pngs: dict[str, bytes], limit: int = IMAGE_BYTES) -> dict[str, bytes]:
-    """The pictures, the largest at half their size until all take `limit` bytes at most together."""
+    """Halve the largest pictures until all take `limit` bytes at most together."""
     pngs = dict(pngs)
     while pngs and sum(map(len, pngs.values())) > limit:
         largest = max(sorted(pngs), key=lambda name: len(pngs[name]))
@@ -204,7 +204,7 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
 
 
 def between_and_within(frame: pd.DataFrame, column: str) -> tuple[float, float]:
-    """Medians of a column of Tables 3-5 over the cells of two scanners and over those of one."""
+    """Return the medians of a column of Tables 3-5 over the cells of two scanners and over those of one."""
     same = frame["scanner_row"] == frame["scanner_col"]
     return float(frame.loc[~same, column].median()), float(frame.loc[same, column].median())
 
@@ -292,13 +292,13 @@ def _parameter_rows(run: dict) -> list[tuple[str, str]]:
 
 
 def context(inputs: ReportInputs) -> dict:
-    """All values of the template."""
+    """Return all values of the template."""
     facts, tables = inputs.facts, inputs.tables
     about, missing = facts.get("tables", {}), dict(facts.get("missing", {}))
     figures = _figure_views(inputs.figures)
     views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in tables.items()}
-    placed = {name for names in PLACES.values() for name in names}
-    shown = {name for names in TABLE_PLACES.values() for name in names}
+    placed = {name for names in SECTION_FIGURES.values() for name in names}
+    shown = {name for names in SECTION_TABLES.values() for name in names}
     usage, used = merge_usage(inputs.usage)
     versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
     quarantine = quarantine_view(inputs.quarantine)
@@ -314,8 +314,8 @@ def context(inputs: ReportInputs) -> dict:
         "not_comparable": NOT_COMPARABLE.get(facts["origin"], ""),
         "tables": views,
         "figures": figures,
-        "places": PLACES,
-        "table_places": TABLE_PLACES,
+        "section_figures": SECTION_FIGURES,
+        "section_tables": SECTION_TABLES,
         "other_tables": sorted(set(views) - shown),
         "other_figures": sorted(set(figures) - placed),
         "missing": [{"name": name, "reason": str(reason)} for name, reason in sorted(missing.items())],
@@ -346,7 +346,7 @@ def context(inputs: ReportInputs) -> dict:
 
 
 def render(inputs: ReportInputs, template: Path | str = TEMPLATE) -> str:
-    """The page."""
+    """Render the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
         page = environment.from_string(Path(template).read_text(encoding="utf-8"))
@@ -356,7 +356,7 @@ def render(inputs: ReportInputs, template: Path | str = TEMPLATE) -> str:
 
 
 def read_usage(paths) -> list[dict]:
-    """What tasks cost: files that hold one JSON object each, a list of them, or a line for each."""
+    """Read what tasks cost: files that hold one JSON object each, a list of them, or a line for each."""
     tasks = []
     for path in sorted(map(str, paths)):
         try:
@@ -369,7 +369,7 @@ def read_usage(paths) -> list[dict]:
 
 
 def read_inputs(args) -> ReportInputs:
-    """Everything that the script's arguments name; what was not given is None or empty."""
+    """Read everything that the script's arguments name; what was not given is None or empty."""
 
     def table(path):
         return read_table(path) if path else None

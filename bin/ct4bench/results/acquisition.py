@@ -23,7 +23,7 @@ TABLE1_COLUMNS = ["scanner", "manufacturer_model", *(name for name, _ in _ACQUIS
 
 
 def read_scanner_names(path: Path | str) -> dict[str, str]:
-    """Display name by scanner code, from a table with the columns scanner and manufacturer_model."""
+    """Read the display name by scanner code, from a table with the columns scanner and manufacturer_model."""
     frame = read_table(path, ["scanner", "manufacturer_model"])
     return dict(zip(frame["scanner"], frame["manufacturer_model"], strict=True))
 
@@ -45,7 +45,7 @@ def _by_scanner(series: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 
 
 def table1(series: pd.DataFrame, names: dict[str, str] | None = None, dose_mgy: float = MAIN_DOSE_MGY) -> pd.DataFrame:
-    """Table 1: acquisition parameters of each scanner at one dose, the paper's columns and order of scanners.
+    """Return Table 1: acquisition parameters of each scanner at one dose, the paper's columns and order of scanners.
 
     `series` are rows of series.csv; `names` gives display names by scanner code. Each parameter is the median over the
     scanner's series, rounded as the paper rounds; blank where no header has it. The mAs are the
@@ -63,7 +63,7 @@ def table1(series: pd.DataFrame, names: dict[str, str] | None = None, dose_mgy: 
 
 
 def table2(series: pd.DataFrame, names: dict[str, str] | None = None) -> pd.DataFrame:
-    """Table 2: numbers of series by scanner and dose, and by scanner and reconstruction, with a row of sums.
+    """Return Table 2: numbers of series by scanner and dose, and by scanner and reconstruction, with a row of sums.
 
     The paper's doses and reconstructions always have a column, others follow where they occur.
     """

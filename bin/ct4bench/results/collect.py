@@ -19,12 +19,13 @@ SUFFIXES = (".csv", ".parquet")
 
 
 def files_of(folder: Path | str) -> list[Path]:
-    """All files below a folder, sorted; the engine stages folders as links, which rglob would not enter."""
-    return sorted(Path(place, name) for place, _, names in os.walk(folder, followlinks=True) for name in names)
+    """Return all files below a folder, sorted; the engine stages folders as links, which rglob would not enter."""
+    return sorted(Path(parent, name) for parent, _, names in os.walk(folder, followlinks=True) for name in names)
 
 
 def describe_columns(folder: Path | str) -> pd.DataFrame:
-    """Rows of columns.csv: table (its path), column, type, unit, meaning, blank, for every table below a folder.
+    """Return the rows of columns.csv: table (its path), column, type, unit, meaning, blank, for every table below a
+    folder.
 
     The features of a table stand in one row. `UserError` where a table or column is not in the contract.
     """

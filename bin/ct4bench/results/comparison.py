@@ -73,7 +73,7 @@ def beside_published(
     folder=FOLDER,
     n_published: Callable[[pd.Series], int] | None = None,
 ) -> pd.DataFrame:
-    """`computed` with the published values of table `name` and, where both are comparable, their difference.
+    """Join to `computed` the published values of table `name` and, where both are comparable, their difference.
 
     The published file's columns come first, in its order, then the other computed ones, then for each value
     <column>_published and, for numbers, <column>_difference (computed - published), n_pairs_published where
@@ -134,7 +134,8 @@ def beside_published(
 
 
 def origin_by_scanners(series: pd.DataFrame, *columns: str) -> Callable[[pd.Series], str]:
-    """Origin of the series of the scanners that a row names in `columns`; of all series where it names none of them."""
+    """Return the origin of the series of the scanners that a row names in `columns`; of all series where it names none
+    of them."""
     by_scanner = {scanner: origin_of(part) for scanner, part in series.groupby("scanner")}
     whole = origin_of(series)
 

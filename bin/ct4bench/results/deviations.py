@@ -50,7 +50,7 @@ class Choice:
 
 
 def read_deviations(path: Path | str = SOURCE) -> tuple[list[Point], list[Choice]]:
-    """Points, by number, and choices of a deviations file (YAML)."""
+    """Read the points, by number, and choices of a deviations file (YAML)."""
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
         points = [Point(**{**point, "where": tuple(point["where"])}) for point in values["points"]]
@@ -71,7 +71,7 @@ def _files(where: tuple[str, ...]) -> str:
 
 
 def markdown(points: list[Point], choices: list[Choice]) -> str:
-    """The page docs/deviations.md."""
+    """Return the page docs/deviations.md."""
     lines = ["| # | subject | finding | mode paper | mode corrected | where |", "|---|---|---|---|---|---|"]
     for point in points:
         paper = point.paper + (" *(exception)*" if point.exception else "")

@@ -42,7 +42,7 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
             frame.drop(columns=["classifier", "ablation"]),
             "Other questions",
             "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy, by the MLP of Table 7; "
-            f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same six objects lie at the same places in "
+            f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same six objects lie at the same positions in "
             "training and test of Table 7; tissue_other_roi trains on one cyst and one normal region and tests on the "
             "other ones, and its interval is of scanners, not of other objects. That scanner or maker can be told from "
             "the features is what harmonization should prevent.",
@@ -141,7 +141,8 @@ SINGLE_RATER_FORMS = ("ICC(2,1)", "ICC(3,1)")
 
 
 def icc_grades(icc: pd.DataFrame) -> pd.DataFrame:
-    """Share of features of each grade by extractor and single-rater form, over all rows with ROIs as targets.
+    """Return the share of features of each grade by extractor and single-rater form, over all rows with ROIs as
+    targets.
 
     Columns: extractor, form, n_features (that have an ICC), and one for each grade.
     """
@@ -159,7 +160,8 @@ def icc_grades(icc: pd.DataFrame) -> pd.DataFrame:
 
 
 def repeatability_summary(repeatability: pd.DataFrame) -> pd.DataFrame:
-    """Medians over features of the relative measures of repeatability.csv, by extractor and class of features.
+    """Return the medians over features of the relative measures of repeatability.csv, by extractor and class of
+    features.
 
     Columns: extractor, feature_class (`all` first), n_features, then <measure>_median.
     """
@@ -178,7 +180,7 @@ N_STABLE = 10
 
 
 def stable_words(stable: pd.DataFrame) -> str:
-    """How many features of each extractor are stable in every stratum."""
+    """Return how many features of each extractor are stable in every stratum."""
     counts = stable.groupby("extractor")["stable"].agg(["sum", "size"])
     parts = [
         f"{int(counts.loc[name, 'sum'])} of {counts.loc[name, 'size']} of {EXTRACTOR_NAMES.get(name, name)}"
@@ -266,7 +268,7 @@ def _table7(stability: pd.DataFrame | None, accuracies: pd.DataFrame | None) -> 
 
 
 def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
-    """Table 7, the curves over N, and what else stability, classification and embedding gave."""
+    """Return Table 7, the curves over N, and what else stability, classification and embedding gave."""
     from ct4bench.stability.icc import WHAT_EACH_SEES
 
     accuracies = _accuracy_tables(inputs, results)

@@ -162,7 +162,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
 
 
 def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER) -> Results:
-    """All tables that the inputs allow, and why the others are missing.
+    """Make all tables that the inputs allow, and why the others are missing.
 
     `names` gives display names by scanner code, `folder` holds the published tables.
     """

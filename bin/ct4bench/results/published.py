@@ -82,7 +82,7 @@ NO_TARGET_DL = "not a target: the paper's own footnote and Table 2 have no DL of
 
 
 def keys_as_text(frame: pd.DataFrame, keys: tuple[str, ...]) -> pd.DataFrame:
-    """A frame whose `keys` are text, the same for 1 and 1.0, "" where blank: they are matched by it."""
+    """Return a frame whose `keys` are text, the same for 1 and 1.0, "" where blank: they are matched by it."""
 
     def text(value) -> str:
         return "" if pd.isna(value) else value if isinstance(value, str) else f"{value:g}"
@@ -91,7 +91,8 @@ def keys_as_text(frame: pd.DataFrame, keys: tuple[str, ...]) -> pd.DataFrame:
 
 
 def read_published(name: str, folder: Path | str = FOLDER) -> pd.DataFrame:
-    """The published table `name` (a key of `BY_NAME`), keys by `keys_as_text`; `UserError` where a column is missing."""
+    """Read the published table `name` (a key of `BY_NAME`), keys by `keys_as_text`; `UserError` where a column is
+    missing."""
     table = BY_NAME[name]
     path = Path(folder) / f"{name}.csv"
     frame = keys_as_text(read_table(path, table.keys), table.keys)
@@ -101,7 +102,7 @@ def read_published(name: str, folder: Path | str = FOLDER) -> pd.DataFrame:
 
 
 def n_published_pairs(scanner_row: str, scanner_col: str) -> int:
-    """[7] Pairs behind a published cell of Tables 3-5: as many as the scanner with fewer series has at 10 mGy."""
+    """Count the pairs behind a published cell of Tables 3-5: as many as the scanner with fewer series has at 10 mGy."""
     n_series = {"E1": 18, "E2": 30}
     return min(n_series.get(scanner, 20) for scanner in (scanner_row, scanner_col))
 
@@ -111,7 +112,8 @@ N_PUBLISHED_PAIRS_OF_A_DOSE = 5
 
 
 def not_a_target(name: str, row, column: str) -> str:
-    """Why the published value of `column` in `row` (a mapping) cannot be reached by any computation, else blank."""
+    """Return why the published value of `column` in `row` (a mapping) cannot be reached by any computation, else
+    blank."""
     if name in ("table3_rmse_hu", "table4_psnr_db"):
         return NO_TARGET_PAIR if (row["scanner_row"], row["scanner_col"]) in IMPOSSIBLE_PAIRS else ""
     if name == "table7_stability_classification" and column.startswith("icc_") and row["features"] == "Radiomics":

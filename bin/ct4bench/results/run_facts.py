@@ -43,7 +43,8 @@ COLUMNS = ("series_uid", "scanner", "dose_mgy", "recon", "repetition")
 
 
 def origin_of(series: pd.DataFrame) -> str:
-    """The one origin that all rows have, `mixed` where they differ, `unknown` where the table has no such column."""
+    """Return the one origin that all rows have, `mixed` where they differ, `unknown` where the table has no such
+    column."""
     if "origin" not in series.columns or series.empty:
         return UNKNOWN
     found = sorted(set(series["origin"]))
@@ -62,7 +63,7 @@ def _counted(n: int, noun: str, plural: str = "") -> str:
 
 
 def part_text(series: pd.DataFrame, origin: str) -> str:
-    """In words, how many series of which scanners, doses and reconstructions."""
+    """Say how many series of which scanners, doses and reconstructions."""
     n = len(series)
     what = {SYNTHETIC: f"{n} synthetic series", COLLECTION: f"{n} of the collection's {N_SERIES} series"}
     n_scanners = series["scanner"].nunique()
@@ -80,7 +81,7 @@ def part_text(series: pd.DataFrame, origin: str) -> str:
 
 
 def weights_of(settings: dict[str, dict]) -> dict[str, dict]:
-    """Status and words of each extractor's weights, from the extractors' settings by extractor."""
+    """Return the status and words of each extractor's weights, from the extractors' settings by extractor."""
     found = {}
     for extractor, values in sorted(settings.items()):
         weights = values.get("weights")
@@ -92,7 +93,7 @@ def weights_of(settings: dict[str, dict]) -> dict[str, dict]:
 def make_run_facts(
     series: pd.DataFrame, mode: str, settings: dict[str, dict], method: str = "none", domain: str = "scanner"
 ) -> dict:
-    """Labels of a run.
+    """Make the facts of a run.
 
     `series` has a row for each series (the columns `COLUMNS`, scan_id and origin where known) or several, as feature
     tables have; `settings` are the extractors' settings by extractor.
@@ -123,7 +124,7 @@ def make_run_facts(
 
 
 def stamp_text(facts: dict, extractors=()) -> str:
-    """The few words that a figure carries: synthetic input, untrained weights of `extractors`, another mode."""
+    """Return the few words that a figure carries: synthetic input, untrained weights of `extractors`, another mode."""
     words = []
     if facts["origin"] == SYNTHETIC:
         words.append("synthetic data")
@@ -137,32 +138,33 @@ def stamp_text(facts: dict, extractors=()) -> str:
 
 
 def weights_status(facts: dict, extractor: str) -> str:
-    """`random`, `stand-in`, … where an extractor's weights are not trained ones, else blank."""
+    """Return `random`, `stand-in`, … where an extractor's weights are not trained ones, else blank."""
     status = facts["weights"].get(extractor, {}).get("status", "")
     return "" if status in TRAINED else status
 
 
 def weights_words(facts: dict, extractor: str) -> str:
-    """What an extractor's weights are, blank where it has none."""
+    """Return what an extractor's weights are, blank where it has none."""
     return facts["weights"].get(extractor, {}).get("words", "")
 
 
 def weights_mark(facts: dict, extractor: str) -> str:
-    """Words for weights that are not trained ones: `random weights`, or what a stand-in was trained on; else blank."""
+    """Return the words for weights that are not trained ones: `random weights`, or what a stand-in was trained on; else
+    blank."""
     status = weights_status(facts, extractor)
     words = weights_words(facts, extractor)
     return words if status == "stand-in" and words else f"{status} weights" if status else ""
 
 
 def extractor_title(extractor: str, facts: dict) -> str:
-    """The paper's name of an extractor, with the status of its weights where they are not trained ones."""
+    """Return the paper's name of an extractor, with the status of its weights where they are not trained ones."""
     status = weights_status(facts, extractor)
     name = EXTRACTOR_NAMES.get(extractor, extractor)
     return f"{name} ({status} weights)" if status else name
 
 
 def read_run_facts(path: Path | str) -> dict:
-    """Labels of a file that `write_run_facts` wrote."""
+    """Read the facts of a run from a file that `write_run_facts` wrote."""
     values = read_json(path)
     missing = [key for key in ("method", "mode", "origin", "part", "weights") if key not in values]
     if missing:
@@ -178,7 +180,7 @@ def write_run_facts(facts: dict, path: Path | str) -> None:
 
 
 def read_json(path: Path | str) -> dict:
-    """A JSON file that holds an object."""
+    """Read a JSON file that holds an object."""
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -189,7 +191,7 @@ def read_json(path: Path | str) -> dict:
 
 
 def read_settings(paths) -> dict[str, dict]:
-    """Extractors' settings by extractor: the file's entry `extractor`, else its name without the suffix."""
+    """Read the extractors' settings by extractor: the file's entry `extractor`, else its name without the suffix."""
     settings = {}
     for path in sorted(map(Path, paths)):
         values = read_json(path)
@@ -198,5 +200,5 @@ def read_settings(paths) -> dict[str, dict]:
 
 
 def read_series(path: Path | str) -> pd.DataFrame:
-    """A table of series or of features, a row for each series."""
+    """Read a table of series or of features, a row for each series."""
     return read_table(path, COLUMNS).drop_duplicates("series_uid", ignore_index=True)

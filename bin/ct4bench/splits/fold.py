@@ -57,7 +57,7 @@ class Fold:
     def ids(self) -> np.ndarray:
         """A number from 0 to rows - 1 for each of `rows`, int64, in an order drawn for this fold alone.
 
-        It says nothing of the series, the patch or the place in the table, and rows sorted by it are in random order.
+        It says nothing of the series, the patch or the row of the table, and rows sorted by it are in random order.
         """
         rng = np.random.default_rng([self.seed, training_number(self.split), ROW_IDS])
         return rng.permutation(len(self.rows))
@@ -74,9 +74,9 @@ class Selected:
         """(rows, features)."""
         return len(self._rows), self._values.shape[1]
 
-    def __getitem__(self, places: np.ndarray) -> np.ndarray:
-        """Copy the rows at these places of the selection."""
-        return self._values[self._rows[places]]
+    def __getitem__(self, indices: np.ndarray) -> np.ndarray:
+        """Copy the rows at these indices of the selection."""
+        return self._values[self._rows[indices]]
 
 
 FeaturesOf = Callable[[Fold], "np.ndarray | Selected"]

@@ -32,7 +32,7 @@ from ct4bench.splits.tasks import (
 def plan_splits(
     plan: Plan, tasks: Iterable[str] = ("tissue",), ablations: Iterable[str] = ("default",), all_cells: bool = True
 ) -> pd.DataFrame:
-    """Splits (columns of `splits.SPLIT_COLUMNS`) of the tasks and, for the task `tissue`, of the ablations.
+    """Plan the splits (columns of `splits.SPLIT_COLUMNS`) of the tasks and, for the task `tissue`, of the ablations.
 
     Raises `NotAnswerable` where the features lack what a task needs.
     """
@@ -52,7 +52,8 @@ def plan_splits(
 
 
 def several(chosen: Iterable[str], everything: Iterable[str], cheap: Iterable[str]) -> tuple[list[str], bool]:
-    """The names that `default`, `all`, `none` or a list of names stands for, and whether they were named one by one."""
+    """Return the names that `default`, `all`, `none` or a list of names stands for, and whether they were named one by
+    one."""
     chosen = list(chosen)
     sets = {"all": everything, "default": cheap, "none": ()}
     return (list(sets[chosen[0]]), False) if len(chosen) == 1 and chosen[0] in sets else (chosen, True)
@@ -61,7 +62,7 @@ def several(chosen: Iterable[str], everything: Iterable[str], cheap: Iterable[st
 def plan_tasks(
     plan: Plan, tasks: Iterable[str] = ("default",), ablations: Iterable[str] = ("default",), all_cells: bool = True
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The paper's own trainings, and further tasks and ablations: splits, and a table of what was asked.
+    """Plan the paper's own trainings, and further tasks and ablations: splits, and a table of what was asked.
 
     `tasks` and `ablations` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
     cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `TASK_COLUMNS`:

@@ -64,12 +64,12 @@ class Split:
 
 
 def as_text(values: Iterable) -> np.ndarray:
-    """Values as units are written: numbers as `10` or `0.5`, the rest as text."""
+    """Return the values as units are written: numbers as `10` or `0.5`, the rest as text."""
     return np.array([value if isinstance(value, str) else f"{value:g}" for value in values], dtype=object)
 
 
 def units_of(keys: pd.DataFrame, kind: str) -> np.ndarray:
-    """The unit of each row of keys, as text (object array)."""
+    """Return the unit of each row of keys, as text (object array)."""
     if kind == "patch":
         return np.array([f"{roi}|{patch}" for roi, patch in zip(keys["roi"], keys["patch"], strict=True)], object)
     if kind == "row":
@@ -81,7 +81,7 @@ def units_of(keys: pd.DataFrame, kind: str) -> np.ndarray:
 
 
 def sorted_keys(features: pd.DataFrame) -> pd.DataFrame:
-    """The key columns of a table of features, sorted by `ROW_KEY`, a row once."""
+    """Return the key columns of a table of features, sorted by `ROW_KEY`, a row once."""
     keys = features[FEATURE_KEY].sort_values(ROW_KEY, kind="stable", ignore_index=True)
     twice = keys.duplicated(ROW_KEY)
     if twice.any():
@@ -94,14 +94,14 @@ def sorted_keys(features: pd.DataFrame) -> pd.DataFrame:
 
 
 def domain_values(keys: pd.DataFrame, domain: str) -> list[str]:
-    """The values of a domain as text, in alphabetical order, numbers in ascending order."""
+    """Return the values of a domain as text, in alphabetical order, numbers in ascending order."""
     if domain not in DOMAINS:
         raise UserError(f"--domain {domain} is not one of {', '.join(DOMAINS)}")
     return [str(value) for value in as_text(sorted(keys[domain].unique()))]
 
 
 def makers_of(keys: pd.DataFrame) -> dict[str, str]:
-    """Maker of each scanner."""
+    """Return the maker of each scanner."""
     pairs = keys[["scanner", "maker"]].drop_duplicates()
     two = pairs[pairs["scanner"].duplicated()]
     if len(two):
@@ -124,7 +124,7 @@ def training_order(values: list[str], index: int, makers: dict[str, str] | None,
 
 
 def row_folds(n_rows: int, n_folds: int = N_FOLDS) -> np.ndarray:
-    """Fold (1 to n_folds) of each row as published: scikit-learn's KFold, shuffled, random_state 42."""
+    """Return the fold (1 to n_folds) of each row as published: scikit-learn's KFold, shuffled, random_state 42."""
     from sklearn.model_selection import KFold
 
     if n_rows < n_folds:
@@ -136,7 +136,8 @@ def row_folds(n_rows: int, n_folds: int = N_FOLDS) -> np.ndarray:
 
 
 def scan_folds(scans: pd.DataFrame, n_folds: int, seed: int) -> pd.Series:
-    """Fold (1 to n_folds) of each scan, by scan_id: balanced over the values of the column `domain` of `scans`.
+    """Return the fold (1 to n_folds) of each scan, by scan_id: balanced over the values of the column `domain` of
+    `scans`.
 
     Values and the scans of a value are permuted by `default_rng([seed, SCAN_FOLDS, 0])`, and all of them in turn dealt
     out to the folds, so that the folds' sizes differ by one scan at most, also within each value.
@@ -158,21 +159,19 @@ def fold_order(fold: int, n_folds: int, seed: int) -> list[int]:
     return [int(other) for other in np.random.default_rng([seed, FOLD_ORDER, fold]).permutation(others)]
 
 
-def validation_scans(scans: list[str], place: tuple[int, int], seed: int) -> list[str]:
-    """A tenth of the training scans (rounded, at least one) by `default_rng([seed, VALIDATION, *place])`.
+def validation_scans(scans: list[str], key: tuple[int, int], seed: int) -> list[str]:
+    """A tenth of the training scans (rounded, at least one) by `default_rng([seed, VALIDATION, *key])`.
 
     None where only one scan trains: such a training runs all its epochs.
     """
     if len(scans) < 2:
         return []
     n = max(1, round(VALIDATION_SHARE * len(scans)))
-    return sorted(
-        str(scan) for scan in np.random.default_rng([seed, VALIDATION, *place]).permutation(sorted(scans))[:n]
-    )
+    return sorted(str(scan) for scan in np.random.default_rng([seed, VALIDATION, *key]).permutation(sorted(scans))[:n])
 
 
 def lines(training: tuple, kind: str, units: Iterable, role: str) -> list[tuple]:
-    """Lines of one training, one for each unit."""
+    """Make the lines of one training, one for each unit."""
     return [(*training, kind, str(unit), role) for unit in units]
 
 
@@ -184,7 +183,8 @@ def loso_lines(
     sizes: Iterable[int] | None = None,
     name: tuple[str, str] = ("tissue", "default"),
 ) -> list[tuple]:
-    """Algorithm 1: each value of the domain is the test once for each n_train of `sizes` (default: 1 to all others).
+    """Plan Algorithm 1: each value of the domain is the test once for each n_train of `sizes` (default: 1 to all
+    others).
 
     A training is nested in the one with a unit more. Scanners of other makers join before those of the same maker.
     """
@@ -218,7 +218,7 @@ def kfold_lines(
     sizes: Iterable[int] | None = None,
     name: tuple[str, str] = ("tissue", "default"),
 ) -> list[tuple]:
-    """Algorithm 2: each fold is the test once for each n_train of `sizes` (default: 1 to all others).
+    """Plan Algorithm 2: each fold is the test once for each n_train of `sizes` (default: 1 to all others).
 
     `unit` is `row` (as published: patches of one scan lie on both sides) or `scan`.
     """
@@ -246,7 +246,7 @@ def kfold_lines(
 
 
 def as_table(rows: list[tuple]) -> pd.DataFrame:
-    """Lines as a sorted table of `SPLIT_COLUMNS`."""
+    """Return the lines as a sorted table of `SPLIT_COLUMNS`."""
     table = pd.DataFrame(rows, columns=SPLIT_COLUMNS)
     return table.sort_values(SPLIT_COLUMNS, kind="stable", ignore_index=True)
 
@@ -296,7 +296,7 @@ class _Units:
 
 
 def resolve(splits: pd.DataFrame, keys: pd.DataFrame) -> list[Split]:
-    """The trainings of a table of splits, in the order of `TRAINING_KEY`; `keys` as `sorted_keys` gives them."""
+    """Return the trainings of a table of splits, in the order of `TRAINING_KEY`; `keys` as `sorted_keys` gives them."""
     units = _Units(keys)
     out = []
     for names, group in splits.groupby(TRAINING_KEY[:3], sort=True):

@@ -65,7 +65,7 @@ class Plan:
 
 
 def lacking(plan: Plan, fold_unit: str) -> dict[str, str]:
-    """What the features lack for each scheme of the plan; blank for one that they have all for."""
+    """Return what the features lack for each scheme of the plan; blank for one that they have all for."""
     reasons = dict.fromkeys(plan.schemes, "")
     values, n_scans = domain_values(plan.keys, plan.domain), plan.keys["scan_id"].nunique()
     if "loso" in reasons and len(values) < 2:
@@ -76,7 +76,7 @@ def lacking(plan: Plan, fold_unit: str) -> dict[str, str]:
 
 
 def both_schemes(plan: Plan, task: str, ablation: str = "default", all_cells: bool = False) -> list[tuple]:
-    """Lines of Algorithms 1 and 2, for all n_train or for the cells of Table 7; an algorithm that the features lack
+    """Plan Algorithms 1 and 2, for all n_train or for the cells of Table 7; an algorithm that the features lack
     something for is left out."""
     chosen = choices(plan.mode, ablation)
     reasons = lacking(plan, chosen.fold_unit)
@@ -101,7 +101,7 @@ LEAST_ROWS_OF_A_FOLD = 5
 
 
 def inside_patches(plan: Plan, task: str) -> list[tuple]:
-    """Both schemes without the patches that reach out of their ROI."""
+    """Plan both schemes without the patches that reach out of their ROI."""
     if plan.patches is None:
         raise NotAnswerable("it needs --patches with the column share_inside")
     outside = plan.patches[plan.patches["share_inside"] < plan.share_inside]
@@ -139,7 +139,7 @@ def other_roi(plan: Plan, task: str) -> list[tuple]:
 
 
 def leave_one_out(column: str) -> Callable[[Plan, str], list[tuple]]:
-    """Planner: test on each value of the column, train on all others."""
+    """Make a planner: test on each value of the column, train on all others."""
 
     def planner(plan: Plan, task: str) -> list[tuple]:
         values = several_values(plan, column)
@@ -154,7 +154,7 @@ def leave_one_out(column: str) -> Callable[[Plan, str], list[tuple]]:
 
 
 def one_to_others(column: str) -> Callable[[Plan, str], list[tuple]]:
-    """Planner: train on each value of the column, which names the fold, and test on all others."""
+    """Make a planner: train on each value of the column, which names the fold, and test on all others."""
 
     def planner(plan: Plan, task: str) -> list[tuple]:
         values = several_values(plan, column)
@@ -169,7 +169,7 @@ def one_to_others(column: str) -> Callable[[Plan, str], list[tuple]]:
 
 
 def several_values(plan: Plan, column: str) -> list[str]:
-    """The column's values, at least two."""
+    """Return the column's values, at least two."""
     values = domain_values(plan.keys, column)
     if len(values) < 2:
         raise NotAnswerable(f"all rows have the {column} {values[0]}")
@@ -177,14 +177,14 @@ def several_values(plan: Plan, column: str) -> list[str]:
 
 
 def enough_scans(plan: Plan) -> None:
-    """Folds of whole scans need a scan each."""
+    """Check that there is a scan for each fold of whole scans."""
     reason = lacking(replace(plan, schemes=("kfold",)), "scan")["kfold"]
     if reason:
         raise NotAnswerable(reason)
 
 
 def origin(plan: Plan, task: str) -> list[tuple]:
-    """Folds of whole scans, balanced over the column that is predicted (the task's name)."""
+    """Plan folds of whole scans, balanced over the column that is predicted (the task's name)."""
     counts = plan.keys.drop_duplicates("scan_id")[task].value_counts()
     several_values(plan, task)
     enough_scans(plan)
@@ -197,7 +197,7 @@ def origin(plan: Plan, task: str) -> list[tuple]:
 
 
 def guessing(n_classes: int) -> float:
-    """Balanced accuracy of guessing among that many classes."""
+    """Return the balanced accuracy of guessing among that many classes."""
     return 1 / n_classes
 
 
@@ -271,7 +271,7 @@ CHEAP_TASKS = tuple(name for name, task in TASKS.items() if task.default)
 
 
 def value_table(name: str) -> str:
-    """File of the table of a task with `by_value`: `accuracy_other_dose`."""
+    """Return the file of the table of a task with `by_value`: `accuracy_other_dose`."""
     return f"accuracy_{name.removeprefix('tissue_')}"
 
 
@@ -303,21 +303,21 @@ TASK_COLUMNS = columns_of("<method>/tasks.csv")
 
 
 def choices(mode: Mode, ablation: str) -> Choices:
-    """The choices of an ablation in a mode."""
+    """Return the choices of an ablation in a mode."""
     if ablation not in ABLATIONS:
         raise UserError(f"ablation {ablation} is not one of {', '.join(ABLATIONS)}")
     return Choices(**{"fold_unit": mode.kfold_unit, "early_stopping": mode.early_stopping} | ABLATIONS[ablation])
 
 
 def task_named(name: str) -> Task:
-    """The task of that name."""
+    """Return the task of that name."""
     if name not in TASKS:
         raise UserError(f"task {name} is not one of {', '.join(TASKS)}")
     return TASKS[name]
 
 
 def cells_of_table7(trainings: Iterable[tuple]) -> set[tuple]:
-    """Of trainings by their `TRAINING_KEY`, those of ablation `default` and the least and most training data.
+    """Select from trainings by their `TRAINING_KEY`, those of ablation `default` and the least and most training data.
 
     Least counts for LOSO only; what predicts the scanner or the maker is left out. Other classifiers train these.
     """
@@ -325,5 +325,5 @@ def cells_of_table7(trainings: Iterable[tuple]) -> set[tuple]:
     sizes = {}
     for task, _, scheme, n_train, _ in own:
         sizes.setdefault((task, scheme), set()).add(n_train)
-    wanted = {place: {max(n), min(n)} if place[1] == "loso" else {max(n)} for place, n in sizes.items()}
+    wanted = {cell: {max(n), min(n)} if cell[1] == "loso" else {max(n)} for cell, n in sizes.items()}
     return {key for key in own if key[3] in wanted[key[0], key[2]]}

@@ -61,15 +61,15 @@ def test_every_token_is_in_one_window(shape, shifted):
     groups = window_groups(shape, shifted)
     assert np.array_equal(np.sort(np.concatenate([g.tokens.ravel() for g in groups])), np.arange(np.prod(shape)))
     for group in groups:
-        assert group.tokens.shape[1] == len(group.places)
-        assert not set(group.places) & set(group.padding)
-        assert len(group.places) + len(group.padding) <= swin.WINDOW**3
+        assert group.tokens.shape[1] == len(group.slots)
+        assert not set(group.slots) & set(group.padding)
+        assert len(group.slots) + len(group.padding) <= swin.WINDOW**3
 
 
 def test_padding_is_a_small_part_of_the_work():
     groups = window_groups((16, 16, 8), shifted=False)
     assert sum(group.tokens.size for group in groups) == 16 * 16 * 8
-    assert sum(len(g.tokens) * (len(g.places) + len(g.padding)) for g in groups) == 21 * 21 * 14
+    assert sum(len(g.tokens) * (len(g.slots) + len(g.padding)) for g in groups) == 21 * 21 * 14
 
 
 def test_relative_index_counts_as_the_whole_window():
