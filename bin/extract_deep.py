@@ -50,9 +50,15 @@ def main(argv=None):
     choices = (args.intensity or MODES[args.mode].swin_intensity, args.layer, args.pooling, args.patch_merging)
     encoder = build_encoder(args.extractor, EncoderOptions(weights, args.weights_sha256, *choices, args.seed, device))
     encoding = EncodingRun(
-        encoder, args.volumes, patches, args.batch or BATCH[device], args.threads, args.verify, args.seed,
+        encoder,
+        args.volumes,
+        patches,
+        args.batch or BATCH[device],
+        args.threads,
+        args.verify,
+        args.seed,
         args.precision,
-    )  # fmt: skip
+    )
     table, settings = extract_series(encoding, registered, args.series_uids.split(","))
     write_table(table, args.output)
     Path(args.settings).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

@@ -37,9 +37,12 @@ def main(argv=None):
         open_reference(args.reference), args.volumes, args.nifti, args.interpolator, args.threads, args.short_series
     )
     transforms = register_chunk(
-        registration, read_table(args.series, ["series_uid"]), read_table(args.files, FILE_KEY), args.folders,
+        registration,
+        read_table(args.series, ["series_uid"]),
+        read_table(args.files, FILE_KEY),
+        args.folders,
         args.series_uids.split(","),
-    )  # fmt: skip
+    )
     write_table(transforms, args.transforms, TRANSFORM_COLUMNS)
 
 

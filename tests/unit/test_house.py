@@ -12,6 +12,14 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init_
 FLOORS = pd.read_csv(ROOT / "docs" / "packages.csv").set_index("package")["floor"].to_dict()
 PROCESSES = pd.read_csv(ROOT / "docs" / "processes.csv", keep_default_na=False)
 
+VERBS = """
+Add Apply Augment Average Blend Bootstrap Build Check Choose Clean Compile Compute Count Cut Decorate Draw
+Extract Fill Filter Find Fit Group Halve Import Index Interpolate Join Leave List Load Make Measure Merge Move
+Name Open Order Pack Parse Plan Raise Rank Read Refuse Remove Render Replace Resample Return Run Say Select
+Separate Set Shorten Simulate Sort Split Stack Standardise Stretch Sum Take Tell Train Turn Write Yield
+"""
+"""With which docstrings start; add one that is missing."""
+
 
 def dotted(path) -> str:
     return ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
@@ -81,3 +89,22 @@ def test_a_script_calls_the_module_of_its_verb(row):
     same_verb = [m for m in PROCESSES["module"] if m.startswith(f"{package}.{verb}")]
     assert module == (verb if len(same_verb) == 1 else script)
     assert row.module in imported(ROOT / "bin" / f"{script}.py")
+
+
+def public_functions(path):
+    """Public functions and methods of a file, properties and private classes apart."""
+    tree = ast.parse(path.read_text())
+    classes = [n for n in tree.body if isinstance(n, ast.ClassDef) and not n.name.startswith("_")]
+    for node in (child for parent in (tree, *classes) for child in parent.body):
+        is_function = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+        if is_function and not any("property" in ast.unparse(decorator) for decorator in node.decorator_list):
+            yield node
+
+
+@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "bin").glob("*.py"))], ids=lambda path: path.stem)
+def test_docstrings_of_public_functions_start_with_a_verb(path):
+    first = {node.name: (ast.get_docstring(node) or "none").split()[0] for node in public_functions(path)}
+    assert {name: word for name, word in first.items() if word not in VERBS.split()} == {}
+    # words that are nouns, too
+    said = [" ".join(ast.get_docstring(node).split()[:2]) for node in public_functions(path)]
+    assert not [words for words in said if words.split()[1] in ("of", "in", "by")]

@@ -38,5 +38,5 @@ def scanner_rank(scanner: str) -> tuple[int, str]:
 
 
 def scan_id(scanner: str, dose_mgy: float, repetition: int) -> str:
-    """Name of one acquisition, shared by all its reconstructions: `A1_10mGy_03`."""
+    """Return the name of one acquisition, shared by all its reconstructions: `A1_10mGy_03`."""
     return f"{scanner}_{dose_mgy:g}mGy_{repetition:02d}"

@@ -21,10 +21,15 @@ TYPES = ("string", "int64", "double", "float", "bool", "int64 or double", "same"
 """Types as pyarrow names them. `int64 or double`: whole numbers where all are; `same`: that of the column it copies."""
 
 PLACEHOLDERS = {
-    "dose": r"[\d.]+", "metric": r"[a-z][a-z0-9_]*", "cell": r"(?:loso|tenfold)_\d+_\w+?",
-    "method": r"[^/]+", "task": r"[a-z][a-z0-9_]*", "extractor": r"[^/]+", "table": r"[^/]+",
+    "dose": r"[\d.]+",
+    "metric": r"[a-z][a-z0-9_]*",
+    "cell": r"(?:loso|tenfold)_\d+_\w+?",
+    "method": r"[^/]+",
+    "task": r"[a-z][a-z0-9_]*",
+    "extractor": r"[^/]+",
+    "table": r"[^/]+",
     "scanner_table": r"(?:table[345]|similarity)_[a-z][a-z0-9_]*",
-}  # fmt: skip
+}
 """What `<name>` may stand for; other names stand for any text."""
 
 

@@ -69,7 +69,7 @@ def read_features(path: Path | str) -> pd.DataFrame:
 
 
 def read_feature_sets(extractors: list[str], paths: list[Path | str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """The extractors, each with its table of features; one table is read at a time."""
+    """Yield each extractor with its table of features; one table is read at a time."""
     if len(extractors) != len(paths):
         raise UserError(f"{len(paths)} tables of features for {len(extractors)} extractors; name one for each table")
     yield from ((extractor, read_features(path)) for extractor, path in zip(extractors, paths, strict=True))

@@ -40,9 +40,10 @@ def encode(encoder: Encoder, patches: np.ndarray, batch: int, threads: int = 1, 
     def run(part: slice) -> np.ndarray:
         x = torch.from_numpy(to_input(patches[part], encoder.scaling, encoder.shape))
         device = getattr(encoder.features, "device", torch.device("cpu"))
-        with torch.inference_mode(), torch.autocast(
-            device.type, getattr(torch, precision), enabled=precision != "float32"
-        ):  # fmt: skip
+        with (
+            torch.inference_mode(),
+            torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32"),
+        ):
             return encoder.features(x).to("cpu", torch.float64).numpy()
 
     parts = batches(len(patches), batch)

@@ -39,13 +39,13 @@ def head_parameters(n_features: int) -> list[Parameter]:
 
 
 def translate(key: str) -> str | None:
-    """Name of a tensor of a file in this module; None for the classifier's."""
+    """Return the name of a tensor of a file in this module; None for the classifier's."""
     name = key.removeprefix("module.")
     return None if name.startswith(("fc1.", "fc2.")) else name
 
 
 def n_features(shape: tuple[int, int, int]) -> int:
-    """Number of features of a patch of `shape` voxels (rows, columns, slices)."""
+    """Return the number of features of a patch of `shape` voxels (rows, columns, slices)."""
     rows, columns, slices = (n // POOL // POOL for n in shape)
     return CHANNELS[-1] * rows * columns * slices
 

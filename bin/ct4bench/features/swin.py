@@ -248,11 +248,13 @@ class SwinFeatures:
                 order = np.concatenate([(offsets + group.tokens).ravel() for group in groups])
                 windows = [
                     (
-                        len(group.tokens) * n_patches, group.tokens.shape[1], len(group.padding) > 0,
+                        len(group.tokens) * n_patches,
+                        group.tokens.shape[1],
+                        len(group.padding) > 0,
                         position_bias(table, group),
                     )
                     for group in groups
-                ]  # fmt: skip
+                ]
                 blocks.append(_Block(name, HEADS[stage], self._rows(_inverse(before)[order]), windows))
                 before = order
             joined = merged_tokens(shape, self.merging)

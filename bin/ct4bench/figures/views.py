@@ -68,7 +68,7 @@ class ReferenceView:
         return left, right, bottom, top
 
     def slice_mm(self, k: float) -> float:
-        """Place of slice `k` as distance from the block's first face."""
+        """Return the position of slice `k` as distance from the block's first face."""
         return float(k * self.spacing_mm[0] - self.first_face_mm)
 
     def slice_at(self, position_mm: float) -> int:

@@ -383,7 +383,7 @@ def series_from_idc_table(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def index_of_idc_table(frame: pd.DataFrame) -> Index:
-    """Index of the collection's list without its files, to see the tasks of a full run (`-stub-run`)."""
+    """Return the index of the collection's list without its files, to see the tasks of a full run (`-stub-run`)."""
     series = series_from_idc_table(frame)
     inputs = series.assign(root="idc", folders=series["path"])[INPUT_COLUMNS]
     files = pd.DataFrame(columns=FILE_COLUMNS).astype({"size_bytes": "int64", "position_mm": "float64"})

@@ -209,7 +209,7 @@ def accuracy_by_value(predictions: pd.DataFrame, series: pd.DataFrame, column: s
 
 
 def ranking(predictions: pd.DataFrame, n_draws: int = N_DRAWS, seed: int = SEED) -> pd.DataFrame:
-    """Rank of the extractors (1 the best balanced accuracy, ties share the mean) in each cell, by classifier.
+    """Rank the extractors (1 the best balanced accuracy, ties share the mean) in each cell, by classifier.
 
     For the question whether the order of feature sets depends on the classifier; the columns of `accuracy_by_cell`
     and `rank`.

@@ -228,7 +228,7 @@ def _fold(builder, vector, combine):
 
 @intrinsic
 def total(typing, a):
-    """Sum of the lanes, by halves."""
+    """Return the sum of the lanes, by halves."""
     return types.float32(a), lambda context, builder, signature, args: _fold(builder, args[0], builder.fadd)
 
 

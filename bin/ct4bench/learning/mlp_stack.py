@@ -111,7 +111,7 @@ class Stack:
         self.kept = torch.zeros((len(jobs), slots, N_DRAWS), dtype=torch.bool, device=device)
 
     def begin_epoch(self, number: int, order: np.ndarray, draws: np.ndarray) -> None:
-        """Order (rows,) and dropout draws (`mlp.epochs_of`) of the next epoch of a training."""
+        """Set the order (rows,) and dropout draws (`mlp.epochs_of`) of the next epoch of a training."""
         job, slots = self.jobs[number], self.jobs[number].n_steps * BATCH
         chosen = np.full(slots, job.rows.n_rows)
         chosen[: len(order)] = job.training[order]

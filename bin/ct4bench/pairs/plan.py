@@ -112,7 +112,7 @@ def _scanners(series: pd.DataFrame) -> list[str]:
 
 
 def scanner_groups(n_series: dict[str, int], most: int = GROUP_SERIES) -> dict[str, int]:
-    """Group (0, 1, …) of each scanner: neighbours in the given order, of about equal numbers of series.
+    """Return the group (0, 1, …) of each scanner: neighbours in the given order, of about equal numbers of series.
 
     `n_series` counts the series of each scanner. There are as many groups as `most` series in each need; a group holds
     whole scanners, so it may have a few more.

@@ -28,7 +28,7 @@ class Reference:
         return tuple(float(v) for v in self.values["box_origin_mm"])
 
     def read(self, name: str, box=None) -> np.ndarray:
-        """Voxels of `volume` (int16 HU), `labels` or `block` (uint8), of all or of a box of slices."""
+        """Read voxels of `volume` (int16 HU), `labels` or `block` (uint8), of all or of a box of slices."""
         return open_volume(self.folder / f"{name}.b2nd").read(box)
 
     def own(self) -> tuple[np.ndarray, Grid]:

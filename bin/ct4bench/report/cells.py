@@ -158,8 +158,9 @@ def value_grid(frame: pd.DataFrame, key: str) -> dict:
     columns = [
         c.removesuffix("_published") for c in frame.columns if c.endswith("_published") and c != "n_pairs_published"
     ]
-    wordy = [any(isinstance(v, str) and v for c in (column, f"{column}_published") for v in frame[c])
-             for column in columns]  # fmt: skip
+    wordy = [
+        any(isinstance(v, str) and v for c in (column, f"{column}_published") for v in frame[c]) for column in columns
+    ]
     rows = []
     for row in frame.to_dict("records"):
         line = []
@@ -176,9 +177,12 @@ def value_grid(frame: pd.DataFrame, key: str) -> dict:
             line[-1]["mark"] = row["not_a_target"]
         rows.append({"head": str(row[key]), "cells": line})
     return {
-        "columns": [head(key), *map(head, columns)], "rows": rows, "kind": "grid", "where_different": True,
+        "columns": [head(key), *map(head, columns)],
+        "rows": rows,
+        "kind": "grid",
+        "where_different": True,
         "left": [i for i, left in enumerate(wordy, 1) if left],
-    }  # fmt: skip
+    }
 
 
 def dose_grid(frame: pd.DataFrame) -> dict:
@@ -269,9 +273,12 @@ def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
 
 
 FOLDED = {
-    "accuracy": "accuracy", "balanced": "balanced accuracy", "accuracy_change": "change of accuracy",
-    "balanced_change": "change of balanced accuracy", "icc": "mean ICC",
-}  # fmt: skip
+    "accuracy": "accuracy",
+    "balanced": "balanced accuracy",
+    "accuracy_change": "change of accuracy",
+    "balanced_change": "change of balanced accuracy",
+    "icc": "mean ICC",
+}
 """Stems of columns that belong together (mean, SD, interval), and their head."""
 INTERVAL = "95 % interval"
 

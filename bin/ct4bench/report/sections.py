@@ -77,11 +77,15 @@ def registration_view(
     for scanner in sorted(set(good["scanner"]), key=scanner_rank):
         own = good[good["scanner"] == scanner]
         cells = [
-            number(len(own)), number(own["shift_mm"].median(), 2), number(own["shift_mm"].max(), 2),
-            number(own["turn_deg"].median(), 2), number(own["similarity_before"].median(), 3),
-            number(own["similarity_after"].median(), 3), number(own["similarity_after"].min(), 3),
+            number(len(own)),
+            number(own["shift_mm"].median(), 2),
+            number(own["shift_mm"].max(), 2),
+            number(own["turn_deg"].median(), 2),
+            number(own["similarity_before"].median(), 3),
+            number(own["similarity_after"].median(), 3),
+            number(own["similarity_after"].min(), 3),
             _percent(own["lost_noise_variance"].median()),
-        ]  # fmt: skip
+        ]
         cells += [number(own["error_mm"].max(), 3)] if len(errors) else []
         rows.append({"head": scanner, "cells": [{"main": cell} for cell in cells]})
     heads = [
@@ -126,10 +130,16 @@ def patches_view(patches: pd.DataFrame | None) -> dict | None:
     if patches is None:
         return None
     rows = [
-        {"head": row.roi, "cells": [{"main": number(row.n_patches)}, {"main": _percent(row.mean_overlap)},
-                                    {"main": _percent(row.mean_share_inside)}]}
+        {
+            "head": row.roi,
+            "cells": [
+                {"main": number(row.n_patches)},
+                {"main": _percent(row.mean_overlap)},
+                {"main": _percent(row.mean_share_inside)},
+            ],
+        }
         for row in patch_overlaps(patches).itertuples()
-    ]  # fmt: skip
+    ]
     columns = ["ROI", "Patches", "Shared by two patches, mean", "Inside the ROI, mean"]
     return {"columns": columns, "rows": rows, "kind": "grid"}
 
@@ -215,8 +225,12 @@ def usage_view(rows: list[dict]) -> dict | None:
         for row in rows
     ]  # fmt: skip
     totals = [sum(row["n"] for row in rows), sum(row["cpu_s"] for row in rows), sum(row["wall_s"] for row in rows)]
-    cells = [number(totals[0]), number(totals[1], 1), number(totals[2], 1),
-             number(max(row["peak_rss_mb"] for row in rows), 0)]  # fmt: skip
+    cells = [
+        number(totals[0]),
+        number(totals[1], 1),
+        number(totals[2], 1),
+        number(max(row["peak_rss_mb"] for row in rows), 0),
+    ]
     lines.append({"head": "all", "cells": [{"main": cell} for cell in cells], "strong": True})
     columns = ["Script", "Tasks", "CPU time (s)", "Time of tasks, summed (s)", "Peak memory (MB)"]
     return {"columns": columns, "rows": lines, "kind": "grid"}

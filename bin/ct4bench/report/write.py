@@ -234,8 +234,9 @@ def _headlines(tables: dict[str, pd.DataFrame]) -> list[dict]:
             ):
                 value, paper_value = row.get(f"{stem}_mean"), row.get(f"{stem}_mean_published")
                 if is_number(value):
-                    found.append((f"{row['features']}: {words}", number(value, decimals), "",
-                                  number(paper_value, decimals)))  # fmt: skip
+                    found.append(
+                        (f"{row['features']}: {words}", number(value, decimals), "", number(paper_value, decimals))
+                    )
     keys = ("name", "value", "unit", "published")
     return [dict(zip(keys, item, strict=True)) for item in found if item[1] != BLANK]
 
@@ -322,9 +323,7 @@ def context(inputs: ReportInputs) -> dict:
         "weights": weights_view(facts),
         "extractors": extractors_view(inputs.settings),
         "patches": patches_view(inputs.patches),
-        "registration": registration_view(
-            inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm
-        ),
+        "registration": registration_view(inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm),
         "profile": profile_view(inputs.profile),
         "quarantine": quarantine,
         "points": inputs.points,
@@ -342,7 +341,7 @@ def context(inputs: ReportInputs) -> dict:
         "data": DATA,
         "data_doi": DATA_DOI,
         "licence": LICENCE,
-    }  # fmt: skip
+    }
 
 
 def render(inputs: ReportInputs, template: Path | str = TEMPLATE) -> str:

@@ -89,14 +89,18 @@ def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
         f"{last}. {secondary}. {infinite} of a series with itself is infinite, so that a mean with such pairs has none.",
     )
     results.tables["similarity_by_choice"] = ResultTable(
-        by_cell, "Tables 3-5 by choice", f"Each cell, mean and population SD, {steps}{last}. Intervals (95 %) resample "
+        by_cell,
+        "Tables 3-5 by choice",
+        f"Each cell, mean and population SD, {steps}{last}. Intervals (95 %) resample "
         "scans within scanners, where a cell holds all its pairs.",
-    )  # fmt: skip
+    )
     if len(by_dose):
         results.tables["dose_by_choice"] = ResultTable(
-            by_dose, "Table 6 by choice", "Each dose against 14 mGy, in the paper's box and inside the block"
+            by_dose,
+            "Table 6 by choice",
+            "Each dose against 14 mGy, in the paper's box and inside the block"
             f"{', and of all pairs' if mode.all_pairs else ''}, with both averages over doses (point 8).",
-        )  # fmt: skip
+        )
 
 
 def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
@@ -186,9 +190,14 @@ def write_results(results: Results, facts: dict, folder: Path | str) -> None:
         write_table(frame, folder / f"{name}.csv", table=f"<method>/tables/{name}.csv")
     about = {
         name: {
-            "title": table.title, "text": table.text, "notes": table.notes, "published": table.published,
+            "title": table.title,
+            "text": table.text,
+            "notes": table.notes,
+            "published": table.published,
             "n_rows": len(table.frame),
         }
         for name, table in sorted(results.tables.items())
-    }  # fmt: skip
-    write_run_facts({**facts, "tables": about, "missing": dict(sorted(results.missing.items()))}, folder / "run_facts.json")
+    }
+    write_run_facts(
+        {**facts, "tables": about, "missing": dict(sorted(results.missing.items()))}, folder / "run_facts.json"
+    )

@@ -116,11 +116,11 @@ def make_run_facts(
         "scanners": sorted(set(series["scanner"]), key=scanner_rank),
         "doses_mgy": sorted({float(dose) for dose in series["dose_mgy"]}),
         "series_by_recon": {recon: int(counts[recon]) for recon in sorted(counts.index)},
-        "series_by_origin": {
-            str(name): int(n) for name, n in sorted(series["origin"].value_counts().items())
-        } if "origin" in series.columns else {},
+        "series_by_origin": {str(name): int(n) for name, n in sorted(series["origin"].value_counts().items())}
+        if "origin" in series.columns
+        else {},
         "weights": weights_of(settings),
-    }  # fmt: skip
+    }
 
 
 def stamp_text(facts: dict, extractors=()) -> str:

@@ -106,8 +106,13 @@ def plan_tasks(
         *(("tissue", v) for v in further_ablations),
     ]
     about = [
-        (task, ablation, TASKS[task].description if ablation == "default" else ABLATION_LABELS[ablation],
-         int(counts.get((task, ablation), 0)), left_out.get((task, ablation), ""))
+        (
+            task,
+            ablation,
+            TASKS[task].description if ablation == "default" else ABLATION_LABELS[ablation],
+            int(counts.get((task, ablation), 0)),
+            left_out.get((task, ablation), ""),
+        )
         for task, ablation in asked
-    ]  # fmt: skip
+    ]
     return splits, pd.DataFrame(about, columns=TASK_COLUMNS)

@@ -110,7 +110,7 @@ def makers_of(keys: pd.DataFrame) -> dict[str, str]:
 
 
 def training_order(values: list[str], index: int, makers: dict[str, str] | None, seed: int) -> list[str]:
-    """Order in which the other values of the domain join the training of Algorithm 1.
+    """Return the order in which the other values of the domain join the training of Algorithm 1.
 
     A permutation of the others by `default_rng([seed, index])`; where `makers` are given, those of another maker than
     the test value's stand before those of its own, each in the permutation's order.
@@ -154,13 +154,13 @@ def scan_folds(scans: pd.DataFrame, n_folds: int, seed: int) -> pd.Series:
 
 
 def fold_order(fold: int, n_folds: int, seed: int) -> list[int]:
-    """Order in which the other folds join the training of Algorithm 2: a permutation by [seed, FOLD_ORDER, fold]."""
+    """Return the order in which the other folds join the training of Algorithm 2, by [seed, FOLD_ORDER, fold]."""
     others = [other for other in range(1, n_folds + 1) if other != fold]
     return [int(other) for other in np.random.default_rng([seed, FOLD_ORDER, fold]).permutation(others)]
 
 
 def validation_scans(scans: list[str], key: tuple[int, int], seed: int) -> list[str]:
-    """A tenth of the training scans (rounded, at least one) by `default_rng([seed, VALIDATION, *key])`.
+    """Draw a tenth of the training scans (rounded, at least one) by `default_rng([seed, VALIDATION, *key])`.
 
     None where only one scan trains: such a training runs all its epochs.
     """

@@ -90,9 +90,15 @@ def both_schemes(plan: Plan, task: str, ablation: str = "default", all_cells: bo
     if "kfold" in schemes:
         sizes = None if all_cells else [plan.n_folds - 1]
         out += kfold_lines(
-            plan.keys, plan.domain, plan.seed, chosen.early_stopping, chosen.fold_unit, plan.n_folds, sizes,
+            plan.keys,
+            plan.domain,
+            plan.seed,
+            chosen.early_stopping,
+            chosen.fold_unit,
+            plan.n_folds,
+            sizes,
             (task, ablation),
-        )  # fmt: skip
+        )
     return out
 
 

@@ -61,7 +61,7 @@ REGIONS = {
 
 
 def region_labels(grid: Grid, to_phantom_matrix: np.ndarray, to_phantom_offset: np.ndarray) -> np.ndarray:
-    """Label values 1 to 6 (uint8) of the voxels of `grid` whose centres lie in a region.
+    """Return the label values 1 to 6 (uint8) of the voxels of `grid` whose centres lie in a region.
 
     The motion p -> matrix p + offset takes the grid's frame to the phantom's.
     """
