@@ -179,7 +179,7 @@ def _decimal_full(value: float) -> str:
 
 _UID_MARK = "2.25." + "9" * 39
 _NUMBER_MARK = "99999999"
-_PLACE_MARKS = ("-7777777.7777771", "-7777777.7777772", "-7777777.7777773")
+_POSITION_MARKS = ("-7777777.7777771", "-7777777.7777772", "-7777777.7777773")
 _LOCATION_MARK = "-8888888.8888888"
 
 
@@ -197,7 +197,7 @@ class CtSeriesWriter:
         ds.update(header)
         ds.SOPInstanceUID = _UID_MARK
         ds.InstanceNumber = _NUMBER_MARK
-        ds.ImagePositionPatient = list(_PLACE_MARKS)
+        ds.ImagePositionPatient = list(_POSITION_MARKS)
         ds.SliceLocation = _LOCATION_MARK
         meta = FileMetaDataset()
         meta.FileMetaInformationVersion = b"\x00\x01"
@@ -245,7 +245,7 @@ class CtSeriesWriter:
         for mark, text in (
             (_UID_MARK, self.sop_uid(number)),
             (_NUMBER_MARK, str(self.instance(number))),
-            *zip(_PLACE_MARKS, position, strict=True),
+            *zip(_POSITION_MARKS, position, strict=True),
             (_LOCATION_MARK, position[2]),
         ):
             head = head.replace(mark.encode(), text.ljust(len(mark)).encode())
