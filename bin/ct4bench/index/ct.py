@@ -51,7 +51,7 @@ JPEG_LOSSLESS = ("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70")
 MOST_PIXELS = 4096
 FARTHEST_MM = 1e5
 """More rows or columns, or a position farther away, no CT scanner has: a header says so only if it is damaged."""
-SAME_PLACE_MM = 0.01
+SAME_POSITION_MM = 0.01
 """Slices nearer than this along the normal lie at the same position."""
 UNEVEN_SHARE = 0.1
 """Share of the slice increment by which a slice may be off its position: what rounded positions need."""
@@ -236,7 +236,7 @@ def _normal(frame: SliceFormat) -> np.ndarray:
 def _check_spacing(along_mm: np.ndarray, slices: Sequence[Slice]) -> None:
     """Refuse positions (n,) in mm along the normal, ascending, that are not evenly spaced."""
     gaps = np.diff(along_mm)
-    if gaps.min() < SAME_PLACE_MM:
+    if gaps.min() < SAME_POSITION_MM:
         k = int(gaps.argmin())
         names = f"{slices[k].name} and {slices[k + 1].name}"
         raise Refusal("duplicate_slices", f"{names} lie at the same position, {along_mm[k]:.2f} mm along the normal")

@@ -45,7 +45,7 @@ KEPT_SIGMA_MM = (2.5, 2.4)
 """Sigma of the mean that reduces noise, in plane and along z: what is coarser stays, so no grain is added there."""
 KEEP_MM = (2.5, 4.5)
 """Beyond a face the series is kept up to the first distance and gone at the second."""
-SAME_PLACE_MM = 3.0
+SAME_POSITION_MM = 3.0
 """A block nearer than this to the phantom's own position is taken to lie there."""
 SLAB_MARGIN_MM = 16.0
 AIR_MARGIN_MM = 8.0
@@ -236,7 +236,7 @@ def _shift_to_phantom(block: Block) -> np.ndarray:
     if any(face.cut for face in block.faces):
         return np.zeros(3)
     shift = own - centre
-    return shift if np.abs(shift).max() > SAME_PLACE_MM else np.zeros(3)
+    return shift if np.abs(shift).max() > SAME_POSITION_MM else np.zeros(3)
 
 
 def phantom_from_series(
