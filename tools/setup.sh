@@ -33,7 +33,7 @@ make_venv() {
     local stamp=.venv/.locked wanted
     wanted=$(cat requirements/uv.lock requirements/test.lock tools/setup.sh | sha256sum | cut -d' ' -f1)
     [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && [ -x .venv/bin/python ] && .venv/bin/python -c '' 2>/dev/null && return
-    say "making .venv (6.4 GB with PyTorch; a minute or two)"
+    say "making .venv (7.2 GB with PyTorch; two or three minutes)"
     if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
         "$PYTHON" -m venv --clear .venv
     fi
