@@ -191,6 +191,93 @@ def test_the_message_tells_where_slices_are_missing(tmp_path):
     assert "103.75 and 106.25 mm" in str(error)
 
 
+def _shift(axis, mm, which=lambda index: index == 5):
+    """Move the slices that `which` names along an axis of the patient."""
+
+    def edit(index, dataset):
+        if which(index):
+            position = [float(v) for v in dataset.ImagePositionPatient]
+            position[axis] += mm
+            dataset.ImagePositionPatient = position
+
+    return edit
+
+
+EDGES = {
+    "increments differ by a tenth": (
+        {"edit": _shift(2, 0.0999 * 1.25)}, {"edit": _shift(2, 0.1001 * 1.25)}, "mixed_geometry"),
+    "a slice lies aside": ({"edit": _shift(1, 0.0999)}, {"edit": _shift(1, 0.1001)}, "mixed_geometry"),
+    "slices are sheared": (
+        {"step": (0, 0.0999 / 17, 1.25)}, {"step": (0, 0.1001 / 17, 1.25)}, "gantry_tilt"),
+    "a plane is turned": (
+        {"edit": _set("ImageOrientationPatient", [1, 0, 0, 0, 1, 0.99e-4])},
+        {"edit": _set("ImageOrientationPatient", [1, 0, 0, 0, 1, 1.01e-4])}, "non_parallel_slices"),
+    "rows are long": (
+        {"ImageOrientationPatient": [1.00099, 0, 0, 0, 1, 0]},
+        {"ImageOrientationPatient": [1.00101, 0, 0, 0, 1, 0]}, "mixed_geometry"),
+    "columns are short": (
+        {"ImageOrientationPatient": [1, 0, 0, 0, 0.99901, 0]},
+        {"ImageOrientationPatient": [1, 0, 0, 0, 0.99899, 0]}, "mixed_geometry"),
+    "rows and columns are not at right angles": (
+        {"ImageOrientationPatient": [1, 0, 0, 0.00099, 1, 0]},
+        {"ImageOrientationPatient": [1, 0, 0, 0.00101, 1, 0]}, "mixed_geometry"),
+    "pixels differ": (
+        {"edit": _set("PixelSpacing", [0.75, 0.5000074])}, {"edit": _set("PixelSpacing", [0.75, 0.5000076])},
+        "mixed_geometry"),
+    "far away": (
+        {"edit": _shift(0, 99_999, lambda _: True)}, {"edit": _shift(0, 100_003, lambda _: True)},
+        "not_an_image_series"),
+    "one bit, and none": ({"BitsStored": 1, "HighBit": 0}, {"BitsStored": 0, "HighBit": 0}, "unreadable"),
+    "bits up to the high one": ({"BitsStored": 12, "HighBit": 11}, {"BitsStored": 12, "HighBit": 10}, "unreadable"),
+    "two slices": ({"skip": range(2, 18)}, {"skip": range(1, 18)}, "too_few_slices"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_of_what_is_accepted_lie_where_they_are_stated(tmp_path, name):
+    accepted, refused_fields, reason = EDGES[name]
+    array, grid = ct.read_series(write_series(tmp_path / "accepted", **accepted))
+    assert array.shape == grid.shape == (18 - len(accepted.get("skip", ())), 40, 36)
+    error = refused(write_series(tmp_path / "refused", **refused_fields))
+    assert error.reason == reason, str(error)
+
+
+def test_an_image_has_4096_columns_at_most(tmp_path):
+    array, _ = ct.read_series(write_series(tmp_path / "a", pixels=np.zeros((2, 2, 4096), int)))
+    assert array.shape == (2, 2, 4096)
+    assert refused(write_series(tmp_path / "b", pixels=np.zeros((2, 2, 4097), int))).reason == "mixed_geometry"
+
+
+@pytest.mark.parametrize(
+    ("gap_steps", "reason"),
+    [(0.0079, "duplicate_slices"), (0.0081, "mixed_geometry"), (1.89, "mixed_geometry"), (1.91, "missing_slices"),
+     (2.09, "missing_slices"), (2.11, "mixed_geometry")],
+)  # fmt: skip
+def test_the_reason_depends_on_the_size_of_the_gap(tmp_path, gap_steps, reason):
+    """Slices 0.01 mm apart (0.008 increments) are one twice; whole increments, to a tenth, are missing slices."""
+    later = _shift(2, (gap_steps - 1) * 1.25, lambda index: index > 5)
+    error = refused(write_series(tmp_path, edit=later))
+    assert error.reason == reason, str(error)
+    if reason == "missing_slices":
+        assert "1 missing at 1 positions, the first between 106.25" in str(error)
+
+
+@pytest.mark.parametrize("slope", [1, 2, 0.5])
+@pytest.mark.parametrize(("hu", "fits"), [(32767, True), (-32768, True), (32768, False), (-32769, False)])
+def test_values_of_16_bits_are_kept_to_the_last(tmp_path, slope, hu, fits):
+    stored = np.full((2, 12, 10), 16000)
+    stored[0, 0, 0] += 2 if hu < 0 else -2
+    fields = {"BitsStored": 16, "HighBit": 15, "PixelRepresentation": 1, "RescaleSlope": slope}
+    paths = write_series(tmp_path, pixels=stored, RescaleIntercept=hu - slope * 16000, **fields)
+    other = int(hu + slope * (stored[0, 0, 0] - 16000))
+    if fits:
+        array, _ = ct.read_series(paths)
+        assert array[0, 0, 0] == other and (array.ravel()[1:] == hu).all()
+    else:
+        low, high = sorted([hu, other])
+        assert f"values from {low:g} to {high:g} HU" in str(refused(paths))
+
+
 def test_slices_of_two_sizes_are_refused(tmp_path):
     paths = write_series(tmp_path, skip=(17,))
     pixels = np.zeros((40, 35), int)

@@ -148,6 +148,62 @@ def _off_grid(dataset):
         group.PlanePositionSequence[0].ImagePositionPatient = [x + 0.25, y, z]
 
 
+def _moved(axis, mm):
+    def edit(dataset):
+        for group in dataset.PerFrameFunctionalGroupsSequence:
+            position = [float(v) for v in group.PlanePositionSequence[0].ImagePositionPatient]
+            position[axis] += mm
+            group.PlanePositionSequence[0].ImagePositionPatient = position
+
+    return edit
+
+
+@pytest.mark.parametrize("axis, spacing", [(0, 0.5), (1, 0.75), (2, 1.25)])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_frames_may_lie_up_to_0_15_voxels_off_the_grid(tmp_path, ct, axis, spacing, sign):
+    paths, grid = ct
+    path = write_segmentation(tmp_path / "a.dcm", paths, roi_labels(), edit=_moved(axis, sign * 0.149 * spacing))
+    np.testing.assert_array_equal(ct_reading.read_segmentation(path, grid), roi_labels())
+    path = write_segmentation(tmp_path / "b.dcm", paths, roi_labels(), edit=_moved(axis, sign * 0.151 * spacing))
+    assert refused(path, grid).reason == "segmentation_mismatch"
+
+
+def test_far_pixels_may_lie_up_to_0_15_voxels_off_the_grid(tmp_path, ct):
+    """Spacings that are a little wrong move the last row, 39 rows from the first."""
+    paths, grid = ct
+
+    def rows_of(spacing):
+        def edit(dataset):
+            dataset.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].PixelSpacing = [spacing, 0.5]
+
+        return edit
+
+    fits, not_any_more = (0.75 * (1 + off / 39) for off in (0.149, 0.151))
+    path = write_segmentation(tmp_path / "a.dcm", paths, roi_labels(), edit=rows_of(fits))
+    np.testing.assert_array_equal(ct_reading.read_segmentation(path, grid), roi_labels())
+    path = write_segmentation(tmp_path / "b.dcm", paths, roi_labels(), edit=rows_of(not_any_more))
+    assert refused(path, grid).reason == "segmentation_mismatch"
+
+
+@pytest.mark.parametrize("n_shared, fits", [(4, True), (5, False)])
+def test_a_hundredth_of_a_segment_may_be_anothers(tmp_path, n_shared, fits):
+    """Of the smaller segment: 400 voxels, of which up to four also belong to another."""
+    paths = write_series(tmp_path / "ct", pixels=np.zeros((18, 80, 80), int))
+    labels = roi_labels((18, 80, 80))
+    labels[2:12, 40:60, 40:60] = 1
+    labels[labels == 6] = 0
+    labels[12, 40:60, 40:60] = 6
+    labels[12, 40, 40 : 40 + n_shared] = 0
+    path = write_segmentation(tmp_path / "s.dcm", paths, labels)
+    _overlap(path, n_shared)
+    grid = ct_reading.read_stack(paths).grid
+    assert np.count_nonzero(labels == 6) == 400 - n_shared
+    if fits:
+        assert np.count_nonzero(ct_reading.read_segmentation(path, grid) == 6) == 400
+    else:
+        assert refused(path, grid).reason == "segmentation_mismatch"
+
+
 def _outside(dataset):
     for group in dataset.PerFrameFunctionalGroupsSequence:
         x, y, z = (float(v) for v in group.PlanePositionSequence[0].ImagePositionPatient)
