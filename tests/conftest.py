@@ -1,7 +1,9 @@
 """What many tests share: data beside the checkout, series made once, compiled kernels; and which tests run where."""
 
 import os
+import shutil
 import tarfile
+import time
 import zlib
 from collections import defaultdict
 from pathlib import Path
@@ -22,6 +24,13 @@ def kernels() -> Path:
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(kernels()))
+
+
+def pytest_sessionstart(session):
+    """Take away the compiled kernels of last week's code."""
+    for folder in (ROOT / ".numba").glob("*"):
+        if folder != kernels() and time.time() - folder.stat().st_mtime > 7 * 86400:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 MADE_ONCE = ("small_run", "twin_of", "real_series")
