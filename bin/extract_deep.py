@@ -12,7 +12,10 @@ from ct4bench.core.script import run
 def main(argv=None):
     """Build the encoder, run it over the series, write the table and the settings."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--extractor", required=True, help="swin_unetr, shallow_cnn, or NAME=... (docs/encoders.md)")
+    parser.add_argument(
+        "--extractor", required=True, help="name in assets/extractors.yaml, or NAME=... (docs/encoders.md)"
+    )
+    parser.add_argument("--module", default="", help="module that holds the encoder, where the list is not at hand")
     parser.add_argument("--registered", required=True, help="table of the registered series")
     parser.add_argument("--series_uids", required=True, help="the chunk's series, separated by commas")
     parser.add_argument("--volumes", required=True, help="folder of their volumes")
@@ -48,7 +51,8 @@ def main(argv=None):
     device = choose_device(args.device)
     weights = Path(args.weights) if args.weights else None
     choices = (args.intensity or MODES[args.mode].swin_intensity, args.layer, args.pooling, args.patch_merging)
-    encoder = build_encoder(args.extractor, EncoderOptions(weights, args.weights_sha256, *choices, args.seed, device))
+    options = EncoderOptions(weights, args.weights_sha256, *choices, args.seed, device)
+    encoder = build_encoder(args.extractor, options, args.module)
     encoding = EncodingRun(
         encoder,
         args.volumes,

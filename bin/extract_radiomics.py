@@ -23,6 +23,7 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the features, Parquet")
+    parser.add_argument("--extractor", default="radiomics", help="name of the set of features")
     parser.add_argument("--settings", required=True, help="what they were made with, JSON")
     args = parser.parse_args(argv)
 
@@ -36,7 +37,8 @@ def main(argv=None):
     radiomics = RadiomicsRun(settings, args.volumes, group, args.verify, args.seed, args.threads)
     table, verification = extract(radiomics, read_table(args.registered, SERIES_KEY), args.series_uids.split(","))
     write_table(table, args.output)
-    text = json.dumps(describe(radiomics, table, verification), indent=1, allow_nan=False)
+    about = describe(radiomics, table, verification, args.extractor)
+    text = json.dumps(about, indent=1, allow_nan=False)
     Path(args.settings).write_text(text + "\n", encoding="utf-8")
 
 

@@ -4,12 +4,14 @@
 import argparse
 from pathlib import Path
 
+from ct4bench.core.extractors import SOURCE, read_extractors
 from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table
 from ct4bench.results.published import FOLDER
 from ct4bench.results.run_facts import make_run_facts, read_series, read_settings
 
+# code-data: ../assets/extractors.yaml
 # code-data: ../assets/scanners.csv
 SCANNERS = Path(__file__).resolve().parents[1] / "assets" / "scanners.csv"
 
@@ -33,6 +35,7 @@ def main(argv=None):
     parser.add_argument("--domain", default="scanner", help="the factor left out and compared")
     parser.add_argument("--published", default=FOLDER, help="folder of the published tables")
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
+    parser.add_argument("--extractors", default=SOURCE, help="names and order of the extractors, YAML")
     parser.add_argument("--output", required=True, type=Path, help="folder for the tables")
     args = parser.parse_args(argv)
     from ct4bench.results.acquisition import read_scanner_names
@@ -42,9 +45,12 @@ def main(argv=None):
     optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality", "tasks")
     optional += ("stable_features",)
     frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
-    facts = make_run_facts(series, args.mode, read_settings(args.settings), args.method, args.domain)
+    extractors = read_extractors(args.extractors)
+    facts = make_run_facts(series, args.mode, read_settings(args.settings), args.method, args.domain, extractors)
     names = read_scanner_names(args.scanners)
-    results = make_tables(Inputs(series, **frames, domain=args.domain), MODES[args.mode], names, args.published)
+    results = make_tables(
+        Inputs(series, **frames, domain=args.domain, extractors=extractors), MODES[args.mode], names, args.published
+    )
     write_results(results, facts, args.output)
 
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "bin"))
 
 from ct4bench.core.contract import read_contract  # noqa: E402
+from ct4bench.core.extractors import read_extractors  # noqa: E402
 from ct4bench.core.metrics import BY_NAME, PAIR_METRICS  # noqa: E402
 from ct4bench.core.reasons import read_reasons  # noqa: E402
 from ct4bench.splits.tasks import (  # noqa: E402
@@ -117,9 +118,22 @@ def columns_table() -> str:
     return table(("column", "type", "unit", "what it says", "blank"), rows)
 
 
+def extractors_table() -> str:
+    """Extractors of assets/extractors.yaml."""
+    rows = [
+        (f"`{name}`", entry.title, str(entry.features), entry.about,
+         f"`--{entry.weights['parameter']}`" if "parameter" in entry.weights
+         else f"`--extractor_weights {name}=FILE`" if entry.module else "none",
+         "stability, classification, embedding" if entry.classified else "stability")
+        for name, entry in read_extractors().items()
+    ]  # fmt: skip
+    return table(("extractor", "in tables", "features", "what it computes", "weights", "used for"), rows)
+
+
 BLOCKS = {
     "docs/input.md": {"reasons": reasons_table},
     "docs/columns.md": {"tables": tables_list, "columns": columns_table},
+    "docs/encoders.md": {"extractors": extractors_table},
     "docs/learning.md": {"tasks": tasks_table, "ablations": ablations_table},
     "docs/outputs.md": {"pair metrics": metrics_table},
 }

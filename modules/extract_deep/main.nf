@@ -3,7 +3,7 @@ process EXTRACT_DEEP {
     label 'deep'
 
     input:
-    // meta: extractor, source (of an encoder of the user's) and options; weights and code: a file, or []
+    // meta: extractor, module (of a shipped encoder) or source (of one of the user's), and options; weights and code: a file, or []
     tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(weights, stageAs: 'weights/*'), path(code, stageAs: 'code/*'), val(_code)
     path registered
     path patches
@@ -20,6 +20,7 @@ process EXTRACT_DEEP {
     """
     extract_deep.py \\
         --extractor '${meta.source ? "${meta.extractor}=${meta.source}" : meta.extractor}' \\
+        ${meta.module ? "--module ${meta.module}" : ''} \\
         --registered ${registered} \\
         --series_uids ${meta.uids.join(',')} \\
         --volumes volumes \\

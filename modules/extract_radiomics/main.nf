@@ -30,6 +30,7 @@ process EXTRACT_RADIOMICS {
         --verify ${verify} \\
         --seed ${seed} \\
         --threads ${task.cpus} \\
+        --extractor ${meta.extractor} \\
         --settings ${meta.extractor}.json
     """
 

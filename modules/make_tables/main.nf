@@ -8,6 +8,7 @@ process MAKE_TABLES {
     path index, stageAs: 'index.csv'       // all accepted series, or []
     path published, stageAs: 'published/*'  // the paper's tables
     path scanners                           // display names
+    path extractors                         // their list
     val _code
 
     output:
@@ -33,6 +34,7 @@ process MAKE_TABLES {
         --domain ${meta.domain} \\
         --published published \\
         --scanners ${scanners} \\
+        --extractors ${extractors} \\
         --output tables
     """
 

@@ -1,3 +1,5 @@
+include { isByPatch } from '../../subworkflows/utilities/extractors'
+
 process MERGE_FEATURES {
     tag "${meta.method} ${meta.extractor}"
     label 'small'
@@ -19,7 +21,7 @@ process MERGE_FEATURES {
         --tables ${tables} \\
         ${settings ? "--settings ${settings}" : ''} \\
         ${registered ? "--registered ${registered}" : ''} \\
-        ${patches && meta.extractor != 'radiomics_roi' ? "--patches ${patches}" : ''} \\
+        ${patches && isByPatch(meta.extractor) ? "--patches ${patches}" : ''} \\
         --output ${meta.extractor}.parquet \\
         --merged_settings ${meta.extractor}.json
     """

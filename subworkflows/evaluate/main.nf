@@ -11,6 +11,7 @@ include { TRAIN_CLASSIFIERS } from '../../modules/train_classifiers/main'
 include { MERGE_PREDICTIONS } from '../../modules/merge_predictions/main'
 include { EMBED_FEATURES    } from '../../modules/embed_features/main'
 include { codeDigest        } from '../utilities/code'
+include { isClassified      } from '../utilities/extractors'
 
 // Series in tasks of at most `size`, across scanners: a task takes longer to start than to measure a series. All
 // repetitions of a scanner, dose and reconstruction stay together.
@@ -86,8 +87,7 @@ workflow EVALUATE_FEATURES {
     def rows = features.map { meta, table, _notes -> [meta, table] }
     // all extractors in one task each: starting takes longer than the work
     MEASURE_STABILITY(together(rows), settings.domain, settings.mode, settings.seed, codeDigest('measure_stability.py'))
-    // whole ROIs have sizes that give them away, so their features are rated for stability only
-    def classified = settings.features ? rows : rows.filter { meta, _table -> meta.extractor != 'radiomics_roi' }
+    def classified = settings.features ? rows : rows.filter { meta, _table -> isClassified(meta.extractor) }
     EMBED_FEATURES(together(classified), settings.seed, codeDigest('embed_features.py'))
 
     // the rows of all extractors are the same, so one of them decides the splits

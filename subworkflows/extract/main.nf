@@ -6,6 +6,7 @@ include { MERGE_FEATURES    } from '../../modules/merge_features/main'
 include { codeDigest        } from '../utilities/code'
 include { deepEncoders      } from '../utilities/encoders'
 include { encoderDigest     } from '../utilities/encoders'
+include { regionExtractors  } from '../utilities/extractors'
 
 workflow EXTRACT {
     take:
@@ -33,9 +34,9 @@ workflow EXTRACT {
 
     def radiomics = file(settings.radiomics_params ?: "${projectDir}/assets/radiomics.yaml")
     // whole ROIs have a table of their own, and need the reference's labels
-    def regions = settings.region == 'both' ? ['patch', 'roi'] : [settings.region]
-    def ofPatches = 'patch' in regions ? chosen.map { meta, kept -> [meta + [region: 'patch', extractor: 'radiomics'], kept, []] } : channel.empty()
-    def ofRois = 'roi' in regions ? chosen.combine(reference).map { meta, kept, folder -> [meta + [region: 'roi', extractor: 'radiomics_roi'], kept, folder] } : channel.empty()
+    def regions = regionExtractors(settings)
+    def ofPatches = regions.patch ? chosen.map { meta, kept -> [meta + [region: 'patch', extractor: regions.patch], kept, []] } : channel.empty()
+    def ofRois = regions.roi ? chosen.combine(reference).map { meta, kept, folder -> [meta + [region: 'roi', extractor: regions.roi], kept, folder] } : channel.empty()
     EXTRACT_RADIOMICS(
         ofPatches.mix(ofRois),
         registered, patches, radiomics, settings.verify, settings.seed, codeDigest('extract_radiomics.py'),
@@ -44,7 +45,7 @@ workflow EXTRACT {
     def encoders = channel.fromList(deepEncoders(settings).collect { encoder -> [encoder + [digest: encoderDigest(encoder)]] })
     EXTRACT_DEEP(
         chosen.combine(encoders).map { meta, kept, encoder ->
-            [meta + [extractor: encoder.name, source: encoder.source, options: encoder.options], kept, encoder.weights, encoder.code, encoder.digest]
+            [meta + [extractor: encoder.name, module: encoder.module, source: encoder.source, options: encoder.options], kept, encoder.weights, encoder.code, encoder.digest]
         },
         registered, patches, settings.mode, settings.verify, settings.seed,
     )

@@ -37,7 +37,7 @@ workflow REPORT {
     MAKE_TABLES(
         series.join(evaluated).join(byMethod.map { method, _tables, notes -> [method, notes] })
             .map { method, rows, tables, notes -> [[method: method, mode: settings.mode, domain: settings.domain], rows, tables, notes] },
-        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, codeDigest('make_tables.py'),
+        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), codeDigest('make_tables.py'),
     )
     def tables = MAKE_TABLES.out.tables.map { meta, folder -> [meta.method, meta, folder] }
 

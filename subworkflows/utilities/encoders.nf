@@ -1,36 +1,32 @@
-// The deep encoders of a run: the two of the paper, and the user's own of --extractors.
+// The deep encoders of a run: those of assets/extractors.yaml, and the user's own of --extractors.
 
-include { codeDigest } from './code'
+include { codeDigest      } from './code'
+include { knownExtractors } from './extractors'
 
 def deepEncoders(Map settings) {
-    def standIn = file("${projectDir}/assets/shallow_cnn_standin.safetensors")
-    def published = [
-        [
-            name: 'swin_unetr', source: null, code: [],
-            weights: settings.swinunetr_weights ? file(settings.swinunetr_weights) : [],
-            options: [
-                weights_sha256: settings.swinunetr_weights_sha256, intensity: settings.swinunetr_intensity,
-                layer: settings.swinunetr_layer, pooling: settings.swinunetr_pooling, patch_merging: settings.swinunetr_patch_merging,
-            ],
-        ],
-        [
-            name: 'shallow_cnn', source: null, code: [],
-            weights: settings.shallow_cnn_weights ? file(settings.shallow_cnn_weights) : standIn,
-            options: [weights_sha256: settings.shallow_cnn_weights_sha256],
-        ],
-    ]
+    def shipped = knownExtractors().findAll { _name, entry -> entry.module }
     def own = namedPlaces(settings.extractors)
     def weights = namedPlaces(settings.extractor_weights)
-    def wrong = encoderError(own, weights, published.collect { encoder -> encoder.name })
+    def wrong = encoderError(own, weights, shipped)
     if (wrong) {
         error("Wrong parameters:\n  ${wrong}")
     }
-    return published + own.collect { name, source ->
+    return shipped.collect { name, entry -> shippedEncoder(name, entry, weights, settings) } + own.collect { name, source ->
         [
-            name: name, code: codeFile(source) ? file(codeFile(source)) : [], source: stagedSource(source),
-            weights: weights[name] ? file(weights[name]) : [], options: [intensity: settings.extractor_intensity],
+            name: name, module: null, code: codeFile(source) ? file(codeFile(source)) : [], source: stagedSource(source),
+            weights: weights[name] ? file(weights[name]) : [], options: [intensity: settings.extractor_intensity], entry: null,
         ]
     }
+}
+
+// Its weights are those that the run names, else the default file of the project, else drawn from the seed.
+def shippedEncoder(String name, Map entry, Map weights, Map settings) {
+    def given = entry.weights?.parameter ? settings[entry.weights.parameter] : weights[name]
+    def place = given ?: (entry.weights?.file ? "${projectDir}/${entry.weights.file}" : null)
+    return [
+        name: name, module: entry.module, source: null, code: [], weights: place ? file(place) : [],
+        options: (entry.options ?: [:]).collectEntries { option, parameter -> [option, settings[parameter]] }, entry: entry,
+    ]
 }
 
 // 'a=x,b=y' -> [a: x, b: y]
@@ -38,14 +34,18 @@ def namedPlaces(text) {
     return (text ?: '').toString().tokenize(',').collectEntries { item -> [item.substring(0, item.indexOf('=')), item.substring(item.indexOf('=') + 1)] }
 }
 
-def encoderError(Map own, Map weights, List published) {
-    def taken = own.keySet().find { name -> name in published || name.startsWith('radiomics') }
+def encoderError(Map own, Map weights, Map shipped) {
+    def taken = own.keySet().find { name -> name in shipped || name.startsWith('radiomics') }
     if (taken) {
         return "--extractors ${taken}=…: that name is the benchmark's; choose another one"
     }
-    def alone = weights.keySet().find { name -> !own.containsKey(name) }
+    def alone = weights.keySet().find { name -> !own.containsKey(name) && !shipped[name] }
     if (alone) {
         return "--extractor_weights ${alone}=… names no encoder of --extractors"
+    }
+    def elsewhere = weights.keySet().find { name -> shipped[name]?.weights?.parameter }
+    if (elsewhere) {
+        return "--extractor_weights ${elsewhere}=…: its weights are named by --${shipped[elsewhere].weights.parameter}"
     }
     def formless = own.find { _name, source -> !codeFile(source) && !(source ==~ /[\w.]+:\w+/) }
     if (formless) {
@@ -67,9 +67,11 @@ def stagedSource(String source) {
     return place ? "code/${file(place).name}${source.substring(place.size())}".toString() : source
 }
 
-// What a change of code must run again: the script's modules, and a module of the package that holds the encoder.
+// What must run again: a change of the script's modules, of the module that holds the encoder, or of its entry in the list.
+// Modules and entries of other encoders are none of it.
 def encoderDigest(encoder) {
-    def module = encoder.source && !encoder.code ? "${encoder.source.tokenize(':')[0].replace('.', '/')}.py".toString() : null
+    def dotted = encoder.module ?: (encoder.source && !encoder.code ? encoder.source.tokenize(':')[0] : null)
+    def module = dotted ? "${dotted.replace('.', '/')}.py".toString() : null
     def here = module && file("${projectDir}/bin/${module}").exists()
-    return codeDigest('extract_deep.py') + (here ? codeDigest(module) : '')
+    return codeDigest('extract_deep.py') + (here ? codeDigest(module) : '') + (encoder.entry ? encoder.entry.toString().digest('SHA-256') : '')
 }

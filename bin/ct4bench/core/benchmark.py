@@ -11,7 +11,6 @@ TISSUES = ("cyst", "hemangioma", "metastasis", "normal")
 
 DOSES_MGY = (1, 3, 6, 10, 14)
 RECONSTRUCTIONS = ("FBP", "IR", "DL")
-EXTRACTORS = ("radiomics", "shallow_cnn", "swin_unetr")
 MAKERS = ("Siemens", "Philips", "GE", "Toshiba")
 
 PATCH_SHAPE = (16, 32, 32)

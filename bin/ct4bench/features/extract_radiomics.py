@@ -305,12 +305,14 @@ def extract(run: RadiomicsRun, registered: pd.DataFrame, uids: list[str]) -> tup
     return sort_features(pd.concat(tables, ignore_index=True)), engine.verification
 
 
-def describe(run: RadiomicsRun, table: pd.DataFrame, verification: Verification) -> dict:
-    """Say what the table was made with, as in `radiomics.json`."""
+def describe(
+    run: RadiomicsRun, table: pd.DataFrame, verification: Verification, extractor: str = "radiomics"
+) -> dict:
+    """Say what the table was made with, as in `<extractor>.json`."""
     columns, settings = feature_columns(table), run.settings
     rois = run.group.regions if run.group.patches is None else []
     return {
-        "extractor": "radiomics_roi" if run.group.patches is None else "radiomics",
+        "extractor": extractor,
         "n_features": len(columns),
         "engine": settings.engine,
         "engine_reason": settings.reason,

@@ -5,10 +5,13 @@ features, the output of the last pooling. For training, a fully connected layer 
 The spatial axes are (row, column, slice); the input is in HU.
 """
 
+import logging
+
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from ct4bench.features.weights import Parameter
+from ct4bench.features.encoder import RAW, SHAPE, Encoder, EncoderOptions, refuse_options
+from ct4bench.features.weights import Parameter, load_weights, random_weights
 
 CHANNELS = (32, 64)
 KERNEL = 5
@@ -93,3 +96,31 @@ class PlainFeatures:
             weight, bias = self.state[f"conv{number}.weight"], self.state[f"conv{number}.bias"]
             x = F.max_pool3d(F.relu(F.conv3d(x, weight, bias, padding=KERNEL // 2)), POOL)
         return x.flatten(1)
+
+
+def encoder(options: EncoderOptions) -> Encoder:
+    """The shallow CNN: 256 features, the output of its last pooling. It takes raw HU in every mode."""
+    refuse_options("shallow_cnn", options, "layer", "pooling", "patch_merging")
+    if options.intensity != RAW:
+        logging.info("shallow_cnn takes raw HU; --intensity %s is for other encoders", options.intensity)
+    if options.weights is None:
+        weights = random_weights(parameters(), options.seed)
+    else:
+        weights = load_weights(
+            options.weights,
+            parameters(),
+            translate,
+            "give conv1.weight, conv1.bias, conv2.weight and conv2.bias as bin/pretrain_shallow_cnn.py writes them",
+            options.weights_sha256,
+        )
+    return Encoder(
+        name="shallow_cnn",
+        prefix="cnn",
+        n_features=n_features(SHAPE),
+        intensity=RAW,
+        scaling=None,
+        weights=weights,
+        features=ShallowCnnFeatures(weights.state, SHAPE, options.device),
+        reference=lambda: PlainFeatures(weights.state, options.device),
+        settings={"layer": "pool2", "pooling": "none", "reference": "torch in float64"},
+    )

@@ -16,6 +16,7 @@ Tokens are kept in the order of the windows, so that a window is a slice. Spatia
 last is the slice axis, as in the published code, which read NIfTI files in the order x, y, z.
 """
 
+import logging
 from dataclasses import dataclass
 from itertools import product
 
@@ -23,7 +24,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 
-from ct4bench.features.weights import Parameter
+from ct4bench.core.errors import UserError
+from ct4bench.features.encoder import INTENSITIES, SHAPE, Encoder, EncoderOptions
+from ct4bench.features.weights import Parameter, load_weights, random_weights
 
 WIDTH = 48
 HEADS = (3, 6, 12, 24)
@@ -367,3 +370,44 @@ class MonaiFeatures:
             output = self.network(patch[None, None], normalize=True)[self.layer].flatten(2)
             found.append(output.mean(2) if self.pooling == "mean" else output.amax(2))
         return torch.cat(found)
+
+
+def encoder(options: EncoderOptions) -> Encoder:
+    """SwinUNETR's encoder: 768 features, the spatial mean of its last normalised output."""
+    layer = _whole(options.layer or "4", "--layer", LAYERS)
+    pooling = options.pooling or "mean"
+    merging = options.patch_merging or "current"
+    if options.weights is None:
+        weights = random_weights(parameters(), options.seed)
+    else:
+        weights = load_weights(
+            options.weights,
+            parameters(),
+            translate,
+            "give weights of SwinUNETR with feature size 48 and one input channel, for example the released "
+            "model_swinvit.pt",
+            options.weights_sha256,
+        )
+        if merging == "current" and options.weights.name == "model_swinvit.pt":
+            logging.warning(
+                "the released model_swinvit.pt was trained with MONAI's patch merging from before version 1.5; "
+                "--patch_merging legacy takes that one"
+            )
+    choice = {"shape": SHAPE, "layer": layer, "pooling": pooling, "merging": merging, "device": options.device}
+    return Encoder(
+        name="swin_unetr",
+        prefix="swin",
+        n_features=width(layer),
+        intensity=options.intensity,
+        scaling=INTENSITIES[options.intensity],
+        weights=weights,
+        features=SwinFeatures(weights.state, **choice),
+        reference=lambda: MonaiFeatures(weights.state, **choice, lean=True),
+        settings={"layer": layer, "pooling": pooling, "patch_merging": merging, "reference": "monai"},
+    )
+
+
+def _whole(text: str, option: str, allowed: tuple[int, ...]) -> int:
+    if text not in map(str, allowed):
+        raise UserError(f"{option} {text} is none of {', '.join(map(str, allowed))}")
+    return int(text)

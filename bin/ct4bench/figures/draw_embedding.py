@@ -8,9 +8,11 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ct4bench.core.benchmark import EXTRACTORS, MAKERS, TISSUES, scanner_rank, tissue_of
+from ct4bench.core.benchmark import MAKERS, TISSUES, scanner_rank, tissue_of
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
+from ct4bench.core.extractors import extractors_of
+from ct4bench.figures.feature_sets import feature_sets
 from ct4bench.figures.style import (
     MAKER_COLOURS,
     TISSUE_COLOURS,
@@ -82,9 +84,11 @@ def _scatter(axes, rows: pd.DataFrame, size: float, filled: bool = True, plane: 
     axes.scatter(rows[f"{plane.lower()}_1"], rows[f"{plane.lower()}_2"], s=size, **fill, **look)
 
 
-def _extractors(rows: pd.DataFrame) -> list[str]:
+def _extractors(rows: pd.DataFrame, facts: dict) -> list[str]:
+    """Those of the rows, and all of the paper's where one of these is among them."""
     found = set(rows["extractor"])
-    return [*EXTRACTORS, *sorted(found - set(EXTRACTORS))] if found & set(EXTRACTORS) else sorted(found)
+    paper = {name for name, entry in extractors_of(facts).items() if entry.paper}
+    return feature_sets(found | paper if found & paper else found, facts)
 
 
 def _neighbours(n: int) -> str:
@@ -97,7 +101,7 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
 
     `rows` come from `with_series` and have the rows of the figure only.
     """
-    extractors, makers = _extractors(rows), _by_maker(rows)
+    extractors, makers = _extractors(rows, facts), _by_maker(rows)
     markers = marker_of(makers)
     figure = new_figure(11.0, 4.55)
     grid = figure.add_gridspec(1, len(extractors), left=0.03, right=0.985, top=0.93, bottom=0.325, wspace=0.1)
@@ -154,7 +158,7 @@ def _missing(rows: pd.DataFrame, extractors: list[str]) -> list[str]:
 
 def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
     """All rows in the plane `UMAP` or `PCA`: by maker on the left, by tissue on the right, a row for each extractor."""
-    extractors, makers = _extractors(rows), _by_maker(rows)
+    extractors, makers = _extractors(rows, facts), _by_maker(rows)
     markers = marker_of(makers)
     tissues = [t for t in TISSUES if t in set(rows["tissue"])] + sorted(set(rows["tissue"]) - set(TISSUES))
     panel_in, head, foot = 3.3, 0.55, 0.72
@@ -223,7 +227,7 @@ def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "Their shares of the variance, how far neighbourhoods are kept, and silhouettes of scanner, maker and tissue "
         "among all features are in the table embedding_quality.",
         "Pairs of scatter plots of the same points, on the left coloured by scanner maker, on the right by tissue.",
-        _missing(rows, _extractors(rows)),
+        _missing(rows, _extractors(rows, facts)),
     )
     return _two_colourings(rows, facts, "PCA"), caption
 
@@ -231,7 +235,7 @@ def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
 @styled
 def draw_figure6(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the UMAP of all rows: by maker on the left, by tissue on the right, a row of panels for each extractor."""
-    figure, extractors = _two_colourings(rows, facts, "UMAP"), _extractors(rows)
+    figure, extractors = _two_colourings(rows, facts, "UMAP"), _extractors(rows, facts)
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(
         "figure6",

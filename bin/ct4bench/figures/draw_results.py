@@ -9,22 +9,20 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ct4bench.core.benchmark import EXTRACTORS, scanner_rank
+from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.metrics import MAIN_METRICS, PairMetric
 from ct4bench.core.tables import read_table
+from ct4bench.figures.feature_sets import feature_sets, look_of
 from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_tasks
 from ct4bench.figures.style import (
-    EXTRACTOR_COLOURS,
     Caption,
-    colour_of,
-    marker_of,
     message_panel,
     new_figure,
     save_figure,
     stamp,
     styled,
 )
-from ct4bench.results.published import EXTRACTOR_NAMES
 from ct4bench.results.run_facts import CONTRAST_LABELS, DOMAIN_LABELS, NOT_COMPARABLE, extractor_title, stamp_text
 
 
@@ -167,8 +165,7 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
 
     Where `table7` is given, its published accuracies are shown next to them.
     """
-    extractors = [e for e in EXTRACTORS if e in set(table["extractor"])]
-    extractors += sorted(set(table["extractor"]) - set(extractors))
+    extractors = feature_sets(table["extractor"], facts)
     published = pd.DataFrame() if table7 is None else table7.set_index("features")
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     figure = new_figure(9.6, 4.3)
@@ -184,17 +181,17 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
             continue
         for position, extractor in enumerate(extractors):
             own = rows[rows["extractor"] == extractor].sort_values("n_train")
-            colour = colour_of(extractor, EXTRACTOR_COLOURS, extractors)
+            look = look_of(extractor, extractors, facts)
+            colour, marker = look["color"], look["marker"]
             x = own["n_train"] + 0.06 * (position - 1)
             axes.fill_between(x, own["accuracy_ci_low"], own["accuracy_ci_high"], color=colour, alpha=0.15, linewidth=0)
-            marker = marker_of(extractor, extractors)
             axes.plot(x, own["accuracy_mean"], color=colour, marker=marker, markersize=4.5, linewidth=1.4)
-            name = EXTRACTOR_NAMES.get(extractor, extractor)
+            name = title_of(extractor, extractors_of(facts))
             if name in published.index and domain == "scanner":
                 for n, stem in positions:
                     value = published.loc[name, f"{stem}_mean_published"]
-                    look = {"marker": marker, "color": colour, "markersize": 9, "markerfacecolor": "none"}
-                    axes.plot(n + 0.06 * (position - 1), value, linestyle="", **look)
+                    hollow = {**look, "markersize": 9, "markerfacecolor": "none"}
+                    axes.plot(n + 0.06 * (position - 1), value, linestyle="", **hollow)
         axes.set_xlabel(f"number of {axis.format(domain=domain)}")
         beside = {n for n, _ in positions} if domain == "scanner" and len(published) else set()
         axes.set_xticks(sorted(set(rows["n_train"]) | beside))
@@ -203,14 +200,7 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
         if number == 0:
             axes.set_ylabel("accuracy, mean over folds")
     handles = [
-        Line2D(
-            [],
-            [],
-            color=colour_of(e, EXTRACTOR_COLOURS, extractors),
-            marker=marker_of(e, extractors),
-            markersize=4.5,
-            label=extractor_title(e, facts),
-        )
+        Line2D([], [], **look_of(e, extractors, facts), markersize=4.5, label=extractor_title(e, facts))
         for e in extractors
     ]
     handles += [

@@ -5,16 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ct4bench.core.benchmark import EXTRACTORS, MAKERS, ROIS, SCANNERS
-from ct4bench.figures.style import (
-    EXTRACTOR_COLOURS,
-    Caption,
-    colour_of,
-    marker_of,
-    new_figure,
-    stamp,
-    styled,
-)
+from ct4bench.core.benchmark import MAKERS, ROIS, SCANNERS
+from ct4bench.figures.feature_sets import feature_sets, look_of
+from ct4bench.figures.style import Caption, new_figure, stamp, styled
 from ct4bench.results.run_facts import DOMAIN_LABELS, extractor_title, stamp_text
 from ct4bench.splits.tasks import TASKS
 
@@ -29,22 +22,13 @@ LEGEND_IN, LEGEND_ROW_IN = 0.24, 0.17
 SCHEME_LABELS = {"loso": "one {domain} left out, N = {n}", "kfold": "10-fold, n = {n}"}
 
 
-def _extractors(table: pd.DataFrame) -> list[str]:
-    found = set(table["extractor"])
-    return [e for e in EXTRACTORS if e in found] + sorted(found - set(EXTRACTORS))
-
-
-def _look(extractor: str, extractors: list[str]) -> dict:
-    return {
-        "color": colour_of(extractor, EXTRACTOR_COLOURS, extractors),
-        "marker": marker_of(extractor, extractors),
-        "markersize": 5,
-    }
+def _look(extractor: str, extractors: list[str], facts: dict) -> dict:
+    return {**look_of(extractor, extractors, facts), "markersize": 5}
 
 
 def _legend(figure: Figure, extractors: list[str], facts: dict, left: float, chance: bool = False) -> None:
     handles = [
-        Line2D([], [], linestyle="", label=extractor_title(e, facts), **_look(e, extractors)) for e in extractors
+        Line2D([], [], linestyle="", label=extractor_title(e, facts), **_look(e, extractors, facts)) for e in extractors
     ]
     if chance:
         handles.append(
@@ -78,10 +62,10 @@ def _cell_words(scheme: str, n_train: int, domain: str) -> str:
     return SCHEME_LABELS.get(scheme, "").format(domain=domain, n=n_train)
 
 
-def _beside(extractors: list[str], step: float):
+def _beside(extractors: list[str], step: float, facts: dict):
     """Each feature set, how far its points lie beside the middle of their row, and how they look."""
     for number, extractor in enumerate(extractors):
-        yield extractor, step * (number - (len(extractors) - 1) / 2), _look(extractor, extractors)
+        yield extractor, step * (number - (len(extractors) - 1) / 2), _look(extractor, extractors, facts)
 
 
 def _whiskers(axes, rows: pd.DataFrame, positions, horizontal: bool, look: dict) -> None:
@@ -100,14 +84,15 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
     cells = sorted(set(zip(rows["scheme"], rows["n_train"], strict=True)), key=lambda c: (c[0] != "loso", c[1]))
     found = set(rows["classifier"])
     classifiers = [c for c in CLASSIFIER_LABELS if c in found] + sorted(found - set(CLASSIFIER_LABELS))
-    extractors, domain = _extractors(rows), DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
+    extractors = feature_sets(rows["extractor"], facts)
+    domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     figure = new_figure(2.4 + 2.4 * len(cells), 3.7)
     grid = figure.add_gridspec(1, len(cells), left=0.075, right=0.985, top=0.92, bottom=0.255, wspace=0.12)
     lowest = np.nanmin([rows["balanced_ci_low"].min(), rows["balanced_mean"].min(), 0.9])
     for number, (scheme, n_train) in enumerate(cells):
         axes = figure.add_subplot(grid[number])
         axes.set_title(_cell_words(scheme, n_train, domain))
-        for extractor, shift, look in _beside(extractors, 0.16):
+        for extractor, shift, look in _beside(extractors, 0.16, facts):
             own = rows[(rows["scheme"] == scheme) & (rows["n_train"] == n_train) & (rows["extractor"] == extractor)]
             own = own.set_index("classifier").reindex(classifiers)
             _whiskers(axes, own, np.arange(len(classifiers)) + shift, False, look)
@@ -140,7 +125,7 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
     cells = table[[*keys, "chance"]].drop_duplicates(keys)
     cells = cells.assign(order=cells["task"].map(lambda name: order.get(name, len(order))))
     cells = cells.sort_values(["order", "scheme", "n_train"], ascending=[True, False, True]).reset_index(drop=True)
-    extractors = _extractors(table)
+    extractors = feature_sets(table["extractor"], facts)
     height = 1.15 + 0.36 * len(cells)
     figure = new_figure(9.2, height)
     axes = figure.add_axes([0.42, 0.95 / height, 0.56, 1 - 1.1 / height])
@@ -151,7 +136,7 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
         names.append(label + (f": {words}" if words else ""))
         axes.plot(cell["chance"], position, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
         own = table[np.all([table[name] == cell[name] for name in keys], axis=0)]
-        for extractor, shift, look in _beside(extractors, 0.2):
+        for extractor, shift, look in _beside(extractors, 0.2, facts):
             row = own[own["extractor"] == extractor]
             _whiskers(axes, row, np.full(len(row), position + shift), True, look)
     axes.set_yticks(range(len(cells)), names)
@@ -178,7 +163,8 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
     known = [*SCANNERS, *MAKERS, *ROIS]
     order = {name: i for i, name in enumerate(known)}
     groups = sorted(set(table["task"]))
-    extractors, domain = _extractors(table), DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
+    extractors = feature_sets(table["extractor"], facts)
+    domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     columns = []
     for task in groups:
         values = set(table.loc[table["task"] == task, "left_out"])
@@ -191,7 +177,7 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
     figure = new_figure(max(6.0, 1.4 + 0.42 * middles[-1]), 3.6)
     axes = figure.add_axes([0.09, 0.34, 0.895, 0.59])
     positions = dict(zip(columns, middles, strict=True))
-    for extractor, shift, look in _beside(extractors, 0.2):
+    for extractor, shift, look in _beside(extractors, 0.2, facts):
         own = table[table["extractor"] == extractor]
         x = [positions[key] + shift for key in zip(own["task"], own["left_out"], strict=True)]
         axes.plot(x, own["accuracy"], linestyle="", **look)

@@ -17,8 +17,6 @@ MAKER_COLOURS = {"Siemens": "#0072B2", "Philips": "#E69F00", "GE": "#009E73", "T
 TISSUE_COLOURS = {"cyst": "#0072B2", "hemangioma": "#F0E442", "metastasis": "#D55E00", "normal": "#009E73"}
 """The blue, yellow, red and green of the paper's Fig. 3, as Okabe and Ito's shades for colour-blind readers."""
 TISSUE_MARKERS = {"cyst": "o", "hemangioma": "^", "metastasis": "s", "normal": "D"}
-EXTRACTOR_COLOURS = {"radiomics": "#0072B2", "shallow_cnn": "#E69F00", "swin_unetr": "#009E73"}
-EXTRACTOR_MARKERS = {"radiomics": "o", "shallow_cnn": "s", "swin_unetr": "^"}
 OTHER_COLOURS = ("#56B4E9", "#D55E00", "#999999", "#000000")
 """For makers, tissues and extractors that the benchmark does not know."""
 OTHER_MARKERS = ("D", "v", "P", "X")
@@ -66,17 +64,11 @@ def new_figure(width_in: float, height_in: float) -> Figure:
 
 def colour_of(name: str, colours: dict[str, str], names) -> str:
     """Return the colour of `name`: its own, else one of the spare ones by its index among the unknown of `names`."""
-    if name in colours:
-        return colours[name]
-    return _spare(name, colours, names, OTHER_COLOURS)
+    return colours.get(name) or spare_of(name, colours, names, OTHER_COLOURS)
 
 
-def marker_of(extractor: str, extractors) -> str:
-    """Return the marker of an extractor: its own, else a spare one by its index among the unknown of `extractors`."""
-    return EXTRACTOR_MARKERS.get(extractor) or _spare(extractor, EXTRACTOR_MARKERS, extractors, OTHER_MARKERS)
-
-
-def _spare(name: str, known: dict[str, str], names, spare: tuple[str, ...]) -> str:
+def spare_of(name: str, known: dict[str, str], names, spare: tuple[str, ...]) -> str:
+    """Return one of the spare ones, by the index of `name` among those of `names` that are not known."""
     return spare[sorted(set(names) - set(known)).index(name) % len(spare)]
 
 

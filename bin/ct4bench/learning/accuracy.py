@@ -10,12 +10,10 @@ import pandas as pd
 
 from ct4bench.core.bootstrap import N_DRAWS, SEED, key_of, multiplicities, percentile_interval
 from ct4bench.core.errors import UserError
+from ct4bench.core.extractors import Extractor, in_order, read_extractors, title_of
 
 CELL = ["task", "extractor", "classifier", "ablation", "scheme", "n_train"]
 """What names a cell: the trainings of all folds."""
-DISPLAY_NAMES = {"radiomics": "Radiomics", "shallow_cnn": "Shallow CNN", "swin_unetr": "SwinUNETR"}
-"""The paper's names of its extractors; another one keeps its own."""
-EXTRACTOR_ORDER = tuple(DISPLAY_NAMES)
 
 
 def counts(predictions: pd.DataFrame, cluster: str = "scanner") -> pd.DataFrame:
@@ -121,19 +119,17 @@ def _plural(n: int) -> str:
     return f"{n}_scanner" if n == 1 else f"{n}_scanners"
 
 
-def _extractor_rank(extractor: str) -> tuple[int, str]:
-    known = extractor in EXTRACTOR_ORDER
-    return (EXTRACTOR_ORDER.index(extractor) if known else len(EXTRACTOR_ORDER), extractor)
-
-
 def table7_classification(
     predictions: pd.DataFrame,
     classifier: str = "mlp",
     ablation: str = "default",
     n_draws: int = N_DRAWS,
     seed: int = SEED,
+    extractors: dict[str, Extractor] | None = None,
 ) -> pd.DataFrame:
     """Return the accuracies of Table 7: a row for each extractor, in the paper's order.
+
+    `extractors` are those that the benchmark knows (default: the list in assets/).
 
     Columns: extractor, features (the paper's name), then for each of the paper's three cells `<cell>_acc_mean`,
     `_acc_sd`, `_acc_n` (folds), `_acc_ci_low`, `_acc_ci_high`, `_balanced_mean`, `_balanced_sd`,
@@ -155,8 +151,9 @@ def table7_classification(
     if "kfold" in most:
         wanted[f"tenfold_{_plural(n_scanners)}"] = ("kfold", int(most["kfold"]))
     rows = []
-    for extractor in sorted(cells["extractor"].unique(), key=_extractor_rank):
-        row = {"extractor": extractor, "features": DISPLAY_NAMES.get(extractor, extractor)}
+    extractors = read_extractors() if extractors is None else extractors
+    for extractor in in_order(cells["extractor"], extractors):
+        row = {"extractor": extractor, "features": title_of(extractor, extractors)}
         for name, (scheme, n_train) in wanted.items():
             match = (cells["extractor"] == extractor) & (cells["scheme"] == scheme) & (cells["n_train"] == n_train)
             cell = cells[match].iloc[0] if match.any() else pd.Series(dtype=float)

@@ -3,12 +3,12 @@
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import EXTRACTORS, PATCH_SHAPE, scanner_rank
+from ct4bench.core.benchmark import PATCH_SHAPE, scanner_rank
+from ct4bench.core.extractors import Extractor, extractors_of, in_order, title_of
 from ct4bench.core.geometry import worst_displacement_mm
 from ct4bench.core.reasons import Reason, read_reasons
 from ct4bench.preprocess.transforms import STRETCHED, motion_of
 from ct4bench.report.cells import is_number, number
-from ct4bench.results.published import EXTRACTOR_NAMES
 from ct4bench.results.run_facts import TRAINED, weights_mark
 
 
@@ -147,11 +147,12 @@ def patches_view(patches: pd.DataFrame | None) -> dict | None:
 def weights_view(facts: dict) -> list[dict]:
     """Tell where each extractor's weights come from."""
     rows = []
-    for extractor in sorted(facts["weights"], key=lambda e: EXTRACTORS.index(e) if e in EXTRACTORS else 9):
+    known = extractors_of(facts)
+    for extractor in in_order(facts["weights"], known):
         weights = facts["weights"][extractor]
         rows.append(
             {
-                "name": EXTRACTOR_NAMES.get(extractor, extractor),
+                "name": title_of(extractor, known),
                 "status": weights["status"],
                 "trained": weights["status"] in TRAINED,
                 "mark": weights_mark(facts, extractor),
@@ -182,17 +183,16 @@ def _checked(values: dict) -> str:
     )
 
 
-def extractors_view(settings: dict[str, dict]) -> dict | None:
+def extractors_view(settings: dict[str, dict], known: dict[str, Extractor]) -> dict | None:
     """Tell how each extractor's features were made, and what was checked, from the extractors' settings."""
     rows = []
-    for extractor in sorted(settings, key=lambda e: (EXTRACTORS.index(e) if e in EXTRACTORS else 9, e)):
+    for extractor in in_order(settings, known):
         values = settings[extractor]
         how = [f"{values['engine']} engine: {values['engine_reason']}"] if "engine" in values else []
         how += [f"{name.replace('_', ' ')} {values[name]}" for name in CHOICES if values.get(name) is not None]
         how += ["given by the user"] if values.get("status") == "given" else []
         texts = (number(values.get("n_features")), "; ".join(how), _checked(values))
-        name = EXTRACTOR_NAMES.get(extractor, extractor)
-        rows.append({"head": name, "cells": [{"main": text, "left": True} for text in texts]})
+        rows.append({"head": title_of(extractor, known), "cells": [{"main": text, "left": True} for text in texts]})
     columns = ["Extractor", "Features", "How they were made", "Rows that were computed twice"]
     return {"columns": columns, "rows": rows, "kind": "words"} if rows else None
 

@@ -19,6 +19,7 @@ from jinja2 import Environment, StrictUndefined
 from jinja2.exceptions import TemplateError
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
 from ct4bench.report.cells import BLANK, cells_of, is_number, number
@@ -33,7 +34,7 @@ from ct4bench.report.sections import (
     weights_view,
 )
 from ct4bench.results.deviations import SOURCE, Choice, Point, read_deviations
-from ct4bench.results.published import BY_NAME, DATA, DATA_DOI, EXTRACTOR_NAMES, LICENCE, PAPER
+from ct4bench.results.published import BY_NAME, DATA, DATA_DOI, LICENCE, PAPER
 from ct4bench.results.run_facts import (
     COLLECTION,
     DOMAIN_LABELS,
@@ -189,7 +190,7 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
     marks = []
     if "extractor" in frame.columns:
         made = {extractor: weights_mark(facts, extractor) for extractor in dict.fromkeys(frame["extractor"])}
-        marks = [f"{EXTRACTOR_NAMES.get(extractor, extractor)}: {mark}." for extractor, mark in made.items() if mark]
+        marks = [f"{title_of(extractor, extractors_of(facts))}: {mark}." for extractor, mark in made.items() if mark]
     return {
         "id": name,
         "label": f"Table {published.number}" if published else "Table",
@@ -321,7 +322,7 @@ def context(inputs: ReportInputs) -> dict:
         "other_figures": sorted(set(figures) - placed),
         "missing": [{"name": name, "reason": str(reason)} for name, reason in sorted(missing.items())],
         "weights": weights_view(facts),
-        "extractors": extractors_view(inputs.settings),
+        "extractors": extractors_view(inputs.settings, extractors_of(facts)),
         "patches": patches_view(inputs.patches),
         "registration": registration_view(inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm),
         "profile": profile_view(inputs.profile),
@@ -329,7 +330,7 @@ def context(inputs: ReportInputs) -> dict:
         "points": inputs.points,
         "choices": inputs.choices,
         "settings": [
-            {"name": EXTRACTOR_NAMES.get(name, name), "text": json.dumps(values, indent=1, sort_keys=True)}
+            {"name": title_of(name, extractors_of(facts)), "text": json.dumps(values, indent=1, sort_keys=True)}
             for name, values in sorted(inputs.settings.items())
         ],
         "parameters": _parameter_rows(inputs.run),

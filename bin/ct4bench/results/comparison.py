@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import SCANNERS
+from ct4bench.core.extractors import Extractor, read_extractors
 from ct4bench.results.run_facts import COLLECTION, NOT_COMPARABLE, origin_of
 from ct4bench.results.published import (
     BY_NAME,
@@ -165,3 +166,5 @@ class Inputs:
     stable_features: pd.DataFrame | None = None
     domain: str = "scanner"
     """The factor that was left out and compared."""
+    extractors: dict[str, Extractor] = field(default_factory=read_extractors)
+    """Those that the benchmark knows."""

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from ct4bench.core.benchmark import EXTRACTORS
+from ct4bench.core.extractors import Extractor, extractor_rank, title_of
 from ct4bench.results.comparison import COMPARED, Inputs, Results, ResultTable, beside_published
 from ct4bench.results.run_facts import DOMAIN_LABELS, NOT_COMPARABLE, origin_of
 from ct4bench.core.modes import Mode
-from ct4bench.results.published import BY_NAME, EXTRACTOR_NAMES
+from ct4bench.results.published import BY_NAME
 
 NAME = "table7_stability_classification"
 PUBLISHED_DOMAIN, PUBLISHED_FORM = "scanner", "ICC(3,1)"
@@ -19,7 +19,9 @@ OVERLAP_NOTE = (
 def _main(predictions: pd.DataFrame) -> pd.Series:
     """Rows of the paper's own classification: the MLP, its settings, four tissues."""
     return (
-        (predictions["classifier"] == "mlp") & (predictions["ablation"] == "default") & (predictions["task"] == "tissue")
+        (predictions["classifier"] == "mlp")
+        & (predictions["ablation"] == "default")
+        & (predictions["task"] == "tissue")
     )
 
 
@@ -114,7 +116,7 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
         results.missing["accuracy_by_n"] = "no classifier was trained in this run"
         return None
     own = predictions[_main(predictions)]
-    table7 = table7_classification(own)
+    table7 = table7_classification(own, extractors=inputs.extractors)
     results.tables["accuracy_by_n"] = ResultTable(
         accuracy_by_cell(own),
         "Accuracy over the amount of training data",
@@ -156,7 +158,7 @@ def icc_grades(icc: pd.DataFrame) -> pd.DataFrame:
             grade: float(((value >= low) & ((value < high) | (high == 1.0))).mean()) for low, high, grade in GRADES
         }
         rows.append({"extractor": extractor, "form": form, "n_features": len(part), **shares})
-    return _in_order(pd.DataFrame(rows, columns=["extractor", "form", "n_features", *(g for *_, g in GRADES)]))
+    return pd.DataFrame(rows, columns=["extractor", "form", "n_features", *(g for *_, g in GRADES)])
 
 
 def repeatability_summary(repeatability: pd.DataFrame) -> pd.DataFrame:
@@ -172,26 +174,26 @@ def repeatability_summary(repeatability: pd.DataFrame) -> pd.DataFrame:
     groups = rows.groupby(["extractor", "feature_class"], sort=True)
     medians = groups[measures].median().add_suffix("_median")
     medians.insert(0, "n_features", groups.size())
-    return _in_order(medians.reset_index())
+    return medians.reset_index()
 
 
 N_STABLE = 10
 """Features of each extractor in the report's list of stable ones."""
 
 
-def stable_words(stable: pd.DataFrame) -> str:
+def stable_words(stable: pd.DataFrame, extractors: dict[str, Extractor]) -> str:
     """Return how many features of each extractor are stable in every stratum."""
     counts = stable.groupby("extractor")["stable"].agg(["sum", "size"])
     parts = [
-        f"{int(counts.loc[name, 'sum'])} of {counts.loc[name, 'size']} of {EXTRACTOR_NAMES.get(name, name)}"
-        for name in sorted(counts.index, key=_extractor_rank)
+        f"{int(counts.loc[name, 'sum'])} of {counts.loc[name, 'size']} of {title_of(name, extractors)}"
+        for name in sorted(counts.index, key=lambda name: extractor_rank(name, extractors))
     ]
     return f"Features whose ICC is 0.9 or more in every stratum: {', '.join(parts)}."
 
 
-def _in_order(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows in the paper's order of extractors, else as they are."""
-    order = sorted(range(len(frame)), key=lambda i: _extractor_rank(frame["extractor"].iloc[i]))
+def _in_order(frame: pd.DataFrame, extractors: dict[str, Extractor]) -> pd.DataFrame:
+    """Rows in the order of the extractors, else as they are."""
+    order = sorted(range(len(frame)), key=lambda i: extractor_rank(frame["extractor"].iloc[i], extractors))
     return frame.iloc[order].reset_index(drop=True)
 
 
@@ -201,7 +203,7 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
 
     if inputs.repeatability is not None:
         results.tables["repeatability_summary"] = ResultTable(
-            repeatability_summary(inputs.repeatability),
+            _in_order(repeatability_summary(inputs.repeatability), inputs.extractors),
             "Repeatability within, reproducibility between, and discriminability",
             "Medians over features: coefficient of variation over repetitions within a scanner (wcv; blank without "
             f"repetitions) and over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s at equal other settings "
@@ -222,7 +224,7 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
         columns = ["extractor", "form", "stratum", "icc_ci_low", "icc_ci_high"]
         summary = summary.merge(inputs.intervals[columns], on=columns[:3], how="left")
     results.tables["stability"] = ResultTable(
-        _in_order(summary),
+        _in_order(summary, inputs.extractors),
         "Mean ICC by form and rows",
         "Mean and SD (ddof = 1) over features of the ICC clipped at 0, and its 95 % interval by a bootstrap of "
         f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s. Stratum all: all rows, ROIs as targets; recon=… and "
@@ -231,21 +233,24 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
     )
     if inputs.stable_features is not None:
         results.tables["stable_features"] = ResultTable(
-            _in_order(inputs.stable_features[inputs.stable_features["rank"] <= N_STABLE].reset_index(drop=True)),
+            _in_order(
+                inputs.stable_features[inputs.stable_features["rank"] <= N_STABLE].reset_index(drop=True),
+                inputs.extractors,
+            ),
             "The most stable features",
-            f"{stable_words(inputs.stable_features)} The first {N_STABLE} of each set, by the lowest "
+            f"{stable_words(inputs.stable_features, inputs.extractors)} The first {N_STABLE} of each set, by the lowest "
             f"{mode.icc_headline} over all strata, with the interval of an F test over all rows; wcv is the "
             "coefficient of variation over repetitions within a scanner, between_cv that over "
             f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s. The whole list is stable_features.csv.",
         )
     headline = inputs.icc[(inputs.icc["form"] == mode.icc_headline) & (inputs.icc["stratum"] == ALL)]
     results.tables["stability_by_class"] = ResultTable(
-        _in_order(icc_summary(headline, ("extractor", "feature_class"))),
+        _in_order(icc_summary(headline, ("extractor", "feature_class")), inputs.extractors),
         f"Mean {mode.icc_headline} by class of features",
         "Mean and SD (ddof = 1) over the features of a class of the ICC clipped at 0, over all rows.",
     )
     results.tables["stability_grades"] = ResultTable(
-        icc_grades(inputs.icc),
+        _in_order(icc_grades(inputs.icc), inputs.extractors),
         "Number of stable features",
         "Share of features whose ICC over all rows is poor (below 0.5), moderate (below 0.75), good (below 0.9) or "
         "excellent.",
@@ -253,18 +258,15 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
     return table7_icc_summary(inputs.icc, mode, inputs.intervals)
 
 
-def _extractor_rank(extractor: str) -> tuple[int, str]:
-    return (EXTRACTORS.index(extractor) if extractor in EXTRACTORS else len(EXTRACTORS), extractor)
-
-
-def _table7(stability: pd.DataFrame | None, accuracies: pd.DataFrame | None) -> pd.DataFrame:
+def _table7(
+    stability: pd.DataFrame | None, accuracies: pd.DataFrame | None, extractors: dict[str, Extractor]
+) -> pd.DataFrame:
     """Both halves by extractor, in the paper's order, with the paper's names of the features."""
     halves = [half for half in (stability, accuracies) if half is not None]
     frame = halves[0] if len(halves) == 1 else halves[0].merge(halves[1], on="extractor", how="outer")
     frame = frame.drop(columns=[column for column in frame.columns if column.startswith("features")])
-    frame.insert(0, "features", [EXTRACTOR_NAMES.get(extractor, extractor) for extractor in frame["extractor"]])
-    order = sorted(range(len(frame)), key=lambda i: _extractor_rank(frame["extractor"].iloc[i]))
-    return frame.iloc[order].reset_index(drop=True)
+    frame.insert(0, "features", [title_of(extractor, extractors) for extractor in frame["extractor"]])
+    return _in_order(frame, extractors)
 
 
 def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
@@ -277,7 +279,7 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
         results.missing[NAME] = "neither stability nor classification was computed in this run"
         return
     domain = DOMAIN_LABELS.get(inputs.domain, inputs.domain)
-    frame = _table7(stability, accuracies)
+    frame = _table7(stability, accuracies, inputs.extractors)
     frame = beside_published(frame, NAME, lambda row: origin_of(inputs.series), folder)
     if inputs.domain != PUBLISHED_DOMAIN:
         differences = [column for column in frame.columns if column.endswith("_difference")]

@@ -64,12 +64,6 @@ TABLES = (
 )
 BY_NAME = {table.name: table for table in TABLES}
 
-EXTRACTOR_NAMES = {
-    "radiomics": "Radiomics", "shallow_cnn": "Shallow CNN", "swin_unetr": "SwinUNETR",
-    "radiomics_roi": "Radiomics, whole ROIs",
-}  # fmt: skip
-"""Row names of Table 7; the paper has the first three."""
-
 IMPOSSIBLE_PAIRS = (("H2", "A1"), ("C1", "A2"), ("E2", "A1"), ("C1", "G1"))
 """[9] Cells (row, column) whose mean PSNR lies below 20 log10(2000 / mean RMSE), which no set of pairs can have."""
 

@@ -7,7 +7,8 @@ import pandas as pd
 
 from ct4bench.core.benchmark import RECONSTRUCTIONS, scanner_rank
 from ct4bench.core.errors import UserError
-from ct4bench.results.published import EXTRACTOR_NAMES, N_SERIES
+from ct4bench.core.extractors import Extractor, extractors_of, read_extractors, shown_of, title_of
+from ct4bench.results.published import N_SERIES
 from ct4bench.core.tables import read_table
 
 SYNTHETIC, COLLECTION, OTHER, MIXED, UNKNOWN = "synthetic", "collection", "other", "mixed", "unknown"
@@ -91,12 +92,18 @@ def weights_of(settings: dict[str, dict]) -> dict[str, dict]:
 
 
 def make_run_facts(
-    series: pd.DataFrame, mode: str, settings: dict[str, dict], method: str = "none", domain: str = "scanner"
+    series: pd.DataFrame,
+    mode: str,
+    settings: dict[str, dict],
+    method: str = "none",
+    domain: str = "scanner",
+    extractors: dict[str, Extractor] | None = None,
 ) -> dict:
     """Make the facts of a run.
 
     `series` has a row for each series (the columns `COLUMNS`, scan_id and origin where known) or several, as feature
-    tables have; `settings` are the extractors' settings by extractor.
+    tables have; `settings` are the extractors' settings by extractor, `extractors` those that the benchmark knows
+    (default: the list in assets/).
     """
     series = series.drop_duplicates("series_uid")
     if series.empty:
@@ -120,6 +127,7 @@ def make_run_facts(
         if "origin" in series.columns
         else {},
         "weights": weights_of(settings),
+        "extractors": shown_of(read_extractors() if extractors is None else extractors),
     }
 
 
@@ -159,7 +167,7 @@ def weights_mark(facts: dict, extractor: str) -> str:
 def extractor_title(extractor: str, facts: dict) -> str:
     """Return the paper's name of an extractor, with the status of its weights where they are not trained ones."""
     status = weights_status(facts, extractor)
-    name = EXTRACTOR_NAMES.get(extractor, extractor)
+    name = title_of(extractor, extractors_of(facts))
     return f"{name} ({status} weights)" if status else name
 
 

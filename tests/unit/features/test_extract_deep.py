@@ -12,7 +12,8 @@ from ct4bench.core.device import choose_device
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.volumes import save_volume
-from ct4bench.features import encoders, extract_deep
+from ct4bench.features import encoder as encoder_types
+from ct4bench.features import extract_deep
 from ct4bench.features.encoder import INTENSITIES, Encoder, EncoderOptions, Scaling, to_input
 from ct4bench.features.encoders import build_encoder
 from ct4bench.features.extract_deep import EncodingRun, batches, encode, relative_difference, sample
@@ -54,7 +55,7 @@ def cnn():
     return build_encoder("shallow_cnn", EncoderOptions(seed=1))
 
 
-def means(intensity="raw", shape=encoders.SHAPE, factor=1.0):
+def means(intensity="raw", shape=encoder_types.SHAPE, factor=1.0):
     """An encoder whose two features are mean and first voxel, and a reference that gives `factor` times that."""
 
     def features(x):

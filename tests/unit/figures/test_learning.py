@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ct4bench.core.extractors import read_extractors, shown_of
 from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_tasks
 from ct4bench.report.cells import BLANK, folded_grid
 
 LABELS = {"origin": "synthetic", "mode": "paper", "method": "none", "domain": "scanner", "part": "79 series",
-          "weights": {}}  # fmt: skip
+          "weights": {}, "extractors": shown_of(read_extractors())}  # fmt: skip
 EXTRACTORS = ("radiomics", "mine")
 
 

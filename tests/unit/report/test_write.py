@@ -11,6 +11,7 @@ from PIL import Image
 from report_data import features_table, load_script, pairs_table, series_table, transforms_table
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.extractors import read_extractors
 from ct4bench.core.geometry import Rigid
 from ct4bench.core.modes import MODES
 from ct4bench.core.tables import write_table
@@ -415,13 +416,14 @@ def test_the_report_says_how_features_were_made_and_checked(page):
     slow = fast | {"engine": "pyradiomics", "engine_reason": "image type LoG", "verified": 0}
     deep = {"n_features": 768, "layer": 4, "verified": 2, "reference": "monai", "largest_difference": 3e-7,
             "largest_difference_at": "series 2", "tolerance": 1e-5}  # fmt: skip
-    rows = extractors_view({"swin_unetr": deep, "radiomics": fast, "mine": {"n_features": 5, "verified": 0}})["rows"]
+    settings = {"swin_unetr": deep, "radiomics": fast, "mine": {"n_features": 5, "verified": 0}}
+    rows = extractors_view(settings, read_extractors())["rows"]
     assert [row["head"] for row in rows] == ["Radiomics", "SwinUNETR", "mine"]
     checked = [row["cells"][2]["main"] for row in rows]
     assert checked[0].startswith("3 rows against PyRadiomics: largest relative difference 2.0e-12 (series 1)")
     assert "monai" in checked[1]
     assert checked[2] == "none"
-    cells = extractors_view({"radiomics": slow})["rows"][0]["cells"]
+    cells = extractors_view({"radiomics": slow}, {})["rows"][0]["cells"]
     assert "pyradiomics engine: image type LoG" in cells[1]["main"]
     assert "PyRadiomics itself" in cells[2]["main"]
     assert "How they were made" in Page(page).words

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from report_data import features_table, series_table
 
-from ct4bench.core.benchmark import EXTRACTORS, SCANNERS
+from ct4bench.core.benchmark import SCANNERS
 from ct4bench.results.comparison import Inputs, Results
 from ct4bench.results.features import NAME, feature_tables, icc_grades, repeatability_summary
 from ct4bench.core.modes import CORRECTED, PAPER
@@ -13,6 +13,8 @@ from ct4bench.results.published import FOLDER, read_published
 from ct4bench.stability.repeatability import repeatability_table
 from ct4bench.report.cells import feature_grid
 from ct4bench.stability.icc import icc_table
+
+EXTRACTORS = ("radiomics", "shallow_cnn", "swin_unetr")
 
 
 def predictions_table(scanners, share_right, extractors=EXTRACTORS):
