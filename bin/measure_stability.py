@@ -8,11 +8,11 @@
 
 import argparse
 
+from ct4bench.core.benchmark import DOMAINS
 from ct4bench.core.feature_tables import read_feature_sets
 from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import write_table
-from ct4bench.stability.icc import DOMAINS
 from ct4bench.stability.measure import measure
 
 TABLES = (

@@ -7,12 +7,13 @@
 import argparse
 import logging
 
+from ct4bench.core.benchmark import DOMAINS
 from ct4bench.core.feature_tables import read_features
 from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.splits.plan import plan_tasks
-from ct4bench.splits.splits import DOMAINS, N_FOLDS, SCHEMES, sorted_keys
+from ct4bench.splits.splits import N_FOLDS, SCHEMES, sorted_keys
 from ct4bench.splits.tasks import FURTHER_ABLATIONS, FURTHER_TASKS, Plan
 
 

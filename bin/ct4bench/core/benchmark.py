@@ -9,6 +9,12 @@ ROIS = ("cyst1", "cyst2", "hemangioma", "metastasis", "normal1", "normal2")
 TISSUES = ("cyst", "hemangioma", "metastasis", "normal")
 """The classes of the tissue classifier; a ROI's tissue is its name less the number."""
 
+DOMAIN_LABELS = {"scanner": "scanner", "maker": "maker", "dose_mgy": "dose", "recon": "reconstruction"}
+"""The factors that can be left out and compared, by their columns, in words."""
+DOMAINS = tuple(DOMAIN_LABELS)
+
+MAIN_DOSE_MGY = 10
+"""The dose of Tables 1, 3-5 and 7, to which other doses are related."""
 DOSES_MGY = (1, 3, 6, 10, 14)
 RECONSTRUCTIONS = ("FBP", "IR", "DL")
 MAKERS = ("Siemens", "Philips", "GE", "Toshiba")
@@ -16,9 +22,11 @@ MAKERS = ("Siemens", "Philips", "GE", "Toshiba")
 PATCH_SHAPE = (16, 32, 32)
 """Voxels of a patch as (slices, rows, columns); the paper writes it 32 x 32 x 16."""
 
+PIXEL_MM = 0.68359375
+"""Side of A1's pixels: 350 mm over 512."""
 BOXES = {"box": ((40, 280), (120, 395), (64, 445)), "box_table6": ((13, 323), (120, 395), (64, 445))}
 """The published boxes of Tables 3-5 and of Table 6: half-open (slice, row, column) voxels of A1's full grid."""
-BOX_SPACING_MM = (1.0, 0.68359375, 0.68359375)
+BOX_SPACING_MM = (1.0, PIXEL_MM, PIXEL_MM)
 
 SERIES_KEY = ["scan_id", "series_uid", "scanner", "maker", "dose_mgy", "recon", "repetition"]
 ROW_KEY = ["series_uid", "roi", "patch"]
@@ -31,9 +39,23 @@ def tissue_of(roi: str) -> str:
     return roi.rstrip("0123456789")
 
 
+def _rank(name: str, order: tuple[str, ...]) -> tuple[int, str]:
+    return (order.index(name) if name in order else len(order), name)
+
+
 def scanner_rank(scanner: str) -> tuple[int, str]:
     """Sort key: the paper's scanners in the paper's order, others after them by name."""
-    return (SCANNERS.index(scanner) if scanner in SCANNERS else len(SCANNERS), scanner)
+    return _rank(scanner, SCANNERS)
+
+
+def recon_rank(recon: str) -> tuple[int, str]:
+    """Sort key: FBP, IR, DL, others after them by name."""
+    return _rank(recon, RECONSTRUCTIONS)
+
+
+def roi_rank(roi: str) -> tuple[int, str]:
+    """Sort key: ROIs in the order of their label values, others after them by name."""
+    return _rank(roi, ROIS)
 
 
 def scan_id(scanner: str, dose_mgy: float, repetition: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY, scanner_rank
+from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY, roi_rank, scanner_rank
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table
 
@@ -18,7 +18,6 @@ WHOLE = ("repetition", "patch")
 
 def sort_features(table: pd.DataFrame) -> pd.DataFrame:
     """Sort rows by scanner (the paper's order), dose, reconstruction, repetition, series, ROI and patch."""
-    rank = {roi: number for number, roi in enumerate(ROIS)}
     order = pd.DataFrame(
         {
             "scanner": [scanner_rank(scanner) for scanner in table["scanner"]],
@@ -26,7 +25,7 @@ def sort_features(table: pd.DataFrame) -> pd.DataFrame:
             "recon": table["recon"].to_numpy(),
             "repetition": table["repetition"].to_numpy(),
             "series_uid": table["series_uid"].to_numpy(),
-            "roi": [(rank.get(roi, len(rank)), roi) for roi in table["roi"]],
+            "roi": [roi_rank(roi) for roi in table["roi"]],
             "patch": table["patch"].to_numpy(),
         }
     )

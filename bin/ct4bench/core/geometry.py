@@ -5,6 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 
 
+def bounding_box(mask: np.ndarray) -> tuple[slice, ...] | None:
+    """Return the smallest box that holds all elements of `mask` that are not 0; None where there is none."""
+    box = []
+    for axis in range(mask.ndim):
+        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        if not len(hit):
+            return None
+        box.append(slice(int(hit[0]), int(hit[-1]) + 1))
+    return tuple(box)
+
+
 @dataclass(frozen=True)
 class Grid:
     """A regular voxel grid.

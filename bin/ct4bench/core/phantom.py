@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ct4bench.core.benchmark import BOX_SPACING_MM
 from ct4bench.core.geometry import Grid
 
 FIRST_VOXEL_MM = (-174.658203125, -340.158203125, 24.0)
 """LPS position of the first voxel of A1's full grid: what boxes given in voxels of the full grid count from, also where
 the series are a slab (`box_origin_mm` in phantom.json)."""
-SPACING_MM = (1.0, 0.68359375, 0.68359375)
+SPACING_MM = BOX_SPACING_MM
 SHAPE = (343, 512, 512)
 AIR_HU = -996.0
 PAPER_HU = -103.0

@@ -1,7 +1,6 @@
 """Merging what the tasks of an extraction wrote: tables of features, and the settings that they were made with."""
 
 import hashlib
-import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ import pandas as pd
 from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import feature_columns, read_features, sort_features
+from ct4bench.core.json_files import read_object
 
 SUMMED = ("verified", "not_finite")
 """Entries of the settings that count something in a chunk."""
@@ -104,13 +104,7 @@ def merge_settings(settings: dict[str, dict]) -> dict:
 
 def read_settings(path: Path | str) -> dict:
     """Read a settings file of an extraction."""
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not a settings file ({error}); run the extraction again") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} is not a settings file: it holds no object; run the extraction again")
-    return values
+    return read_object(path, "a settings file", "run the extraction again")
 
 
 def settings_of_given(table: pd.DataFrame, extractor: str, paths: Iterable[Path | str]) -> dict:

@@ -13,6 +13,7 @@ from math import log2, sqrt
 import numpy as np
 from numba import njit
 
+from ct4bench.core.geometry import bounding_box
 from ct4bench.features.texture_matrices import (
     MAX_LEVELS,
     count_intensities,
@@ -534,17 +535,6 @@ def _ngtdm(difference, level, level_counts, out):
     out[4] = strength / sum_s if sum_s else 0.0
 
 
-def bounding_box(inside: np.ndarray) -> tuple[slice, slice, slice]:
-    """Return the smallest box that holds all voxels of `inside` that are not 0."""
-    box = []
-    for axis in range(3):
-        chosen = np.flatnonzero(inside.any(axis=tuple(other for other in range(3) if other != axis)))
-        if not len(chosen):
-            raise ValueError("the region is empty")
-        box.append(slice(int(chosen[0]), int(chosen[-1]) + 1))
-    return tuple(box)
-
-
 def region_features(
     voxels: np.ndarray,
     spacing_mm: tuple[float, float, float],
@@ -561,6 +551,8 @@ def region_features(
         inside = np.ones(voxels.shape, np.uint8)
     else:
         box = bounding_box(inside)
+        if box is None:
+            raise ValueError("the region is empty")
         voxels, inside = np.ascontiguousarray(voxels[box]), np.ascontiguousarray(inside[box] != 0).view(np.uint8)
     lowest, highest = _extent(voxels, inside)
     lookup = level_table(lowest, highest, options)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from ct4bench.core.benchmark import PATCH_SHAPE, ROIS, SCANNERS, scanner_rank, tissue_of
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, PATCH_SHAPE, ROIS, SCANNERS, scanner_rank, tissue_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.volumes import SUFFIX, open_volume
 from ct4bench.figures.style import (
@@ -41,7 +41,7 @@ LETTERS = dict(zip(ROIS, "efghij", strict=True))
 SEGMENT_COLOURS = {"test patterns": "#56B4E9", "liver": "#E69F00", "thorax": "#009E73"}
 ROI_WINDOW_MM = 80.0
 GRAY = f"Level {LEVEL_HU} HU, window {WINDOW_HU} HU."
-MAIN_DOSE_MGY, SHOWN_RECON = 10, "IR"
+SHOWN_RECON = "IR"
 
 
 def _show(axes, image, extent):

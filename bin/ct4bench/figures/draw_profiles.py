@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ct4bench.core.benchmark import ROIS, scanner_rank
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, ROIS, scanner_rank
 from ct4bench.figures.style import (
     MAKER_COLOURS,
     Caption,
@@ -22,7 +22,6 @@ from ct4bench.figures.style import (
 )
 from ct4bench.results.run_facts import stamp_text
 
-MAIN_DOSE_MGY = 10.0
 DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 RECON_MARKERS = {"FBP": "s", "IR": "o", "DL": "^"}
 STEP_LABELS = {"plain_to_wedge": "plain panel to wedge", "dots_to_wedge": "dots to wedge"}

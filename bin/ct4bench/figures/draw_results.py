@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.benchmark import DOMAIN_LABELS, scanner_rank
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.metrics import MAIN_METRICS, PairMetric
 from ct4bench.core.tables import read_table
@@ -23,7 +23,7 @@ from ct4bench.figures.style import (
     stamp,
     styled,
 )
-from ct4bench.results.run_facts import CONTRAST_LABELS, DOMAIN_LABELS, NOT_COMPARABLE, extractor_title, stamp_text
+from ct4bench.results.run_facts import CONTRAST_LABELS, NOT_COMPARABLE, extractor_title, stamp_text
 
 
 def _triangle(frame: pd.DataFrame, column: str, order: list[str]) -> np.ndarray:

@@ -5,10 +5,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ct4bench.core.benchmark import MAKERS, ROIS, SCANNERS
+from ct4bench.core.benchmark import DOMAIN_LABELS, MAKERS, ROIS, SCANNERS
 from ct4bench.figures.feature_sets import feature_sets, look_of
 from ct4bench.figures.style import Caption, new_figure, stamp, styled
-from ct4bench.results.run_facts import DOMAIN_LABELS, extractor_title, stamp_text
+from ct4bench.results.run_facts import extractor_title, stamp_text
 from ct4bench.splits.tasks import TASKS
 
 CLASSIFIER_LABELS = {

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import map_coordinates
 
+from ct4bench.core.geometry import bounding_box
+
 HALVINGS = 6
 AMBIENT = 0.45
 LIGHT = np.array([-0.45, -0.55, -0.70])
@@ -154,6 +156,5 @@ def soften(picture: np.ndarray, factor: int) -> np.ndarray:
 
 def trim(picture: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Cut the white margins off a picture (rows, columns, 3); also returns the (column, row) of its first pixel."""
-    seen = (picture < 1).any(axis=2)
-    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
-    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], np.array([columns[0], rows[0]])
+    rows, columns = bounding_box((picture < 1).any(axis=2))
+    return picture[rows, columns], np.array([columns.start, rows.start])

@@ -11,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from ct4bench.core.benchmark import ROIS, tissue_of
 from ct4bench.core.errors import UserError
+from ct4bench.core.geometry import bounding_box
 from ct4bench.figures.style import GRAY_LIMITS_HU, TISSUE_COLOURS, WINDOW_HU
 from ct4bench.figures.surfaces import View, box_planes, convex_span, first_inside, sample, shade, soften, trim
 from ct4bench.preprocess.pyramids import bin_means
@@ -107,9 +108,9 @@ def make_view(reference: Reference) -> ReferenceView:
         slices = np.flatnonzero(areas[i])
         if not len(slices):
             raise UserError(f"{reference.folder} has no voxel of {roi}; prepare the reference again with its six ROIs")
-        plane = (labels[slices[0] : slices[-1] + 1] == i + 1).any(axis=0)
-        rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
-        rois[roi] = tuple(slice(int(hit[0]), int(hit[-1]) + 1) for hit in (slices, rows, columns))
+        part = slice(int(slices[0]), int(slices[-1]) + 1)
+        _, rows, columns = bounding_box(labels[part] == i + 1)
+        rois[roi] = (part, rows, columns)
     middle = reference.grid.to_index(reference.block.centre_mm)
     first, last = reference.block.faces[:2]
     if not first.cut:

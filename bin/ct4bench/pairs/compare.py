@@ -8,7 +8,6 @@ products along rows and columns first, then along slices, all of which a slab ha
 
 # code-table: <method>/pairs.parquet
 
-import json
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ import pandas as pd
 from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
-from ct4bench.core.geometry import Grid
+from ct4bench.core.geometry import Grid, bounding_box
+from ct4bench.core.json_files import REFERENCE, read_reference_values
 from ct4bench.core.metrics import PAIR_METRICS, PAIR_VALUES
 from ct4bench.core.volumes import SUFFIX, open_volume
 from ct4bench.pairs.similarity import (
@@ -90,15 +90,16 @@ def box_in_grid(name: str, grid: Grid, origin_mm) -> tuple[slice, slice, slice]:
 
 def _reference_grid(reference: Path) -> tuple[Grid, list[float]]:
     """Grid of the folder `reference`, and where voxel 0 of the full grid lies from which the published boxes count."""
-    path = reference / "reference.json"
+    values = read_reference_values(reference)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         origin_mm = [float(v) for v in values["box_origin_mm"]]
         if len(origin_mm) != 3:
             raise ValueError("box_origin_mm is not x, y, z")
         return Grid.from_dict(values["grid"]), origin_mm
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} cannot be used ({error!r}); run prepare_reference.py again") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{reference / REFERENCE} cannot be used ({error!r}); run prepare_reference.py again"
+        ) from error
 
 
 def make_region(name: str, factor: int, reference: Path) -> PairRegion:
@@ -110,13 +111,10 @@ def make_region(name: str, factor: int, reference: Path) -> PairRegion:
     if name != "mask":
         raise UserError(f"the plan names the region {name!r}; known are mask, {', '.join(BOXES)}: plan the pairs again")
     block = open_volume(reference / f"block{SUFFIX}").read()
-    box = []
-    for axis in range(3):
-        chosen = np.flatnonzero(block.any(axis=tuple(i for i in range(3) if i != axis)))
-        if not len(chosen):
-            raise UserError(f"{reference}/block{SUFFIX} is empty; prepare the reference again")
-        box.append(slice(int(chosen[0]), int(chosen[-1]) + 1))
-    return PairRegion.of_mask(tuple(box), factor, (block[tuple(box)] > 0).astype(np.uint8))
+    box = bounding_box(block)
+    if box is None:
+        raise UserError(f"{reference}/block{SUFFIX} is empty; prepare the reference again")
+    return PairRegion.of_mask(box, factor, (block[box] > 0).astype(np.uint8))
 
 
 def slab_rows(n_volumes: int, region: PairRegion) -> int:

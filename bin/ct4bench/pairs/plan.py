@@ -9,7 +9,7 @@ from itertools import combinations, combinations_with_replacement, product
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import RECONSTRUCTIONS, SERIES_KEY, scanner_rank
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, SERIES_KEY, recon_rank, scanner_rank
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import Mode
 
@@ -39,7 +39,6 @@ VARIANTS = {
 CONTRASTS = ("other_recon", "other_repetition", "other_dose", "other_scanner", "other_maker")
 """The contrasts, from the smallest step to the largest."""
 
-MAIN_DOSE_MGY = 10
 REFERENCE_DOSE_MGY = 14
 TABLE_6_DOSES_MGY = (1, 3, 6, 10)
 N_PAIRS_OF_A_DOSE = 5
@@ -57,14 +56,10 @@ TABLE_6_SERIES = 30
 """Scanners share a task of Table 6 up to about so many series: of a few series each, starting would take longest."""
 
 
-def _recon_rank(recon: str) -> tuple[int, str]:
-    return (RECONSTRUCTIONS.index(recon) if recon in RECONSTRUCTIONS else len(RECONSTRUCTIONS), recon)
-
-
 def ordered(series: pd.DataFrame) -> list[str]:
     """Sort series UIDs in the order of the lists: reconstruction (FBP, IR, DL), repetition, UID."""
     rows = zip(series["recon"], series["repetition"], series["series_uid"], strict=True)
-    return [uid for *_, uid in sorted((_recon_rank(recon), repetition, uid) for recon, repetition, uid in rows)]
+    return [uid for *_, uid in sorted((recon_rank(recon), repetition, uid) for recon, repetition, uid in rows)]
 
 
 def seeded_pairs(uids_a: list[str], uids_b: list[str]) -> list[tuple[str, str]]:
@@ -152,7 +147,7 @@ def _row(task, table, variant, index, pair, scanners, region, shrink) -> tuple:
 
 
 def _recon_lists(a: pd.DataFrame, b: pd.DataFrame) -> list[tuple[list[str], list[str]]]:
-    common = sorted(set(a["recon"]) & set(b["recon"]), key=_recon_rank)
+    common = sorted(set(a["recon"]) & set(b["recon"]), key=recon_rank)
     return [(ordered(a[a["recon"] == recon]), ordered(b[b["recon"] == recon])) for recon in common]
 
 
@@ -197,7 +192,7 @@ def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
             recon: seeded_dose_pairs(
                 {dose: uids for dose, part in of_dose.items() if (uids := ordered(part[part["recon"] == recon]))}
             )
-            for recon in sorted(set(highest["recon"]), key=_recon_rank)
+            for recon in sorted(set(highest["recon"]), key=recon_rank)
         }
         selected = {}
         for dose in (dose for dose in TABLE_6_DOSES_MGY if dose in lists):
@@ -229,7 +224,7 @@ def contrast_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
     kinds = ["scanner", "dose_mgy", "recon"]
     first = series.sort_values([*kinds, "repetition", "series_uid"]).groupby(kinds).head(N_CONTRAST_REPETITIONS)
     first = first.sort_values("repetition", kind="stable")
-    entries = sorted(first.itertuples(), key=lambda s: (scanner_rank(s.scanner), s.dose_mgy, _recon_rank(s.recon)))
+    entries = sorted(first.itertuples(), key=lambda s: (scanner_rank(s.scanner), s.dose_mgy, recon_rank(s.recon)))
     rows = {contrast: [] for contrast in CONTRASTS}
     for a, b in combinations(entries, 2):
         at_main_dose = a.dose_mgy == b.dose_mgy == MAIN_DOSE_MGY

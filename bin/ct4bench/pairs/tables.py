@@ -5,7 +5,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
 from ct4bench.core.bootstrap import N_DRAWS, SEED, key_of, multiplicities, percentile_interval
 from ct4bench.core.errors import UserError
 from ct4bench.core.metrics import BY_NAME, BY_TABLE, MAIN_METRICS, PAIR_METRICS, shown_next_to
@@ -13,7 +13,6 @@ from ct4bench.core.modes import Mode
 from ct4bench.pairs.plan import (
     CONTRAST,
     CONTRASTS,
-    MAIN_DOSE_MGY,
     REFERENCE_DOSE_MGY,
     TABLE_6,
     TABLE_6_DOSES_MGY,

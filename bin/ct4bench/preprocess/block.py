@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ct4bench.core.geometry import Grid
+from ct4bench.core.geometry import Grid, bounding_box
 
 NAMES = (("first slice", "last slice"), ("top", "bottom"), ("left", "right"))
 
@@ -88,9 +88,5 @@ def block_mask(block: Block, grid: Grid, erode_mm: float = 0.0) -> np.ndarray:
 
 def on_grid(block: Block, grid: Grid) -> Block:
     """Return the same block with `box` as voxels of another grid."""
-    mask = block_mask(block, grid)
-    ranges = []
-    for axis in range(3):
-        hit = np.flatnonzero(mask.any(axis=tuple(a for a in range(3) if a != axis)))
-        ranges.append((int(hit[0]), int(hit[-1]) + 1))
-    return Block(block.faces, block.corners_mm, block.centre_mm, tuple(ranges))
+    ranges = tuple((part.start, part.stop) for part in bounding_box(block_mask(block, grid)))
+    return Block(block.faces, block.corners_mm, block.centre_mm, ranges)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ct4bench.core.benchmark import RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.benchmark import recon_rank, scanner_rank
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table
 from ct4bench.preprocess.transforms import PASSED, TRANSFORM_COLUMNS
@@ -27,10 +27,9 @@ def merge_transforms(series: pd.DataFrame, parts: Iterable[Path | str]) -> pd.Da
                 f"the transforms of the chunks do not fit series.csv: {len(uids)} series {fault}, the first is "
                 f"{uids[0]}; register the series of one index, each in one chunk"
             )
-    known = {recon: number for number, recon in enumerate(RECONSTRUCTIONS)}
     keys = series.assign(
         scanner_key=series["scanner"].map(scanner_rank),
-        recon_key=[(known.get(recon, len(known)), recon) for recon in series["recon"]],
+        recon_key=series["recon"].map(recon_rank),
     ).sort_values(["scanner_key", "dose_mgy", "recon_key", "repetition", "series_uid"], kind="stable")
     return found.set_index("series_uid").loc[keys["series_uid"]].reset_index()[TRANSFORM_COLUMNS]
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES, PATCH_SHAPE, ROIS
 from ct4bench.core.errors import Refusal, UserError
-from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.core.geometry import Grid, Rigid, bounding_box
 from ct4bench.index.ct import read_segmentation, read_series, read_stack
 from ct4bench.index.files import locate
 from ct4bench.preprocess.block import Block, on_grid
@@ -74,13 +74,10 @@ def crop_box(grid: Grid, block: Block, labels: np.ndarray, box_origin_mm) -> tup
 
 def label_box(labels: np.ndarray) -> np.ndarray:
     """Return the half open voxel ranges (3, 2) of all that is labelled."""
-    ranges = []
-    for axis in range(3):
-        hit = np.flatnonzero(labels.any(axis=tuple(a for a in range(3) if a != axis)))
-        if not len(hit):
-            raise UserError("the reference's segmentation is empty; name another one with --reference")
-        ranges.append((int(hit[0]), int(hit[-1]) + 1))
-    return np.array(ranges)
+    box = bounding_box(labels)
+    if box is None:
+        raise UserError("the reference's segmentation is empty; name another one with --reference")
+    return np.array([(part.start, part.stop) for part in box])
 
 
 def patch_region(labels: np.ndarray) -> list[list[int]]:

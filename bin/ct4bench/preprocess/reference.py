@@ -8,6 +8,7 @@ import numpy as np
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
+from ct4bench.core.json_files import REFERENCE, read_reference_values
 from ct4bench.core.volumes import open_volume, save_volume
 from ct4bench.preprocess.block import Block, block_mask
 
@@ -52,16 +53,17 @@ def save_reference(folder: Path | str, volume, labels, grid: Grid, block: Block,
     if own is not None:
         save_volume(folder / "own.b2nd", *own, attributes)
     text = json.dumps({**attributes, **block.to_dict(), "grid": grid.to_dict()}, indent=1)
-    (folder / "reference.json").write_text(text + "\n", encoding="utf-8")
+    (folder / REFERENCE).write_text(text + "\n", encoding="utf-8")
 
 
 def open_reference(folder: Path | str) -> Reference:
     """Open a folder that `save_reference` wrote."""
-    path = Path(folder) / "reference.json"
+    values = read_reference_values(folder)
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
         return Reference(
             Path(folder), Grid.from_dict(values["grid"]), Block.from_dict(values), values["series_uid"], values
         )
-    except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is not a reference ({error}); run prepare_reference.py again") from error
+    except (KeyError, ValueError) as error:
+        raise UserError(
+            f"{Path(folder) / REFERENCE} is not a reference ({error}); run prepare_reference.py again"
+        ) from error

@@ -5,7 +5,7 @@ import re
 
 import pandas as pd
 
-from ct4bench.core.benchmark import RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.benchmark import recon_rank, scanner_rank
 from ct4bench.core.errors import UserError
 from ct4bench.index.files import folders_of
 
@@ -21,15 +21,7 @@ def name_of(row) -> str:
 
 
 def _order(row) -> tuple:
-    recons = RECONSTRUCTIONS
-    return (
-        scanner_rank(row.scanner),
-        row.dose_mgy,
-        recons.index(row.recon) if row.recon in recons else len(recons),
-        row.recon,
-        row.repetition,
-        row.series_uid,
-    )
+    return scanner_rank(row.scanner), row.dose_mgy, recon_rank(row.recon), row.repetition, row.series_uid
 
 
 def _what_there_is(series: pd.DataFrame, text: str) -> str:

@@ -14,13 +14,12 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import affine_transform, gaussian_filter
 
-from ct4bench.core.benchmark import PATCH_SHAPE
+from ct4bench.core.benchmark import BOX_SPACING_MM, PATCH_SHAPE
 from ct4bench.core.errors import UserError
 
 ORGANS = ("liver", "spleen", "kidney", "stomach", "aorta")
 """The five classes, in the order of their label values 1 to 5."""
 
-SPACING_MM = (1.0, 0.68359375, 0.68359375)
 """Of the benchmark's grid, as (slice, row, column)."""
 
 TOTALSEGMENTATOR = {
@@ -126,7 +125,7 @@ def read_case(files: CaseFiles) -> Case:
     image = read(files.image)
     if image.GetDimension() != 3:
         raise UserError(f"{files.image} has {image.GetDimension()} dimensions; give one CT volume a file")
-    spacing = SPACING_MM[::-1]
+    spacing = BOX_SPACING_MM[::-1]
     size = [
         max(1, int(n * s / wanted)) for n, s, wanted in zip(image.GetSize(), image.GetSpacing(), spacing, strict=True)
     ]
@@ -204,7 +203,7 @@ def phantom_case(folder: Path, seed: int, threads: int = 1) -> Case:
             solid = Ellipsoid(centre, semi_axes)
             box = tuple(
                 slice(max(0, int(c - s.start - r)), int(c - s.start + r) + 2)
-                for c, s, r in zip(centre, slab, np.array(semi_axes[::-1]) / SPACING_MM, strict=True)
+                for c, s, r in zip(centre, slab, np.array(semi_axes[::-1]) / BOX_SPACING_MM, strict=True)
             )
             away = grid.to_lps(index[box]) - solid.centre_mm
             labels[box][np.einsum("...i,ij,...j->...", away, solid.form, away) <= 1] = number

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 from scipy.ndimage import gaussian_filter
 
-from ct4bench.core.geometry import Grid
+from ct4bench.core.geometry import Grid, bounding_box
 from ct4bench.preprocess.block import Block
 from ct4bench.preprocess.pyramids import bin_means, binned_grid
 
@@ -108,12 +108,12 @@ class LocalField:
             rim = int(np.ceil(2.5 * self._sigma[axis])) + 2
             used &= (axes[axis] >= rim) & (axes[axis] < length - rim)
         number = np.full(shape, -1, np.int32)
-        hit = [np.flatnonzero(used.any(axis=tuple(b for b in range(3) if b != a))) for a in range(3)]
-        if not used.any():
+        box = bounding_box(used)
+        if box is None:
             return number, np.empty((0, 3))
         counts, parts = [], []
         for axis in range(3):
-            first, last = hit[axis][0], hit[axis][-1] + 1
+            first, last = box[axis].start, box[axis].stop
             n = max(1, int(round((last - first) * self._grid.spacing_mm[axis] / cell_mm)))
             counts.append(n)
             parts.append(np.clip(((axes[axis] - first) * n) // (last - first), 0, n - 1))

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
 from ct4bench.report.cells import number
 
 COLUMNS = (
@@ -36,7 +36,7 @@ def profile_view(profile: pd.DataFrame | None) -> dict | None:
         return None
     groups = profile[["scanner", "dose_mgy", "recon"]].drop_duplicates()
     counts = groups.groupby("dose_mgy").size()
-    dose = max(counts.index, key=lambda value: (value == 10.0, counts[value], value))
+    dose = max(counts.index, key=lambda value: (value == MAIN_DOSE_MGY, counts[value], value))
     rows = []
     for (scanner, recon), own in sorted(
         profile[profile["dose_mgy"] == dose].groupby(["scanner", "recon"]),

@@ -18,8 +18,10 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from jinja2.exceptions import TemplateError
 
+from ct4bench.core.benchmark import DOMAIN_LABELS
 from ct4bench.core.errors import UserError
 from ct4bench.core.extractors import extractors_of, title_of
+from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
 from ct4bench.report.cells import BLANK, cells_of, is_number, number
@@ -37,10 +39,8 @@ from ct4bench.results.deviations import SOURCE, Choice, Point, read_deviations
 from ct4bench.results.published import BY_NAME, DATA, DATA_DOI, LICENCE, PAPER
 from ct4bench.results.run_facts import (
     COLLECTION,
-    DOMAIN_LABELS,
     NOT_COMPARABLE,
     SYNTHETIC,
-    read_json,
     read_run_facts,
     read_settings,
     weights_mark,
@@ -116,7 +116,7 @@ def read_figures(folders) -> dict[str, tuple[dict, bytes]]:
             png = path.with_suffix(".png")
             if not png.is_file():
                 raise UserError(f"{png} does not exist, but its caption does; draw the figure again")
-            figures[path.stem] = (read_json(path), png.read_bytes())
+            figures[path.stem] = (read_object(path), png.read_bytes())
     return figures
 
 
@@ -376,7 +376,7 @@ def read_inputs(args) -> ReportInputs:
 
     corners = None
     if args.reference:
-        corners = np.array(read_json(Path(args.reference) / "reference.json")["corners_mm"], float)
+        corners = np.array(read_reference_values(args.reference)["corners_mm"], float)
     points, choices = read_deviations(args.deviations or SOURCE)
     return ReportInputs(
         facts=read_run_facts(args.facts),
@@ -392,6 +392,6 @@ def read_inputs(args) -> ReportInputs:
         profile=table(args.profile),
         corners_mm=corners,
         settings=read_settings(args.settings),
-        run=read_json(args.run) if args.run else {},
+        run=read_object(args.run) if args.run else {},
         usage=read_usage(args.usage),
     )

@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.benchmark import DOSES_MGY, MAIN_DOSE_MGY, RECONSTRUCTIONS, scanner_rank
 from ct4bench.core.tables import read_table
 
-MAIN_DOSE_MGY = 10
 _ACQUISITION = {
     "kvp": ("tube_voltage_kv", 1),
     "exposure_mas": ("tube_current_time_product_mas", 1),

@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from ct4bench.core.benchmark import DOMAIN_LABELS
 from ct4bench.core.extractors import Extractor, extractor_rank, title_of
 from ct4bench.results.comparison import COMPARED, Inputs, Results, ResultTable, beside_published
-from ct4bench.results.run_facts import DOMAIN_LABELS, NOT_COMPARABLE, origin_of
+from ct4bench.results.run_facts import NOT_COMPARABLE, origin_of
 from ct4bench.core.modes import Mode
 from ct4bench.results.published import BY_NAME
 

@@ -7,6 +7,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import RECONSTRUCTIONS, scanner_rank
 from ct4bench.core.errors import UserError
+from ct4bench.core.json_files import read_object
 from ct4bench.core.extractors import Extractor, extractors_of, read_extractors, shown_of, title_of
 from ct4bench.results.published import N_SERIES
 from ct4bench.core.tables import read_table
@@ -26,8 +27,6 @@ NOT_COMPARABLE = {
     UNKNOWN: "not comparable: input of unknown origin",
 }
 """Why no difference to a published value is claimed."""
-DOMAIN_LABELS = {"scanner": "scanner", "maker": "maker", "dose_mgy": "dose", "recon": "reconstruction"}
-"""The factor that is left out and compared, by its column."""
 CONTRAST_LABELS = {
     "other_recon": "other reconstruction of the same scan",
     "other_repetition": "other scan, same settings",
@@ -173,7 +172,7 @@ def extractor_title(extractor: str, facts: dict) -> str:
 
 def read_run_facts(path: Path | str) -> dict:
     """Read the facts of a run from a file that `write_run_facts` wrote."""
-    values = read_json(path)
+    values = read_object(path)
     missing = [key for key in ("method", "mode", "origin", "part", "weights") if key not in values]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}; make it again with make_tables.py")
@@ -187,22 +186,11 @@ def write_run_facts(facts: dict, path: Path | str) -> None:
     path.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def read_json(path: Path | str) -> dict:
-    """Read a JSON file that holds an object."""
-    try:
-        values = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as JSON ({error}); make it again with the stage before") from error
-    if not isinstance(values, dict):
-        raise UserError(f"{path} holds no JSON object; make it again with the stage before")
-    return values
-
-
 def read_settings(paths) -> dict[str, dict]:
     """Read the extractors' settings by extractor: the file's entry `extractor`, else its name without the suffix."""
     settings = {}
     for path in sorted(map(Path, paths)):
-        values = read_json(path)
+        values = read_object(path)
         settings[str(values.get("extractor", path.stem))] = values
     return settings
 

@@ -25,13 +25,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY
+from ct4bench.core.benchmark import DOMAINS, FEATURE_KEY, ROW_KEY
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 
 TRAINING_KEY = ["task", "ablation", "scheme", "n_train", "fold"]
 SPLIT_COLUMNS = columns_of("<method>/splits.csv")
-DOMAINS = ("scanner", "maker", "dose_mgy", "recon")
 N_FOLDS = 10
 ROW_FOLDS_SEED = 42
 """`random_state` of the published row-level folds."""

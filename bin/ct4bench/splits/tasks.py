@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from ct4bench.core.benchmark import DOMAINS
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import Mode
 from ct4bench.splits.splits import (
-    DOMAINS,
     N_FOLDS,
     SCHEMES,
     domain_values,

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import ROIS, ROW_KEY, scanner_rank
+from ct4bench.core.benchmark import ROW_KEY, roi_rank, scanner_rank
 from ct4bench.core.bootstrap import LEVEL, N_DRAWS, multiplicities, percentile_interval
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
@@ -32,7 +32,6 @@ from ct4bench.core.modes import Mode
 LOG = logging.getLogger(__name__)
 
 FORMS = ("ICC(1,1)", "ICC(2,1)", "ICC(3,1)", "ICC(1,k)", "ICC(2,k)", "ICC(3,k)")
-DOMAINS = ("scanner", "maker", "dose_mgy", "recon")
 ALL = "all"
 """The stratum of all rows, with ROIs as targets. Others: `recon=IR`, `dose_mgy=10` (rows of one reconstruction or
 dose, where the table has several and they are not the domain) and `targets=60` (patches as targets)."""
@@ -69,10 +68,6 @@ def check_features(table: pd.DataFrame) -> pd.DataFrame:
             "give each patch of a series one row"
         )
     return table.sort_values(ROW_KEY, kind="stable", ignore_index=True)
-
-
-def _roi_rank(roi: str) -> tuple[int, str]:
-    return (ROIS.index(roi) if roi in ROIS else len(ROIS), roi)
 
 
 def _domain_values(table: pd.DataFrame, domain: str) -> list:
@@ -112,7 +107,7 @@ def ratings(table: pd.DataFrame, domain: str, by_patch: bool = False, stratum: s
     """
     raters = _domain_values(table, domain)
     key = list(zip(table["roi"], table["patch"], strict=True)) if by_patch else list(table["roi"])
-    targets = sorted(set(key), key=lambda t: (_roi_rank(t[0]), t[1]) if by_patch else _roi_rank(t))
+    targets = sorted(set(key), key=lambda t: (roi_rank(t[0]), t[1]) if by_patch else roi_rank(t))
     if len(raters) < 2:
         raise UserError(
             f"stability compares {domain} values, and the table of features has only {', '.join(map(str, raters))}; "
