@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from ct4bench.core.phantom import SPACING_MM
+from ct4bench.core.benchmark import PIXEL_MM
 from ct4bench.twin.outlines import MIRROR_COLUMN, TABLES, read_outlines
 from ct4bench.twin.phantom import REGIONS, Ellipsoid
 
@@ -22,7 +22,6 @@ ROWS, COLUMNS = (112, 404), (54, 454)
 DRAWN_ROWS, DRAWN_COLUMNS = (121, 396), (62, 446)
 """Where the outlines were measured; beyond that, layers go on to the block's faces as they are."""
 REACH_PX = 14.0
-PIXEL_MM = SPACING_MM[2]
 LAYERS = {"soft": 0.0, "dense": 0.0, "bone": 0.35, "cortex": 0.45}
 """Layers in the order of composition, and by how many pixels each is drawn wider than its outlines: that much is lost
 of thin shells where they are interpolated between slices."""

@@ -6,11 +6,10 @@ position, size and direction are interpolated from slice to slice. The printed t
 
 import numpy as np
 
-from ct4bench.core.phantom import SPACING_MM
+from ct4bench.core.benchmark import PIXEL_MM
 from ct4bench.twin.outlines import MIRROR_COLUMN
 from ct4bench.twin.phantom import Ellipsoid
 
-PIXEL_MM = SPACING_MM[2]
 ALONG_MM = 400.0
 """Semi-axis along z of a section's solid: so long that it is the same in neighbouring planes."""
 RIM_MM = 1.7

@@ -18,10 +18,11 @@ from numba import njit
 from scipy import fft
 from scipy.special import erf
 
+from ct4bench.core.benchmark import PIXEL_MM
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.phantom import AIR_HU, BLOCK
 from ct4bench.twin.phantom import Phantom
-from ct4bench.twin.scanners import MATRIX, PIXEL_MM, Reconstruction, Scanner
+from ct4bench.twin.scanners import MATRIX, Reconstruction, Scanner
 
 ANISOTROPY = 0.3
 """Noise power along y over that along x is (1 + a) / (1 - a): rays through the block's long side carry more noise."""

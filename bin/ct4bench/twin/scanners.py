@@ -17,15 +17,15 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
+from ct4bench.core.benchmark import MAIN_DOSE_MGY
+
 TABLES = Path(__file__).resolve().parents[3] / "assets" / "twin"
 TEXTURE_SD_HU = 10.0
 """SD of the printed texture in the cysts, which every measured total contains."""
 DOSE_EXPONENT = -0.33
 """Quantum SD is proportional to (dose / 10 mGy) to this power."""
-PIXEL_MM = 0.68359375
 MATRIX = 512
 FOV_MM = 350.0
-MAIN_DOSE_MGY = 10.0
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
-from ct4bench.core.benchmark import DOSES_MGY
+from ct4bench.core.benchmark import DOSES_MGY, PIXEL_MM
 from ct4bench.core.geometry import Grid
-from ct4bench.twin.scanners import FOV_MM, PIXEL_MM, Reconstruction, Scanner
+from ct4bench.twin.scanners import FOV_MM, Reconstruction, Scanner
 
 CT_IMAGE_STORAGE = "1.2.840.10008.5.1.4.1.1.2"
 IMPLEMENTATION_UID = "2.25.113316437582964318370164211325117204013"
