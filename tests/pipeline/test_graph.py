@@ -130,3 +130,25 @@ def test_an_edit_runs_again_what_imports_it(nextflow, tmp_path, shared_data):
         ran = set(names[trace["status"] == "COMPLETED"])
         users = scripts_that_import(module, project)
         assert ran == {name for name in processes if SCRIPT_OF[name] in users}, module
+    # encoders: an edit of one, and a new one, run no other one again
+    (project / "bin" / "ct4bench" / "features" / "swin.py").open("a").write("\n# edited\n")
+    ran = completed(nextflow(tmp_path, *arguments, project=project))
+    assert ran and all(name.startswith("EXTRACT_DEEP (swin_unetr ") for name in ran), ran
+    shutil.copy2(ROOT / "bin/ct4bench/features/shallow_cnn.py", project / "bin/ct4bench/features/probe.py")
+    with (project / "assets" / "extractors.yaml").open("a") as text:
+        text.write("probe:\n  title: Probe\n  features: 256\n  module: ct4bench.features.probe\n")
+    ran = completed(nextflow(tmp_path, *arguments, project=project))
+    one_by_one = [name for name in ran if name.split()[0] in BY_EXTRACTOR]
+    assert {name.split()[0] for name in one_by_one} == BY_EXTRACTOR - {"EXTRACT_RADIOMICS"}
+    assert all("probe" in name for name in one_by_one), one_by_one
+    assert not {name.split()[0] for name in ran} & {"REGISTER_SERIES", "COMPARE_PAIRS", "PROFILE_SERIES", "PLAN_SPLITS"}
+
+
+BY_EXTRACTOR = {"EXTRACT_DEEP", "EXTRACT_RADIOMICS", "MERGE_FEATURES", "TRAIN_CLASSIFIERS"}
+"""Processes with tasks of one extractor each."""
+
+
+def completed(run) -> set[str]:
+    """Names of the tasks that ran, with their tags."""
+    trace = run.trace()
+    return set(trace.loc[trace["status"] == "COMPLETED", "name"].str.split(":").str[-1])
