@@ -305,9 +305,7 @@ def extract(run: RadiomicsRun, registered: pd.DataFrame, uids: list[str]) -> tup
     return sort_features(pd.concat(tables, ignore_index=True)), engine.verification
 
 
-def describe(
-    run: RadiomicsRun, table: pd.DataFrame, verification: Verification, extractor: str = "radiomics"
-) -> dict:
+def describe(run: RadiomicsRun, table: pd.DataFrame, verification: Verification, extractor: str = "radiomics") -> dict:
     """Say what the table was made with, as in `<extractor>.json`."""
     columns, settings = feature_columns(table), run.settings
     rois = run.group.regions if run.group.patches is None else []
