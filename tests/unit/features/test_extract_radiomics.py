@@ -294,7 +294,8 @@ def test_the_scripts_run_and_write_the_same_bytes_again(data, tmp_path):
         outputs = (f"{name}{suffix}.{end}" for end in ("parquet", "json"))
         done = script(
             "extract_radiomics.py", *common, *region, "--series_uids", uids, "--output", tmp_path / next(outputs),
-            "--extractor", f"radiomics{suffix}", "--settings", tmp_path / next(outputs), "--verify", 0.05, "--threads", 1 + len(uids) % 2,
+            "--settings", tmp_path / next(outputs), "--verify", 0.05, "--threads", 1 + len(uids) % 2, "--extractor",
+            f"radiomics{suffix}",
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
     for suffix in (".parquet", "_roi.parquet", ".json", "_roi.json"):
