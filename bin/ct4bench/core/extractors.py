@@ -46,7 +46,7 @@ SHOWN = ("title", "classified", "paper", "colour", "marker")
 
 
 def read_extractors(path: Path | str = SOURCE) -> dict[str, Extractor]:
-    """Extractors by name, in their order."""
+    """Read the extractors by name, in their order."""
     import yaml
 
     try:
@@ -59,12 +59,12 @@ def read_extractors(path: Path | str = SOURCE) -> dict[str, Extractor]:
 
 
 def shown_of(extractors: dict[str, Extractor]) -> dict[str, dict]:
-    """The part `SHOWN` of each, in plain values."""
+    """Take the part `SHOWN` of each, in plain values."""
     return {name: {key: getattr(entry, key) for key in SHOWN} for name, entry in extractors.items()}
 
 
 def extractors_of(facts: dict) -> dict[str, Extractor]:
-    """The extractors that a run's facts tell of."""
+    """Read the extractors that a run's facts tell of."""
     return {name: Extractor(**entry) for name, entry in facts.get("extractors", {}).items()}
 
 
@@ -80,5 +80,5 @@ def extractor_rank(name: str, extractors: dict[str, Extractor]) -> tuple[int, st
 
 
 def in_order(names: Iterable[str], extractors: dict[str, Extractor]) -> list[str]:
-    """Each of the names once, by `extractor_rank`."""
+    """Sort the names by `extractor_rank`, each once."""
     return sorted(set(names), key=lambda name: extractor_rank(name, extractors))

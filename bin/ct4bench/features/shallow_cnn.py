@@ -99,7 +99,7 @@ class PlainFeatures:
 
 
 def encoder(options: EncoderOptions) -> Encoder:
-    """The shallow CNN: 256 features, the output of its last pooling. It takes raw HU in every mode."""
+    """Build the shallow CNN: 256 features, the output of its last pooling. It takes raw HU in every mode."""
     refuse_options("shallow_cnn", options, "layer", "pooling", "patch_merging")
     if options.intensity != RAW:
         logging.info("shallow_cnn takes raw HU; --intensity %s is for other encoders", options.intensity)

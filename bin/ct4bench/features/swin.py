@@ -373,7 +373,7 @@ class MonaiFeatures:
 
 
 def encoder(options: EncoderOptions) -> Encoder:
-    """SwinUNETR's encoder: 768 features, the spatial mean of its last normalised output."""
+    """Build SwinUNETR's encoder: 768 features, the spatial mean of its last normalised output."""
     layer = _whole(options.layer or "4", "--layer", LAYERS)
     pooling = options.pooling or "mean"
     merging = options.patch_merging or "current"

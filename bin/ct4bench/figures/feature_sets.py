@@ -5,12 +5,12 @@ from ct4bench.figures.style import OTHER_MARKERS, colour_of, spare_of
 
 
 def feature_sets(found, facts: dict) -> list[str]:
-    """The extractors of a table's column, each once, in the order of the tables."""
+    """Sort the extractors of a table's column, each once, in the order of the tables."""
     return in_order(found, extractors_of(facts))
 
 
 def look_of(extractor: str, extractors, facts: dict) -> dict[str, str]:
-    """Colour and marker of an extractor: its own, else spare ones by its place among the unknown of `extractors`."""
+    """Choose colour and marker of an extractor: its own, else spare ones by its place among the unknown of `extractors`."""
     known = extractors_of(facts)
     colours = {name: entry.colour for name, entry in known.items() if entry.colour}
     markers = {name: entry.marker for name, entry in known.items() if entry.marker}
