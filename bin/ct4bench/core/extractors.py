@@ -69,7 +69,7 @@ def extractors_of(facts: dict) -> dict[str, Extractor]:
 
 
 def title_of(name: str, extractors: dict[str, Extractor]) -> str:
-    """Name in tables; that of an encoder of the user's is its own."""
+    """Return the name in tables; that of an encoder of the user's is its own."""
     return extractors[name].title if name in extractors else name
 
 

@@ -10,7 +10,7 @@ def feature_sets(found, facts: dict) -> list[str]:
 
 
 def look_of(extractor: str, extractors, facts: dict) -> dict[str, str]:
-    """Choose colour and marker of an extractor: its own, else spare ones by its place among the unknown of `extractors`."""
+    """Choose colour and marker of an extractor: its own, else spare ones by its index among the unknown ones."""
     known = extractors_of(facts)
     colours = {name: entry.colour for name, entry in known.items() if entry.colour}
     markers = {name: entry.marker for name, entry in known.items() if entry.marker}
