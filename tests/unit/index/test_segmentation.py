@@ -41,6 +41,24 @@ def test_frames_are_placed_by_position_whatever_their_order(tmp_path, ct):
     np.testing.assert_array_equal(ct_reading.read_segmentation(path, grid), roi_labels())
 
 
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_label_map_has_the_number_of_its_segment_in_each_pixel(tmp_path, ct, compressed):
+    """8 bits a pixel, one frame a slice, as they are or as RLE."""
+    paths, grid = ct
+    path = write_segmentation(tmp_path / "s.dcm", paths, roi_labels(), names=NAMES[::-1], empty_frames=True)
+    dataset = pydicom.dcmread(path)
+    groups = list(dataset.PerFrameFunctionalGroupsSequence)[: SHAPE[0]]
+    dataset.PerFrameFunctionalGroupsSequence, dataset.NumberOfFrames = Sequence(groups), len(groups)
+    dataset.SegmentationType, dataset.PhotometricInterpretation = "LABELMAP", "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    dataset.PixelData = roi_labels().tobytes()
+    if compressed:
+        dataset.compress(pydicom.uid.RLELossless, generate_instance_uid=False)
+    dataset.save_as(path)
+    labels = ct_reading.read_segmentation(path, grid)
+    np.testing.assert_array_equal(labels, np.where(roi_labels(), 7 - roi_labels().astype(int), 0))
+
+
 def test_frames_that_do_not_begin_on_a_byte(tmp_path):
     shape = (18, 37, 33)
     paths = write_series(tmp_path / "ct", pixels=np.zeros(shape, int))
