@@ -218,3 +218,14 @@ assert inspect.isfunction(pynndescent.distances.euclidean)
 
 def test_only_the_search_of_umap_learn_stays_uncompiled():
     subprocess.run([sys.executable, "-c", LOADED], env=os.environ | {"PYTHONPATH": f"{ROOT}/bin"}, check=True)
+
+
+def test_a_row_is_its_own_first_neighbour_even_where_another_is_the_same(rng):
+    values = rng.normal(size=(40, 3))
+    values[[7, 31]] = values[20]
+    indices, distances = nearest_neighbours(values, 5)
+    assert indices[:, 0].tolist() == list(range(40))
+    for row, others in ((7, [20, 31]), (20, [7, 31]), (31, [7, 20])):
+        assert indices[row, 1:3].tolist() == others and distances[row, :3].tolist() == [0, 0, 0]
+    apart = np.linalg.norm(values[:, None] - values, axis=2)
+    np.testing.assert_allclose(distances, np.sort(apart, axis=1)[:, :5], atol=1e-12)

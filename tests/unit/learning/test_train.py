@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +54,14 @@ def test_there_is_a_prediction_for_every_test_row_of_every_training(features, sp
         assert (rows["target"] == tissue.reindex(rows.index)).all()
         assert (rows["scanner"] == expected["scanner"].reindex(rows.index)).all()
         assert (rows["scan_id"] == expected["scan_id"].reindex(rows.index)).all()
+
+
+def test_cpu_time_is_that_of_the_training_alone(features, splits, whole):
+    start = time.process_time()
+    found = train_part(features, "made", splits, PAPER, 0, part=(1, 6))
+    spent = time.process_time() - start
+    assert len(found.times) >= 2 and (found.times["cpu_s"] > 0).all()
+    assert found.times["cpu_s"].sum() < spent
 
 
 def test_columns_are_those_of_the_contract(whole):

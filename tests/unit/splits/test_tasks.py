@@ -164,6 +164,7 @@ def test_other_roi_never_tests_an_object_that_it_trained_on(keys):
     assert one.fold == "cyst1+normal1"
     assert (set(rois[one.test]), set(rois[one.training])) == ({"cyst1", "normal1"}, {"cyst2", "normal2"})
     assert (set(rois[other.test]), set(rois[other.training])) == ({"cyst2", "normal2"}, {"cyst1", "normal1"})
+    assert one.n_train == other.n_train == 2
 
 
 def test_other_maker_tests_all_scanners_of_a_maker(keys):
@@ -174,6 +175,7 @@ def test_other_maker_tests_all_scanners_of_a_maker(keys):
         assert set(makers[split.test]) == {split.fold}
         assert len(split.training) + len(split.test) == len(keys)
         assert split.fold not in makers[split.training]
+        assert split.n_train == len(set(makers[split.training])) == 3
 
 
 def test_other_dose_and_recon_train_on_one_and_test_on_the_others():
@@ -188,6 +190,7 @@ def test_other_dose_and_recon_train_on_one_and_test_on_the_others():
         for split in found:
             assert set(text[split.training]) == {split.fold}
             assert set(text[split.test]) == set(values) - {split.fold}
+            assert split.n_train == 1
 
 
 @pytest.mark.parametrize("task", ["scanner", "maker"])

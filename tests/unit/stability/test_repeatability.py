@@ -183,3 +183,27 @@ def test_ranks_are_by_extractor(rng):
     table["f"], table["g"] = rng.normal(0, 1, (2, len(table)))
     rows = pd.concat([icc_table(table, "radiomics"), icc_table(table, "swin_unetr")])
     assert stable_features(rows, "ICC(3,1)")["rank"].tolist() == [1, 2, 1, 2]
+
+
+@pytest.mark.parametrize("repetitions", [1, 3])
+def test_two_scanners_are_enough_to_compare(rng, repetitions):
+    """By scipy's one-way analysis of variance, summed over the conditions, and by the means' own SD."""
+    table = make_table(("A1", "C1"), recons=("FBP", "IR"), repetitions=repetitions, patches=1)
+    alone = make_table(("E2",), recons=("DL",), repetitions=repetitions, patches=1)  # compared with nobody
+    table = pd.concat([table, alone], ignore_index=True)
+    table["f"] = 50 + 5 * (table["scanner"] == "A1") + rng.normal(0, 1, len(table))
+    row = repeatability_table(table, "radiomics").iloc[0]
+    assert row["n_compared"] == 2 * 6
+    both = table[table["scanner"] != "E2"]
+    means = both.groupby(["recon", "roi", "scanner"])["f"].mean().unstack()
+    spread = means.std(axis=1, ddof=1)
+    assert row["between_cv"] == pytest.approx(np.sqrt(((spread / means.mean(axis=1)) ** 2).mean()), rel=1e-9)
+    ms_between = repetitions * (spread**2).mean()
+    if repetitions == 1:
+        assert np.isnan(row["between_sd"])
+        assert row["reproducibility_sd"] == pytest.approx(np.sqrt(ms_between), rel=1e-9)
+    else:
+        ms_within = both.groupby(["recon", "roi", "scanner"])["f"].var(ddof=1).mean()
+        between = (ms_between - ms_within) / repetitions
+        assert row["between_sd"] == pytest.approx(np.sqrt(between), rel=1e-9)
+        assert row["reproducibility_sd"] == pytest.approx(np.sqrt(between + ms_within), rel=1e-9)
