@@ -22,6 +22,7 @@ from ct4bench.core.contract import read_contract  # noqa: E402
 from ct4bench.core.extractors import read_extractors  # noqa: E402
 from ct4bench.core.metrics import BY_NAME, PAIR_METRICS  # noqa: E402
 from ct4bench.core.reasons import read_reasons  # noqa: E402
+from ct4bench.core.yaml_files import read_schema  # noqa: E402
 from ct4bench.splits.tasks import (  # noqa: E402
     ABLATION_LABELS,
     CHEAP_ABLATIONS,
@@ -130,10 +131,26 @@ def extractors_table() -> str:
     return table(("extractor", "in tables", "features", "what it computes", "weights", "used for"), rows)
 
 
+def settings_table() -> str:
+    """Entries of an encoder's settings."""
+    rows = [(f"`{name}`", rule["description"]) for name, rule in read_schema("encoder_settings")["properties"].items()]
+    return table(("entry", "what it is"), rows)
+
+
+def entries_table() -> str:
+    """Entries of assets/extractors.yaml."""
+    rules = read_schema("extractors")["additionalProperties"]["properties"]
+    return table(("entry", "what it is"), [(f"`{name}`", rule["description"]) for name, rule in rules.items()])
+
+
 BLOCKS = {
     "docs/input.md": {"reasons": reasons_table},
     "docs/columns.md": {"tables": tables_list, "columns": columns_table},
-    "docs/encoders.md": {"extractors": extractors_table},
+    "docs/encoders.md": {
+        "extractors": extractors_table,
+        "settings of an encoder": settings_table,
+        "entries of an extractor": entries_table,
+    },
     "docs/learning.md": {"tasks": tasks_table, "ablations": ablations_table},
     "docs/outputs.md": {"pair metrics": metrics_table},
 }

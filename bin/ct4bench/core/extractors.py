@@ -4,11 +4,13 @@ No digest takes in the file by way of this module: an encoder's task has its own
 needs none of it, and tables get the file as an input. A new entry therefore runs nothing again that is there.
 """
 
+# code-data: ct4bench/core/schemas/extractors.json
+
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.yaml_files import read_yaml
 
 SOURCE = Path(__file__).resolve().parents[3] / "assets" / "extractors.yaml"
 
@@ -47,15 +49,8 @@ SHOWN = ("title", "classified", "paper", "colour", "marker")
 
 def read_extractors(path: Path | str = SOURCE) -> dict[str, Extractor]:
     """Read the extractors by name, in their order."""
-    import yaml
-
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        return {name: Extractor(**entry) for name, entry in values.items()}
-    except (OSError, yaml.YAMLError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path} is not a list of extractors ({error}); give one as assets/extractors.yaml is"
-        ) from error
+    values = read_yaml(path, "extractors", "a list of extractors", "give one as assets/extractors.yaml is")
+    return {name: Extractor(**entry) for name, entry in values.items()}
 
 
 def shown_of(extractors: dict[str, Extractor]) -> dict[str, dict]:

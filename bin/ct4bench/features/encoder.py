@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 SHAPE = (PATCH_SHAPE[1], PATCH_SHAPE[2], PATCH_SHAPE[0])
 """A patch as an encoder sees it: rows, columns, slices (32 x 32 x 16)."""
 
-POOLINGS = ("mean", "max")
-
 
 @dataclass(frozen=True)
 class Scaling:

@@ -13,6 +13,8 @@ on a CPU); the YAML may have `patch` ([rows, columns, slices], cut from the midd
 high}), `layer` and `pooling`.
 """
 
+# code-data: ct4bench/core/schemas/encoder_settings.json
+
 import importlib
 import importlib.util
 import re
@@ -22,7 +24,8 @@ from pathlib import Path
 import numpy as np
 
 from ct4bench.core.errors import UserError
-from ct4bench.features.encoder import INTENSITIES, POOLINGS, SHAPE, Encoder, EncoderOptions, Scaling
+from ct4bench.core.yaml_files import read_yaml
+from ct4bench.features.encoder import INTENSITIES, SHAPE, Encoder, EncoderOptions, Scaling
 from ct4bench.features.weights import USER, Weights, sha256_of
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -203,38 +206,15 @@ def _load_torchscript(path: Path):
 
 def read_settings(path: Path) -> dict:
     """Read `patch` (tuple), `scaling` (`Scaling`), `layer` and `pooling` of a YAML file, where they are given."""
-    import yaml
-
-    if not path.is_file():
-        raise UserError(f"{path} does not exist; docs/encoders.md shows such a file")
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML ({' '.join(str(error).split())}); docs/encoders.md shows one") from error
-    allowed = {"patch", "scaling", "layer", "pooling"}
-    unknown = sorted(map(str, set(content) - allowed)) if isinstance(content, dict) else ["(no mapping)"]
-    if unknown:
-        raise UserError(f"{path}: unknown entry {unknown[0]}; it may have {', '.join(sorted(allowed))}")
-    found = {}
-    if "patch" in content:
-        patch = content["patch"]
-        whole = isinstance(patch, list) and len(patch) == 3 and all(type(n) is int for n in patch)
-        if not whole or not all(0 < n <= most for n, most in zip(patch, SHAPE, strict=True)):
-            raise UserError(
-                f"{path}: patch is {patch}; it must be [rows, columns, slices] of at most {list(SHAPE)} voxels"
-            )
-        found["patch"] = tuple(patch)
-    if "scaling" in content:
-        scaling, names = content["scaling"], ("low_hu", "high_hu", "low", "high")
-        numbers = isinstance(scaling, dict) and set(scaling) == set(names)
-        numbers = numbers and all(type(scaling[name]) in (int, float) for name in names)
-        if not numbers or not scaling["low_hu"] < scaling["high_hu"]:
-            raise UserError(f"{path}: scaling is {scaling}; it must give low_hu < high_hu and their values low, high")
-        found["scaling"] = Scaling(*(float(scaling[name]) for name in names))
-    if "layer" in content:
-        found["layer"] = str(content["layer"])
-    if "pooling" in content:
-        if content["pooling"] not in POOLINGS:
-            raise UserError(f"{path}: pooling is {content['pooling']}; it must be one of {', '.join(POOLINGS)}")
-        found["pooling"] = content["pooling"]
+    what, remedy = "a settings file of an encoder", "docs/encoders.md shows one"
+    found = read_yaml(path, "encoder_settings", what, remedy)
+    if "patch" in found:
+        found["patch"] = tuple(found["patch"])
+    if "scaling" in found:
+        scaling = Scaling(**{name: float(value) for name, value in found["scaling"].items()})
+        if not scaling.low_hu < scaling.high_hu:
+            raise UserError(f"{path} is not {what}: scaling: it must give low_hu < high_hu; {remedy}")
+        found["scaling"] = scaling
+    if "layer" in found:
+        found["layer"] = str(found["layer"])
     return found

@@ -1,13 +1,12 @@
 """The 21 points where paper, tables and published code disagree, from one source for the docs and the report."""
 
 # code-data: ../assets/deviations.yaml
+# code-data: ct4bench/core/schemas/deviations.json
 
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
-from ct4bench.core.errors import UserError
+from ct4bench.core.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "assets" / "deviations.yaml"
@@ -51,14 +50,10 @@ class Choice:
 
 def read_deviations(path: Path | str = SOURCE) -> tuple[list[Point], list[Choice]]:
     """Read the points, by number, and choices of a deviations file (YAML)."""
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        points = [Point(**{**point, "where": tuple(point["where"])}) for point in values["points"]]
-        choices = [Choice(**{**choice, "where": tuple(choice["where"])}) for choice in values["choices"]]
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise UserError(
-            f"{path} is not a list of deviations ({error}); give points and choices as assets/deviations.yaml has them"
-        ) from error
+    remedy = "give points and choices as assets/deviations.yaml has them"
+    values = read_yaml(path, "deviations", "a list of deviations", remedy)
+    points = [Point(**{**point, "where": tuple(point["where"])}) for point in values["points"]]
+    choices = [Choice(**{**choice, "where": tuple(choice["where"])}) for choice in values["choices"]]
     return sorted(points, key=lambda point: point.number), choices
 
 

@@ -1,0 +1,58 @@
+"""YAML files, checked by the JSON schema of their kind (core/schemas/), which the docs show as well.
+
+A schema lies beside the code and not in assets/, since a task has the code alone.
+"""
+
+import json
+from pathlib import Path
+
+from ct4bench.core.errors import UserError
+
+SCHEMAS = Path(__file__).resolve().parent / "schemas"
+
+
+def read_schema(kind: str) -> dict:
+    """Read the JSON schema of a kind of file."""
+    return json.loads((SCHEMAS / f"{kind}.json").read_text(encoding="utf-8"))
+
+
+def fault_of(values, kind: str) -> str:
+    """Tell where values differ from the schema of their kind, and what belongs there, in one line; blank if nowhere."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    error = best_match(Draft202012Validator(read_schema(kind)).iter_errors(values))
+    if error is None:
+        return ""
+    where = ".".join(map(str, error.absolute_path))
+    wanted = _description(read_schema(kind), list(error.absolute_schema_path)[:-1])
+    return f"{f'{where}: ' if where else ''}{error.message}{f'; it must be {wanted}' if wanted else ''}"
+
+
+def _description(schema, steps: list) -> str:
+    """What the innermost schema on a path says of its values."""
+    found = schema.get("description", "")
+    for step in steps:
+        schema = schema[step]
+        if isinstance(schema, dict) and isinstance(schema.get("description"), str):
+            found = schema["description"]
+    return found
+
+
+def read_yaml(path: Path | str, kind: str, what: str, remedy: str):
+    """Read a YAML file of a kind; `UserError` says why it is not `what`, and `remedy`. An empty file is a mapping."""
+    import yaml
+
+    if not Path(path).is_file():
+        raise UserError(f"{path} is not {what}: it does not exist; {remedy}")
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} is not {what}: it cannot be read ({error}); {remedy}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not {what}: it is not YAML ({' '.join(str(error).split())}); {remedy}") from error
+    values = {} if values is None else values
+    fault = fault_of(values, kind)
+    if fault:
+        raise UserError(f"{path} is not {what}: {fault}; {remedy}")
+    return values
