@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from scipy.ndimage import correlate1d, gaussian_filter
+from scipy.ndimage import gaussian_filter, gaussian_filter1d
 from ssim_float64 import ssim_map_float64
 
-from ct4bench.pairs.similarity import compare, gaussian_taps, local_moments, shrink, windows_inside
+from ct4bench.pairs.similarity import compare, local_moments, shrink, windows_inside
 
 
 def phantom_like(rng, shape=(40, 60, 70), noise_hu=20.0) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_moments_are_those_of_float64(pair):
     a = pair[0].astype(np.float64)
     mean, square = a, a * a
     for axis in range(3):
-        mean, square = (correlate1d(v, gaussian_taps(), axis=axis) for v in (mean, square))
+        mean, square = (gaussian_filter1d(v, 1.5, axis=axis, radius=5) for v in (mean, square))
     mean, square = (v[5:-5, 5:-5, 5:-5] for v in (mean, square))
     ours = local_moments(pair[0])
     assert np.abs(ours[0] - mean).max() < 2e-3

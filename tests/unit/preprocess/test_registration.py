@@ -1,6 +1,7 @@
 """Registration of a phantom that is drawn at any place: it is found, or refused for the right reason."""
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from scene import CENTRE_MM, STILL, image, scan_grid
 from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid, Rigid, worst_displacement_mm
 from ct4bench.preprocess.find_block import find_block
-from ct4bench.preprocess.registration import MIRRORED, TURNED, prepare_fixed, register
+from ct4bench.preprocess.registration import prepare_fixed, register
 
 SPACING = (4.0, 2.8, 2.8)
 """Voxels far coarser than a scanner's, for speed: errors are larger than on real grids, too."""
@@ -17,6 +18,8 @@ LIMIT_MM = 0.3
 """What every series must keep where content is poor or noise high on these voxels."""
 MOTION = Rigid((5.0, -5.0, 5.0), (5.0, -5.0, 7.0), tuple(CENTRE_MM))
 NOISE_HU = 15.0
+SIGNS = list(product((1, -1), repeat=3))
+"""Axes kept and reversed: four ways to lie turned over, four that only a mirror makes."""
 
 
 @dataclass
@@ -93,12 +96,12 @@ def test_twice_the_same_gives_the_same_bits(fixed, moved):
     assert one == other
 
 
-@pytest.mark.parametrize("signs", TURNED)
+@pytest.mark.parametrize("signs", [signs for signs in SIGNS if np.prod(signs) == 1])
 def test_a_phantom_turned_over_is_found(fixed, moved, signs):
     assert error_mm(fixed, in_patient(moved, np.diag(np.array(signs, float)))) < 0.05
 
 
-@pytest.mark.parametrize("signs", MIRRORED)
+@pytest.mark.parametrize("signs", [signs for signs in SIGNS if np.prod(signs) == -1])
 def test_a_mirrored_phantom_is_told(fixed, moved, signs):
     assert reason(fixed, in_patient(moved, np.diag(np.array(signs, float)))) == "mirrored"
 
