@@ -2,6 +2,7 @@
 // ct4bench: the CT4Harmonization benchmark, from DICOM to its tables, figures and report.
 
 include { BENCHMARK         } from './workflows/benchmark'
+include { methodNames       } from './subworkflows/utilities/channels'
 include { helpText          } from './subworkflows/utilities/parameters'
 include { parameterErrors   } from './subworkflows/utilities/parameters'
 include { outdirError       } from './subworkflows/utilities/places'
@@ -18,7 +19,7 @@ workflow {
         if (wrong) {
             error("Wrong parameters:\n  ${wrong.join('\n  ')}\nnextflow run . --help lists all")
         }
-        def obstacle = outdirError(params.outdir, workflow.resume) ?: softwareError(workflow)
+        def obstacle = outdirError(params.outdir, methodNames(params), workflow.resume) ?: softwareError(workflow)
         if (obstacle) {
             error(obstacle)
         }

@@ -16,7 +16,7 @@ def main(argv=None):
         "--extractor", required=True, help="name in assets/extractors.yaml, or NAME=... (docs/encoders.md)"
     )
     parser.add_argument("--module", default="", help="module that holds the encoder, where the list is not at hand")
-    parser.add_argument("--registered", required=True, help="table of the registered series")
+    parser.add_argument("--registered", required=True, nargs="+", help="tables of the registered series")
     parser.add_argument("--series_uids", required=True, help="the chunk's series, separated by commas")
     parser.add_argument("--volumes", required=True, help="folder of their volumes")
     parser.add_argument("--patches", required=True, help="table of the patches")
@@ -41,13 +41,13 @@ def main(argv=None):
 
     from ct4bench.core.benchmark import SERIES_KEY
     from ct4bench.core.device import choose_device
-    from ct4bench.core.tables import read_table, write_table
+    from ct4bench.core.tables import concatenate, read_table, write_table
     from ct4bench.features.encoder import EncoderOptions
     from ct4bench.features.encoders import build_encoder
     from ct4bench.features.extract_deep import BATCH, EncodingRun, extract_series
     from ct4bench.preprocess.patches import COLUMNS
 
-    registered, patches = read_table(args.registered, SERIES_KEY), read_table(args.patches, COLUMNS)
+    registered, patches = concatenate(args.registered, ["series_uid"], SERIES_KEY), read_table(args.patches, COLUMNS)
     device = choose_device(args.device)
     weights = Path(args.weights) if args.weights else None
     choices = (args.intensity or MODES[args.mode].swin_intensity, args.layer, args.pooling, args.patch_merging)

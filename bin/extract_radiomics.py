@@ -11,7 +11,7 @@ from ct4bench.core.script import run
 def main(argv=None):
     """Check the settings, compute the features, write the table and what it was made with."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--registered", required=True, help="table of the registered series")
+    parser.add_argument("--registered", required=True, nargs="+", help="tables of the registered series")
     parser.add_argument("--series_uids", required=True, help="the chunk's series, separated by commas")
     parser.add_argument("--volumes", required=True, help="folder of their volumes")
     parser.add_argument("--params", required=True, help="PyRadiomics parameter file, YAML")
@@ -28,14 +28,15 @@ def main(argv=None):
     args = parser.parse_args(argv)
 
     from ct4bench.core.benchmark import SERIES_KEY
-    from ct4bench.core.tables import read_table, write_table
+    from ct4bench.core.tables import concatenate, write_table
     from ct4bench.features.extract_radiomics import RadiomicsRun, describe, extract, make_group
     from ct4bench.features.radiomics_settings import load_settings
 
     settings = load_settings(args.params, args.engine)
     group = make_group(args.region, args.patches, args.reference)
     radiomics = RadiomicsRun(settings, args.volumes, group, args.verify, args.seed, args.threads)
-    table, verification = extract(radiomics, read_table(args.registered, SERIES_KEY), args.series_uids.split(","))
+    registered = concatenate(args.registered, ["series_uid"], SERIES_KEY)
+    table, verification = extract(radiomics, registered, args.series_uids.split(","))
     write_table(table, args.output)
     about = describe(radiomics, table, verification, args.extractor)
     text = json.dumps(about, indent=1, allow_nan=False)

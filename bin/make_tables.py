@@ -4,6 +4,7 @@
 import argparse
 from pathlib import Path
 
+from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.core.extractors import SOURCE, read_extractors
 from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
@@ -31,7 +32,7 @@ def main(argv=None):
     parser.add_argument("--stable_features", help="stable_features.csv")
     parser.add_argument("--settings", nargs="*", default=[], help="settings of the extractors, <extractor>.json")
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
-    parser.add_argument("--method", default="none", help="harmonization method")
+    parser.add_argument("--method", default=NO_METHOD, help="harmonization method")
     parser.add_argument("--domain", default="scanner", help="the factor left out and compared")
     parser.add_argument("--published", default=FOLDER, help="folder of the published tables")
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")

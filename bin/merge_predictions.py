@@ -4,7 +4,7 @@
 # code-text: <method>/predictions.parquet
 # code-table: <method>/trainings.csv
 # code-text: <method>/losses.parquet
-# code-table: pipeline_info/training_times.csv
+# code-table: pipeline_info/<method>/training_times.csv
 
 import argparse
 
@@ -35,7 +35,7 @@ def main(argv=None):
     write_table(results.losses, args.merged_losses, table="<method>/losses.parquet")
     if args.merged_times:
         times = concatenate(args.times, PREDICTION_KEY)
-        write_table(times, args.merged_times, table="pipeline_info/training_times.csv")
+        write_table(times, args.merged_times, table="pipeline_info/<method>/training_times.csv")
 
 
 if __name__ == "__main__":

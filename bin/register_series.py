@@ -24,25 +24,28 @@ def main(argv=None):
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--volumes", required=True, help="folder for the registered volumes")
     parser.add_argument("--nifti", help="folder for the same as NIfTI")
+    parser.add_argument("--registered", default="registered.csv", help="rows of --series that are registered")
     parser.add_argument("--transforms", required=True, help="motions and outcomes, CSV")
     args = parser.parse_args(argv)
     from ct4bench.preprocess.reference import open_reference
     from ct4bench.preprocess.register import RegistrationRun, register_chunk
     from ct4bench.preprocess.resampling import INTERPOLATORS
-    from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS
+    from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, registered_rows
 
     if args.interpolator not in INTERPOLATORS:
         raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")
+    series = read_table(args.series, ["series_uid"])
     registration = RegistrationRun(
         open_reference(args.reference), args.volumes, args.nifti, args.interpolator, args.threads, args.short_series
     )
     transforms = register_chunk(
         registration,
-        read_table(args.series, ["series_uid"]),
+        series,
         read_table(args.files, FILE_KEY),
         args.folders,
         args.series_uids.split(","),
     )
+    write_table(registered_rows(series, transforms), args.registered)
     write_table(transforms, args.transforms, TRANSFORM_COLUMNS)
 
 

@@ -10,17 +10,15 @@ from ct4bench.core.script import run
 def main(argv=None):
     """Read tables, figures and what is known of the run, write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--facts", required=True, help="run_facts.json of make_tables.py")
-    parser.add_argument("--tables", required=True, help="folder of tables")
-    parser.add_argument("--figures", nargs="*", default=[], help="folders of figures")
+    parser.add_argument(
+        "--methods", required=True, nargs="+", type=Path, help="folder of each method: tables/, figures/, features/"
+    )
     parser.add_argument("--registered", help="table of the registered series")
     parser.add_argument("--quarantine", help="all that was set aside, CSV")
     parser.add_argument("--transforms", help="transforms.csv")
     parser.add_argument("--patches", help="patches.csv")
     parser.add_argument("--reference", type=Path, help="folder of the prepared reference")
     parser.add_argument("--truth", help="truth.csv of the twin")
-    parser.add_argument("--settings", nargs="*", default=[], help="settings of the extractors, <extractor>.json")
-    parser.add_argument("--profile", help="scanner_profile.csv")
     parser.add_argument("--run", help="parameters, versions, command and date of the run, JSON")
     parser.add_argument("--usage", nargs="*", default=[], help="what tasks cost, JSON")
     parser.add_argument("--deviations", help="points and choices, YAML; default: assets/deviations.yaml")

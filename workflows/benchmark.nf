@@ -8,6 +8,8 @@ include { GIVEN_FEATURES    } from '../subworkflows/extract/main'
 include { EVALUATE_IMAGES   } from '../subworkflows/evaluate/main'
 include { EVALUATE_FEATURES } from '../subworkflows/evaluate/main'
 include { REPORT            } from '../subworkflows/report/main'
+include { extractorNames    } from '../subworkflows/extract/main'
+include { methodNames       } from '../subworkflows/utilities/channels'
 
 workflow BENCHMARK {
     take:
@@ -15,14 +17,13 @@ workflow BENCHMARK {
     run         // map: what the report says of the run
 
     main:
-    def none = channel.value([])
-    def images = [
-        index: none, registered: none, quarantine: none, transforms: none, patches: none, reference: none, truth: none,
-        volumes: channel.empty(), pairs: channel.empty(), profile: channel.empty(),
-    ]
+    def methods = channel.fromList(methodNames(settings))
+    def extractors = extractorNames(settings)
+    def absent = channel.value([])
+    def images = [index: absent, registered: absent, quarantine: absent, transforms: absent, patches: absent, reference: absent, truth: absent]
     def features
     if (settings.features) {
-        GIVEN_FEATURES(settings)
+        GIVEN_FEATURES(settings, methods)
         features = GIVEN_FEATURES.out.features
     }
     else {
@@ -39,19 +40,19 @@ workflow BENCHMARK {
         // the twin's slab lies in A1's full grid, whose first voxel is here
         def boxed = settings.input ? settings : settings + [box_origin_mm: settings.box_origin_mm ?: '-174.658203125,-340.158203125,24']
         PREPROCESS(boxed, roots, INDEX.out.index)
-        // every evaluation has a method; `none` leaves the volumes as they are
-        def volumes = PREPROCESS.out.volumes.map { meta, paths -> [meta + [method: 'none'], paths] }
-        EXTRACT(settings, volumes, PREPROCESS.out.registered, PREPROCESS.out.patches, PREPROCESS.out.reference)
-        EVALUATE_IMAGES(settings, volumes, PREPROCESS.out.registered, PREPROCESS.out.reference)
+        // every evaluation has a method; those of today leave the volumes as they are
+        def chunks = PREPROCESS.out.chunks.combine(methods).map { meta, rows, volumes, method -> [meta + [method: method], rows, volumes] }
+        EXTRACT(settings, chunks, INDEX.out.index, PREPROCESS.out.registered, PREPROCESS.out.patches, PREPROCESS.out.reference)
+        EVALUATE_IMAGES(settings, chunks, PREPROCESS.out.registered, PREPROCESS.out.reference)
         features = EXTRACT.out.features
         images.putAll([
             index: INDEX.out.index, registered: PREPROCESS.out.registered, quarantine: PREPROCESS.out.quarantine,
             transforms: PREPROCESS.out.transforms, patches: PREPROCESS.out.patches, reference: PREPROCESS.out.reference,
-            volumes: volumes, pairs: EVALUATE_IMAGES.out.pairs, profile: EVALUATE_IMAGES.out.profile,
+            volumes: EVALUATE_IMAGES.out.volumes, pairs: EVALUATE_IMAGES.out.pairs, profile: EVALUATE_IMAGES.out.profile,
         ])
     }
-    EVALUATE_FEATURES(settings, features, images.patches)
-    REPORT(settings, images, features, EVALUATE_FEATURES.out.tables, EVALUATE_FEATURES.out.times, run)
+    EVALUATE_FEATURES(settings, features, extractors, images.patches)
+    REPORT(settings, images, features, extractors, EVALUATE_FEATURES.out.tables, EVALUATE_FEATURES.out.embedding, EVALUATE_FEATURES.out.times, run)
 
     emit:
     report = REPORT.out.report

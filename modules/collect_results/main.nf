@@ -1,21 +1,20 @@
 // Everything that a run publishes passes here, so that --outdir has all of it or nothing.
+
+include { layFiles } from '../../subworkflows/utilities/files'
+
 process COLLECT_RESULTS {
-    tag "${method}"
     label 'small'
 
     input:
-    path index, stageAs: 'results/index/*'
-    path registration, stageAs: 'results/registration/*'
-    path top, stageAs: 'results/*'
-    path run, stageAs: 'results/pipeline_info/*'
-    tuple val(method), path(features, stageAs: 'results/none/features/*'), path(evaluation, stageAs: 'results/none/*'), path(tables, stageAs: 'results/none/tables/*'), path(figures, stageAs: 'results/none/figures/*')
+    tuple val(places), path(made, stageAs: 'made*/*')     // places: the folder in --outdir of each file
     val _code
 
     output:
-    path 'results/**', includeInputs: true, emit: results
+    path 'results/**', emit: results
 
     script:
     """
+    ${layFiles('results', places, made)}
     collect_results.py \\
         --results results \\
         --output results/pipeline_info/complete.json
@@ -23,7 +22,7 @@ process COLLECT_RESULTS {
 
     stub:
     """
-    mkdir -p results/pipeline_info
+    ${layFiles('results', places, made)}
     touch results/pipeline_info/complete.json
     """
 }

@@ -1,5 +1,5 @@
 process COMPARE_PAIRS {
-    tag "${meta.task}"
+    tag "${meta.method} ${meta.task}"
     label 'comparison'
 
     input:

@@ -1,11 +1,10 @@
 process EXTRACT_DEEP {
-    tag "${meta.extractor} ${meta.id}"
+    tag "${meta.method} ${meta.extractor} ${meta.id}"
     label 'deep'
 
     input:
     // meta: extractor, module (of a shipped encoder) or source (of one of the user's), and options; weights and code: a file, or []
-    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(weights, stageAs: 'weights/*'), path(code, stageAs: 'code/*'), val(_code)
-    path registered
+    tuple val(meta), path(registered, stageAs: 'chunks*/*'), path(volumes, stageAs: 'volumes/*'), path(weights, stageAs: 'weights/*'), path(code, stageAs: 'code/*'), val(_code)
     path patches
     val mode
     val verify          // share of patches that the library's own network computes, too

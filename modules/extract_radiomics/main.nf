@@ -1,11 +1,10 @@
 process EXTRACT_RADIOMICS {
-    tag "${meta.extractor} ${meta.id}"
+    tag "${meta.method} ${meta.extractor} ${meta.id}"
     label 'features'
 
     input:
     // meta: region (patch, roi), extractor (radiomics, radiomics_roi); reference: its folder for whole ROIs, else []
-    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(reference, stageAs: 'reference')
-    path registered
+    tuple val(meta), path(registered, stageAs: 'chunks*/*'), path(volumes, stageAs: 'volumes/*'), path(reference, stageAs: 'reference')
     path patches
     path settings_file, stageAs: 'settings/*'
     val verify      // share of regions that PyRadiomics itself computes, too

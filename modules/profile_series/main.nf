@@ -1,6 +1,6 @@
 // All repetitions of a scanner, dose and reconstruction are in one task: what differs between them is quantum noise.
 process PROFILE_SERIES {
-    tag "${meta.id}"
+    tag "${meta.method} ${meta.id}"
     label 'imaging'
 
     input:

@@ -12,7 +12,8 @@ process REGISTER_SERIES {
     val _code
 
     output:
-    tuple val(meta), path('volumes/*.b2nd'), emit: volumes, optional: true
+    // the rows and volumes of its series that go on, which may be none
+    tuple val(meta), path('registered.csv'), path('volumes/*.b2nd', arity: '0..*'), emit: chunks
     path 'transforms.csv', emit: transforms
     path 'nifti/*.nii.gz', emit: nifti, optional: true
     path 'usage.json', topic: usage
@@ -30,6 +31,7 @@ process REGISTER_SERIES {
         --threads ${task.cpus} \\
         --volumes volumes \\
         ${nifti ? '--nifti nifti' : ''} \\
+        --registered registered.csv \\
         --transforms transforms.csv
     """
 
@@ -37,6 +39,8 @@ process REGISTER_SERIES {
     """
     mkdir volumes
     (cd volumes && touch ${meta.uids.collect { uid -> "${uid}.b2nd" }.join(' ')})
+    head -n 1 ${index}/series.csv > registered.csv
+    grep -E '^(${meta.uids.collect { uid -> uid.replace('.', '[.]') }.join('|')}),' ${index}/series.csv >> registered.csv || true
     touch transforms.csv
     echo '{}' > usage.json
     """

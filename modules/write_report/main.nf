@@ -1,9 +1,11 @@
+include { layFiles } from '../../subworkflows/utilities/files'
+
 process WRITE_REPORT {
-    tag "${meta.method}"
     label 'figures'
 
     input:
-    tuple val(meta), path(tables, stageAs: 'tables/*'), path(figures, stageAs: 'figures/*'), path(settings, stageAs: 'settings/*'), path(profile)
+    // places: the folder of each file, <method>/tables, figures and features (settings), or <method> (scanner_profile.csv)
+    tuple val(methods), val(places), path(made, stageAs: 'made*/*')
     // of the images, each [] where the run started from features
     path registered
     path quarantine
@@ -18,22 +20,19 @@ process WRITE_REPORT {
     val _code
 
     output:
-    tuple val(meta), path('report.html'), emit: report
+    path 'report.html', emit: report
 
     script:
     """
+    ${layFiles('methods', places, made)}
     write_report.py \\
-        --facts tables/run_facts.json \\
-        --tables tables \\
-        --figures figures \\
+        --methods ${methods.collect { method -> "methods/${method}" }.join(' ')} \\
         ${registered ? "--registered ${registered}" : ''} \\
         ${quarantine ? "--quarantine ${quarantine}" : ''} \\
         ${transforms ? "--transforms ${transforms}" : ''} \\
         ${patches ? "--patches ${patches}" : ''} \\
         ${reference ? "--reference ${reference}" : ''} \\
         ${truth ? "--truth ${truth}" : ''} \\
-        --settings ${settings} \\
-        ${profile ? "--profile ${profile}" : ''} \\
         --run ${run} \\
         --usage ${usage} \\
         --deviations ${deviations} \\

@@ -10,6 +10,9 @@ include { PLAN_SPLITS       } from '../../modules/plan_splits/main'
 include { TRAIN_CLASSIFIERS } from '../../modules/train_classifiers/main'
 include { MERGE_PREDICTIONS } from '../../modules/merge_predictions/main'
 include { EMBED_FEATURES    } from '../../modules/embed_features/main'
+include { byMethod          } from '../utilities/channels'
+include { rowsOf            } from '../utilities/channels'
+include { volumesByMethod   } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
 include { isClassified      } from '../utilities/extractors'
 
@@ -23,18 +26,16 @@ def profileTasks(rows, size) {
     return packed.withIndex().collect { uids, number -> [String.format('%04d', number), uids] }
 }
 
-// One item for each method, of all its extractors: [meta(method, extractors), [table, ...]].
-def together(features) {
-    return features
-        .map { meta, table -> [meta.method, [meta.extractor, table]] }
-        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
-        .map { method, items -> [[method: method, extractors: items.collect { item -> item[0] }], items.collect { item -> item[1] }] }
+// [meta(method, extractor), table] -> [meta(method, extractors), [table, ...]], of the `n` extractors of each method.
+def together(features, n) {
+    return byMethod(features.map { meta, table -> [meta.method, [meta.extractor, table]] }, n)
+        .map { method, extractors, tables -> [[method: method, extractors: extractors], tables] }
 }
 
 workflow EVALUATE_IMAGES {
     take:
     settings    // map of parameters
-    volumes     // [meta(id, method, uids), [<series_uid>.b2nd, ...]]
+    chunks      // [meta(id, method, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
     registered  // value channel: registered.csv
     reference   // value channel: folder
 
@@ -42,87 +43,92 @@ workflow EVALUATE_IMAGES {
     PLAN_PAIRS(registered, settings.mode, codeDigest('plan_pairs.py'))
     def plan = PLAN_PAIRS.out.plan
     def tasks = plan.flatMap { table ->
-        table.splitCsv(header: true)
+        rowsOf(table)
             .groupBy { row -> row.task }
             .collect { task, rows -> [task, rows.collectMany { row -> [row.series_uid_a, row.series_uid_b] }.toUnique().toSorted()] }
     }
-    def byMethod = volumes
-        .map { meta, paths -> [meta.method, [paths].flatten()] }
-        .groupTuple()
-        .map { method, lists -> [method, lists.flatten().collectEntries { path -> [path.baseName, path] }] }
+    def byUid = volumesByMethod(chunks)
     COMPARE_PAIRS(
-        byMethod.combine(tasks).map { method, paths, task, uids -> [[method: method, task: task], uids.collect { uid -> paths[uid] }] },
+        byUid.combine(tasks).map { method, paths, task, uids -> [[method: method, task: task], uids.collect { uid -> paths[uid] }] },
         plan, reference, codeDigest('compare_pairs.py'),
     )
-    def parts = COMPARE_PAIRS.out.pairs
-        .map { meta, part -> [meta.method, [meta.task, part]] }
-        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
-        .map { method, items -> [[method: method], items.collect { item -> item[1] }] }
+    def parts = byMethod(COMPARE_PAIRS.out.pairs.map { meta, part -> [meta.method, [meta.task, part]] }, null)
+        .map { method, _tasks, tables -> [[method: method], tables] }
     MERGE_PAIRS(parts, codeDigest('merge_pairs.py'))
 
     // what the images themselves say of their scanners
-    def groups = registered.flatMap { table -> profileTasks(table.splitCsv(header: true), 4 * settings.chunk_size) }
+    def groups = registered.flatMap { table -> profileTasks(rowsOf(table), 4 * settings.chunk_size) }
     PROFILE_SERIES(
-        byMethod.combine(groups).map { method, paths, id, uids -> [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }] },
+        byUid.combine(groups).map { method, paths, id, uids -> [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }] },
         registered, reference, settings.interpolator, codeDigest('profile_series.py'),
     )
-    def profiled = PROFILE_SERIES.out.profile
-        .map { meta, rows, fields -> [meta.method, [meta.id, rows, fields]] }
-        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
-        .map { method, items -> [method, items.collect { item -> item[1] }, items.collect { item -> item[2] }] }
+    def profiled = byMethod(PROFILE_SERIES.out.profile.map { meta, rows, fields -> [meta.method, [meta.id, rows, fields]] }, null)
+        .map { method, _ids, rows, fields -> [method, rows, fields] }
     MERGE_PROFILES(profiled, codeDigest('merge_profiles.py'))
 
     emit:
     profile = MERGE_PROFILES.out.profile    // [method, scanner_profile.csv, local_displacement.csv, series_profile.parquet]
     pairs = MERGE_PAIRS.out.pairs.map { meta, table -> [meta.method, table] }      // [method, pairs.parquet]
+    volumes = byUid                       // [method, map of the volumes by series UID]
 }
 
 workflow EVALUATE_FEATURES {
     take:
     settings    // map of parameters
     features    // [meta(method, extractor), table, settings]
+    extractors  // list of their names
     patches     // value channel: patches.csv, or [] where the run started from features
 
     main:
     def rows = features.map { meta, table, _notes -> [meta, table] }
     // all extractors in one task each: starting takes longer than the work
-    MEASURE_STABILITY(together(rows), settings.domain, settings.mode, settings.seed, codeDigest('measure_stability.py'))
-    def classified = settings.features ? rows : rows.filter { meta, _table -> isClassified(meta.extractor) }
-    EMBED_FEATURES(together(classified), settings.seed, codeDigest('embed_features.py'))
+    MEASURE_STABILITY(together(rows, extractors.size()), settings.domain, settings.mode, settings.seed, codeDigest('measure_stability.py'))
+    def names = settings.features ? extractors : extractors.findAll { name -> isClassified(name) }
+    def classified = together(rows.filter { meta, _table -> meta.extractor in names }, names.size())
+    EMBED_FEATURES(classified, settings.seed, codeDigest('embed_features.py'))
 
     // the rows of all extractors are the same, so one of them decides the splits
-    def first = together(classified).map { meta, tables -> [meta.method, tables[0]] }
     PLAN_SPLITS(
-        first, settings.domain, settings.mode, settings.seed, settings.tasks, settings.ablations,
+        classified.map { meta, tables -> [meta.method, tables[0]] },
+        settings.domain, settings.mode, settings.seed, settings.tasks, settings.ablations,
         patches, settings.share_inside, codeDigest('plan_splits.py'),
     )
     def parts = (1..settings.training_parts).collect { number -> ['mlp', "${number}/${settings.training_parts}".toString()] }
     def opinions = [all: ['logistic_regression', 'svm', 'gradient_boosting'], none: []]
     def others = opinions[settings.other_classifiers] != null ? opinions[settings.other_classifiers] : settings.other_classifiers.tokenize(',').toUnique()
+    def trainings = parts + others.collect { classifier -> [classifier, '1/1'] }
     TRAIN_CLASSIFIERS(
         // the widest features take longest, so they come first
         classified
-            .toSortedList { a, b -> b[1].size() <=> a[1].size() ?: a[0].toString() <=> b[0].toString() }
-            .flatMap { sets -> sets.collect { meta, table -> [meta.method, meta, table] } }
+            .flatMap { meta, tables ->
+                def sets = [meta.extractors, tables].transpose().toSorted { a, b -> b[1].size() <=> a[1].size() ?: a[0] <=> b[0] }
+                sets.collect { extractor, table -> [meta.method, [method: meta.method, extractor: extractor], table] }
+            }
             .combine(PLAN_SPLITS.out.splits, by: 0)
-            .combine(channel.fromList(parts + others.collect { classifier -> [classifier, '1/1'] }))
+            .combine(channel.fromList(trainings))
             .map { _method, meta, table, splits, classifier, part -> [meta, table, splits, classifier, part] },
         settings.domain, settings.mode, settings.verify, settings.seed, codeDigest('train_classifiers.py'),
     )
     def trained = TRAIN_CLASSIFIERS.out.predictions
-        .map { meta, predictions, trainings, losses, times -> [meta.method, [predictions, trainings, losses, times]] }
-        .groupTuple(sort: { a, b -> a[0].toString() <=> b[0].toString() })
-        .map { method, items -> [method] + items.transpose() }
-        .combine(PLAN_SPLITS.out.splits, by: 0)
-    MERGE_PREDICTIONS(trained, codeDigest('merge_predictions.py'))
+        .map { meta, predictions, table, losses, times -> [meta.method, [predictions.toString(), predictions, table, losses, times]] }
+    MERGE_PREDICTIONS(
+        byMethod(trained, names.size() * trainings.size())
+            .map { method, _keys, predictions, tables, losses, times -> [method, predictions, tables, losses, times] }
+            .combine(PLAN_SPLITS.out.splits, by: 0),
+        codeDigest('merge_predictions.py'),
+    )
 
     emit:
-    tables = MEASURE_STABILITY.out.stability.mix(EMBED_FEATURES.out.embedding)
-        .flatMap { item -> item.drop(1).collect { table -> [item[0].method, table] } }
-        .mix(PLAN_SPLITS.out.splits, PLAN_SPLITS.out.tasks)
-        .mix(MERGE_PREDICTIONS.out.predictions.flatMap { method, predictions, trainings, losses -> [[method, predictions], [method, trainings], [method, losses]] })
-        // [method, table]: icc.csv, icc_intervals.csv, repeatability.csv, stable_features.csv, embedding.parquet,
+    tables = MEASURE_STABILITY.out.stability
+        .map { meta, icc, intervals, repeatability, stable -> [meta.method, icc, intervals, repeatability, stable] }
+        .join(EMBED_FEATURES.out.embedding.map { meta, embedding, quality -> [meta.method, embedding, quality] })
+        .join(PLAN_SPLITS.out.splits)
+        .join(PLAN_SPLITS.out.tasks)
+        .join(MERGE_PREDICTIONS.out.predictions)
+        .map { item -> [item[0], item.drop(1)] }
+        // [method, [table, ...]]: icc.csv, icc_intervals.csv, repeatability.csv, stable_features.csv, embedding.parquet,
         // embedding_quality.csv, splits.csv, tasks.csv,
         // predictions.parquet, trainings.csv, losses.parquet
+    embedding = EMBED_FEATURES.out.embedding.map { meta, table, _quality -> [meta.method, table] }      // [method, embedding.parquet]
     times = MERGE_PREDICTIONS.out.times     // [method, training_times.csv]
 }

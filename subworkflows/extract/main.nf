@@ -3,58 +3,87 @@
 include { EXTRACT_RADIOMICS } from '../../modules/extract_radiomics/main'
 include { EXTRACT_DEEP      } from '../../modules/extract_deep/main'
 include { MERGE_FEATURES    } from '../../modules/merge_features/main'
+include { atDoses           } from '../utilities/channels'
+include { chunksOf          } from '../utilities/channels'
+include { featureTasks      } from '../utilities/channels'
+include { rowsOf            } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
 include { deepEncoders      } from '../utilities/encoders'
 include { encoderDigest     } from '../utilities/encoders'
 include { regionExtractors  } from '../utilities/extractors'
 
+// The extractors of a run: one table of features each.
+def extractorNames(Map settings) {
+    if (settings.features) {
+        return givenTables(settings).collect { table -> table.baseName }
+    }
+    return regionExtractors(settings).values() + deepEncoders(settings).collect { encoder -> encoder.name }
+}
+
+def givenTables(Map settings) {
+    return settings.features.toString().tokenize(',').collect { place -> file(place) }
+}
+
 workflow EXTRACT {
     take:
     settings    // map of parameters
-    volumes     // [meta(id, method, uids), [<series_uid>.b2nd, ...]]
-    registered  // value channel: registered.csv
+    chunks      // [meta(id, method, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
+    index       // value channel: the index's folder
+    registered  // value channel: registered.csv of all chunks
     patches     // value channel: patches.csv
     reference   // value channel: folder
 
     main:
-    def doses = settings.feature_doses.toString().tokenize(',').collect { dose -> dose as BigDecimal }
-    // chunks are large and cross scanners here: an encoder takes longer to start than to encode ten series
-    def chosen = volumes
-        .map { meta, paths -> [meta.method, [paths].flatten()] }
-        .groupTuple()
-        .combine(registered)
-        .flatMap { method, lists, table ->
-            def byName = lists.flatten().collectEntries { path -> [path.baseName, path] }
-            def rows = table.splitCsv(header: true).findAll { row -> doses.any { dose -> (row.dose_mgy as BigDecimal).compareTo(dose) == 0 } }
-            def chunks = rows.collect { row -> row.series_uid }.collate(3 * settings.chunk_size)
-            (0..<chunks.size()).collect { number ->
-                [[id: String.format('%04d', number), method: method, uids: chunks[number]], chunks[number].collect { uid -> byName[uid] }]
-            }
+    def doses = settings.feature_doses.toString().tokenize(',')
+    def tasks = index.map { folder -> featureTasks(chunksOf(folder, settings.chunk_size), doses, 3 * settings.chunk_size) }
+    // the series of a task follow as soon as its own chunks are registered
+    def chosen = chunks
+        .combine(tasks.map { all -> [all] })
+        .map { meta, table, paths, all -> [meta, all.find { task -> meta.uids[0] in task.chunks }, table, paths] }
+        .filter { _meta, task, _table, _paths -> task }
+        .map { meta, task, table, paths -> [groupKey([task, meta.method], task.chunks.size()), [meta.uids[0], table, paths]] }
+        .groupTuple(sort: { a, b -> a[0] <=> b[0] })
+        .map { key, items ->
+            def (part, method) = key.getGroupTarget()
+            def uids = items.collectMany { item -> atDoses(rowsOf(item[1]), doses) }.collect { row -> row.series_uid }.toSorted()
+            def byName = items.collectMany { item -> item[2] }.collectEntries { path -> [path.baseName, path] }
+            [[id: part.id, method: method, uids: uids], items.collect { item -> item[1] }, uids.collect { uid -> byName[uid] }]
+        }
+        .branch { meta, _tables, _kept ->
+            filled: meta.uids
+            blank: true
         }
 
     def radiomics = file(settings.radiomics_params ?: "${projectDir}/assets/radiomics.yaml")
-    // whole ROIs have a table of their own, and need the reference's labels
-    def regions = regionExtractors(settings)
-    def ofPatches = regions.patch ? chosen.map { meta, kept -> [meta + [region: 'patch', extractor: regions.patch], kept, []] } : channel.empty()
-    def ofRois = regions.roi ? chosen.combine(reference).map { meta, kept, folder -> [meta + [region: 'roi', extractor: regions.roi], kept, folder] } : channel.empty()
+    // whole ROIs need the reference's labels
+    def regions = channel.fromList(regionExtractors(settings).collect { region, name -> [region: region, extractor: name] })
     EXTRACT_RADIOMICS(
-        ofPatches.mix(ofRois),
-        registered, patches, radiomics, settings.verify, settings.seed, codeDigest('extract_radiomics.py'),
+        chosen.filled.combine(regions).combine(reference)
+            .map { meta, tables, kept, region, folder -> [meta + region, tables, kept, region.region == 'roi' ? folder : []] },
+        patches, radiomics, settings.verify, settings.seed, codeDigest('extract_radiomics.py'),
     )
 
-    def encoders = channel.fromList(deepEncoders(settings).collect { encoder -> [encoder + [digest: encoderDigest(encoder)]] })
+    def encoders = channel.fromList(deepEncoders(settings).collect { encoder -> encoder + [digest: encoderDigest(encoder)] })
     EXTRACT_DEEP(
-        chosen.combine(encoders).map { meta, kept, encoder ->
-            [meta + [extractor: encoder.name, module: encoder.module, source: encoder.source, options: encoder.options], kept, encoder.weights, encoder.code, encoder.digest]
+        chosen.filled.combine(encoders).map { meta, tables, kept, encoder ->
+            [meta + [extractor: encoder.name, module: encoder.module, source: encoder.source, options: encoder.options], tables, kept, encoder.weights, encoder.code, encoder.digest]
         },
-        registered, patches, settings.mode, settings.verify, settings.seed,
+        patches, settings.mode, settings.verify, settings.seed,
     )
 
-    def parts = EXTRACT_RADIOMICS.out.features
-        .mix(EXTRACT_DEEP.out.features)
-        .map { meta, table, notes -> [meta.subMap('method', 'extractor'), [meta.id, table, notes]] }
+    // a task whose series were all set aside has no features, but is waited for
+    def without = chosen.blank.combine(channel.fromList(extractorNames(settings))).map { meta, _tables, _kept, extractor -> [meta + [extractor: extractor], [], []] }
+    def parts = EXTRACT_RADIOMICS.out.features.mix(EXTRACT_DEEP.out.features, without)
+        .combine(tasks.map { all -> all.size() })
+        .map { meta, table, notes, n -> [groupKey(meta.subMap('method', 'extractor'), n), [meta.id, table, notes]] }
         .groupTuple(sort: { a, b -> a[0] <=> b[0] })
-        .map { meta, items -> [meta, items.collect { item -> item[1] }, items.collect { item -> item[2] }] }
+        .map { key, items ->
+            def found = items.findAll { item -> item[1] }
+            if (!found) {
+                error("no series at ${settings.feature_doses} mGy (--feature_doses) could be registered; name other doses, or another --reference")
+            }
+            [key.getGroupTarget(), found.collect { item -> item[1] }, found.collect { item -> item[2] }]
+        }
     MERGE_FEATURES(parts, registered, patches, codeDigest('merge_features.py'))
 
     emit:
@@ -64,14 +93,15 @@ workflow EXTRACT {
 workflow GIVEN_FEATURES {
     take:
     settings    // map of parameters
+    methods     // channel of names
 
     main:
-    def tables = settings.features.toString().tokenize(',').collect { place -> file(place) }
+    def tables = givenTables(settings)
     def twice = tables.countBy { table -> table.baseName }.find { _name, n -> n > 1 }
     if (twice) {
         error("--features has two tables called ${twice.key}; a table's name is its extractor's: rename one")
     }
-    def given = channel.fromList(tables).map { table -> [[method: 'none', extractor: table.baseName], [table], []] }
+    def given = methods.combine(channel.fromList(tables)).map { method, table -> [[method: method, extractor: table.baseName], [table], []] }
     MERGE_FEATURES(given, [], [], codeDigest('merge_features.py'))
 
     emit:

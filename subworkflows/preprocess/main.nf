@@ -5,6 +5,7 @@ include { PREPARE_REFERENCE     } from '../../modules/prepare_reference/main'
 include { DRAW_PATCHES          } from '../../modules/draw_patches/main'
 include { REGISTER_SERIES       } from '../../modules/register_series/main'
 include { MERGE_REGISTRATION    } from '../../modules/merge_registration/main'
+include { chunksOf              } from '../utilities/channels'
 include { codeDigest            } from '../utilities/code'
 include { fingerprint           } from '../utilities/files'
 include { shellQuote            } from '../utilities/files'
@@ -18,11 +19,6 @@ def folderOf(String place, roots) {
     }
     def rest = place.substring(name.size()).replaceAll('^/+', '')
     return rest ? root.resolve(rest) : root
-}
-
-// series of one dose and reconstruction stand together, so that the chunks of a dose are few
-def inOrder(row) {
-    return String.format('%010.3f %-10s %06d %s', row.dose_mgy as Double, row.recon, row.repetition as Integer, row.series_uid)
 }
 
 // one digest over several folders, each looked at once in a run
@@ -59,20 +55,14 @@ workflow PREPROCESS {
     DRAW_PATCHES(prepared, centres, settings.patches_per_roi, settings.seed, codeDigest('draw_patches.py'))
 
     // a task takes a chunk of one scanner's series
-    def chunks = index
-        .flatMap { folder -> folder.resolve('inputs.csv').splitCsv(header: true) }
-        .map { row -> [row.scanner, row] }
-        .groupTuple(sort: { a, b -> inOrder(a) <=> inOrder(b) })
-        .flatMap { scanner, rows ->
-            rows.collate(settings.chunk_size).withIndex().collect { part, number -> [scanner, number, part] }
-        }
+    def planned = index
+        .flatMap { folder -> chunksOf(folder, settings.chunk_size) }
         .combine(places)
-        .map { scanner, number, part, own_roots ->
-            def folders = part.collectMany { row -> row.folders.tokenize(';') }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
-            def id = "${scanner.replaceAll('[^A-Za-z0-9_.-]', '_')}_${number}".toString()
-            [[id: id, uids: part.collect { row -> row.series_uid }], folders, fingerprints(folders, prints)]
+        .map { id, rows, own_roots ->
+            def folders = rows.collectMany { row -> row.folders.tokenize(';') }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
+            [[id: id, uids: rows.collect { row -> row.series_uid }], folders, fingerprints(folders, prints)]
         }
-    REGISTER_SERIES(chunks, index, prepared, settings.interpolator, settings.short_series, settings.publish_volumes, codeDigest('register_series.py'))
+    REGISTER_SERIES(planned, index, prepared, settings.interpolator, settings.short_series, settings.publish_volumes, codeDigest('register_series.py'))
     MERGE_REGISTRATION(
         index,
         REGISTER_SERIES.out.transforms.toSortedList { a, b -> a.toString() <=> b.toString() },
@@ -82,9 +72,9 @@ workflow PREPROCESS {
 
     emit:
     reference = prepared                                    // folder
-    patches = DRAW_PATCHES.out.patches            // patches.csv
-    volumes = REGISTER_SERIES.out.volumes                   // [meta(id, uids), [<series_uid>.b2nd, ...]]
-    registered = MERGE_REGISTRATION.out.registered  // registered.csv
+    patches = DRAW_PATCHES.out.patches                      // patches.csv
+    chunks = REGISTER_SERIES.out.chunks                     // [meta(id, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
+    registered = MERGE_REGISTRATION.out.registered          // registered.csv of all chunks
     quarantine = MERGE_REGISTRATION.out.quarantine          // quarantine.csv
     transforms = MERGE_REGISTRATION.out.transforms          // transforms.csv
 }

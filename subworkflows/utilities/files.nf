@@ -19,3 +19,10 @@ def isWritable(String path) {
 def shellQuote(text) {
     return "'" + text.toString().replace("'", "'\\''") + "'"
 }
+
+// Lines that lay staged files into the folder `root`, each in the place that is named for it.
+def layFiles(String root, List places, List paths) {
+    return [places, paths].transpose().groupBy { place, _path -> place }
+        .collect { place, items -> "mkdir -p '${root}/${place}' && mv ${items.collect { item -> item[1] }.join(' ')} '${root}/${place}'" }
+        .join('\n')
+}

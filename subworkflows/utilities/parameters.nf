@@ -84,7 +84,7 @@ def hint(Map rule) {
 def helpText(schemaFile) {
     def groups = new groovy.json.JsonSlurper().parse(schemaFile.toFile())['$defs']
     def body = groups.values().collect { group ->
-        def lines = group.properties.collect { name, rule ->
+        def lines = group.properties.findAll { _name, rule -> !rule.hidden }.collect { name, rule ->
             def limits = rule['enum'] ? " [${rule['enum'].join('|')}]" : rule.minimum != null || rule.maximum != null ? " [${range(rule)}]" : ''
             def standard = rule['default'] != null && rule['default'] != '' ? " (default: ${rule['default']})" : ''
             "  --${name.padRight(30)} ${rule.description}${limits}${standard}"

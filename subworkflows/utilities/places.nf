@@ -3,7 +3,7 @@
 include { isWritable } from './files'
 
 // What is wrong with --outdir, or null. An earlier run's results are only updated by -resume, a user's files never touched.
-def outdirError(outdir, resumed) {
+def outdirError(outdir, List methods, resumed) {
     if (!isWritable(outdir.toString())) {
         return "--outdir ${outdir} cannot be written; name a folder that can"
     }
@@ -13,7 +13,7 @@ def outdirError(outdir, resumed) {
         return null
     }
     // DICOM and volumes on request are published as they are made, so a run that ended early may have left them
-    def begun = folder.resolve('pipeline_info').exists() && there.every { name -> name == 'dicom' || (name == 'none' && folder.resolve(name).list().every { inner -> inner == 'volumes' }) }
+    def begun = folder.resolve('pipeline_info').exists() && there.every { name -> name == 'dicom' || (name in methods && folder.resolve(name).list().every { inner -> inner == 'volumes' }) }
     if (resumed && begun) {
         return null
     }

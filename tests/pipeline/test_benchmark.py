@@ -40,7 +40,7 @@ COLUMNS = {
     "none/series_profile.parquet": "series_uid scanner kind measure region at at_unit value reason",
     "none/local_displacement.csv": "scanner dose_mgy recon x_mm y_mm z_mm displacement_x_mm error_x_mm n_series",
     "none/embedding.parquet": "figure extractor series_uid roi patch umap_1 umap_2 pca_1 pca_2",
-    "pipeline_info/training_times.csv": "task extractor classifier ablation scheme n_train fold cpu_s",
+    "pipeline_info/none/training_times.csv": "task extractor classifier ablation scheme n_train fold cpu_s",
     "truth.csv": "series_uid scan_id scanner",
 }
 TABLES = (
@@ -72,7 +72,7 @@ def test_contract_of_files(small_run):
     expected |= {f"none/features/{name}.{kind}" for name in EXTRACTORS for kind in ("parquet", "json")}
     assert expected <= there
     about = {path.name.split("_20")[0] for path in (small_run.outdir / "pipeline_info").iterdir()}
-    assert about == {"trace", "timeline", "dag", "run.json", "training_times.csv", "complete.json"}
+    assert about == {"trace", "timeline", "dag", "run.json", "none", "complete.json"}
 
 
 def test_complete_mark_has_the_digest_of_every_file(small_run):
@@ -202,7 +202,7 @@ def test_every_training_has_predictions_a_curve_and_a_time(small_run):
     key = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold"]
     trainings = read(small_run, "none/trainings.csv").astype({"fold": str})
     predictions, losses = read(small_run, "none/predictions.parquet"), read(small_run, "none/losses.parquet")
-    times = read(small_run, "pipeline_info/training_times.csv").astype({"fold": str})
+    times = read(small_run, "pipeline_info/none/training_times.csv").astype({"fold": str})
     names = set(trainings[key].itertuples(index=False, name=None))
     assert len(names) == len(trainings)
     for table in (predictions, times):

@@ -1,7 +1,10 @@
 """The graph of tasks at full size, and which of them run again after an edit of the code."""
 
 import ast
+import importlib.util
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from pipeline_run import ROOT
+from pipeline_run import ENGINE, ROOT
 
 pytestmark = pytest.mark.pipeline
 
@@ -50,6 +53,27 @@ def test_full_collection_has_the_tasks_it_should(nextflow, tmp_path, shared_data
     assert dict(run.tasks()) == expected
 
 
+def test_digests_and_the_list_of_closures_have_the_same_files(tmp_path):
+    """subworkflows/utilities/code.nf decides what runs again, tools/closures.py shows it."""
+    scripts = sorted(path.name for path in (ROOT / "bin").glob("*.py"))
+    (tmp_path / "main.nf").write_text(
+        f"include {{ codeClosure }} from '{ROOT}/subworkflows/utilities/code'\n"
+        f"workflow {{\n    def names = {json.dumps(scripts)}\n"
+        f"    def bin = file('{ROOT}/bin')\n"
+        "    def found = names.collectEntries { name -> [name, codeClosure(bin, name, []).toSorted()] }\n"
+        "    println('FOUND ' + groovy.json.JsonOutput.toJson(found))\n}\n"
+    )
+    done = subprocess.run(
+        [ENGINE, "-log", "nextflow.log", "run", "main.nf", "-ansi-log", "false"], cwd=tmp_path, text=True,
+        capture_output=True,
+    )  # fmt: skip
+    (text,) = re.findall(r"^FOUND (.*)$", done.stdout, re.MULTILINE)
+    specification = importlib.util.spec_from_file_location("closures", ROOT / "tools" / "closures.py")
+    closures = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(closures)
+    assert json.loads(text) == {name: closures.closure(name) for name in scripts}
+
+
 def imports(path: Path, package: Path) -> set[str]:
     """Modules of the package that a file imports, as package/module, by Python's own parser."""
     found = set()
@@ -79,6 +103,29 @@ def scripts_that_import(module: str, project: Path) -> set[str]:
         if module in seen:
             users.add(script.name)
     return users
+
+
+def test_features_of_a_chunk_follow_while_another_one_is_held_back(nextflow, tmp_path):
+    # a chunk that waits for the features of others, but not for ever
+    (tmp_path / "hold.sh").write_text(
+        f"for i in $(seq 600); do ls {tmp_path}/work/*/*/radiomics.parquet 2>/dev/null && break; sleep 0.1; done\n"
+    )
+    held = f"{{ meta.id == 'E2_0' ? 'source {tmp_path}/hold.sh' : '' }}"
+    (tmp_path / "hold.config").write_text(
+        f"executor.cpus = 4\nprocess {{ withName: REGISTER_SERIES {{ beforeScript = {held} }} }}\n"
+    )
+    data = ROOT / "tests" / "data"
+    arguments = ("--input", data / "idc", "--index", data / "index", "--chunk_size", "2", "-stub-run")
+    run = nextflow(tmp_path, "-c", "hold.config", *arguments)
+    assert run.status == 0, run.text
+    trace = run.trace()
+    ended = pd.to_datetime(trace["complete"]).set_axis(trace["name"].str.split(":").str[-1])
+    # six series of three chunks go into one task of each extractor, the two of the held chunk into another
+    encoders = ("swin_unetr", "shallow_cnn")
+    first = ["EXTRACT_RADIOMICS (none radiomics A1_0)", *(f"EXTRACT_DEEP (none {name} A1_0)" for name in encoders)]
+    second = [name.replace("A1_0", "E2_0") for name in first]
+    assert sorted(name for name in ended.index if name.startswith("EXTRACT")) == sorted([*first, *second])
+    assert ended[first[0]] < ended["REGISTER_SERIES (E2_0)"] < ended[second].min()
 
 
 def kernels_of(run) -> set[str]:

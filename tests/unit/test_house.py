@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from tests.conftest import ROOT
 
+from ct4bench.core.benchmark import NO_METHOD
+
 PACKAGE = ROOT / "bin" / "ct4bench"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 FLOORS = pd.read_csv(ROOT / "docs" / "packages.csv").set_index("package")["floor"].to_dict()
@@ -108,3 +110,20 @@ def test_docstrings_of_public_functions_start_with_a_verb(path):
     # words that are nouns, too
     said = [" ".join(ast.get_docstring(node).split()[:2]) for node in public_functions(path)]
     assert not [words for words in said if words.split()[1] in ("of", "in", "by")]
+
+
+def test_the_method_that_does_nothing_is_named_in_one_place():
+    sources = [ROOT / "main.nf", *(path for folder in ("modules", "subworkflows", "workflows", "conf")
+               for suffix in ("nf", "config") for path in (ROOT / folder).rglob(f"*.{suffix}"))]  # fmt: skip
+    lines = {
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sources
+        for line in path.read_text().splitlines()
+        if re.search(r"""['"/]none['"/]""", line)
+    }
+    assert lines == {"main.nf: container_engine: workflow.containerEngine ?: 'none',"}
+    (default,) = re.findall(r"^    methods = '(.*)'$", (ROOT / "nextflow.config").read_text(), re.M)
+    assert default == NO_METHOD
+    python = [*PACKAGE.rglob("*.py"), *(ROOT / "bin").glob("*.py"), ROOT / "assets" / "report.html.j2"]
+    named = [path.name for path in python if re.search(r"""method.*["']none["']|NO_METHOD = """, path.read_text())]
+    assert named == ["benchmark.py"]

@@ -18,6 +18,8 @@ MAIN_DOSE_MGY = 10
 DOSES_MGY = (1, 3, 6, 10, 14)
 RECONSTRUCTIONS = ("FBP", "IR", "DL")
 MAKERS = ("Siemens", "Philips", "GE", "Toshiba")
+NO_METHOD = "none"
+"""The harmonization method that leaves series and features as they are."""
 
 PATCH_SHAPE = (16, 32, 32)
 """Voxels of a patch as (slices, rows, columns); the paper writes it 32 x 32 x 16."""

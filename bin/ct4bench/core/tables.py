@@ -76,9 +76,9 @@ def _schema(frame: pd.DataFrame, columns: list[Column]) -> pa.Schema:
     return pa.schema(fields)
 
 
-def concatenate(paths: Iterable[Path | str], sort_by: list[str]) -> pd.DataFrame:
-    """Read all tables into one sorted by `sort_by`, whatever the order of `paths`."""
-    return stack([read_table(path) for path in sorted(paths, key=str)], sort_by)
+def concatenate(paths: Iterable[Path | str], sort_by: list[str], columns: Iterable[str] = ()) -> pd.DataFrame:
+    """Read all tables, each with `columns`, into one sorted by `sort_by`, whatever the order of `paths`."""
+    return stack([read_table(path, columns) for path in sorted(paths, key=str)], sort_by)
 
 
 def stack(frames: list[pd.DataFrame], sort_by: list[str]) -> pd.DataFrame:

@@ -8,7 +8,7 @@ import pandas as pd
 from ct4bench.core.benchmark import recon_rank, scanner_rank
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table
-from ct4bench.preprocess.transforms import PASSED, TRANSFORM_COLUMNS
+from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, registered_rows
 
 
 def merge_transforms(series: pd.DataFrame, parts: Iterable[Path | str]) -> pd.DataFrame:
@@ -41,8 +41,8 @@ def split_by_status(series: pd.DataFrame, quarantine: pd.DataFrame, transforms: 
     did not.
     """
     status = transforms.set_index("series_uid")[["status", "detail"]]
-    passed = series["series_uid"].map(status["status"]).isin(PASSED)
-    registered, failed = series[passed], series[~passed]
+    registered = registered_rows(series, transforms)
+    failed = series[~series["series_uid"].isin(set(registered["series_uid"]))]
     rows = failed[["path", "series_uid"]].assign(
         reason=failed["series_uid"].map(status["status"]), detail=failed["series_uid"].map(status["detail"])
     )
@@ -70,4 +70,4 @@ def split_by_status(series: pd.DataFrame, quarantine: pd.DataFrame, transforms: 
     earlier = pd.MultiIndex.from_frame(quarantine[["path", "series_uid"]].astype(str)).isin(accepted)
     quarantine = quarantine[~earlier]
     both = pd.concat([frame[columns] for frame in (quarantine, rows) if len(frame)] or [quarantine[columns]])
-    return registered.reset_index(drop=True), both.sort_values(columns, kind="stable", ignore_index=True)
+    return registered, both.sort_values(columns, kind="stable", ignore_index=True)

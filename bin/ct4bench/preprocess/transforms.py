@@ -2,6 +2,8 @@
 
 # code-table: registration/transforms.csv
 
+import pandas as pd
+
 from ct4bench.core.contract import columns_of
 from ct4bench.core.geometry import Rigid
 
@@ -26,3 +28,9 @@ def motion_of(row) -> Rigid:
     """Return the motion in a row (a mapping) of transforms.csv or truth.csv."""
     values = [float(row[name]) for name in MOTION_COLUMNS]
     return Rigid(tuple(values[3:6]), tuple(values[:3]), tuple(values[6:]))
+
+
+def registered_rows(series: pd.DataFrame, transforms: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `series` whose status in `transforms` is one of `PASSED`, in their order."""
+    passed = transforms.loc[transforms["status"].isin(PASSED), "series_uid"]
+    return series[series["series_uid"].isin(set(passed))].reset_index(drop=True)

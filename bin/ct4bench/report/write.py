@@ -18,7 +18,7 @@ import pandas as pd
 from jinja2 import Environment, StrictUndefined
 from jinja2.exceptions import TemplateError
 
-from ct4bench.core.benchmark import DOMAIN_LABELS
+from ct4bench.core.benchmark import DOMAIN_LABELS, NO_METHOD
 from ct4bench.core.errors import UserError
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
@@ -80,14 +80,25 @@ SECTION_FIGURES = {
 
 
 @dataclass(frozen=True)
-class ReportInputs:
-    """What a report is made of; frames and values are None or empty where a run has none."""
+class MethodInputs:
+    """What a method of the run came to; `profile` is None where the run started from features."""
 
     facts: dict
     """tables/run_facts.json: the run's facts with `tables` and `missing`."""
     tables: dict[str, pd.DataFrame]
     figures: dict[str, tuple[dict, bytes]]
     """Caption and PNG by name."""
+    settings: dict[str, dict] = field(default_factory=dict)
+    """Settings of the extractors by name."""
+    profile: pd.DataFrame | None = None
+
+
+@dataclass(frozen=True)
+class ReportInputs:
+    """What a report is made of; frames and values are None or empty where a run has none."""
+
+    methods: list[MethodInputs]
+    """In the order of the page; never empty."""
     points: list[Point]
     choices: list[Choice]
     registered: pd.DataFrame | None = None
@@ -95,10 +106,8 @@ class ReportInputs:
     transforms: pd.DataFrame | None = None
     patches: pd.DataFrame | None = None
     truth: pd.DataFrame | None = None
-    profile: pd.DataFrame | None = None
     corners_mm: np.ndarray | None = None
     """Corners (8, 3) of the reference's block."""
-    settings: dict[str, dict] = field(default_factory=dict)
     run: dict = field(default_factory=dict)
     usage: list[dict] = field(default_factory=list)
 
@@ -108,15 +117,14 @@ def read_tables(folder: Path | str) -> dict[str, pd.DataFrame]:
     return {path.stem: read_table(path) for path in sorted(Path(folder).glob("*.csv"))}
 
 
-def read_figures(folders) -> dict[str, tuple[dict, bytes]]:
-    """Read caption and PNG of each figure of the folders by name; `UserError` where one lacks the other."""
+def read_figures(folder: Path | str) -> dict[str, tuple[dict, bytes]]:
+    """Read caption and PNG of each figure of a folder by name; `UserError` where one lacks the other."""
     figures = {}
-    for folder in sorted(map(Path, folders)):
-        for path in sorted(folder.glob("*.json")):
-            png = path.with_suffix(".png")
-            if not png.is_file():
-                raise UserError(f"{png} does not exist, but its caption does; draw the figure again")
-            figures[path.stem] = (read_object(path), png.read_bytes())
+    for path in sorted(Path(folder).glob("*.json")):
+        png = path.with_suffix(".png")
+        if not png.is_file():
+            raise UserError(f"{png} does not exist, but its caption does; draw the figure again")
+        figures[path.stem] = (read_object(path), png.read_bytes())
     return figures
 
 
@@ -149,8 +157,8 @@ def fit(pngs: dict[str, bytes], limit: int = IMAGE_BYTES) -> dict[str, bytes]:
     return pngs
 
 
-def _figure_views(figures: dict[str, tuple[dict, bytes]]) -> dict[str, dict]:
-    pngs = fit({name: png for name, (_, png) in figures.items()})
+def _figure_views(figures: dict[str, tuple[dict, bytes]], limit: int) -> dict[str, dict]:
+    pngs = fit({name: png for name, (_, png) in figures.items()}, limit)
     views = {}
     for name, (caption, _) in figures.items():
         width, height = png_size(pngs[name])
@@ -242,9 +250,9 @@ def _headlines(tables: dict[str, pd.DataFrame]) -> list[dict]:
     return [dict(zip(keys, item, strict=True)) for item in found if item[1] != BLANK]
 
 
-def _summary(inputs: ReportInputs) -> list[str]:
+def _summary(methods: list[MethodInputs]) -> list[str]:
     """What was run on what, in sentences."""
-    facts = inputs.facts
+    facts = methods[0].facts
     sentences = [f"This run computed the CT4Harmonization benchmark on {facts['part']}."]
     origin = facts["origin"]
     if origin == SYNTHETIC:
@@ -262,10 +270,16 @@ def _summary(inputs: ReportInputs) -> list[str]:
         sentences.append(
             f"{NOT_COMPARABLE[origin].capitalize()}; published values are shown next to them for orientation only."
         )
-    method = facts["method"]
-    sentences.append(
-        "No harmonization was applied." if method == "none" else f"The harmonization method {method} was applied."
-    )
+    names = [method.facts["method"] for method in methods]
+    if len(names) > 1:
+        sentences.append(
+            f"The harmonization methods {', '.join(names[:-1])} and {names[-1]} were applied, each to the same series; "
+            "each has a section of its own."
+        )
+    elif names[0] == NO_METHOD:
+        sentences.append("No harmonization was applied.")
+    else:
+        sentences.append(f"The harmonization method {names[0]} was applied.")
     untrained = [w["name"] + f" ({w['mark']})" for w in weights_view(facts) if w["status"] and not w["trained"]]
     if untrained:
         sentences.append(
@@ -275,9 +289,9 @@ def _summary(inputs: ReportInputs) -> list[str]:
     return sentences
 
 
-def _mode_words(inputs: ReportInputs) -> str:
-    exceptions = [point.number for point in inputs.points if point.exception]
-    if inputs.facts["mode"] == "paper":
+def _mode_words(mode: str, points: list[Point]) -> str:
+    exceptions = [point.number for point in points if point.exception]
+    if mode == "paper":
         listed = ", ".join(map(str, exceptions[:-1])) + f" and {exceptions[-1]}"
         return (
             f"Mode paper: as published, except points {listed} of the deviations below, where the published way cannot "
@@ -293,46 +307,67 @@ def _parameter_rows(run: dict) -> list[tuple[str, str]]:
     return [(str(name), "" if value is None else str(value)) for name, value in sorted(values.items())]
 
 
-def context(inputs: ReportInputs) -> dict:
-    """Return all values of the template."""
-    facts, tables = inputs.facts, inputs.tables
+def method_view(inputs: MethodInputs, several: bool, from_features: bool, image_bytes: int) -> dict:
+    """Return the values of a method's part of the page.
+
+    With `several` methods its headings are a level deeper and its ids begin with the method's name.
+    """
+    facts, method = inputs.facts, inputs.facts["method"]
     about, missing = facts.get("tables", {}), dict(facts.get("missing", {}))
-    figures = _figure_views(inputs.figures)
-    views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in tables.items()}
+    figures = _figure_views(inputs.figures, image_bytes)
+    views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in inputs.tables.items()}
     placed = {name for names in SECTION_FIGURES.values() for name in names}
     shown = {name for names in SECTION_TABLES.values() for name in names}
-    usage, used = merge_usage(inputs.usage)
-    versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
-    quarantine = quarantine_view(inputs.quarantine)
     for name in FIGURES:
         if name not in figures:
-            from_features = inputs.registered is None and name in IMAGE_FIGURES
-            missing[name] = "no volumes: the run started from features" if from_features else "not drawn in this run"
+            no_volumes = from_features and name in IMAGE_FIGURES
+            missing[name] = "no volumes: the run started from features" if no_volumes else "not drawn in this run"
+    stamp = f"{facts['origin_words']}; mode {facts['mode']}{'' if method == NO_METHOD else f'; method {method}'}."
     return {
-        "facts": facts,
-        "summary": _summary(inputs),
-        "mode_words": _mode_words(inputs),
-        "headlines": _headlines(tables),
+        "method": method,
+        "words": "no harmonization" if method == NO_METHOD else f"method {method}",
+        "title": f"Method {method}{': no harmonization' if method == NO_METHOD else ''}",
+        "prefix": f"{method}-" if several else "",
+        "level": 3 if several else 2,
+        "stamp": stamp.capitalize(),
+        "headlines": _headlines(inputs.tables),
         "not_comparable": NOT_COMPARABLE.get(facts["origin"], ""),
         "tables": views,
         "figures": figures,
-        "section_figures": SECTION_FIGURES,
-        "section_tables": SECTION_TABLES,
         "other_tables": sorted(set(views) - shown),
         "other_figures": sorted(set(figures) - placed),
         "missing": [{"name": name, "reason": str(reason)} for name, reason in sorted(missing.items())],
         "weights": weights_view(facts),
         "extractors": extractors_view(inputs.settings, extractors_of(facts)),
-        "patches": patches_view(inputs.patches),
-        "registration": registration_view(inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm),
         "profile": profile_view(inputs.profile),
-        "quarantine": quarantine,
-        "points": inputs.points,
-        "choices": inputs.choices,
         "settings": [
             {"name": title_of(name, extractors_of(facts)), "text": json.dumps(values, indent=1, sort_keys=True)}
             for name, values in sorted(inputs.settings.items())
         ],
+    }
+
+
+def context(inputs: ReportInputs) -> dict:
+    """Return all values of the template: what is of the run, and a view of each method."""
+    facts, several = inputs.methods[0].facts, len(inputs.methods) > 1
+    share = IMAGE_BYTES // len(inputs.methods)
+    methods = [method_view(method, several, inputs.registered is None, share) for method in inputs.methods]
+    usage, used = merge_usage(inputs.usage)
+    versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
+    return {
+        "facts": facts,
+        "several": several,
+        "methods": methods,
+        "first": {**methods[0], "level": 2},
+        "summary": _summary(inputs.methods),
+        "mode_words": _mode_words(facts["mode"], inputs.points),
+        "section_figures": SECTION_FIGURES,
+        "section_tables": SECTION_TABLES,
+        "patches": patches_view(inputs.patches),
+        "registration": registration_view(inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm),
+        "quarantine": quarantine_view(inputs.quarantine),
+        "points": inputs.points,
+        "choices": inputs.choices,
         "parameters": _parameter_rows(inputs.run),
         "versions": sorted(versions.items()),
         "command": str(inputs.run.get("command", "")),
@@ -368,6 +403,19 @@ def read_usage(paths) -> list[dict]:
     return tasks
 
 
+def read_method(folder: Path | str) -> MethodInputs:
+    """Read a method's folder as a run publishes it: tables/, figures/, features/<extractor>.json, scanner_profile.csv."""
+    folder = Path(folder)
+    profile = folder / "scanner_profile.csv"
+    return MethodInputs(
+        facts=read_run_facts(folder / "tables" / "run_facts.json"),
+        tables=read_tables(folder / "tables"),
+        figures=read_figures(folder / "figures"),
+        settings=read_settings((folder / "features").glob("*.json")),
+        profile=read_table(profile) if profile.is_file() else None,
+    )
+
+
 def read_inputs(args) -> ReportInputs:
     """Read everything that the script's arguments name; what was not given is None or empty."""
 
@@ -378,10 +426,12 @@ def read_inputs(args) -> ReportInputs:
     if args.reference:
         corners = np.array(read_reference_values(args.reference)["corners_mm"], float)
     points, choices = read_deviations(args.deviations or SOURCE)
+    methods = [read_method(folder) for folder in args.methods]
+    names = [method.facts["method"] for method in methods]
+    if len(set(names)) < len(names):
+        raise UserError(f"two folders of --methods hold the same method ({', '.join(names)}); give each once")
     return ReportInputs(
-        facts=read_run_facts(args.facts),
-        tables=read_tables(args.tables),
-        figures=read_figures(args.figures),
+        methods=methods,
         points=points,
         choices=choices,
         registered=table(args.registered),
@@ -389,9 +439,7 @@ def read_inputs(args) -> ReportInputs:
         transforms=table(args.transforms),
         patches=table(args.patches),
         truth=table(args.truth),
-        profile=table(args.profile),
         corners_mm=corners,
-        settings=read_settings(args.settings),
         run=read_object(args.run) if args.run else {},
         usage=read_usage(args.usage),
     )

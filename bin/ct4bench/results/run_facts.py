@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ct4bench.core.benchmark import RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.benchmark import NO_METHOD, RECONSTRUCTIONS, scanner_rank
 from ct4bench.core.errors import UserError
 from ct4bench.core.json_files import read_object
 from ct4bench.core.extractors import Extractor, extractors_of, read_extractors, shown_of, title_of
@@ -94,7 +94,7 @@ def make_run_facts(
     series: pd.DataFrame,
     mode: str,
     settings: dict[str, dict],
-    method: str = "none",
+    method: str = NO_METHOD,
     domain: str = "scanner",
     extractors: dict[str, Extractor] | None = None,
 ) -> dict:
@@ -137,7 +137,7 @@ def stamp_text(facts: dict, extractors=()) -> str:
         words.append("synthetic data")
     if facts["mode"] != "paper":
         words.append(f"mode {facts['mode']}")
-    if facts["method"] != "none":
+    if facts["method"] != NO_METHOD:
         words.append(f"method {facts['method']}")
     marks = {extractor: weights_mark(facts, extractor) for extractor in extractors}
     words += [f"{mark}: {extractor}" for extractor, mark in marks.items() if mark]

@@ -80,10 +80,7 @@ def page_of_tables(tmp_path):
         load_script("make_tables").main(["--series", f"{tmp_path}/series.csv", "--output", f"{tmp_path}/tables"])
         for name, frame in tables.items():
             write_table(frame, tmp_path / "tables" / f"{name}.csv")
-        load_script("write_report").main(
-            ["--facts", f"{tmp_path}/tables/run_facts.json", "--tables", f"{tmp_path}/tables", "--output",
-             f"{tmp_path}/report.html"]
-        )  # fmt: skip
+        load_script("write_report").main(["--methods", str(tmp_path), "--output", f"{tmp_path}/report.html"])
         return (tmp_path / "report.html").read_text(encoding="utf-8")
 
     return make

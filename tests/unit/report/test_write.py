@@ -2,7 +2,9 @@
 
 import json
 import re
+import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -81,22 +83,23 @@ def make_inputs(folder, origin="synthetic", mode="paper"):
     )
     settings = {"extractor": "swin_unetr", "seed": 5, "weights": {"status": "random", "words": HOSTILE, "file": "",
                                                                   "sha256": ""}}  # fmt: skip
-    (folder / "swin_unetr.json").write_text(json.dumps(settings))
+    method = folder / "none"
+    (method / "features").mkdir(parents=True, exist_ok=True)
+    (method / "features" / "swin_unetr.json").write_text(json.dumps(settings))
     run = {"parameters": {"seed": 7, "input": HOSTILE}, "versions": {"nextflow": "25.04.4"}, "command": HOSTILE}
     (folder / "run.json").write_text(json.dumps(run))
     usage = [{"script": "a.py", "cpu_s": 2.5, "wall_s": 3.0, "peak_rss_mb": 100, "versions": {"numpy": "2.4.6"}}]
     (folder / "usage.json").write_text(json.dumps(usage))
     for name in ("figure2", "figure5"):
-        write_figure(folder / "figures", name, HOSTILE)
+        write_figure(method / "figures", name, HOSTILE)
     load_script("make_tables").main(
         ["--series", f"{folder}/registered.csv", "--index", f"{folder}/registered.csv", "--pairs",
-         f"{folder}/pairs.parquet", "--settings", f"{folder}/swin_unetr.json", "--mode", mode, "--output",
-         f"{folder}/tables"]
+         f"{folder}/pairs.parquet", "--settings", f"{method}/features/swin_unetr.json", "--mode", mode, "--output",
+         f"{method}/tables"]
     )  # fmt: skip
     return [
-        "--facts", f"{folder}/tables/run_facts.json", "--tables", f"{folder}/tables", "--figures", f"{folder}/figures",
-        "--registered", f"{folder}/registered.csv", "--quarantine", f"{folder}/quarantine.csv", "--transforms",
-        f"{folder}/transforms.csv", "--settings", f"{folder}/swin_unetr.json", "--run", f"{folder}/run.json",
+        "--methods", f"{method}", "--registered", f"{folder}/registered.csv", "--quarantine",
+        f"{folder}/quarantine.csv", "--transforms", f"{folder}/transforms.csv", "--run", f"{folder}/run.json",
         "--usage", f"{folder}/usage.json",
     ]  # fmt: skip
 
@@ -227,12 +230,12 @@ def test_mode_corrected_is_said(tmp_path):
     assert "Mode corrected: what the text of the paper says" in words
     assert "Mode corrected (this run)" in words
     # Every cell of Tables 3-5 and row of Table 6 has its interval and its number of pairs.
-    table = pd.read_csv(tmp_path / "tables" / "table3_rmse_hu.csv").set_index(["scanner_row", "scanner_col"])
+    table = pd.read_csv(tmp_path / "none" / "tables" / "table3_rmse_hu.csv").set_index(["scanner_row", "scanner_col"])
     cell = table.loc["A2", "A1"]
     assert f"95 % interval {cell['ci_low']:.2f}\N{EN DASH}{cell['ci_high']:.2f}" in words
     mean, sd = (f"{cell[f'rmse_hu_{part}']:.2f}" for part in ("mean", "sd"))
     assert re.search(rf"{mean} .{sd} .{{1,60}} n={cell['n_pairs']:.0f} ", words)
-    row = pd.read_csv(tmp_path / "tables" / "table6_dose.csv").iloc[0]
+    row = pd.read_csv(tmp_path / "none" / "tables" / "table6_dose.csv").iloc[0]
     assert f"{row['ssim_ci_low']:.3f} to {row['ssim_ci_high']:.3f}" in words
 
 
@@ -260,7 +263,8 @@ def test_numbers_of_pairs_stand_in_the_cells_where_they_differ():
 
 
 def test_tables_alone_make_a_report(inputs, tmp_path):
-    words = Page(write(inputs[:4], tmp_path / "r.html")).words
+    shutil.copytree(f"{inputs[1]}/tables", tmp_path / "tables")
+    words = Page(write(["--methods", str(tmp_path)], tmp_path / "r.html")).words
     assert "Table 3" in words
     assert "Quarantine" not in words
     assert "figure2 no volumes: the run started from features" in words
@@ -274,23 +278,53 @@ def test_a_run_from_features(tmp_path):
     load_script("make_tables").main(
         ["--series", f"{tmp_path}/features.parquet", "--icc", f"{tmp_path}/icc.csv", "--output", f"{tmp_path}/tables"]
     )
-    arguments = ["--facts", f"{tmp_path}/tables/run_facts.json", "--tables", f"{tmp_path}/tables"]
-    words = Page(write(arguments, tmp_path / "r.html")).words
+    words = Page(write(["--methods", str(tmp_path)], tmp_path / "r.html")).words
     assert "Not comparable: input of unknown origin" in words
     assert "table3_rmse_hu no registered volumes: the run started from features" in words
     assert "table1_acquisition no index" in words
     assert "Mean ICC(3,1)" in words
 
 
+def test_each_method_has_a_section_and_the_run_is_told_once(inputs, page, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(inputs[1], other)
+    facts = other / "tables" / "run_facts.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "method": "other"}))
+    values = {}
+    for folder, more in ((Path(inputs[1]), 0), (other, 500)):
+        table = pd.read_csv(folder / "tables" / "table3_rmse_hu.csv")
+        table["rmse_hu_mean"] += more
+        table.to_csv(other / "tables" / "table3_rmse_hu.csv", index=False)
+        values[folder.name] = table.set_index(["scanner_row", "scanner_col"]).loc[("A2", "A1"), "rmse_hu_mean"]
+    parsed, alone = Page(write(["--methods", inputs[1], str(other), *inputs[2:]], tmp_path / "r.html")), Page(page)
+    assert len(set(parsed.ids)) == len(parsed.ids)
+    links = {attributes["href"] for tag, attributes in parsed.tags if tag == "a"}
+    assert {link[1:] for link in links if link.startswith("#")} <= set(parsed.ids)
+    assert "The harmonization methods none and other were applied, each to the same series" in parsed.words
+    starts = [parsed.words.rindex(title) for title in ("Method none: no harmonization", "Method other")]
+    parts = {"none": parsed.words[slice(*starts)], "other": parsed.words[starts[1] :]}
+    for method, value in values.items():
+        assert f"{value:.2f}" in parts[method]
+    assert f"{values['other']:.2f}" not in parts["none"]
+    for text in ("Table 1.", "Table 2.", "Registration by scanner", "Time and memory by script"):
+        assert parsed.words.count(text) == alone.words.count(text) > 0
+    assert parsed.words.count("Table 3. RMSE") == 2 * alone.words.count("Table 3. RMSE") > 0
+
+
+def test_one_method_twice_is_refused(inputs, tmp_path):
+    with pytest.raises(UserError, match="hold the same method"):
+        write([*inputs[:2], inputs[1]], tmp_path / "r.html")
+
+
 def test_an_empty_quarantine_is_said(inputs, tmp_path):
     (tmp_path / "quarantine.csv").write_text("path,series_uid,reason,detail\n")
-    words = Page(write([*inputs[:4], "--quarantine", f"{tmp_path}/quarantine.csv"], tmp_path / "r.html")).words
+    words = Page(write([*inputs[:2], "--quarantine", f"{tmp_path}/quarantine.csv"], tmp_path / "r.html")).words
     assert "Every series of the input was accepted" in words
 
 
 def test_the_date_stands_only_where_given(inputs, page, tmp_path):
     (tmp_path / "run.json").write_text('{"date": "2026-11-25"}')
-    dated = write([*inputs[:4], "--run", f"{tmp_path}/run.json"], tmp_path / "r.html")
+    dated = write([*inputs[:2], "--run", f"{tmp_path}/run.json"], tmp_path / "r.html")
     assert "2026-11-25" in dated
     assert not re.search(r"20\d\d-\d\d-\d\d", page)
 
@@ -303,7 +337,7 @@ def test_the_date_stands_only_where_given(inputs, page, tmp_path):
 def test_broken_inputs_are_named(inputs, tmp_path, option, text, words):
     (tmp_path / "run.bad").write_text(text)
     with pytest.raises(UserError, match=re.escape(words)):
-        write([*inputs[:4], option, f"{tmp_path}/run.bad"], tmp_path / "r.html")
+        write([*inputs[:2], option, f"{tmp_path}/run.bad"], tmp_path / "r.html")
     assert not (tmp_path / "r.html").exists()
 
 
@@ -311,13 +345,13 @@ def test_a_caption_without_its_picture_is_refused(tmp_path):
     write_figure(tmp_path, "figure2")
     (tmp_path / "figure2.png").unlink()
     with pytest.raises(UserError, match=r"figure2\.png"):
-        read_figures([tmp_path])
+        read_figures(tmp_path)
 
 
 def test_large_pictures_are_halved_until_they_fit(tmp_path):
     for name, size in (("a", (600, 400)), ("b", (200, 100))):
         write_figure(tmp_path, name, size=size)
-    pngs = {name: png for name, (_, png) in read_figures([tmp_path]).items()}
+    pngs = {name: png for name, (_, png) in read_figures(tmp_path).items()}
     small = fit(pngs, 150_000)
     assert png_size(small["a"]) == (300, 200)
     assert small["b"] == pngs["b"]
