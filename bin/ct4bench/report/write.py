@@ -404,7 +404,7 @@ def read_usage(paths) -> list[dict]:
 
 
 def read_method(folder: Path | str) -> MethodInputs:
-    """Read a method's folder as a run publishes it: tables/, figures/, features/<extractor>.json, scanner_profile.csv."""
+    """Read a folder as a run publishes it: tables/, figures/, features/<extractor>.json, scanner_profile.csv."""
     folder = Path(folder)
     profile = folder / "scanner_profile.csv"
     return MethodInputs(
