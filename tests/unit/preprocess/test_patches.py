@@ -128,6 +128,13 @@ def test_patches_of_another_reference_are_refused(volume, table):
         read_patches(volume[1], table.assign(z_mm=table["z_mm"] + 1.25))
 
 
+def test_patches_may_lie_a_twentieth_of_a_millimetre_from_their_voxels(volume, table):
+    expected = read_patches(volume[1], table)
+    np.testing.assert_array_equal(read_patches(volume[1], table.assign(y_mm=table["y_mm"] - 0.0499)), expected)
+    with pytest.raises(UserError, match=r"0\.05 mm from their voxels"):
+        read_patches(volume[1], table.assign(y_mm=table["y_mm"] - 0.0501))
+
+
 @pytest.mark.parametrize("first_slice", [2, 40])
 def test_a_patch_that_the_series_does_not_cover_is_refused(tmp_path, volume, table, first_slice):
     source = GRID.crop((slice(first_slice, None), slice(None), slice(None)))
@@ -206,6 +213,33 @@ def test_a_users_centres_by_voxel_and_by_place_are_the_same(tmp_path):
     by_place = read_centres(own(tmp_path, roi=["cyst1", "tumour"], patch=[0, 0], **places), GRID)
     assert by_voxel.equals(by_place)
     assert by_voxel["tissue"].tolist() == ["cyst", "tumour"]
+
+
+def test_a_users_voxels_and_places_may_differ_by_a_twentieth_of_a_millimetre(tmp_path):
+    voxels = {"slice": [20, 30], "row": [40, 50], "column": [60, 70]}
+    places = GRID.to_lps([[20, 40, 60], [30, 50, 70]])
+    for moved, accepted in ((0.0499, True), (0.0501, False)):
+        x, y, z = (places + [[0, 0, 0], [0, 0, moved]]).T
+        path = own(tmp_path, roi=["cyst1", "cyst1"], patch=[0, 1], **voxels, x_mm=x, y_mm=y, z_mm=z)
+        if accepted:
+            assert read_centres(path, GRID)[VOXEL].to_numpy().tolist() == [[20, 40, 60], [30, 50, 70]]
+        else:
+            with pytest.raises(UserError, match=r"line 3: .* are 0\.05 mm apart"):
+                read_centres(path, GRID)
+
+
+@pytest.mark.parametrize(
+    ("voxel", "inside"),
+    [((8, 16, 16), True), ((52, 94, 104), True), ((7, 16, 16), False), ((53, 94, 104), False), ((8, 15, 16), False),
+     ((52, 95, 104), False), ((8, 16, 15), False), ((52, 94, 105), False)],
+)  # fmt: skip
+def test_a_users_patch_may_touch_the_grids_edge(tmp_path, voxel, inside):
+    path = own(tmp_path, roi=["a"], patch=[0], **{name: [value] for name, value in zip(VOXEL, voxel, strict=True)})
+    if inside:
+        assert read_centres(path, GRID)[VOXEL].to_numpy().tolist() == [list(voxel)]
+    else:
+        with pytest.raises(UserError, match="line 2: patch outside the volume"):
+            read_centres(path, GRID)
 
 
 def test_a_users_table_may_name_tissues_and_other_rois(tmp_path, labels):

@@ -47,6 +47,21 @@ def test_an_oblique_reference_is_refused():
         along_patient_axes(np.zeros((4, 5, 6), np.int16), Grid((4, 5, 6), affine))
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+def test_a_reference_may_be_a_tenth_of_a_degree_off(axis):
+    upright = np.array([[0, 0, 0.7], [0, 0.8, 0], [1.25, 0, 0]])
+    for degrees, accepted in ((0.099, True), (0.101, False)):
+        affine, angles = np.eye(4), [0.0, 0.0, 0.0]
+        angles[axis] = degrees
+        affine[:3, :3] = euler_zyx_matrix(angles) @ upright
+        grid = Grid((4, 5, 6), affine)
+        if accepted:
+            assert along_patient_axes(np.zeros((4, 5, 6), np.int16), grid)[1].shape == (4, 5, 6)
+        else:
+            with pytest.raises(UserError, match=r"0\.1 degrees off"):
+                along_patient_axes(np.zeros((4, 5, 6), np.int16), grid)
+
+
 def test_the_default_grid_passes_bit_for_bit(series, built):
     volume, labels, grid = series
     cut, cut_labels, common, _, values, own = built

@@ -44,3 +44,19 @@ def test_levels_of_any_voxel_size_are_alike(spacing):
     for (_, grid), bins in zip(levels, LEVELS_MM, strict=True):
         for size, wanted, own in zip(grid.spacing_mm, bins, spacing, strict=True):
             assert size == pytest.approx(wanted, rel=0.35) or (size == own > wanted)
+
+
+@pytest.mark.parametrize(
+    ("slice_mm", "factors"),
+    [(1.0, (2, 4, 1)), (2.0, (2, 2, 1)), (2.6, (2, 2, 1)), (2.7, (2, 1, 1)), (5.3, (2, 1, 1)), (5.4, (1, 1, 1))],
+)
+def test_a_level_bins_four_from_three_on_and_two_from_one_and_a_half_on(slice_mm, factors):
+    """8, 4 and 1 mm are wanted along slices; factors from coarse to fine, by the rule written out."""
+    spacing = (slice_mm, 1.37, 1.37)
+    grids = [
+        grid
+        for _, grid in pyramid(np.zeros((64, 16, 16), np.int16), Grid.axis_aligned((64, 16, 16), spacing, (0, 0, 0)))
+    ]
+    found = [grid.spacing_mm[0] / slice_mm for grid in grids]
+    steps = (found[0] / found[1], found[1] / found[2], found[2])
+    assert steps == pytest.approx(factors)

@@ -24,7 +24,7 @@ from ct4bench.preprocess.draw import draw_centres, patch_table
 from ct4bench.preprocess.patches import read_patches
 from ct4bench.preprocess.prepare import prepare_reference
 from ct4bench.preprocess.reference import open_reference
-from ct4bench.preprocess.register import RegistrationRun, check_coverage, register_chunk
+from ct4bench.preprocess.register import RegistrationRun, check_coverage, is_short, register_chunk
 from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, motion_of
 
 BIN = Path(__file__).resolve().parents[3] / "bin"
@@ -232,6 +232,17 @@ def test_half_a_voxel_beyond_the_last_centre_is_still_covered(axis, end):
     with pytest.raises(Refusal) as caught:
         check_coverage(region, common, series, Rigid((0.0, 0.0, 0.0), tuple(1.02 * shift_mm), (0.0, 0.0, 0.0)))
     assert caught.value.reason == ("too_few_slices" if axis == 0 else "phantom_outside_fov")
+
+
+@pytest.mark.parametrize(
+    ("n_slices", "increment_mm", "short"),
+    [(59, 1.0, True), (60, 1.0, False), (61, 1.0, False), (2, 1.0, True), (1, 1.0, False), (59, 1.0099, True),
+     (59, 1.0101, False), (59, 0.9901, True), (59, 0.9899, False)],
+)  # fmt: skip
+def test_a_series_is_short_of_slices_alone(n_slices, increment_mm, short):
+    """Fewer slices than the reference's 60, of its increment to 1 %."""
+    full = Grid.axis_aligned((60, 50, 50), (1.0, 0.7, 0.7), (0.0, 0.0, 0.0))
+    assert is_short(Grid.axis_aligned((n_slices, 50, 50), (increment_mm, 0.7, 0.7), (0.0, 0.0, 0.0)), full) == short
 
 
 def script(name, *arguments, cwd):
