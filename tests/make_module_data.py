@@ -247,7 +247,7 @@ def main() -> None:
         labels[2 * number : 2 * number + 3, 1 + number, 2:5] = number + 1
     write_segmentation(folder / "seg.dcm", slices, labels)
     files = [(uid, "ct", path) for uid in ("1.9.0.2", "1.9.0.3") for path in slices]
-    files.append(("1.9.0.3", "seg", folder / "seg.dcm"))
+    files += [(uid, "seg", folder / "seg.dcm") for uid in ("1.9.0.2", "1.9.0.3")]
     pd.DataFrame(
         {
             "series_uid": uid, "role": role, "root": "idc", "folder": "none", "name": path.name,
