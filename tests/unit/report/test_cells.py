@@ -200,3 +200,66 @@ def test_each_number_of_a_profile_stands_below_its_head():
     }  # fmt: skip
     assert (first["SD in the large cyst, total (HU)"], second["SD in the large cyst, total (HU)"]) == ("12.0", "20.0")
     assert first["quantum (HU)"] == BLANK
+
+
+def dose_table() -> pd.DataFrame:
+    """A row of a dose and the average of a scanner: 10 and 20 HU, 40 and 30 dB, SSIM of 0.9 and 0.8."""
+    rows = []
+    for kind, dose, rmse, psnr, ssim in (("dose", 3, 10.0, 40.0, 0.9), ("average", np.nan, 20.0, 30.0, 0.8)):
+        row = {
+            "scanner": "C1",
+            "row_kind": kind,
+            "dose_mgy": dose,
+            "n_pairs": 5,
+            "comparison": "compared",
+            "reason": "",
+        }
+        for name, value, published in (("rmse_hu", rmse, 12.5), ("psnr_db", psnr, 35.0), ("ssim", ssim, 0.95)):
+            row |= {f"{name}_mean": value, f"{name}_sd": 0.5, f"{name}_mean_published": published,
+                    f"{name}_sd_published": 0.25, f"{name}_mean_difference": value - published,
+                    f"{name}_ci_low": value - 1, f"{name}_ci_high": value + 2}  # fmt: skip
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def test_cells_of_table_6_stand_below_their_heads():
+    grid = cells_of("table6_dose", dose_table())
+    assert grid["columns"] == ["Scanner", "Dose", "RMSE (HU)", "published", "difference", "PSNR (dB)", "published",
+                               "difference", "SSIM", "published", "difference", "Pairs"]  # fmt: skip
+    first, average = grid["rows"]
+    assert (first["head"], first["strong"], average["strong"]) == ("C1", False, True)
+    space = "\N{NO-BREAK SPACE}"
+    assert [cell["main"].replace(space, "") for cell in first["cells"]] == [
+        "3 mGy".replace(space, ""), f"10.00{PLUS}0.50", f"12.500{PLUS}0.250", f"{MINUS}2.50", f"40.00{PLUS}0.50",
+        f"35.000{PLUS}0.250", "+5.00", f"0.900{PLUS}0.500", f"0.950{PLUS}0.250", f"{MINUS}0.050", "5",
+    ]  # fmt: skip
+    assert [cell["range"] for cell in first["cells"] if cell.get("range")] == [
+        "9.00 to 12.00", "39.00 to 42.00", f"{MINUS}0.100 to 2.900"
+    ]  # fmt: skip
+    assert average["cells"][0]["main"] == "average"
+    assert average["cells"][3]["main"] == "+7.50"
+
+
+def test_table_6_without_comparison_has_no_column_of_differences():
+    frame = dose_table().assign(comparison="not comparable: synthetic input")
+    for name in ("rmse_hu", "psnr_db", "ssim"):
+        frame[f"{name}_mean_difference"] = np.nan
+    grid = cells_of("table6_dose", frame)
+    assert "difference" not in grid["columns"] and grid["columns"].count("published") == 3
+    assert len(grid["rows"][0]["cells"]) == len(grid["columns"]) - 1
+
+
+def test_tables_1_and_2_show_the_published_value_where_it_differs():
+    frame = pd.DataFrame(
+        {"scanner": ["A1", "C1"], "pitch": [1.0, 0.9], "pitch_published": [1.0, 1.2], "pitch_difference": [0.0, -0.3],
+         "n_series": [100.0, 99.0], "n_series_published": [100.0, 106.0], "n_series_difference": [0.0, -7.0],
+         "not_a_target": ["", "counted otherwise"]}
+    )  # fmt: skip
+    grid = cells_of("table1_acquisition", frame)
+    equal, other = grid["rows"]
+    assert [cell["main"] for cell in equal["cells"]] == ["1", "100"]
+    assert not any(key in cell for cell in equal["cells"] for key in ("sub", "delta", "mark"))
+    assert [(cell["main"], cell["sub"], cell["delta"]) for cell in other["cells"]] == [
+        ("0.9", "1.2", f"{MINUS}0.300"), ("99", "106", f"{MINUS}7")
+    ]  # fmt: skip
+    assert other["cells"][-1]["mark"] == "counted otherwise"
