@@ -215,7 +215,12 @@ def test_table_7_has_the_headline_of_the_mode_with_the_others_beside(features):
     assert paper["icc_mean"][0] == pytest.approx(clipped.sum() / 3)
     assert paper["icc_sd"][0] == pytest.approx(np.sqrt(((clipped - clipped.mean()) ** 2).sum() / 2))
     assert paper["icc_2_1_mean"].tolist() == corrected["icc_mean"].tolist()
-    assert {"icc_1_1_mean", "icc_3_1_sd", "icc_3_k_mean", "icc_patches_mean"} <= set(paper.columns)
+    pairs = [
+        (f"{name}_mean", f"{name}_sd") for name in ("icc", "icc_1_1", "icc_2_1", "icc_3_1", "icc_3_k", "icc_patches")
+    ]
+    names = [name for pair in pairs for name in pair]
+    assert list(paper.columns) == ["extractor", *names[:2], "icc_form", "n_features", "n_undefined", *names[2:]]
+    assert list(paper.index) == [0, 1]
     intervals = mean_icc_intervals(features, "radiomics", n_draws=50)
     with_intervals = table7_icc_summary(rows, PAPER, intervals)
     assert with_intervals["icc_ci_low"].notna().tolist() == [True, False]
