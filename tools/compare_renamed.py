@@ -107,7 +107,7 @@ def close(old: pd.DataFrame, new: pd.DataFrame, tolerance: float) -> str:
             x, y = a.to_numpy(float), b.to_numpy(float)
             same = np.isclose(x, y, rtol=tolerance, atol=0, equal_nan=True)
         else:
-            same = (a.astype(str) == b.astype(str)).to_numpy()
+            same = (a.astype(str).fillna("") == b.astype(str).fillna("")).to_numpy()
         if not same.all():
             i = int(np.argmin(same))
             return f"{name}, row {i}: {a.iloc[i]} was, {b.iloc[i]} is ({int((~same).sum())} of {len(same)} rows)"

@@ -32,9 +32,11 @@ def folders(tmp_path, monkeypatch):
     (old / "none" / "a.csv").write_text("x\n1\n")
     (new / "none" / "b.csv").write_text("x\n1\n")
     (new / "columns.csv").write_text("table\n")
-    (old / "none" / "tables" / "t.csv").write_text("dose,m_std,n_sd,m_std_published\n1,2.50,3,\naverage,4.0,5,6\n")
+    (old / "none" / "tables" / "t.csv").write_text(
+        "dose,m_std,n_sd,m_std_published,why\n1,2.50,3,,\naverage,4.0,5,6,few\n"
+    )
     (new / "none" / "tables" / "t.csv").write_text(
-        "kind,dose,m_sd,n_sd,m_sd_published\ndose,1,2.50,3,\naverage,,4.0,5,6\n"
+        "kind,dose,m_sd,n_sd,m_sd_published,why\ndose,1,2.50,3,,\naverage,,4.0,5,6,few\n"
     )
     pd.DataFrame({"a": [1, 2]}).to_parquet(old / "none" / "p.parquet")
     pd.DataFrame({"a": [1, 2], "more": ["x", "y"]}).to_parquet(new / "none" / "p.parquet")
