@@ -43,6 +43,20 @@ def test_short_steps_lead_where_umap_learn_leads(small, step, n_epochs, toleranc
     assert np.median(difference) < tolerance / 5
 
 
+@pytest.mark.parametrize("spread, step", [(1e-6, 1e-6), (40.0, 1.0)])
+def test_points_nearer_or_farther_than_the_tables_reach_move_as_umap_learns(small, spread, step):
+    """Beyond the tables the factors are computed; points that hardly move keep these distances."""
+    start, edges, curve = small
+    near = (start * np.float32(spread)).astype(np.float32)
+    apart = ((near[:50, None].astype(float) - near[None].astype(float)) ** 2).sum(axis=2)
+    outside = (apart < umap_layout.LOWEST) | (apart >= umap_layout.HIGHEST)
+    assert outside.mean() > 0.7
+    words = np.array([123456, -99999, 777])
+    moved = np.linalg.norm(optimise(near, edges, 3, *curve, words, step).astype(float) - near, axis=1)
+    difference = layout_difference(near, edges, 3, *curve, words, step)
+    assert np.median(difference) < np.median(moved) / 100
+
+
 def test_other_random_numbers_lead_elsewhere(small):
     """What the comparison would show if the random points were not umap-learn's."""
     start, edges, curve = small
