@@ -764,9 +764,11 @@ def closest_files(tree: Path, module: str, most: int) -> dict[str, int]:
     for file in (file for place in TESTS for file in sorted((tree / place).rglob("test_*.py"))):
         steps = distances(tree, file).get(target)
         if steps is not None:
-            own = file.stem == f"test_{module.split('.')[1]}" and file.parent.name == module.split(".")[0]
-            found.append((not own, steps, TESTS[0] not in file.as_posix(), file.relative_to(tree).as_posix()))
-    return {name: steps for _, steps, _, name in sorted(found)[:most]}
+            package, name = module.split(".")
+            near = file.parent.name == package
+            order = (not (near and file.stem == f"test_{name}"), steps, not near, TESTS[0] not in file.as_posix())
+            found.append((*order, file.relative_to(tree).as_posix()))
+    return {name: steps for _, steps, *_, name in sorted(found)[:most]}
 
 
 def note_tests(folder: Path, wanted: dict[str, int], jobs: int, most_s: float) -> dict:
