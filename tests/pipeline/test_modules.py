@@ -151,7 +151,7 @@ def test_tables_have_the_mean_of_the_iccs(made):
     stability = pd.read_csv(made("make_tables: stability of three features")["stability.csv"])
     assert stability["icc_mean"].to_numpy() == pytest.approx((0.95 + 0.8 + 0.4) / 3)
     page = made("write_report: stability of three features")["report.html"].read_text()
-    assert f"{(0.95 + 0.8 + 0.4) / 3:.3f}" in page
+    assert f"{(0.95 + 0.8 + 0.4) / 3:.4f}" in page
 
 
 def test_mark_of_a_complete_folder_has_the_digests_of_its_files(made):
