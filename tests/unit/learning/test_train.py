@@ -58,9 +58,9 @@ def test_there_is_a_prediction_for_every_test_row_of_every_training(features, sp
 
 def test_cpu_time_is_that_of_the_training_alone(features, splits, whole):
     start = time.process_time()
-    found = train_part(features, "made", splits, PAPER, 0, part=(1, 6))
+    found = train_part(features, "made", splits, PAPER, 0, part=(1, 2))
     spent = time.process_time() - start
-    assert len(found.times) >= 2 and (found.times["cpu_s"] > 0).all()
+    assert len(found.times) == 9 and (found.times["cpu_s"] > 0).all()
     assert found.times["cpu_s"].sum() < spent
 
 
