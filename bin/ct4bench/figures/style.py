@@ -39,6 +39,7 @@ STYLE = {
     "image.interpolation": "nearest",
     "svg.fonttype": "none",
     "svg.hashsalt": "ct4bench",
+    "text.parse_math": False,  # names are texts, whatever signs they have
     "path.simplify": False,
 }
 

@@ -7,6 +7,7 @@ Nothing in a header is trusted: lengths are checked against the file's size befo
 
 import logging
 import os
+import re
 import struct
 import warnings
 from pathlib import Path
@@ -74,6 +75,8 @@ _FIELDS = {
 }
 _INDEX_OF = {name: index for index, name in enumerate(_FIELDS)}
 _KINDS = [kind for _, kind in _FIELDS.values()]
+_ESCAPES = re.compile("\x1b[ -/]+[0-~]")
+"""What switches sets in ISO 2022; pydicom leaves some of them in the text."""
 _TAGS = np.array([tag for tag, _ in _FIELDS.values()], np.int64)
 _META_TAGS = np.array([0x00020010], np.int64)
 _PIXEL_DATA = 0x7FE00010
@@ -112,15 +115,17 @@ class Header:
         return tuple([values[_INDEX_OF[name]] for name in names])
 
     def text(self, name: str) -> str:
-        """Return the value as text without padding, its control characters made spaces; "" where absent or empty."""
+        """Value as text without padding; "" where absent or empty.
+
+        Controls are made spaces, and what else cannot be shown becomes an escape: other texts stay other texts.
+        """
         value = self._values[_INDEX_OF[name]]
         if not value:
             return ""
         if _KINDS[_INDEX_OF[name]] != "text":
             return "\\".join(f"{number:g}" for number in self.numbers(name))
-        charset = self._values[0]
-        decoded = value.decode("utf-8" if charset and b"192" in charset else "latin-1", errors="replace").strip(" \0")
-        return decoded if decoded.isprintable() else "".join(c if c.isprintable() else " " for c in decoded).strip()
+        decoded = _decode(value, self._values[0] or b"").strip(" \0")
+        return decoded if decoded.isprintable() else "".join(map(_shown, decoded)).strip()
 
     def numbers(self, name: str) -> tuple[float, ...]:
         """Return the value as numbers; () where absent, empty or not numeric."""
@@ -141,6 +146,41 @@ class Header:
         """Return the first number of a value; not a number where there is none."""
         numbers = self.numbers(name)
         return numbers[0] if numbers else float("nan")
+
+
+def _decode(value: bytes, charset: bytes) -> str:
+    """Text in the SpecificCharacterSet that a header names (PS3.3, C.12.1.1.2); Latin-1 where it is not in that."""
+    if value.isascii() and b"\x1b" not in value:
+        return value.decode("ascii")
+    terms = [term.strip(b" \0").decode("latin-1") for term in charset.split(b"\\")]
+    if terms not in ([""], ["ISO_IR 6"], ["ISO_IR 100"]):
+        try:
+            return _by_charset(value, terms)
+        except (LookupError, UnicodeDecodeError):
+            pass
+    return value.decode("latin-1")
+
+
+def _by_charset(value: bytes, terms: list[str]) -> str:
+    charset = quiet_pydicom().charset
+    with warnings.catch_warnings():
+        # a misspelt term is taken for the right one
+        warnings.simplefilter("ignore")
+        encodings = charset.convert_encodings(terms)
+        # bytes that are not of the set would become signs that are not there
+        warnings.simplefilter("error")
+        try:
+            decoded = charset.decode_bytes(value, encodings, {0x0D, 0x0A, 0x09, 0x0C})
+        except UserWarning as warning:
+            raise LookupError from warning
+    return _ESCAPES.sub("", decoded)
+
+
+def _shown(sign: str) -> str:
+    """A sign as it may stand in a table: a space for controls, an escape for what cannot be printed."""
+    if sign.isprintable():
+        return sign
+    return " " if sign.isspace() or sign < " " or sign == "\x7f" else ascii(sign)[1:-1]
 
 
 @njit(cache=True, nogil=True)

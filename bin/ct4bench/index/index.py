@@ -20,7 +20,15 @@ from ct4bench.core.errors import Refusal, UserError
 from ct4bench.index.ct import Stack, stack_slices
 from ct4bench.index.files import FILE_COLUMNS
 from ct4bench.index.headers import Header
-from ct4bench.index.names import COLLECTION_PATTERN, SeriesName, clean_name, compile_pattern, maker_of, parse_name
+from ct4bench.index.names import (
+    COLLECTION_PATTERN,
+    SeriesName,
+    clean_name,
+    compile_pattern,
+    maker_of,
+    parse_name,
+    safe_names,
+)
 from ct4bench.index.tree import Contents, CtSeries, Refused, SegmentationFile, read_tree
 
 SERIES_COLUMNS = columns_of("index/series.csv")
@@ -66,6 +74,8 @@ class _Accepted:
     found: CtSeries
     stack: Stack
     name: SeriesName
+    called: tuple[str, ...]
+    """What the scanner is called: the pattern's group, or texts of the header up to the first that is a name."""
     segmentation: SegmentationFile
 
 
@@ -90,6 +100,9 @@ def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads
             accepted.append(_accept(uid, found, refused[uid], compiled, segmentations.get(uid, [])))
         except Refusal as error:
             quarantine.append((_folders_text(found), uid, error.reason, str(error)))
+    scanners = safe_names(item.called for item in accepted)
+    for item in accepted:
+        item.name = item.name._replace(scanner=scanners[item.called])
     accepted = _name_all(accepted, quarantine)
     quarantine = pd.DataFrame([_printable(row) for row in sorted(quarantine)], columns=QUARANTINE_COLUMNS)
     if not accepted:
@@ -174,8 +187,8 @@ def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, s
     name = parse_name(pattern, header.text("StudyDescription"), header.text("SeriesDescription"))
     if isinstance(name, str):
         raise Refusal("description_unmatched", name)
-    scanner = name.scanner or _scanner_of(header)
-    if not scanner:
+    called = (name.scanner,) if name.scanner else _scanner_of(header)
+    if not called:
         raise Refusal("description_unmatched", "no header field tells a scanner; give the pattern a group scanner")
     stack = stack_slices(found.slices)
     if len(stack.slices) < MIN_SLICES:
@@ -191,13 +204,15 @@ def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, s
     frames = {header.text("FrameOfReferenceUID"), segmentation.frame_of_reference} - {""}
     if len(frames) > 1:
         raise Refusal("segmentation_mismatch", f"{segmentation.file.path} has another frame of reference")
-    return _Accepted(uid, found, stack, name._replace(scanner=scanner), segmentation)
+    return _Accepted(uid, found, stack, name, called, segmentation)
 
 
-def _scanner_of(header: Header) -> str:
-    """A name for the scanner where the pattern has none: the first of these that says something."""
-    names = ("StudyDescription", "StationName", "DeviceSerialNumber", "InstitutionName", "ManufacturerModelName")
-    return next((name for name in (clean_name(header.text(field)) for field in names) if name), "")
+def _scanner_of(header: Header) -> tuple[str, ...]:
+    """Names of the scanner where the pattern has none, up to the first that has a letter or digit; () without one."""
+    fields = ("StudyDescription", "StationName", "DeviceSerialNumber", "InstitutionName", "ManufacturerModelName")
+    texts = [text for text in map(header.text, fields) if text]
+    first = next((number for number, text in enumerate(texts, 1) if clean_name(text)), 0)
+    return tuple(texts[:first])
 
 
 def _segmentations_by_series(contents: Contents, quarantine: list) -> dict[str, list[SegmentationFile]]:

@@ -1,6 +1,10 @@
 """Scanner, dose, reconstruction and repetition out of what a series is called, and its maker's name."""
 
+import hashlib
 import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ct4bench.core.benchmark import RECONSTRUCTIONS
@@ -22,7 +26,10 @@ _MAKERS = (
 
 
 class SeriesName(NamedTuple):
-    """What a description says. `scanner` is "" and `repetition` None where the pattern has no such group."""
+    """What a description says. `scanner` is "" and `repetition` None where the pattern has no such group.
+
+    `scanner` is as the description has it; `safe_names` makes it fit for a file.
+    """
 
     scanner: str
     dose_mgy: float
@@ -61,7 +68,7 @@ def parse_name(pattern: re.Pattern, study_description: str, series_description: 
     groups = match.groupdict()
     dose, recon = groups["dose"] or "", (groups["recon"] or "").strip()
     repetition = groups.get("repetition")
-    scanner = clean_name(groups.get("scanner") or "")
+    scanner = (groups.get("scanner") or "").strip()
     try:
         dose_mgy = float(dose.replace(",", "."))
     except ValueError:
@@ -79,8 +86,33 @@ def parse_name(pattern: re.Pattern, study_description: str, series_description: 
 
 
 def clean_name(text: str) -> str:
-    """Clean a name for use in a file name: letters, digits, dots, hyphens; all else becomes an underscore."""
-    return re.sub(r"[^A-Za-z0-9.-]+", "_", text).strip("_.-")[:64]
+    """A name that may stand in a file name: letters and digits of any script, dots, hyphens; else underscores."""
+    composed = unicodedata.normalize("NFC", text)
+    safe = "".join(c if c in ".-" or unicodedata.category(c)[0] in "LMN" else "_" for c in composed)
+    return re.sub("_+", "_", safe).strip("_.-")[:64]
+
+
+def _one_form(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def safe_names(called: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
+    """A safe name for each scanner, one to one. `called`: texts of which the last names it, and those tell it, too.
+
+    What differs in letters' forms or in runs of blanks alone is one text. Where several texts would have one safe name,
+    or one would have none, a digest of the text is added.
+    """
+    same = defaultdict(set)
+    for texts in set(called):
+        same[clean_name(texts[-1])].add(texts)
+    names = {}
+    for name, of_name in same.items():
+        composed = {texts: "\n".join(_one_form(text) for text in texts) for texts in of_name}
+        told_apart = not name or len(set(composed.values())) > 1
+        for texts, text in composed.items():
+            digest = hashlib.sha256(text.encode()).hexdigest()[:8]
+            names[texts] = f"{name[:48] or 'scanner'}_{digest}" if told_apart else name
+    return names
 
 
 def maker_of(manufacturer: str) -> str:

@@ -300,3 +300,14 @@ def test_a_scheme_that_was_not_trained_is_said(tmp_path):
     write_table(curves("loso", range(1, 5)), tmp_path / "accuracy_by_n.csv")
     draw_results(tmp_path, make_run_facts(series_table("collection"), "paper", {}), tmp_path)
     assert "not trained in this run" in (tmp_path / "accuracy_by_n.svg").read_text(encoding="utf-8")
+
+
+def test_dollars_in_a_name_are_no_formula(tmp_path):
+    @styled
+    def draw():
+        figure = Figure()
+        figure.text(0.5, 0.5, "A$1_b$ at $5")
+        save_figure(figure, Caption("x", "t", "", ""), tmp_path)
+
+    draw()
+    assert ">A$1_b$ at $5<" in (tmp_path / "x.svg").read_text()

@@ -6,7 +6,7 @@ from pydicom.sequence import Sequence
 from tests.dicom_factory import ct_dataset, save, stored_pixels
 
 from ct4bench.core.errors import Refusal
-from ct4bench.index.headers import _FIELDS, NotDicom, read_header
+from ct4bench.index.headers import _FIELDS, NotDicom, _decode, read_header
 
 SYNTAXES = ["1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"]
 
@@ -145,3 +145,44 @@ def test_random_damage_neither_hangs_nor_escapes(tmp_path, rng):
             read_header(path)
         except Refusal as error:
             assert error.reason == "unreadable"
+
+
+TEXTS = {
+    "GB18030": "剂量 10 für",
+    "GBK": "剂量",
+    "ISO_IR 192": "Север 東京",
+    "ISO_IR 144": "Север",
+    "ISO_IR 100": "für",
+    "ISO_IR 126": "Βορράς",
+    "ISO_IR 166": "เหนือ",
+    "\\ISO 2022 IR 87": "東京 Yamada",
+    "\\ISO 2022 IR 149": "서울",
+    "ISO 2022 IR 13\\ISO 2022 IR 87": "ﾔﾏﾀﾞ",
+    "ISO-IR 192": "Юг",
+}
+
+
+@pytest.mark.parametrize("charset", TEXTS)
+def test_text_is_read_in_the_character_set_that_the_header_names(tmp_path, charset):
+    text, pixels = TEXTS[charset], stored_pixels((12, 10))
+    dataset = ct_dataset("c", 0, pixels, (0, 0, 0), SpecificCharacterSet=charset.split("\\"), StationName=None)
+    dataset.StudyDescription = text
+    path = save(dataset, pixels, tmp_path / "a.dcm")
+    assert str(pydicom.dcmread(path).StudyDescription) == text
+    assert read_header(path).text("StudyDescription") == text
+
+
+def test_escapes_of_a_set_are_no_part_of_a_text():
+    # as PS3.5, annex K.2, has it for Simplified Chinese; pydicom leaves the escape in
+    assert _decode(b"Zhang^\x1b$)A" + "张".encode("gb2312"), b"\\ISO 2022 IR 58") == "Zhang^张"
+
+
+def test_bytes_that_are_not_of_their_set_stay_apart(tmp_path):
+    pixels, texts = stored_pixels((12, 10)), set()
+    for k, raw in enumerate((b"\xd1\x81", b"\xd1\x82", b"\xff\xfe", b"\xff\xfd", b"\x81", b"\x82")):
+        for charset in (None, "ISO_IR 192", "ISO_IR 100", "no such set"):
+            dataset = ct_dataset("c", 0, pixels, (0, 0, 0), SpecificCharacterSet=charset, StudyDescription="??")
+            path = save(dataset, pixels, tmp_path / f"{k}.dcm")
+            path.write_bytes(path.read_bytes().replace(b"??", raw.ljust(2)))
+            texts.add((charset, read_header(path).text("StudyDescription")))
+    assert len(texts) == 24

@@ -1,7 +1,7 @@
 import pytest
 
 from ct4bench.core.errors import UserError
-from ct4bench.index.names import SeriesName, clean_name, compile_pattern, maker_of, parse_name
+from ct4bench.index.names import SeriesName, clean_name, compile_pattern, maker_of, parse_name, safe_names
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,39 @@ def test_makers(header, maker):
 
 
 @pytest.mark.parametrize(
-    "text, name", [("A1", "A1"), ("../../x", "x"), ("a b/c;d", "a_b_c_d"), ("", ""), ("..", ""), ("é" * 9, "")]
+    "text, name", [("A1", "A1"), ("../../x", "x"), ("a b/c;d", "a_b_c_d"), ("", ""), ("..", ""), ("é" * 9, "é" * 9)]
 )
 def test_clean_names_hold_nothing_that_a_path_or_shell_reads(text, name):
     assert clean_name(text) == name
+
+
+def test_names_of_any_script_stay_as_they_are():
+    names = ["Север", "Юг", "東京", "Müller", "İzmir", "A1", "हिन्दी"]
+    assert [clean_name(name) for name in names] == names
+    assert clean_name("Mu\u0308ller") == "Müller"
+
+
+@pytest.mark.parametrize(
+    "called",
+    [
+        ["A 1", "A_1", "A/1", "A#1"],
+        ["!!", "??"],
+        ["x" * 64 + "1", "x" * 64 + "2"],
+        ["A1", "A1.", "_A1"],
+        ["\u2603", "\u2604"],
+    ],
+)
+def test_a_safe_name_is_one_to_one(called):
+    names = safe_names((text,) for text in called)
+    assert len(set(names.values())) == len(called)
+    assert all(clean_name(name) == name for name in names.values())
+
+
+def test_what_tells_scanners_apart_is_in_their_names():
+    names = safe_names([("+", "Force"), ("++", "Force"), ("Edge",)])
+    assert len(set(names.values())) == 3 and names[("Edge",)] == "Edge"
+
+
+def test_blanks_and_forms_of_letters_are_no_other_name():
+    names = safe_names([("Ward  X",), ("Ward X",), ("Mu\u0308ller",), ("Müller",)])
+    assert set(names.values()) == {"Ward_X", "Müller"}
