@@ -10,9 +10,18 @@ import argparse
 import logging
 from pathlib import Path
 
+from ct4bench.core.errors import UserError
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.index.index import IDC_COLUMNS, build_index, index_of_idc_table, refuse_any
+from ct4bench.index.index import IDC_COLUMNS, Index, NothingAcceptedError, build_index, index_of_idc_table, refuse_any
+
+
+def write_index(index: Index, output: Path) -> None:
+    """Write the four tables."""
+    write_table(index.series, output / "series.csv", table="index/series.csv")
+    write_table(index.quarantine, output / "quarantine.csv", table="index/quarantine.csv")
+    write_table(index.files, output / "files.parquet", table="index/files.parquet")
+    write_table(index.inputs, output / "inputs.csv", table="index/inputs.csv")
 
 
 def main(argv=None):
@@ -26,17 +35,18 @@ def main(argv=None):
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="folder of the tables")
     args = parser.parse_args(argv)
+    output = Path(args.output)
     if args.idc_table:
         index = index_of_idc_table(read_table(args.idc_table, IDC_COLUMNS))
     else:
-        index = build_index(args.roots, args.series_pattern or None, args.threads)
+        try:
+            index = build_index(args.roots, args.series_pattern or None, args.threads)
+        except NothingAcceptedError as error:
+            write_index(error.index, output)
+            raise UserError(f"{error}; {(output / 'quarantine.csv').absolute()} lists all") from error
+    write_index(index, output)
     if args.strict:
         refuse_any(index.quarantine)
-    output = Path(args.output)
-    write_table(index.series, output / "series.csv", table="index/series.csv")
-    write_table(index.quarantine, output / "quarantine.csv", table="index/quarantine.csv")
-    write_table(index.files, output / "files.parquet", table="index/files.parquet")
-    write_table(index.inputs, output / "inputs.csv", table="index/inputs.csv")
     logging.info(
         "%d files: %d series accepted, %d quarantined", index.n_files, len(index.series), len(index.quarantine)
     )

@@ -41,7 +41,7 @@ def test_the_script_writes_four_tables_twice_the_same(script, tmp_path):
     done = script("--roots", tmp_path / "data", "--output", "three", "--strict")
     assert done.returncode == 2
     assert "data/b (description_unmatched" in done.stderr
-    assert not (tmp_path / "three").exists()
+    assert (tmp_path / "three" / "quarantine.csv").read_bytes() == (tmp_path / "one" / "quarantine.csv").read_bytes()
 
 
 def test_a_wrong_input_is_one_line(script, tmp_path):

@@ -7,6 +7,7 @@ the scanner's filling is a value like any other, and nothing downstream reads it
 
 import os
 import struct
+import tempfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -55,6 +56,8 @@ SAME_POSITION_MM = 0.01
 """Slices nearer than this along the normal lie at the same position."""
 UNEVEN_SHARE = 0.1
 """Share of the slice increment by which a slice may be off its position: what rounded positions need."""
+FEWEST_ROUNDED = 3
+"""Increments of each kind that tell rounded positions from slices that are missing."""
 SHEAR_MM = 0.1
 """How far the slices' origins may drift in plane from first to last."""
 PARALLEL = 1e-4
@@ -106,10 +109,14 @@ class Stack:
     grid: Grid
 
 
+_DECODED_FROM = (
+    "SOPClassUID", "SOPInstanceUID", "Modality", "Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored",
+    "HighBit", "PixelRepresentation", "PixelData",
+)  # fmt: skip
 _FRAME_FIELDS = (
     "SOPClassUID", "Modality", "ImageType", "SeriesInstanceUID", "Rows", "Columns", "PixelSpacing",
     "ImageOrientationPatient", "RescaleSlope", "RescaleIntercept", "RescaleType", "BitsAllocated", "BitsStored",
-    "HighBit", "PixelRepresentation", "SamplesPerPixel", "NumberOfFrames",
+    "HighBit", "PixelRepresentation", "SamplesPerPixel", "NumberOfFrames", "PhotometricInterpretation",
 )  # fmt: skip
 
 
@@ -118,8 +125,10 @@ def check_is_ct_image(header: Header) -> None:
     modality, sop_class = header.text("Modality"), header.text("SOPClassUID")
     if sop_class == CT_IMAGE and not (header.has_pixels and header.numbers("Rows")):
         raise Refusal("unreadable", f"cut off: rows or pixel data are missing in {header.file_size} bytes")
+    if not modality and sop_class not in quiet_pydicom().uid.UID_dictionary:
+        raise Refusal("unreadable", "neither Modality nor a known SOP class: cut off, or no object of DICOM")
     if not modality:
-        raise Refusal("unreadable", "no modality: cut off, or no image")
+        raise Refusal("not_an_image_series", "no Modality says what it is")
     if not header.numbers("Rows"):
         raise Refusal("not_an_image_series", f"objects of modality {modality} hold no image")
     if modality != "CT":
@@ -131,6 +140,9 @@ def check_is_ct_image(header: Header) -> None:
     n_frames = header.number("NumberOfFrames")
     if n_frames > 1 or header.number("SamplesPerPixel") != 1 or header.number("BitsAllocated") != 16:
         raise Refusal("not_an_image_series", "not one frame of one sample of 16 bits a pixel")
+    photometric = header.text("PhotometricInterpretation")
+    if photometric not in ("", "MONOCHROME1", "MONOCHROME2"):
+        raise Refusal("not_an_image_series", f"pixels are {photometric}, not grey levels")
 
 
 def _numbers(header: Header, name: str, count: int, reason: str) -> tuple[float, ...]:
@@ -218,9 +230,6 @@ def _check_same_frame(slices: Sequence[Slice]) -> None:
             raise Refusal("non_parallel_slices", f"image planes are turned, their normals by {turn:.2f} degrees")
         if np.abs(np.subtract(frame.spacing_mm, first.spacing_mm)).max() > 1e-5 * max(first.spacing_mm):
             raise Refusal("mixed_geometry", f"pixel spacings {first.spacing_mm} and {frame.spacing_mm} mm")
-        if (frame.slope, frame.intercept) != (first.slope, first.intercept):
-            pairs = f"{first.slope:g}, {first.intercept:g} and {frame.slope:g}, {frame.intercept:g}"
-            raise Refusal("bad_rescale", f"slope and intercept change from slice to slice: {pairs}")
         if frame.transfer_syntax != first.transfer_syntax:
             both = f"{first.transfer_syntax} and {frame.transfer_syntax}"
             raise Refusal("unsupported_transfer_syntax", f"two transfer syntaxes in one series: {both}")
@@ -236,20 +245,49 @@ def _normal(frame: SliceFormat) -> np.ndarray:
 def _check_spacing(along_mm: np.ndarray, slices: Sequence[Slice]) -> None:
     """Refuse positions (n,) in mm along the normal, ascending, that are not evenly spaced."""
     gaps = np.diff(along_mm)
+    step = float(np.median(gaps))
+    even = np.linspace(along_mm[0], along_mm[-1], len(along_mm))
+    off = np.abs(gaps - step).max() > UNEVEN_SHARE * step or np.abs(along_mm - even).max() > UNEVEN_SHARE * step
+    if not off and gaps.min() >= SAME_POSITION_MM:
+        return
+    unit = _rounding_mm(along_mm)
+    if unit:
+        text = f"slice increments of {gaps.min():g} and {gaps.max():g} mm take turns as evenly as positions rounded to"
+        raise Refusal("mixed_geometry", f"{text} {unit:g} mm do where slices are {even[1] - even[0]:.3f} mm apart")
     if gaps.min() < SAME_POSITION_MM:
         k = int(gaps.argmin())
         names = f"{slices[k].name} and {slices[k + 1].name}"
         raise Refusal("duplicate_slices", f"{names} lie at the same position, {along_mm[k]:.2f} mm along the normal")
-    step = float(np.median(gaps))
     steps = gaps / step
     wide = np.flatnonzero(steps > 1.5)
     if len(wide) and np.abs(steps - np.round(steps)).max() <= UNEVEN_SHARE:
         missing, k = int(np.round(steps[wide] - 1).sum()), wide[0]
         where = f"{along_mm[k]:.2f} and {along_mm[k + 1]:.2f} mm"
         raise Refusal("missing_slices", f"{missing} missing at {len(wide)} positions, the first between {where}")
-    even = np.linspace(along_mm[0], along_mm[-1], len(along_mm))
-    if np.abs(steps - 1).max() > UNEVEN_SHARE or np.abs(along_mm - even).max() > UNEVEN_SHARE * step:
-        raise Refusal("mixed_geometry", f"slice increments from {gaps.min():.3f} to {gaps.max():.3f} mm")
+    raise Refusal("mixed_geometry", f"slice increments from {gaps.min():.3f} to {gaps.max():.3f} mm")
+
+
+def _rounding_mm(along_mm: np.ndarray) -> float:
+    """Find the unit in mm that positions (n,) on an even line were rounded to, where two increments tell it, else 0.
+
+    Rounded positions have increments of k and k + 1 units, and lie within half a unit of an even line. So do those of a
+    series that lacks a slice or two, or has every slice twice: with few increments of one kind, or two in strict turns
+    with 0, it is not said.
+    """
+    gaps = np.diff(along_mm)
+    low, high = gaps.min(), gaps.max()
+    unit = high - low
+    is_high = gaps > low + unit / 2
+    spread = np.where(is_high, high - gaps, gaps - low).max()
+    if unit < SAME_POSITION_MM or spread > 1e-3 or abs(low / unit - round(low / unit)) > 1e-3:
+        return 0.0
+    in_turns = low < SAME_POSITION_MM and len(gaps) > 2 and np.all(is_high[:-1] != is_high[1:])
+    if min(is_high.sum(), (~is_high).sum()) < FEWEST_ROUNDED or in_turns:
+        return 0.0
+    # the width of the narrowest even band that holds all positions; it is convex in the slope
+    slopes = np.polyfit(np.arange(len(along_mm)), along_mm, 1)[0] + unit / len(along_mm) * np.linspace(-1, 1, 4001)
+    bands = np.ptp(along_mm - slopes[:, None] * np.arange(len(along_mm)), axis=1)
+    return float(unit) if bands.min() <= 1.02 * unit else 0.0
 
 
 def _check_shear(positions: np.ndarray, normal: np.ndarray, along_mm: np.ndarray) -> None:
@@ -267,8 +305,8 @@ def _check_shear(positions: np.ndarray, normal: np.ndarray, along_mm: np.ndarray
 def stack_slices(slices: Iterable[Slice]) -> Stack:
     """Order slices along the normal of the image plane and check that they are one regular volume.
 
-    `Refusal` where they are not: two sizes, orientations, spacings, rescalings or transfer syntaxes; a slice twice
-    or missing; uneven increments; slices sheared against their normal.
+    `Refusal` where they are not: two sizes, orientations, spacings or transfer syntaxes; a slice twice or missing;
+    uneven increments; slices sheared against their normal. The rescaling may differ from slice to slice.
     """
     slices = sorted(slices, key=lambda s: (s.sop_uid, s.path))
     if len(slices) < 2:
@@ -358,16 +396,26 @@ def _read_native(slice_: Slice, out: np.ndarray) -> None:
 
 def _decode(slice_: Slice) -> np.ndarray:
     """Stored pixels (rows, columns) by pydicom and its decoders, or by SimpleITK."""
+    dataset = quiet_pydicom().dcmread(slice_.path)
     if slice_.frame.transfer_syntax in JPEG_LOSSLESS:
-        import SimpleITK as sitk  # noqa: N813
+        return _decode_jpeg_lossless(dataset, slice_.frame)
+    return dataset.pixel_array
 
-        reader = sitk.ImageFileReader()
-        reader.SetImageIO("GDCMImageIO")
-        reader.SetFileName(slice_.path)
-        reader.SetOutputPixelType(sitk.sitkFloat64)
-        scaled = sitk.GetArrayFromImage(reader.Execute())[0]
-        return np.rint((scaled - slice_.frame.intercept) / slice_.frame.slope).astype(np.int32)
-    return quiet_pydicom().dcmread(slice_.path).pixel_array
+
+def _decode_jpeg_lossless(dataset, frame: SliceFormat) -> np.ndarray:
+    """Stored pixels by SimpleITK, of a file with nothing that it would apply to them: no rescaling, no MONOCHROME1."""
+    import SimpleITK as sitk  # noqa: N813
+    from pydicom.datadict import tag_for_keyword
+
+    kept = {tag_for_keyword(name) for name in _DECODED_FROM}
+    for tag in [tag for tag in dataset.keys() if tag not in kept]:  # noqa: SIM118  a data set iterates over elements
+        del dataset[tag]
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    with tempfile.NamedTemporaryFile(suffix=".dcm") as file:
+        dataset.save_as(file, enforce_file_format=True)
+        file.flush()
+        image = sitk.ReadImage(file.name, imageIO="GDCMImageIO")
+    return sitk.GetArrayFromImage(image).reshape(frame.rows, frame.columns)
 
 
 def _read_pixels(slice_: Slice, out: np.ndarray) -> None:
@@ -385,6 +433,21 @@ def _read_pixels(slice_: Slice, out: np.ndarray) -> None:
         raise Refusal(error.reason, f"{slice_.name}: {error}") from error
     except Exception as error:  # noqa: BLE001  decoders raise many kinds on broken data, all of which mean the same
         raise Refusal("unreadable", f"{slice_.name}: {one_line(error)}") from error
+
+
+def read_pixels(slice_: Slice) -> np.ndarray:
+    """HU (rows, columns), int16, of one slice; its `path` must be the file's own."""
+    out = np.empty((slice_.frame.rows, slice_.frame.columns), np.int16)
+    _read_pixels(slice_, out)
+    return out
+
+
+def same_position(one: Slice, other: Slice) -> bool:
+    """Whether two slices have their pixels at the same positions."""
+    apart = np.abs(np.subtract(one.position_mm, other.position_mm)).max()
+    turned = np.abs(np.subtract(one.frame.orientation, other.frame.orientation)).max()
+    sizes = [(s.frame.rows, s.frame.columns, *s.frame.spacing_mm) for s in (one, other)]
+    return apart < SAME_POSITION_MM and turned < PARALLEL and np.allclose(*sizes, rtol=1e-5)
 
 
 def read_stack(paths: Iterable[Path | str], threads: int = 1) -> Stack:

@@ -17,7 +17,7 @@ import pandas as pd
 from ct4bench.core.benchmark import scan_id, scanner_rank
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import Refusal, UserError
-from ct4bench.index.ct import Stack, stack_slices
+from ct4bench.index.ct import Stack, read_pixels, same_position, stack_slices
 from ct4bench.index.files import FILE_COLUMNS
 from ct4bench.index.headers import Header
 from ct4bench.index.names import (
@@ -29,7 +29,16 @@ from ct4bench.index.names import (
     parse_name,
     safe_names,
 )
-from ct4bench.index.tree import Contents, CtSeries, Refused, SegmentationFile, read_tree
+from ct4bench.index.tree import (
+    PERSONAL,
+    SHARED,
+    Contents,
+    CtSeries,
+    Refused,
+    SegmentationFile,
+    read_tree,
+    same_segmentation,
+)
 
 SERIES_COLUMNS = columns_of("index/series.csv")
 QUARANTINE_COLUMNS = columns_of("index/quarantine.csv")
@@ -51,6 +60,7 @@ MIN_SLICES = 16
 """The depth of a patch: a series with fewer slices cannot hold one."""
 SYNTHETIC = "synthetic: ct4bench digital twin"
 """How ImageComments begins in what this pipeline simulates."""
+NUMBER_THEM = "give the pattern a group repetition (docs/input.md)"
 UID = re.compile(r"[0-9.]{1,64}")
 
 
@@ -64,6 +74,14 @@ class Index:
     inputs: pd.DataFrame
     ignored: dict[str, int]
     n_files: int
+
+
+class NothingAcceptedError(UserError):
+    """No series is accepted; `index` says why in its table of what is left out."""
+
+    def __init__(self, message: str, index: Index):
+        super().__init__(message)
+        self.index = index
 
 
 @dataclass
@@ -82,7 +100,8 @@ class _Accepted:
 def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads: int = 1) -> Index:
     """Index all files below `roots`. `pattern` replaces the collection's names (`names.compile_pattern`).
 
-    `UserError` where no series is accepted. The result does not depend on the order of `roots` or on `threads`.
+    `NothingAcceptedError` where no series is accepted. The result depends neither on the order of `roots` nor on
+    `threads`.
     """
     compiled = compile_pattern(pattern)
     contents = read_tree(roots, threads)
@@ -96,7 +115,7 @@ def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads
     for uid in sorted(contents.series):
         found = contents.series[uid]
         try:
-            _drop_copies(uid, found, quarantine)
+            _drop_copies(uid, contents, quarantine)
             accepted.append(_accept(uid, found, refused[uid], compiled, segmentations.get(uid, [])))
         except Refusal as error:
             quarantine.append((_folders_text(found), uid, error.reason, str(error)))
@@ -105,11 +124,9 @@ def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads
         item.name = item.name._replace(scanner=scanners[item.called])
     accepted = _name_all(accepted, quarantine)
     quarantine = pd.DataFrame([_printable(row) for row in sorted(quarantine)], columns=QUARANTINE_COLUMNS)
-    if not accepted:
-        raise UserError(_nothing_accepted(roots, contents, quarantine))
     origin = _origin(accepted)
     rows = [_series_row(item, origin) for item in accepted]
-    return Index(
+    index = Index(
         series=_sorted_series(pd.DataFrame(rows, columns=SERIES_COLUMNS)),
         quarantine=quarantine,
         files=_file_table(accepted),
@@ -117,6 +134,9 @@ def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads
         ignored=dict(sorted(contents.ignored.items())),
         n_files=contents.n_files,
     )
+    if not accepted:
+        raise NothingAcceptedError(_nothing_accepted(roots, contents, quarantine), index)
+    return index
 
 
 def _sorted_series(frame: pd.DataFrame) -> pd.DataFrame:
@@ -154,21 +174,63 @@ def _quarantine_refused(contents: Contents, refused: dict[str, list[Refused]], q
             quarantine.append((folders, uid, reason, f"{detail} ({len(files)} files)"))
 
 
-def _drop_copies(uid: str, found: CtSeries, quarantine: list) -> None:
-    """Keep one of several whole copies of a series, list the others; any other doubling is left to be refused."""
+def _drop_copies(uid: str, contents: Contents, quarantine: list) -> None:
+    """Keep one of several whole copies of a series, list the others; any other doubling is left to be refused.
+
+    `Refusal` where they are no copies: other pixels, positions or metadata under the same UIDs.
+    """
+    found = contents.series[uid]
     sops = [slice_.sop_uid for slice_ in found.slices]
     if len(set(sops)) == len(sops):
         return
     for key in (lambda file: file.root, lambda file: file.folder_path):
-        copies = defaultdict(list)
-        for file, sop in zip(found.files, sops, strict=True):
-            copies[key(file)].append(sop)
-        if len(copies) > 1 and all(sorted(copy) == sorted(set(sops)) for copy in copies.values()):
+        copies = defaultdict(dict)
+        for number, (file, sop) in enumerate(zip(found.files, sops, strict=True)):
+            copies[key(file)].setdefault(sop, []).append(number)
+        if len(copies) > 1 and all(copy.keys() == set(sops) and _all_once(copy) for copy in copies.values()):
             first, *others = sorted(copies)
+            for other in others:
+                _check_equal(
+                    found, contents, [(copies[first][sop][0], copies[other][sop][0]) for sop in sorted(set(sops))]
+                )
             quarantine += [(other, uid, "duplicate_series", f"a copy; the one at {first} is used") for other in others]
-            keep = [k for k, file in enumerate(found.files) if key(file) == first]
-            found.files, found.slices = [found.files[k] for k in keep], [found.slices[k] for k in keep]
+            keep = [number for number, file in enumerate(found.files) if key(file) == first]
+            found.files, found.slices, found.shared = (
+                [values[number] for number in keep] for values in (found.files, found.slices, found.shared)
+            )
             return
+
+
+def _all_once(copy: dict[str, list[int]]) -> bool:
+    return all(len(numbers) == 1 for numbers in copy.values())
+
+
+def _check_equal(found: CtSeries, contents: Contents, pairs: list[tuple[int, int]]) -> None:
+    """`Refusal` where slices of the same UIDs (by their numbers) are not the same slices."""
+    for one, other in pairs:
+        names = f"{found.files[one].path} and {found.files[other].path}"
+        differing = [f for f, a, b in zip(SHARED, found.shared[one], found.shared[other], strict=True) if a != b]
+        a, b = (found.slices[k]._replace(path=contents.path_of(found.files[k])) for k in (one, other))
+        if not differing and not same_position(a, b):
+            differing = ["their positions or pixel spacings"]
+        if not differing and not np.array_equal(read_pixels(a), read_pixels(b)):
+            differing = ["their pixels"]
+        if differing:
+            text = f"two versions of the series, and no copies: {names} differ in {', '.join(differing)}; keep one"
+            raise Refusal("duplicate_series", text)
+
+
+def _check_metadata(found: CtSeries) -> None:
+    """Refuse slices that do not agree in the fields `SHARED`."""
+    kinds = Counter(found.shared)
+    if len(kinds) == 1:
+        return
+    texts = []
+    for field, values in zip(SHARED, zip(*kinds, strict=True), strict=True):
+        if len(set(values)) > 1:
+            shown = " and ".join(f"'{value[:64]}'" for value in sorted(set(values))[:3])
+            texts.append(field if field in PERSONAL else f"{field} ({shown})")
+    raise Refusal("mixed_metadata", f"slices differ in {', '.join(texts)}")
 
 
 def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, segmentations) -> _Accepted:
@@ -183,6 +245,7 @@ def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, s
         whole = len(found.files) + len(refused)
         reason = "mixed_geometry" if first.reason in ("not_an_image_series", "not_ct") else first.reason
         raise Refusal(reason, f"{len(refused)} of its {whole} files, {first.file.name}: {first.detail}")
+    _check_metadata(found)
     header = found.header
     name = parse_name(pattern, header.text("StudyDescription"), header.text("SeriesDescription"))
     if isinstance(name, str):
@@ -221,7 +284,7 @@ def _segmentations_by_series(contents: Contents, quarantine: list) -> dict[str, 
     by_series, first_of = defaultdict(list), {}
     for item in sorted(contents.segmentations, key=lambda item: item.file):
         first = first_of.setdefault(item.sop_uid or item.file.path, item)
-        if first is not item:
+        if first is not item and same_segmentation(contents.path_of(first.file), contents.path_of(item.file)):
             detail = f"a copy; the one at {first.file.path} is used"
             quarantine.append((item.file.path, item.series_uid, "duplicate_series", detail))
             continue
@@ -242,27 +305,37 @@ def _segmentations_by_series(contents: Contents, quarantine: list) -> dict[str, 
 
 def _name_all(accepted: list[_Accepted], quarantine: list) -> list[_Accepted]:
     """Number repetitions by acquisition where the names do not; refuse series that claim the same name."""
+    why, refused = {}, set()
     for items in _grouped(accepted, lambda item: (item.name.scanner, item.name.dose_mgy)).values():
         unnumbered = [item for item in items if item.name.repetition is None]
+        untimed = [item for item in unnumbered if not any(_scan_key(item))]
+        if untimed and len(unnumbered) > 1:
+            detail = "no acquisition time or irradiation event tells which repetition it is; " + NUMBER_THEM
+            quarantine += [(_folders_text(item.found), item.uid, "description_unmatched", detail) for item in untimed]
+            refused |= {item.uid for item in untimed}
+            unnumbered = [item for item in unnumbered if item.uid not in refused]
         scans = _grouped(unnumbered, _scan_key)
         in_time = sorted(scans.items(), key=lambda scan: (min(item.found.first_time for item in scan[1]), scan[0]))
-        for number, (_, reconstructions) in enumerate(in_time, 1):
+        for number, (key, reconstructions) in enumerate(in_time, 1):
             for item in reconstructions:
                 item.name = item.name._replace(repetition=number)
-    claims = Counter(item.name for item in accepted)
-    for item in accepted:
+                what, value = ("irradiation events", key[0]) if key[0] else ("acquisition times", key[1])
+                why[item.uid] = f", as their {what} are equal ({value}); equal times tell no repetitions: {NUMBER_THEM}"
+    named = [item for item in accepted if item.uid not in refused]
+    claims = Counter(item.name for item in named)
+    for item in named:
         if claims[item.name] > 1:
             name = item.name
             text = f"{name.scanner} {name.dose_mgy:g} mGy {name.recon} #{name.repetition}"
-            detail = f"{claims[name]} series are named {text}; keep one"
+            detail = f"{claims[name]} series are named {text}{why.get(item.uid, '; keep one')}"
             quarantine.append((_folders_text(item.found), item.uid, "duplicate_series", detail))
-    return [item for item in accepted if claims[item.name] == 1]
+    return [item for item in named if claims[item.name] == 1]
 
 
 def _scan_key(item: _Accepted) -> tuple[str, str]:
     """What the reconstructions of one acquisition share: the irradiation event, else the time of the first slice."""
     event = item.found.header.text("IrradiationEventUID")
-    return (event, "") if event else ("", item.found.first_time or item.uid)
+    return (event, "") if event else ("", item.found.first_time)
 
 
 def _grouped(items: Iterable[_Accepted], key) -> dict:

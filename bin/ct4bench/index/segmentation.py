@@ -21,15 +21,21 @@ MOST_SHARED = 0.01
 """Share of a segment's voxels that another may claim too."""
 
 
+def background_number(dataset) -> int:
+    """What is no segment: 0, or of a LABELMAP the number that its Pixel Padding Value names (PS3.3, C.8.20)."""
+    padding = dataset.get("PixelPaddingValue")
+    return int(padding) if padding is not None and dataset.get("SegmentationType") == "LABELMAP" else 0
+
+
 def segment_numbers(dataset) -> dict[int, str]:
     """Return the ROI name by segment number, from a pydicom dataset that holds SegmentSequence.
 
     Names are compared without case, spaces, hyphens and underscores. `Refusal` where the six ROIs of the benchmark
     are not each there once, or another segment is.
     """
-    names = {}
+    names, background = {}, background_number(dataset)
     for segment in dataset.get("SegmentSequence") or ():
-        if int(segment.SegmentNumber) == 0:  # the background of a LABELMAP
+        if int(segment.SegmentNumber) == background:
             continue
         label = str(segment.get("SegmentLabel") or "")
         name = "".join(c for c in label.lower() if c not in " _-\t\0")
@@ -141,12 +147,14 @@ def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.nda
         raise Refusal("unreadable", f"{dataset.NumberOfFrames} frames, but positions of {len(per_frame)}")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
     voxels = {roi: [] for roi in ROIS}
+    # a value of 0 that no segment has is background, too
+    outside = {background_number(dataset)} | ({0} - set(names))
     for own, pixels in zip(per_frame, _frame_pixels(dataset, len(per_frame)), strict=True):
-        if not pixels.any():
+        if not (set(np.unique(pixels).tolist()) - outside):
             continue
         index = _frame_index((own, shared), pixels.shape, grid, slice_of_sop)
         if kind == "LABELMAP":
-            parts = {int(number): pixels == number for number in np.unique(pixels[pixels > 0])}
+            parts = {number: pixels == number for number in set(np.unique(pixels).tolist()) - outside}
         else:
             number = _from_groups((own, shared), "SegmentIdentificationSequence", "ReferencedSegmentNumber")
             parts = {int(number): pixels}

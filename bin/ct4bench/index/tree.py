@@ -1,5 +1,6 @@
 """What a tree of files holds: CT slices, segmentations, and what is neither, by headers and never by names."""
 
+import filecmp
 import os
 import stat
 from collections import Counter
@@ -10,6 +11,8 @@ from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ct4bench.core.errors import Refusal, UserError
 from ct4bench.index.ct import Slice, make_slice
 from ct4bench.index.headers import UNDEFINED, Header, NotDicom, one_line, quiet_pydicom, read_header
@@ -17,8 +20,18 @@ from ct4bench.index.segmentation import LABEL_MAP, SEGMENTATION, segment_numbers
 
 CHUNK = 512
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+SYSTEM_FOLDERS = ("__MACOSX", "System Volume Information", "lost+found")
 VARYING = ("Exposure", "ExposureInuAs", "XRayTubeCurrent", "ExposureTime")
 """Header fields that may change from slice to slice."""
+SHARED = (
+    "PatientID", "PatientName", "StudyInstanceUID", "FrameOfReferenceUID", "PatientPosition", "Manufacturer",
+    "ManufacturerModelName", "DeviceSerialNumber", "StationName", "InstitutionName", "StudyDescription",
+    "SeriesDescription", "KVP", "ConvolutionKernel", "SliceThickness", "ReconstructionDiameter",
+)  # fmt: skip
+"""Header fields in which all slices of a series must agree."""
+NUMERIC = ("KVP", "SliceThickness", "ReconstructionDiameter")
+PERSONAL = ("PatientID", "PatientName")
+"""Fields whose values are written nowhere."""
 
 
 class File(NamedTuple):
@@ -51,15 +64,18 @@ class Refused(NamedTuple):
 
 @dataclass
 class CtSeries:
-    """Slices and files of one series in the same order, the header of the first, counts of raw values that may vary.
+    """Slices, files and metadata (of `SHARED`) of one series in the same order; counts of raw values that may vary.
 
-    `first_time` is the earliest acquisition time of a slice (YYYYMMDDHHMMSS.F, "" where no slice has one).
+    `header` is that of the slice with the lowest SOP instance UID, whatever the files are called. `first_time` is the
+    earliest acquisition time of a slice (YYYYMMDDHHMMSS.F, "" where no slice has one).
     """
 
     header: Header
+    header_sop: str
     first_time: str = ""
     files: list[File] = field(default_factory=list)
     slices: list[Slice] = field(default_factory=list)
+    shared: list[tuple[str, ...]] = field(default_factory=list)
     varying: Counter = field(default_factory=Counter)
 
 
@@ -85,6 +101,12 @@ class Contents:
     refused: list[Refused] = field(default_factory=list)
     ignored: Counter = field(default_factory=Counter)
     n_files: int = 0
+    root_paths: dict[str, str] = field(default_factory=dict)
+    """The roots' own paths by their names."""
+
+    def path_of(self, file: File) -> str:
+        """Find where a file is."""
+        return os.path.join(self.root_paths[file.root], file.folder, file.name)
 
     def add(self, other: "Contents") -> None:
         """Take over what another part of the tree holds."""
@@ -95,6 +117,9 @@ class Contents:
                 continue
             known.files += found.files
             known.slices += found.slices
+            known.shared += found.shared
+            if found.header_sop < known.header_sop:
+                known.header, known.header_sop = found.header, found.header_sop
             known.varying.update(found.varying)
             known.first_time = _earlier(known.first_time, found.first_time)
         self.segmentations += other.segmentations
@@ -103,9 +128,14 @@ class Contents:
         self.n_files += other.n_files
 
 
-def list_files(root: Path) -> list[File]:
-    """List all files below `root`, sorted by folder and name. Links are followed, each folder once."""
-    found, seen, folders, root_name = [], set(), [""], root.name
+def list_files(root: Path, aside: Counter | None = None) -> list[File]:
+    """All files below `root`, sorted by folder and name. Links are followed, each folder and file once.
+
+    Hidden folders and those of a system are left out, and so is a file's second name (a link, hard or symbolic);
+    `aside` counts them.
+    """
+    aside = Counter() if aside is None else aside
+    found, seen, folders = [], set(), [""]
     while folders:
         folder = folders.pop()
         path = root / folder
@@ -118,16 +148,39 @@ def list_files(root: Path) -> list[File]:
             continue
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
-            if entry.is_dir():
-                folders.append(f"{folder}/{entry.name}".lstrip("/"))
-                continue
             try:
-                status = entry.stat()
-                size = status.st_size if stat.S_ISREG(status.st_mode) else -1
-            except OSError:
-                size = -1
-            found.append(File(root_name, folder, entry.name, size))
-    return sorted(found)
+                if not entry.is_dir():
+                    found.append((entry.is_symlink(), *_file(root.name, folder, entry)))
+                elif _is_of_system(entry.name):
+                    aside["hidden folder"] += 1
+                else:
+                    folders.append(f"{folder}/{entry.name}".lstrip("/"))
+            except OSError:  # a link that leads to itself
+                found.append((True, None, File(root.name, folder, entry.name, -1)))
+    # of a file's names, one that is no link is used
+    files, inodes = [], set()
+    for _, inode, file in sorted(found, key=lambda item: (item[0], item[2])):
+        if inode in inodes:
+            aside["another name of a file"] += 1
+        else:
+            files.append(file)
+        inodes |= {inode} - {None}
+    return sorted(files)
+
+
+def _file(root: str, folder: str, entry: os.DirEntry) -> tuple[tuple[int, int] | None, File]:
+    """What a file is known by on its disk, and the file; a size of -1 for what cannot be read as one."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return None, File(root, folder, entry.name, -1)
+    size = status.st_size if stat.S_ISREG(status.st_mode) else -1
+    return ((status.st_dev, status.st_ino) if status.st_ino else None), File(root, folder, entry.name, size)
+
+
+def _is_of_system(name: str) -> bool:
+    """Whether a folder's name says that it holds no data of a person's: hidden, or made by a system."""
+    return name.startswith((".", "$RECYCLE", "@eaDir", "#recycle", "#snapshot")) or name in SYSTEM_FOLDERS
 
 
 def _looks_like_dicom(name: str) -> bool:
@@ -150,7 +203,7 @@ def _earlier(one: str, other: str) -> str:
 
 
 def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
-    contents, frames = Contents(n_files=len(files)), {}
+    contents, frames, texts = Contents(n_files=len(files)), {}, {}
     for file in files:
         if file.name.startswith(".") or file.name.upper() == "DICOMDIR":
             contents.ignored[file.name if file.name.upper() == "DICOMDIR" else "hidden"] += 1
@@ -177,13 +230,28 @@ def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
             continue
         series = contents.series.get(slice_.frame.series_uid)
         if series is None:
-            series = contents.series[slice_.frame.series_uid] = CtSeries(header)
+            series = contents.series[slice_.frame.series_uid] = CtSeries(header, slice_.sop_uid)
+        elif slice_.sop_uid < series.header_sop:
+            series.header, series.header_sop = header, slice_.sop_uid
+        raw = header.raw("SpecificCharacterSet", *SHARED)
+        if raw not in texts:
+            texts[raw] = tuple(_comparable(header, name) for name in SHARED)
+        series.shared.append(texts[raw])
         series.files.append(file)
         series.slices.append(slice_._replace(path=file.name))
         series.varying[header.raw(*VARYING)] += 1
         time = header.text("AcquisitionDateTime") or header.text("AcquisitionDate") + header.text("AcquisitionTime")
         series.first_time = _earlier(series.first_time, time)
     return contents
+
+
+def _comparable(header: Header, name: str) -> str:
+    """Value of a field as slices are compared by it: runs of blanks are one, and a number is a number (120, 120.0)."""
+    text = " ".join(header.text(name).split())
+    try:
+        return f"{float(text):.10g}" if name in NUMERIC else text
+    except ValueError:
+        return text
 
 
 def _is_cut(header: Header) -> bool:
@@ -225,6 +293,22 @@ def _read_references(file: File, path: str, header: Header) -> SegmentationFile:
     )
 
 
+def same_segmentation(one: str, other: str) -> bool:
+    """Whether two files hold the same segmentation, in whatever transfer syntax; False where one cannot be read."""
+    if filecmp.cmp(one, other, shallow=False):
+        return True
+    pydicom = quiet_pydicom()
+    try:
+        both = [pydicom.dcmread(path) for path in (one, other)]
+        if not np.array_equal(*(dataset.pixel_array for dataset in both)):
+            return False
+        for dataset in both:
+            del dataset.PixelData
+        return both[0].to_json_dict() == both[1].to_json_dict()
+    except Exception:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
+        return False
+
+
 def read_tree(roots: Iterable[Path | str], threads: int = 1) -> Contents:
     """Read the headers of all files below `roots`; each is known by its last name, and these must differ."""
     roots = [Path(os.path.abspath(root)) for root in roots]
@@ -235,16 +319,15 @@ def read_tree(roots: Iterable[Path | str], threads: int = 1) -> Contents:
                 f"two input folders are named {root.name}; rename one, since paths are given below that name"
             )
         if not root.is_dir():
-            raise UserError(f"input folder {root} does not exist or is not a folder; name a folder of DICOM files")
-    files = [entry for root in sorted(roots, key=lambda root: root.name) for entry in list_files(root)]
+            raise UserError(f"input folder {root} does not exist or is no folder; name a folder of DICOM files")
+    contents = Contents(root_paths={root.name: str(root) for root in roots})
+    files = [f for root in sorted(roots, key=lambda root: root.name) for f in list_files(root, contents.ignored)]
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
-    root_paths = {root.name: str(root) for root in roots}
-    contents = Contents()
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            for part in pool.map(_read_chunk, chunks, repeat(root_paths)):
+            for part in pool.map(_read_chunk, chunks, repeat(contents.root_paths)):
                 contents.add(part)
     else:
         for chunk in chunks:
-            contents.add(_read_chunk(chunk, root_paths))
+            contents.add(_read_chunk(chunk, contents.root_paths))
     return contents

@@ -158,7 +158,6 @@ def _set(keyword, value, which=5):
         ("mixed_geometry", {"PixelSpacing": [0.75, 0.0]}),
         ("non_parallel_slices", {"edit": _set("ImageOrientationPatient", [1, 0, 0, 0, 0.9998, 0.02])}),
         ("gantry_tilt", {"step": (0, 0.2, 1.25)}),
-        ("bad_rescale", {"edit": _set("RescaleIntercept", -1000)}),
         ("bad_rescale", {"edit": _set("BitsStored", 11)}),
         ("bad_rescale", {"RescaleSlope": 0}),
         ("bad_rescale", {"RescaleSlope": None}),
@@ -172,6 +171,8 @@ def _set(keyword, value, which=5):
         ("not_an_image_series", {"edit": _set("ImagePositionPatient", ["0", "0", "1e300"])}),
         ("not_an_image_series", {"edit": _set("ImagePositionPatient", ["0", "0", "nan"])}),
         ("not_an_image_series", {"NumberOfFrames": 2}),
+        ("not_an_image_series", {"Modality": None}),
+        ("not_an_image_series", {"PhotometricInterpretation": "PALETTE COLOR"}),
         ("unreadable", {"Columns": None}),
         ("unreadable", {"HighBit": None}),
         ("unreadable", {"PixelRepresentation": None}),
@@ -361,3 +362,81 @@ def test_random_damage_to_headers_gives_a_reason_or_a_series(tmp_path, rng):
         else:
             assert array.shape == grid.shape == (3, 12, 10)
             assert np.isfinite(grid.affine).all()
+
+
+STORED = [(12, 11, 0, None), (12, 11, 0, 63536), (16, 15, 1, -2000), (12, 11, 1, -2048), (16, 15, 0, 0)]
+"""Bits stored, high bit, pixel representation, padding value."""
+
+
+@pytest.mark.parametrize("bits, high_bit, signed, padding", STORED)
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_hounsfield_units_do_not_depend_on_how_a_series_is_stored(
+    tmp_path, syntax, photometric, bits, high_bit, signed, padding
+):
+    low, high = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
+    low, high = max(low, -20000), min(high, 20000)
+    stored = stored_pixels((2, 40, 36), low=low, high=high)
+    stored[:, 0, :2] = low, high - 1
+    fields = {
+        "BitsStored": bits, "HighBit": high_bit, "PixelRepresentation": signed, "RescaleIntercept": -1024,
+        "PhotometricInterpretation": photometric,
+    }  # fmt: skip
+
+    def edit(_, dataset):
+        if padding is not None:
+            dataset.add_new("PixelPaddingValue", "SS" if signed else "US", padding)
+
+    array, _ = ct.read_series(write_series(tmp_path, pixels=stored, syntax=SYNTAXES[syntax], edit=edit, **fields))
+    np.testing.assert_array_equal(array, stored - 1024)
+
+
+@pytest.mark.parametrize("syntax", ["explicit", "JPEG lossless", "JPEG-LS"])
+def test_the_rescaling_may_change_from_slice_to_slice(tmp_path, syntax):
+    stored = stored_pixels((18, 40, 36), high=900)
+    slopes, intercepts = 1 + np.arange(18) % 3 / 2, -1000 - np.arange(18)
+
+    def edit(index, dataset):
+        dataset.RescaleSlope, dataset.RescaleIntercept = str(slopes[index]), str(intercepts[index])
+
+    array, _ = ct.read_series(write_series(tmp_path, pixels=stored, edit=edit, syntax=SYNTAXES[syntax]))
+    np.testing.assert_array_equal(array, np.rint(stored * slopes[:, None, None] + intercepts[:, None, None]))
+
+
+def _at(places):
+    def edit(index, dataset):
+        dataset.ImagePositionPatient = [-2.5, -4, places[index]]
+
+    return edit
+
+
+@pytest.mark.parametrize("step", [1.25, 0.625, 0.7, 1.5, 2.25, 0.4])
+@pytest.mark.parametrize("start", [100, 100.3])
+def test_places_rounded_to_whole_mm_are_called_that(tmp_path, step, start):
+    places = [float(round(start + step * k)) for k in range(40)]
+    error = refused(write_series(tmp_path, pixels=stored_pixels((40, 8, 8)), edit=_at(places)))
+    assert error.reason == "mixed_geometry"
+    assert "rounded to 1 mm" in str(error)
+
+
+@pytest.mark.parametrize(
+    "reason, places",
+    [
+        ("missing_slices", [*range(20), *range(21, 41)]),
+        ("missing_slices", [*range(10), *range(11, 25), *range(26, 42)]),
+        ("missing_slices", [*range(10), *range(11, 14), *range(15, 18), *range(19, 43)]),
+        ("duplicate_slices", np.repeat(range(20), 2)),
+        ("duplicate_slices", [*range(20), *range(19, 39)]),
+    ],
+)
+def test_what_is_missing_or_twice_is_not_called_rounded(tmp_path, reason, places):
+    paths = write_series(tmp_path, pixels=stored_pixels((40, 8, 8)), edit=_at([float(z) for z in places]))
+    assert refused(paths).reason == reason
+
+
+@pytest.mark.parametrize("digits", [0, 1, 2])
+def test_rounded_places_within_a_tenth_of_the_increment_are_accepted(tmp_path, digits):
+    step = 10.04 if digits == 0 else 1.25 if digits == 1 else 0.625
+    places = [round(100 + step * k, digits) for k in range(18)]
+    array, grid = ct.read_series(write_series(tmp_path, edit=_at(places)))
+    assert grid.spacing_mm[0] == pytest.approx(step, rel=0.01)

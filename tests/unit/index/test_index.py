@@ -1,8 +1,10 @@
 import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pydicom
 import pytest
 from tests.dicom_factory import (
     ct_dataset,
@@ -15,11 +17,13 @@ from tests.dicom_factory import (
     write_series,
 )
 
+import index_series
 from ct4bench.core.errors import UserError
 from ct4bench.core.reasons import read_reasons
 from ct4bench.index.files import FILE_COLUMNS
 from ct4bench.index.index import SERIES_COLUMNS, build_index, refuse_any
 from ct4bench.index.names import COLLECTION_PATTERN
+from ct4bench.index.tree import SHARED
 
 MISSPELT = ("cyst1", "cyst2", "hemangioma", "metastatsis", "normal1", "normal2")
 
@@ -158,6 +162,7 @@ REFUSED = {
     "unknown_label": {"seg_options": {"names": ("cyst1", "cyst2", "hemangioma", "spleen", "normal1", "normal2")}},
     "missing_label": {"seg_options": {"names": MISSPELT[:5]}},
     "bad_rescale": {"RescaleSlope": None, "seg": False},
+    "mixed_metadata": {"edit": _set("ConvolutionKernel", "B70f")},
     "too_few_slices": {"pixels": stored_pixels((15, 40, 36))},
 }
 
@@ -258,6 +263,119 @@ def test_a_whole_copy_is_listed_and_the_first_is_used(tmp_path):
     shutil.copytree(root, tmp_path / "more")
     index = build_index([root, tmp_path / "more"])
     assert list(index.series["path"]) == ["data/a"]
+
+
+def test_versions_of_a_series_are_no_copies(tmp_path):
+    """Each edit of one slice of the second: neither version may be used."""
+    edits = {
+        "their pixels": lambda d: setattr(d, "PixelData", bytes(d.PixelData[:-2]) + b"\1\0"),
+        "SeriesDescription": lambda d: setattr(d, "SeriesDescription", "A1_Harmonized_10mGy_FBP - #1"),
+        "their positions": lambda d: setattr(d, "ImagePositionPatient", [-2.5, -4.0, 106.3]),
+        "PatientID": lambda d: setattr(d, "PatientID", "x"),
+    }
+    for number, (what, edit) in enumerate(edits.items()):
+        root = tmp_path / str(number)
+        add(root, "a")
+        shutil.copytree(root / "a", root / "b")
+        path = root / "b" / "005.dcm"
+        dataset = pydicom.dcmread(path)
+        edit(dataset)
+        dataset.save_as(path)
+        add(root, "good", "good", "B1_Harmonized_10mGy_FBP - #1")
+        index = build_index([root])
+        assert list(index.series["scanner"]) == ["B1"]
+        row = index.quarantine[index.quarantine["series_uid"] == uid("a")]
+        assert list(row["reason"]) == ["duplicate_series"], what
+        assert what in row["detail"].iloc[0] and "005.dcm" in row["detail"].iloc[0]
+
+
+def test_a_copy_in_another_transfer_syntax_is_a_copy(tmp_path):
+    root = tmp_path / "data"
+    add(root, "b", "a")
+    write_series(root / "a", "a", syntax="1.2.840.10008.1.2.4.80")
+    index = build_index([root])
+    assert list(index.series["path"]) == ["data/a"]
+    assert list(index.quarantine["detail"]) == ["a copy; the one at data/a is used"]
+
+
+def test_an_edited_segmentation_is_no_copy(tmp_path):
+    root = tmp_path / "data"
+    add(root, "a")
+    (root / "b").mkdir()
+    (seg,) = root.rglob("seg_*.dcm")
+    dataset = pydicom.dcmread(seg)
+    dataset.PixelData = bytes(dataset.PixelData[:-1]) + bytes([dataset.PixelData[-1] ^ 1])
+    dataset.save_as(root / "b" / "seg.dcm")
+    assert only_reason(root)["reason"] == "ambiguous_segmentation"
+
+
+@pytest.mark.parametrize("field", [name for name in SHARED if name != "PatientName"])
+def test_slices_that_disagree_are_mixed(tmp_path, field):
+    root = tmp_path / "data"
+    value = {"PatientPosition": "FFS", "KVP": 140, "SliceThickness": 3, "ReconstructionDiameter": 360}.get(
+        field, "1.2.3"
+    )
+    add(root, edit=_set(field, value))
+    row = only_reason(root)
+    assert (row["reason"], field in row["detail"]) == ("mixed_metadata", True)
+    assert field in (Path(__file__).parents[3] / "docs" / "input.md").read_text()
+
+
+def test_what_says_the_same_is_not_mixed_and_no_patient_is_named(tmp_path):
+    add(tmp_path / "a", edit=_set("KVP", "120.0"))
+    assert len(build_index([tmp_path / "a"]).series) == 1
+    add(tmp_path / "b", edit=_set("PatientID", "secret"))
+    assert "secret" not in only_reason(tmp_path / "b")["detail"]
+
+
+def test_the_row_of_a_series_does_not_depend_on_names_of_files(tmp_path):
+    def edit(index, dataset):
+        dataset.CTDIvol = 10.0 + index
+
+    for name in ("{index:03d}.dcm", "{series}_{index}.x"):
+        folder = tmp_path / name[:4].strip("{")
+        add(folder, edit=edit, file_name=name)
+    found = [build_index([folder]).series.drop(columns="path") for folder in sorted(tmp_path.iterdir())]
+    pd.testing.assert_frame_equal(*found)
+
+
+def test_a_tree_of_links_holds_each_file_once(tmp_path):
+    root = tmp_path / "data"
+    paths = add(root, "a")
+    (root / "me").symlink_to("me")
+    (root / "up").symlink_to(root)
+    (root / "0_link").symlink_to(root / "a")
+    (root / "gone").symlink_to("nowhere.dcm")
+    (root / "a" / "0.dcm").symlink_to(paths[3])
+    os.link(paths[4], root / "a" / "hard.dcm")
+    for folder in (".hidden", "__MACOSX", "lost+found"):
+        shutil.copytree(root / "a", root / folder)
+    index = build_index([root])
+    assert len(index.series) == 1
+    files = index.files[index.files["role"] == "ct"]
+    assert sorted(files["name"]) == [path.name for path in sorted(paths)]
+    assert set(index.quarantine["path"]) == {"data/me", "data/gone"}
+    assert index.ignored["hidden folder"] == 3
+    assert index.ignored["another name of a file"] == 2
+
+
+def test_equal_or_missing_times_are_named_with_the_remedy(tmp_path):
+    pattern = r"(?P<dose>\d+)mGy (?P<recon>\w+)$"
+    for number in range(3):
+        add(tmp_path / "equal", str(number), str(number), "10mGy IR", AcquisitionTime="000000")
+        add(tmp_path / "none", str(number), str(number), "10mGy IR", AcquisitionTime=None, AcquisitionDate=None)
+    add(tmp_path / "one", "x", "x", "10mGy IR", AcquisitionTime=None, AcquisitionDate=None)
+    for folder, reason, words in (
+        (
+            "equal",
+            "duplicate_series",
+            "times are equal .20210320000000.; equal times .*give the pattern a group repetition",
+        ),
+        ("none", "description_unmatched", "no acquisition time or irradiation event"),
+    ):
+        with pytest.raises(UserError, match=f"{reason} 3.*{words}"):
+            build_index([tmp_path / folder], pattern)
+    assert list(build_index([tmp_path / "one"], pattern).series["repetition"]) == [1]
 
 
 def test_part_of_a_series_twice_is_refused(tmp_path):
@@ -428,6 +546,21 @@ def test_nothing_accepted_is_one_error_with_counts(tmp_path):
     add(tmp_path / "data", seg=False)
     with pytest.raises(UserError, match="no_segmentation 1"):
         build_index([tmp_path / "data"])
+
+
+def test_what_is_left_out_is_listed_where_nothing_is_accepted(tmp_path):
+    add(tmp_path / "data", "a", "a", seg=False)
+    add(tmp_path / "data", "b", "b", skip=(4,))
+    with pytest.raises(UserError, match="no_segmentation 1, missing_slices 1.*quarantine.csv lists all") as caught:
+        index_series.main(["--roots", str(tmp_path / "data"), "--output", str(tmp_path / "index")])
+    table = pd.read_csv(tmp_path / "index" / "quarantine.csv")
+    assert list(table["reason"]) == ["no_segmentation", "missing_slices"]
+    assert f"{tmp_path}/index/quarantine.csv" in str(caught.value)
+    assert list(pd.read_csv(tmp_path / "index" / "series.csv").columns) == SERIES_COLUMNS
+    with pytest.raises(UserError, match="--strict"):
+        add(tmp_path / "data", "c", "c")
+        index_series.main(["--roots", str(tmp_path / "data"), "--strict", "--output", str(tmp_path / "strict")])
+    assert len(pd.read_csv(tmp_path / "strict" / "quarantine.csv")) == 2
 
 
 def test_two_roots_of_one_name_are_refused(tmp_path):

@@ -309,3 +309,62 @@ def test_few_voxels_of_two_segments_go_to_the_smaller_with_a_warning(tmp_path, c
     assert "normal2" in caplog.text
     _overlap(path, 9)
     assert refused(path, grid).reason == "segmentation_mismatch"
+
+
+def write_label_map(path, ct_paths, labels, values, background, segments, padding=None):
+    """A LABELMAP in which ROI k + 1 is stored as `values[k]`; `segments` are its (number, label)."""
+    write_segmentation(path, ct_paths, labels)
+    dataset = pydicom.dcmread(path)
+    used = [k for k in range(len(labels)) if labels[k].any()]
+    stored = np.array([background, *values], np.uint8)[labels]
+    groups = []
+    for k in used:
+        group, place = pydicom.Dataset(), pydicom.Dataset()
+        place.ImagePositionPatient = pydicom.dcmread(ct_paths[k]).ImagePositionPatient
+        group.PlanePositionSequence = Sequence([place])
+        groups.append(group)
+    dataset.PerFrameFunctionalGroupsSequence, dataset.NumberOfFrames = Sequence(groups), len(groups)
+    dataset.SegmentSequence = Sequence([pydicom.Dataset() for _ in segments])
+    for item, (number, label) in zip(dataset.SegmentSequence, segments, strict=True):
+        item.SegmentNumber, item.SegmentLabel = number, label
+    dataset.SegmentationType, dataset.PhotometricInterpretation = "LABELMAP", "MONOCHROME2"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.66.7"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 8, 8, 7
+    if padding is not None:
+        dataset.add_new("PixelPaddingValue", "US", padding)
+    dataset.PixelData = stored[used].tobytes()
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+SIX = range(1, 7)
+BACKGROUND = "Background"
+
+
+@pytest.mark.parametrize(
+    "values, background, extra, padding",
+    [
+        (SIX, 0, [], None),
+        (SIX, 0, [(0, BACKGROUND)], None),
+        (SIX, 0, [(0, BACKGROUND)], 0),
+        (SIX, 255, [(255, BACKGROUND)], 255),
+        (SIX, 255, [], 255),
+        (range(6), 255, [(255, BACKGROUND)], 255),
+        (range(6), 6, [], 6),
+    ],
+)
+def test_the_background_of_a_label_map_is_what_its_padding_value_names(
+    tmp_path, ct, values, background, extra, padding
+):
+    paths, grid = ct
+    segments = [*zip(values, NAMES, strict=True), *extra]
+    path = write_label_map(tmp_path / "s.dcm", paths, roi_labels(), values, background, segments, padding)
+    np.testing.assert_array_equal(ct_reading.read_segmentation(path, grid), roi_labels())
+
+
+@pytest.mark.parametrize("extra, reason", [([(255, BACKGROUND)], "unknown_label"), ([], "unknown_label")])
+def test_a_segment_that_no_padding_value_names_is_no_background(tmp_path, ct, extra, reason):
+    paths, grid = ct
+    segments = [*zip(SIX, NAMES, strict=True), *extra]
+    path = write_label_map(tmp_path / "s.dcm", paths, roi_labels(), SIX, 255, segments)
+    assert refused(path, grid).reason == reason
