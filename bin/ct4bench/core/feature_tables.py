@@ -67,6 +67,20 @@ def read_features(path: Path | str) -> pd.DataFrame:
     return table[[*FEATURE_KEY, *features]].astype(kinds)
 
 
+def plain_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return `values` (rows, features) in units in which squares and sums of a feature neither overflow nor vanish.
+
+    The units are 2**exponents, an integer for each feature: 0, so that nothing changes, where its largest finite value
+    is between 1e-100 and 1e100.
+    """
+    with np.errstate(invalid="ignore"):
+        largest = np.where(np.isfinite(values), np.abs(values), 0).max(axis=0, initial=0)
+    exponents = np.where((largest == 0) | ((largest >= 1e-100) & (largest <= 1e100)), 0, np.frexp(largest)[1])
+    if not exponents.any():
+        return values, exponents
+    return np.ldexp(values, -exponents), exponents
+
+
 def read_feature_sets(extractors: list[str], paths: list[Path | str]) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield each extractor with its table of features; one table is read at a time."""
     if len(extractors) != len(paths):

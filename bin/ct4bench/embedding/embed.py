@@ -19,7 +19,7 @@ from numba import njit
 from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
-from ct4bench.core.feature_tables import feature_columns
+from ct4bench.core.feature_tables import feature_columns, plain_units
 from ct4bench.embedding.umap_layout import Edges, layout_difference, optimise
 
 NEIGHBOURS = 100
@@ -55,6 +55,7 @@ def standardise(values: np.ndarray) -> np.ndarray:
 
     Columns that are constant (but for rounding) or not finite are left out.
     """
+    values, _ = plain_units(values)
     with np.errstate(invalid="ignore", over="ignore"):
         mean, sd = values.mean(axis=0), values.std(axis=0)
         usable = np.isfinite(mean) & np.isfinite(sd) & (sd > 1e-12 * np.abs(values).max(axis=0))

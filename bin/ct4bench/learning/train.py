@@ -14,7 +14,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.errors import UserError
-from ct4bench.core.feature_tables import feature_columns
+from ct4bench.core.feature_tables import feature_columns, plain_units
 from ct4bench.core.modes import Mode
 from ct4bench.learning.mlp import (
     Rows,
@@ -117,6 +117,8 @@ def prepare(table: pd.DataFrame, name: str) -> Features:
             f"{name}: feature {columns[column]} is missing or infinite in {len(rows)} rows ({some}; ...), and "
             f"{int(bad.any(axis=0).sum())} features are so somewhere: leave these features or these rows out"
         )
+    # trainings see standardised features, which have no unit
+    values, _ = plain_units(values)
     order = table[ROW_KEY].reset_index(drop=True).sort_values(ROW_KEY, kind="stable").index.to_numpy()
     return Features(keys, columns, values[order])
 

@@ -26,7 +26,7 @@ from ct4bench.core.benchmark import ROW_KEY, roi_rank, scanner_rank
 from ct4bench.core.bootstrap import LEVEL, N_DRAWS, multiplicities, percentile_interval
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
-from ct4bench.core.feature_tables import feature_columns
+from ct4bench.core.feature_tables import feature_columns, plain_units
 from ct4bench.core.modes import Mode
 
 LOG = logging.getLogger(__name__)
@@ -76,12 +76,16 @@ def _domain_values(table: pd.DataFrame, domain: str) -> list:
 
 
 class Ratings(NamedTuple):
-    """Means of each feature: `values` (features, targets, raters) float64, and what the axes stand for."""
+    """Means of each feature: `values` (features, targets, raters) float64, and what the axes stand for.
+
+    A feature's values are in units of 2**exponent (`plain_units`): scores that have no unit do not depend on it.
+    """
 
     values: np.ndarray
     features: list[str]
     targets: list
     raters: list
+    exponents: np.ndarray | int = 0
 
 
 def group_means(values: np.ndarray, groups: np.ndarray, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +124,8 @@ def ratings(table: pd.DataFrame, domain: str, by_patch: bool = False, stratum: s
     at_target = np.array([index_of_target[t] for t in key])
     groups = at_target * len(raters) + np.array([index_of_rater[r] for r in table[domain]])
     names = feature_columns(table)
-    means, counts = group_means(table[names].to_numpy(float), groups, len(targets) * len(raters))
+    plain, exponents = plain_units(table[names].to_numpy(float))
+    means, counts = group_means(plain, groups, len(targets) * len(raters))
     if (counts == 0).any():
         lacking = int(np.flatnonzero(counts == 0)[0])
         target, rater = targets[lacking // len(raters)], raters[lacking % len(raters)]
@@ -130,7 +135,14 @@ def ratings(table: pd.DataFrame, domain: str, by_patch: bool = False, stratum: s
             f"{counts.size} cells are empty; extract the same ROIs and patches for every {domain}, or take it out"
         )
     values = np.ascontiguousarray(means.T).reshape(len(names), len(targets), len(raters))
-    return Ratings(values, names, targets, raters)
+    return Ratings(values, names, targets, raters, exponents)
+
+
+def in_own_units(squares: np.ndarray, exponents: np.ndarray | int) -> np.ndarray:
+    """Return mean squares (features,) in the features' own units; not a number where no float can hold them."""
+    with np.errstate(over="ignore", under="ignore"):
+        own = np.ldexp(squares, 2 * np.asarray(exponents))
+    return np.where(np.isinf(own) | ((own == 0) & (squares != 0)), np.nan, own)
 
 
 @dataclass(frozen=True)
@@ -269,7 +281,9 @@ def icc_table(features: pd.DataFrame, extractor: str, domain: str = "scanner") -
                         "extractor": extractor, "feature": rated.features, "feature_class": classes, "form": form,
                         "domain": domain, "stratum": name, "n_targets": ms.n_targets, "n_raters": ms.n_raters,
                         "icc": value, "icc_clipped": np.clip(value, 0, 1), "ci_low": low, "ci_high": high,
-                        "ms_targets": ms.targets, "ms_raters": ms.raters, "ms_error": ms.error,
+                        "ms_targets": in_own_units(ms.targets, rated.exponents),
+                        "ms_raters": in_own_units(ms.raters, rated.exponents),
+                        "ms_error": in_own_units(ms.error, rated.exponents),
                     }
                 )
             )  # fmt: skip

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import tissue_of
 from ct4bench.core.contract import columns_of
-from ct4bench.core.feature_tables import feature_columns
+from ct4bench.core.feature_tables import feature_columns, plain_units
 from ct4bench.stability.icc import ALL, Ratings, check_features, feature_class, group_means, ratings
 
 REPEATABILITY_COLUMNS = columns_of("<method>/repeatability.csv")
@@ -149,16 +149,17 @@ def repeatability_table(features: pd.DataFrame, extractor: str, domain: str = "s
     """
     table = check_features(features)
     names = feature_columns(table)
-    values = table[names].to_numpy(float)
+    values, exponents = plain_units(table[names].to_numpy(float))
     within, between = within_scanner(table, values), between_values(table, values, domain)
     rated = ratings(table, domain)
-    within_sd, reproducibility_sd = np.sqrt(within["within_variance"]), np.sqrt(between["reproducibility_variance"])
+    variances = within["within_variance"], between["between_variance"], between["reproducibility_variance"]
+    within_sd, between_sd, reproducibility_sd = (np.ldexp(np.sqrt(variance), exponents) for variance in variances)
     return pd.DataFrame(
         {
             "extractor": extractor, "feature": names, "feature_class": [feature_class(name) for name in names],
             "domain": domain, "n_repeated": within["n_repeated"], "df_within": within["df_within"],
             "within_sd": within_sd, "wcv": within["wcv"], "repeatability_coefficient": COVERAGE * within_sd,
-            "n_compared": between["n_compared"], "between_sd": np.sqrt(between["between_variance"]),
+            "n_compared": between["n_compared"], "between_sd": between_sd,
             "between_cv": between["between_cv"], "reproducibility_sd": reproducibility_sd,
             "reproducibility_coefficient": COVERAGE * reproducibility_sd,
             "discriminability": discriminability(rated),
