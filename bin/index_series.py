@@ -36,14 +36,14 @@ def main(argv=None):
     parser.add_argument("--output", required=True, help="folder of the tables")
     args = parser.parse_args(argv)
     output = Path(args.output)
-    if args.idc_table:
-        index = index_of_idc_table(read_table(args.idc_table, IDC_COLUMNS))
-    else:
-        try:
+    try:
+        if args.idc_table:
+            index = index_of_idc_table(read_table(args.idc_table, IDC_COLUMNS))
+        else:
             index = build_index(args.roots, args.series_pattern or None, args.threads)
-        except NothingAcceptedError as error:
-            write_index(error.index, output)
-            raise UserError(f"{error}; {(output / 'quarantine.csv').absolute()} lists all") from error
+    except NothingAcceptedError as error:
+        write_index(error.index, output)
+        raise UserError(f"{error}; {(output / 'quarantine.csv').absolute()} lists all") from error
     write_index(index, output)
     if args.strict:
         refuse_any(index.quarantine)

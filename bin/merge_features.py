@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.features.merge import merge
+from ct4bench.features.merge import KEPT, merge
 
 
 def main(argv=None):
@@ -18,6 +18,8 @@ def main(argv=None):
     parser.add_argument("--extractor", required=True, help="name of the extractor")
     parser.add_argument("--tables", required=True, nargs="+", help="feature tables, Parquet or CSV")
     parser.add_argument("--settings", nargs="*", default=[], help="their settings, JSON; none for tables of the user")
+    parser.add_argument("--beside", nargs="*", default=[], help="settings that came with tables of the user, JSON")
+    parser.add_argument("--mode", help="mode of the run that made the tables")
     parser.add_argument("--registered", help="table of the registered series: each of the tables' doses must be there")
     parser.add_argument("--patches", help="table of the patches: each series must have all of them")
     parser.add_argument("--output", required=True, help="all rows, Parquet")
@@ -25,8 +27,9 @@ def main(argv=None):
     args = parser.parse_args(argv)
     registered = read_table(args.registered, ["series_uid", "dose_mgy"]) if args.registered else None
     patches = read_table(args.patches, ["roi", "patch"]) if args.patches else None
-    table, settings = merge(args.extractor, args.tables, args.settings, registered, patches)
-    write_table(table, args.output, table="<method>/features/<extractor>.parquet")
+    table, settings = merge(args.extractor, args.tables, args.settings, registered, patches, args.beside, args.mode)
+    notes = {name: settings[name] for name in KEPT if settings.get(name)}
+    write_table(table, args.output, table="<method>/features/<extractor>.parquet", notes=notes)
     Path(args.merged_settings).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
 

@@ -6,9 +6,10 @@
 
 import argparse
 import logging
+from pathlib import Path
 
 from ct4bench.core.benchmark import DOMAINS
-from ct4bench.core.feature_tables import read_features
+from ct4bench.core.feature_tables import check_same_rows, read_features
 from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
@@ -25,7 +26,9 @@ def names(text):
 def main(argv=None):
     """Read the keys of the features, write the splits."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--features", required=True, help="features of any extractor: all have the same rows")
+    parser.add_argument(
+        "--features", required=True, nargs="+", help="features of the extractors, which must have the same rows"
+    )
     parser.add_argument("--domain", choices=DOMAINS, default="scanner", help="what Algorithm 1 leaves out")
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
     parser.add_argument("--seed", type=int, default=0)
@@ -44,8 +47,12 @@ def main(argv=None):
     parser.add_argument("--table", help="what was asked, and why it could not be answered, CSV")
     args = parser.parse_args(argv)
     patches = read_table(args.patches, ["roi", "patch", "share_inside"]) if args.patches else None
+    first, *others = args.features
+    table = read_features(first)
+    for other in others:
+        check_same_rows((Path(first).stem, table), (Path(other).stem, read_features(other)))
     plan = Plan(
-        sorted_keys(read_features(args.features)),
+        sorted_keys(table),
         MODES[args.mode],
         args.domain,
         args.seed,

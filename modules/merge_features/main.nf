@@ -8,6 +8,7 @@ process MERGE_FEATURES {
     tuple val(meta), path(tables, stageAs: 'parts*/*'), path(settings, stageAs: 'parts*/*')
     path registered     // with patches: every row must be there; [] where the user gave the tables
     path patches
+    val mode
     val _code
 
     output:
@@ -19,9 +20,10 @@ process MERGE_FEATURES {
     merge_features.py \\
         --extractor ${meta.extractor} \\
         --tables ${tables} \\
-        ${settings ? "--settings ${settings}" : ''} \\
+        ${settings ? "${registered ? '--settings' : '--beside'} ${settings}" : ''} \\
         ${registered ? "--registered ${registered}" : ''} \\
         ${patches && isByPatch(meta.extractor) ? "--patches ${patches}" : ''} \\
+        --mode ${mode} \\
         --output ${meta.extractor}.parquet \\
         --merged_settings ${meta.extractor}.json
     """

@@ -3,7 +3,7 @@ process PLAN_SPLITS {
     label 'small'
 
     input:
-    tuple val(method), path(features)      // of one extractor: the rows of all are the same
+    tuple val(method), path(features)      // of all extractors: their rows must be the same
     val domain
     val mode
     val seed

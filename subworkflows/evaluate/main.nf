@@ -87,9 +87,9 @@ workflow EVALUATE_FEATURES {
     def classified = together(rows.filter { meta, _table -> meta.extractor in names }, names.size())
     EMBED_FEATURES(classified, settings.seed, codeDigest('embed_features.py'))
 
-    // the rows of all extractors are the same, so one of them decides the splits
+    // the rows of all extractors must be the same; the first of them decides the splits
     PLAN_SPLITS(
-        classified.map { meta, tables -> [meta.method, tables[0]] },
+        classified.map { meta, tables -> [meta.method, tables] },
         settings.domain, settings.mode, settings.seed, settings.tasks, settings.ablations,
         patches, settings.share_inside, codeDigest('plan_splits.py'),
     )

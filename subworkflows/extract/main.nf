@@ -84,7 +84,7 @@ workflow EXTRACT {
             }
             [key.getGroupTarget(), found.collect { item -> item[1] }, found.collect { item -> item[2] }]
         }
-    MERGE_FEATURES(parts, registered, patches, codeDigest('merge_features.py'))
+    MERGE_FEATURES(parts, registered, patches, settings.mode, codeDigest('merge_features.py'))
 
     emit:
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
@@ -101,8 +101,12 @@ workflow GIVEN_FEATURES {
     if (twice) {
         error("--features has two tables called ${twice.key}; a table's name is its extractor's: rename one")
     }
-    def given = methods.combine(channel.fromList(tables)).map { method, table -> [[method: method, extractor: table.baseName], [table], []] }
-    MERGE_FEATURES(given, [], [], codeDigest('merge_features.py'))
+    // what a run wrote of a table lies beside it under the same name, and goes with it
+    def given = methods.combine(channel.fromList(tables)).map { method, table ->
+        def notes = table.resolveSibling("${table.baseName}.json")
+        [[method: method, extractor: table.baseName], [table], notes.exists() ? [notes] : []]
+    }
+    MERGE_FEATURES(given, [], [], settings.mode, codeDigest('merge_features.py'))
 
     emit:
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]

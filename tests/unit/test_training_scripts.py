@@ -101,3 +101,12 @@ def test_schemes_tasks_and_cells_by_option(folder):
     assert set(splits["scheme"]) == {"loso", "leave_one_out"}
     assert set(splits["task"]) == {"tissue", "tissue_other_maker"}
     assert {"leaking_scaler", "unbalanced"} < set(splits["ablation"])
+
+
+def test_tables_of_other_regions_are_named_before_any_training(folder):
+    table = features_table(keys_table(["A1", "C1", "D1"], patches=2), 3)
+    write_table(table.assign(roi=table["roi"].replace("cyst1", "cyst9")), folder / "mine.parquet")
+    tables = [f"{folder}/{name}.parquet" for name in ("radiomics", "swin_unetr", "mine")]
+    words = r"radiomics and mine have not the same rows.*cyst1 \(radiomics\); cyst9 \(mine\)"
+    with pytest.raises(UserError, match=words):
+        plan_splits.main(["--features", *tables, "--output", f"{folder}/splits.csv"])

@@ -15,6 +15,9 @@ DOMAINS = tuple(DOMAIN_LABELS)
 
 MAIN_DOSE_MGY = 10
 """The dose of Tables 1, 3-5 and 7, to which other doses are related."""
+MISSPELT = {"metastatsis": "metastasis"}
+"""Names of segments as the collection has them."""
+
 DOSES_MGY = (1, 3, 6, 10, 14)
 RECONSTRUCTIONS = ("FBP", "IR", "DL")
 MAKERS = ("Siemens", "Philips", "GE", "Toshiba")
@@ -43,6 +46,12 @@ def tissue_of(roi: str) -> str:
 
 def _rank(name: str, order: tuple[str, ...]) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)
+
+
+def bare_name(label: str) -> str:
+    """Return a region's name as the benchmark compares it: `Cyst_1` is `cyst1`, and the collection's misspelling."""
+    bare = "".join(c for c in label.lower() if c not in " _-\t\0")
+    return MISSPELT.get(bare, bare)
 
 
 def scanner_rank(scanner: str) -> tuple[int, str]:

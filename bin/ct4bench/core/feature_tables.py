@@ -3,6 +3,7 @@
 A table has the columns `benchmark.FEATURE_KEY`, then the features as float64, a row for each series, ROI and patch.
 """
 
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table
 
 WHOLE = ("repetition", "patch")
+TEXTS = [name for name in FEATURE_KEY if name != "dose_mgy" and name not in WHOLE]
 
 
 def sort_features(table: pd.DataFrame) -> pd.DataFrame:
@@ -42,22 +44,28 @@ def read_features(path: Path | str) -> pd.DataFrame:
 
     `UserError` where a column of the key is missing or blank, a feature is not a number, or no feature is there.
     """
-    table = read_table(path, FEATURE_KEY)
+    table = read_table(path)
+    table.columns = [str(name).strip() for name in table.columns]
+    missing = [name for name in FEATURE_KEY if name not in table.columns]
+    if missing:
+        raise UserError(f"{path} lacks the columns {', '.join(missing)}; docs/outputs.md lists those of every table")
     if table.empty:
         raise UserError(f"{path} has no rows; it needs one for each patch of each series")
     features = feature_columns(table)
     if not features:
         raise UserError(f"{path} has no feature: beside {', '.join(FEATURE_KEY)} it needs a column for each feature")
     for name in FEATURE_KEY:
-        blank = table[name].isna() | (table[name].astype(str) == "")
+        blank = table[name].isna() | (table[name].astype(str).str.strip() == "")
         if blank.any():
             raise UserError(f"{path}: {name} is blank in row {int(np.argmax(blank)) + 1}; every row needs its key")
+    for name in TEXTS:
+        table[name] = _as_names(table[name], path)
     for name in [*features, "dose_mgy", *WHOLE]:
         values = table[name]
-        if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+        if not pd.api.types.is_numeric_dtype(values) or values.dtype.kind in "bc":
             raise UserError(
                 f"{path}: the column {name} is not numeric; beside the text columns "
-                f"{', '.join(c for c in FEATURE_KEY if c != 'dose_mgy' and c not in WHOLE)} a table has numbers only"
+                f"{', '.join(TEXTS)} a table has numbers only"
             )
         if name in WHOLE and (values % 1 != 0).any():
             raise UserError(f"{path}: {name} must be whole numbers; it has {values[values % 1 != 0].iloc[0]}")
@@ -65,6 +73,15 @@ def read_features(path: Path | str) -> pd.DataFrame:
     kinds = dict.fromkeys(FEATURE_KEY, str) | dict.fromkeys(WHOLE, np.int64) | dict.fromkeys(features, np.float64)
     kinds["dose_mgy"] = np.int64 if (doses % 1 == 0).all() else np.float64
     return table[[*FEATURE_KEY, *features]].astype(kinds)
+
+
+def _as_names(values: pd.Series, path: Path | str) -> pd.Series:
+    """Names as texts without blanks around them, letters in one form; `UserError` for signs that cannot be seen."""
+    names = {value: unicodedata.normalize("NFC", str(value)).strip() for value in values.unique()}
+    hidden = next((name for name in names.values() if not name.isprintable()), None)
+    if hidden is not None:
+        raise UserError(f"{path}: the {values.name} {ascii(hidden)} has signs that cannot be seen; take them out")
+    return values.map(names)
 
 
 def plain_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -94,7 +111,11 @@ def check_same_rows(one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFram
     keys = [pd.MultiIndex.from_frame(table[ROW_KEY].astype(str)) for _, table in (one, other)]
     lacking = keys[0].symmetric_difference(keys[1])
     if len(lacking):
+        rois = [set(table["roi"]) for _, table in (one, other)]
+        both = zip((one[0], other[0]), rois, rois[::-1], strict=True)
+        own = [f"{', '.join(sorted(a - b))} ({name})" for name, a, b in both if a - b]
+        regions = f" Regions of one alone: {'; '.join(own)}." if own else ""
         raise UserError(
             f"the tables of features {one[0]} and {other[0]} have not the same rows: {len(lacking)} are in one alone, "
-            f"such as {' '.join(lacking[0])}; give all extractors the same series, ROIs and patches"
+            f"such as {' '.join(lacking[0])}; give all extractors the same series, ROIs and patches.{regions}"
         )

@@ -1,5 +1,8 @@
 """Reading and writing of tables: the same rows give the same bytes."""
 
+import csv
+import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -10,6 +13,14 @@ import pyarrow.parquet as pq
 from ct4bench.core.contract import Column, table_of, text_columns
 from ct4bench.core.errors import UserError
 
+NO_NUMBER = [
+    "", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "null", "NULL", "None", "<NA>", "#N/A", "#N/A N/A", "#NA",
+    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
+]  # fmt: skip
+"""What stands for no value in a column of numbers, as pandas has it. In a text each of them is a name."""
+NOTES = b"ct4bench"
+"""Key of the notes in a Parquet file's metadata."""
+
 
 def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
     """Read CSV or Parquet; `columns` must be there, else a `UserError` names the file and the missing ones."""
@@ -18,14 +29,17 @@ def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
         raise UserError(f"{path} does not exist; name a CSV or Parquet file")
     try:
         if path.suffix == ".parquet":
-            frame = pq.read_table(path).to_pandas()
+            table = pq.read_table(path)
+            _check_once(path, table.column_names)
+            frame = table.to_pandas()
         else:
-            head = pd.read_csv(path, nrows=0)
-            kinds = {name: str for name in head.columns if name in text_columns()}
-            frame = pd.read_csv(path, dtype=kinds, keep_default_na=True)
-            for name in kinds:
-                frame[name] = frame[name].fillna("")
-    except (ValueError, OSError, pa.ArrowInvalid) as error:
+            names = _header(path)
+            text = [name for name in names if name in text_columns()]
+            # a text is what it says, NA and null included; only numbers have words for "none"
+            blanks = {name: NO_NUMBER for name in names if name not in text_columns()}
+            frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=blanks)
+            frame[text] = frame[text].fillna("")  # rows that end early
+    except (ValueError, OSError, csv.Error, pa.ArrowInvalid) as error:
         raise UserError(
             f"{path} cannot be read as a table ({error}); give CSV with a header line, or Parquet"
         ) from error
@@ -35,17 +49,42 @@ def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
     return frame
 
 
+def _header(path: Path) -> list[str]:
+    """Names of the columns of a CSV as pandas has them: `Unnamed: 0` where there is none."""
+    with open(path, encoding="utf-8-sig", newline="") as stream:
+        _check_once(path, next(csv.reader(stream), []))
+    return list(pd.read_csv(path, nrows=0).columns)
+
+
+def _check_once(path: Path, names: list[str]) -> None:
+    twice = [name for name, n in Counter(name.strip() for name in names).items() if n > 1 and name]
+    if twice:
+        raise UserError(f"{path} has the column {twice[0]} more than once; keep one, or give each a name of its own")
+
+
+def read_notes(path: Path | str) -> dict:
+    """Read what `write_table` noted in a Parquet file; empty where there is nothing, or another format."""
+    if Path(path).suffix != ".parquet":
+        return {}
+    try:
+        return json.loads((pq.read_schema(path).metadata or {})[NOTES])
+    except (OSError, KeyError, ValueError, pa.ArrowInvalid):
+        return {}
+
+
 def write_table(
     frame: pd.DataFrame,
     path: Path | str,
     columns: Iterable[str] | None = None,
     table: str = "",
     words: Mapping[str, tuple[str, str]] | None = None,
+    notes: dict | None = None,
 ) -> None:
     """Write CSV or Parquet by the suffix, in the order of `columns` (all of them must be there).
 
     `table` names the table in the contract: a `ValueError` where the columns are not those, and in Parquet their types,
     and their units and meanings as metadata of the fields; `words` are for `Table.described`.
+    `notes` (values of JSON) go into the metadata of a Parquet file.
     """
     path, own = Path(path), table_of(table) if table else None
     if table and own is None:
@@ -57,7 +96,8 @@ def write_table(
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".parquet":
         schema = _schema(frame, own.described(frame.columns, words or {})) if own else None
-        written = pa.Table.from_pandas(frame, schema=schema, preserve_index=False).replace_schema_metadata(None)
+        written = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+        written = written.replace_schema_metadata({NOTES: json.dumps(notes, sort_keys=True)} if notes else None)
         pq.write_table(written, path, compression="zstd", write_statistics=True)
     else:
         frame.to_csv(path, index=False, lineterminator="\n")

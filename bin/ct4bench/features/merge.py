@@ -12,22 +12,30 @@ from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import feature_columns, read_features, sort_features
 from ct4bench.core.json_files import read_object
+from ct4bench.core.tables import read_notes
+from ct4bench.features.given_tables import check_given
 
 SUMMED = ("verified", "not_finite")
 """Entries of the settings that count something in a chunk."""
 LARGEST = "largest_difference"
 """Entry of the settings of which the largest counts, together with `<entry>_at`."""
+KEPT = ("origin", "weights", "mode")
+"""What travels with a table of features: what the series are, which weights made it, in which mode."""
 GIVEN = "given"
 """Status of tables that the user gave, instead of the run computing them."""
 
 
-def merge_tables(paths: Iterable[Path | str]) -> pd.DataFrame:
+def merge_tables(paths: Iterable[Path | str], given: bool = False) -> pd.DataFrame:
     """Merge the rows of all tables in their fixed order, whatever the order of `paths`.
 
-    `UserError` where the tables have not the same features, or where a row (series, ROI, patch) is there twice.
+    `UserError` where the tables have not the same features, or where a row (series, ROI, patch) is there twice; with
+    `given`, of tables that the user gave, also where a column is not what it is called.
     """
     paths = sorted(paths, key=str)
     tables = [read_features(path) for path in paths]
+    if given:
+        for path, table in zip(paths, tables, strict=True):
+            check_given(table, path)
     if not tables:
         raise UserError("no feature table to merge; the extraction gave none")
     for path, table in zip(paths, tables, strict=True):
@@ -107,14 +115,39 @@ def read_settings(path: Path | str) -> dict:
     return read_object(path, "a settings file", "run the extraction again")
 
 
-def settings_of_given(table: pd.DataFrame, extractor: str, paths: Iterable[Path | str]) -> dict:
-    """Return the settings for tables that the user gave: which files they are is all that is known."""
+def notes_beside(paths: Iterable[Path | str], beside: Iterable[Path | str] = ()) -> dict:
+    """Find what is known of how tables were made: `KEPT` of their own notes (Parquet), else of the files `beside` them.
+
+    `UserError` where they differ.
+    """
+    found = [read_notes(path) for path in sorted(paths, key=str)]
+    found = found if any(found) else [_notes_of(path) for path in sorted(beside, key=str)]
+    notes = [{name: values[name] for name in KEPT if values.get(name)} for values in found]
+    if any(other != notes[0] for other in notes[1:]):
+        raise UserError(f"{min(map(str, paths))} and the tables with it were not made alike: {notes}; give them apart")
+    return notes[0] if notes else {}
+
+
+def _notes_of(path: Path | str) -> dict:
+    """Read settings of an extraction; empty where a file of the same name is something else."""
+    try:
+        values = read_settings(path)
+    except UserError:
+        return {}
+    return values if "extractor" in values else {}
+
+
+def settings_of_given(
+    table: pd.DataFrame, extractor: str, paths: Iterable[Path | str], beside: Iterable[Path | str] = ()
+) -> dict:
+    """Return the settings for tables that the user gave: which files they are, and what travelled with them."""
     features = table[feature_columns(table)].to_numpy()
     return {
         "extractor": extractor,
         "n_features": features.shape[1],
         "status": GIVEN,
         "weights": None,
+        **notes_beside(paths, beside),
         "files": {Path(p).name: hashlib.sha256(Path(p).read_bytes()).hexdigest() for p in sorted(paths, key=str)},
         "not_finite": int((~np.isfinite(features)).sum()),
     }
@@ -126,9 +159,15 @@ def merge(
     settings: list[Path | str],
     registered: pd.DataFrame | None = None,
     patches: pd.DataFrame | None = None,
+    beside: Iterable[Path | str] = (),
+    mode: str | None = None,
 ) -> tuple[pd.DataFrame, dict]:
-    """Merge table and settings of an extractor; without `settings` the tables are taken as given by the user."""
-    table = merge_tables(tables)
+    """Merge table and settings of an extractor; without `settings` the tables are taken as given by the user.
+
+    The origin of `registered` and the `mode` are noted in the settings; of given tables, what they or the files
+    `beside` them say.
+    """
+    table = merge_tables(tables, given=not settings)
     if registered is not None:
         check_complete(table, registered, patches)
     if settings:
@@ -138,7 +177,12 @@ def merge(
                 f"{settings[0]} is of the extractor {merged.get('extractor')}, not of {extractor}; name its own files"
             )
     else:
-        merged = settings_of_given(table, extractor, tables)
+        merged = settings_of_given(table, extractor, tables, beside)
+    if registered is not None and "origin" in registered:
+        own = registered["series_uid"].astype(str).isin(set(table["series_uid"]))
+        merged["origin"] = "+".join(sorted(set(registered.loc[own, "origin"])))
+    if mode and settings:
+        merged["mode"] = mode
     names = np.array(feature_columns(table))
     bad = ~np.isfinite(table[list(names)].to_numpy())
     if bad.any():

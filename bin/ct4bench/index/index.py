@@ -446,33 +446,52 @@ def refuse_any(quarantine: pd.DataFrame) -> None:
         )
 
 
-def series_from_idc_table(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of series.csv from a table of the collection's series as the Imaging Data Commons lists them.
+def series_from_idc_table(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the rows of series.csv and quarantine.csv from the list of series of the Imaging Data Commons.
 
-    Columns used: `IDC_COLUMNS`. What only the files tell is blank; `path` is idc/<crdc_series_uuid>.
+    Columns used: `IDC_COLUMNS`. What only the files tell is blank; `path` is idc/<crdc_series_uuid>. A row that is no
+    series of the collection is set aside, and the others are taken.
     """
     pattern = compile_pattern(None)
-    rows = []
-    for item in frame.itertuples():
-        name = parse_name(pattern, item.study_description, item.series_description)
-        if isinstance(name, str):
-            raise UserError(f"series {item.series_instance_uid} of the table: {name}; give the collection's own list")
-        row = dict.fromkeys(SERIES_COLUMNS, float("nan"))
-        row |= {
-            "series_uid": item.series_instance_uid, "seg_series_uid": item.seg_series_instance_uid,
-            "scan_id": scan_id(name.scanner, name.dose_mgy, name.repetition), "scanner": name.scanner,
-            "maker": maker_of(item.manufacturer), "manufacturer_header": item.manufacturer, "model": item.model,
-            "dose_mgy": name.dose_mgy, "recon": name.recon, "repetition": name.repetition,
-            "n_slices": item.n_instances, "kernel": "", "scan_options": "", "path": f"idc/{item.crdc_series_uuid}",
-            "rotation_time_source": "", "origin": "collection",
-        }  # fmt: skip
-        rows.append(row)
-    return _sorted_series(pd.DataFrame(rows, columns=SERIES_COLUMNS))
+    rows, quarantine, seen = [], [], set()
+    for item in frame.fillna("").itertuples():
+        uid, path = str(item.series_instance_uid), f"idc/{item.crdc_series_uuid}"
+        name = parse_name(pattern, str(item.study_description), str(item.series_description))
+        if not UID.fullmatch(uid):
+            quarantine.append((path, uid, "unreadable", f"series instance UID '{uid[:64]}' is no UID"))
+        elif isinstance(name, str):
+            quarantine.append((path, uid, "description_unmatched", name))
+        elif uid in seen:
+            quarantine.append((path, uid, "duplicate_series", "a copy of an earlier row"))
+        else:
+            seen.add(uid)
+            row = dict.fromkeys(SERIES_COLUMNS, float("nan"))
+            row |= {
+                "series_uid": uid, "seg_series_uid": item.seg_series_instance_uid,
+                "scan_id": scan_id(name.scanner, name.dose_mgy, name.repetition), "scanner": name.scanner,
+                "maker": maker_of(str(item.manufacturer)), "manufacturer_header": item.manufacturer,
+                "model": item.model, "dose_mgy": name.dose_mgy, "recon": name.recon, "repetition": name.repetition,
+                "n_slices": item.n_instances, "kernel": "", "scan_options": "", "path": path,
+                "rotation_time_source": "", "origin": "collection",
+            }  # fmt: skip
+            rows.append(row)
+    return (
+        _sorted_series(pd.DataFrame(rows, columns=SERIES_COLUMNS)),
+        pd.DataFrame([_printable(row) for row in sorted(quarantine)], columns=QUARANTINE_COLUMNS),
+    )
 
 
 def index_of_idc_table(frame: pd.DataFrame) -> Index:
-    """Return the index of the collection's list without its files, to see the tasks of a full run (`-stub-run`)."""
-    series = series_from_idc_table(frame)
+    """Return the index of the collection's list without its files, to see the tasks of a full run (`-stub-run`).
+
+    `NothingAcceptedError` where no row is a series of the collection.
+    """
+    series, quarantine = series_from_idc_table(frame)
     inputs = series.assign(root="idc", folders=series["path"])[INPUT_COLUMNS]
     files = pd.DataFrame(columns=FILE_COLUMNS).astype({"size_bytes": "int64", "position_mm": "float64"})
-    return Index(series, pd.DataFrame(columns=QUARANTINE_COLUMNS), files, inputs, {}, 0)
+    index = Index(series, quarantine, files, inputs, {}, 0)
+    if series.empty:
+        raise NothingAcceptedError(
+            "no row of the table is a series of the collection; give the collection's list", index
+        )
+    return index

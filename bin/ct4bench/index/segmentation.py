@@ -6,15 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ct4bench.core.benchmark import ROIS
+from ct4bench.core.benchmark import ROIS, bare_name
 from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid
 from ct4bench.index.headers import one_line, quiet_pydicom
 
 LOG = logging.getLogger(__name__)
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
-MISSPELT = {"metastatsis": "metastasis"}
-"""Names of segments as the collection has them."""
 ON_GRID = 0.15
 """Share of a voxel by which a frame may be off the grid: slices at rounded positions are, by up to 0.1."""
 MOST_SHARED = 0.01
@@ -38,8 +36,7 @@ def segment_numbers(dataset) -> dict[int, str]:
         if int(segment.SegmentNumber) == background:
             continue
         label = str(segment.get("SegmentLabel") or "")
-        name = "".join(c for c in label.lower() if c not in " _-\t\0")
-        name = MISSPELT.get(name, name)
+        name = bare_name(label)
         if name not in ROIS:
             raise Refusal("unknown_label", f"segment '{label[:60]}'; known are {', '.join(ROIS)}")
         if name in names.values():

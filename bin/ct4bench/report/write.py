@@ -280,6 +280,9 @@ def _summary(methods: list[MethodInputs]) -> list[str]:
         sentences.append("No harmonization was applied.")
     else:
         sentences.append(f"The harmonization method {names[0]} was applied.")
+    others = [mode for mode in facts.get("modes_of_features", []) if mode != facts["mode"]]
+    if others:
+        sentences.append(f"Features were made in mode {' and '.join(others)}, and evaluated in mode {facts['mode']}.")
     untrained = [w["name"] + f" ({w['mark']})" for w in weights_view(facts) if w["status"] and not w["trained"]]
     if untrained:
         sentences.append(

@@ -52,6 +52,15 @@ def origin_of(series: pd.DataFrame) -> str:
     return known if len(found) == 1 else MIXED
 
 
+def origin_of_features(settings: dict[str, dict]) -> str:
+    """The one origin that all tables of features came with; `unknown` where one came with none."""
+    found = {str(values.get("origin") or UNKNOWN) for values in settings.values()}
+    if not found or UNKNOWN in found:
+        return UNKNOWN
+    (one,) = found if len(found) == 1 else {MIXED}
+    return one if one in (SYNTHETIC, COLLECTION, OTHER) else MIXED
+
+
 def _listed(values, unit: str = "") -> str:
     words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
     text = words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
@@ -108,6 +117,8 @@ def make_run_facts(
     if series.empty:
         raise UserError("no series is left to report on; quarantine.csv says why each was set aside")
     origin = origin_of(series)
+    if origin == UNKNOWN:
+        origin = origin_of_features(settings)
     counts = series["recon"].value_counts()
     return {
         "method": method,
@@ -127,6 +138,7 @@ def make_run_facts(
         else {},
         "weights": weights_of(settings),
         "extractors": shown_of(read_extractors() if extractors is None else extractors),
+        "modes_of_features": sorted({str(values["mode"]) for values in settings.values() if values.get("mode")}),
     }
 
 

@@ -5,7 +5,10 @@ import pandas as pd
 import pytest
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, scan_id, tissue_of
-from ct4bench.core.feature_tables import plain_units
+from ct4bench.core.contract import text_columns
+from ct4bench.core.errors import UserError
+from ct4bench.core.feature_tables import plain_units, read_features
+from ct4bench.core.tables import read_notes, read_table, write_table
 from ct4bench.embedding import embed
 from ct4bench.learning.mlp import fit_scaler, standardise
 from ct4bench.learning.train import prepare
@@ -39,7 +42,9 @@ def test_scores_do_not_depend_on_the_unit_of_a_feature(unit):
     pd.testing.assert_frame_equal(mean_icc_intervals(other, "x"), mean_icc_intervals(table, "x"), rtol=1e-12)
     one, two = (repeatability_table(t, "x").set_index("feature") for t in (table, other))
     np.testing.assert_allclose(two[UNITLESS], one[UNITLESS], rtol=1e-12)
-    np.testing.assert_allclose(two.loc["f1", UNITS].astype(float) / unit, one.loc["f1", UNITS].astype(float), rtol=1e-12)
+    np.testing.assert_allclose(
+        two.loc["f1", UNITS].astype(float) / unit, one.loc["f1", UNITS].astype(float), rtol=1e-12
+    )
     names = ["f0", "f1", "f2"]
     np.testing.assert_allclose(embed.standardise(other[names].to_numpy()), embed.standardise(table[names].to_numpy()))
     scaled = []
@@ -56,3 +61,75 @@ def test_plain_units_change_nothing_of_common_features():
     found, exponents = plain_units(np.array([[1e300, np.inf], [np.nan, 1e-300]]))
     assert list(exponents) == [997, -996]
     np.testing.assert_array_equal(np.ldexp(found, exponents), [[1e300, np.inf], [np.nan, 1e-300]])
+
+
+WORDS = ["NA", "None", "null", "nan", "N/A", "007", "1e5", "True", "Inf", "Север", "A$1", "-"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_name_is_a_text_whatever_it_says(tmp_path, suffix):
+    table = features()
+    table["scanner"] = [WORDS[k % len(WORDS)] for k in range(len(table))]
+    table["recon"], table["maker"] = "None", "null"
+    write_table(table, tmp_path / f"t.{suffix}")
+    found = read_features(tmp_path / f"t.{suffix}")
+    for name in ("scanner", "recon", "maker"):
+        assert list(found[name]) == list(table[name])
+
+
+@pytest.mark.parametrize("column", sorted({"scanner_row", "scanner_col", "left_out", "features", *FEATURE_KEY}))
+def test_no_column_of_names_is_read_as_numbers_or_blanks(tmp_path, column):
+    if column in ("dose_mgy", "repetition", "patch"):
+        return
+    assert column in text_columns()
+    frame = pd.DataFrame({column: WORDS, "value": [1.5, *[np.nan] * (len(WORDS) - 1)]})
+    write_table(frame, tmp_path / "t.csv")
+    pd.testing.assert_frame_equal(read_table(tmp_path / "t.csv"), frame)
+
+
+@pytest.mark.parametrize("number", ["", "NA", "nan", "NULL", "#N/A"])
+def test_a_number_may_be_missing(tmp_path, number):
+    (tmp_path / "t.csv").write_text(f"scanner,value\nNA,{number}\nB,1\n\nC\n")
+    table = read_table(tmp_path / "t.csv")
+    assert list(table["scanner"]) == ["NA", "B", "C"] and list(table["value"].isna()) == [True, False, True]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_blanks_and_forms_of_letters_make_no_other_name(tmp_path, suffix):
+    table = features()
+    due = table["scanner"].replace("A1", "Mü")
+    table["scanner"] = [f" {name}\u00a0" if k % 2 else name for k, name in enumerate(table["scanner"])]
+    table["scanner"] = table["scanner"].replace({"A1": "Mu\u0308", " A1\u00a0": "M\u00fc"})
+    write_table(table.rename(columns={"f1": " f1 "}), tmp_path / f"t.{suffix}")
+    found = read_features(tmp_path / f"t.{suffix}")
+    assert list(found["scanner"]) == list(due)
+    assert list(found.columns[-3:]) == ["f0", "f1", "f2"]
+    table["scanner"] = table["scanner"].replace("B1", "B\u200b1")
+    write_table(table, tmp_path / f"t.{suffix}")
+    with pytest.raises(UserError, match=r"scanner 'B\\u200b1' has signs that cannot be seen"):
+        read_features(tmp_path / f"t.{suffix}")
+
+
+def test_a_column_that_is_there_twice_is_refused(tmp_path):
+    write_table(features(), tmp_path / "t.csv")
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    for name in ("scanner", "patch", "f1", " f1"):
+        (tmp_path / "t.csv").write_text("\n".join([f"{lines[0]},{name}", *(f"{line},1" for line in lines[1:])]))
+        with pytest.raises(UserError, match=f"has the column {name.strip()} more than once"):
+            read_features(tmp_path / "t.csv")
+
+
+def test_complex_numbers_are_no_features(tmp_path):
+    table = features()
+    table["f1"] = table["f1"].astype(str) + "+2j"
+    write_table(table, tmp_path / "t.csv")
+    with pytest.raises(UserError, match="f1 is not numeric"):
+        read_features(tmp_path / "t.csv")
+
+
+def test_notes_travel_with_parquet(tmp_path):
+    write_table(features(), tmp_path / "t.parquet", notes={"origin": "synthetic"})
+    assert read_notes(tmp_path / "t.parquet") == {"origin": "synthetic"}
+    write_table(features(), tmp_path / "u.parquet")
+    assert read_notes(tmp_path / "u.parquet") == {}
+    pd.testing.assert_frame_equal(read_features(tmp_path / "t.parquet"), read_features(tmp_path / "u.parquet"))

@@ -1,16 +1,19 @@
 """Merging the feature tables and settings of chunks, and tables that the user gives."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
 
+import merge_features
 from ct4bench.core.benchmark import FEATURE_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import check_same_rows, read_features, sort_features
-from ct4bench.core.tables import write_table
+from ct4bench.core.tables import read_notes, read_table, write_table
 from ct4bench.features.merge import check_complete, merge, merge_settings, merge_tables
+from ct4bench.results.run_facts import make_run_facts
 
 UIDS = {
     "1.1": ("H1", 10, "FBP", 1),
@@ -170,3 +173,113 @@ def test_extractors_with_other_rows_are_named_with_one_of_them():
         with pytest.raises(UserError, match=words) as raised:
             check_same_rows(*some)
         assert f"{some[0][0]} and {some[1][0]}" in str(raised.value)
+
+
+def given(tmp_path, suffix="csv", **columns):
+    table = rows(list(UIDS), rois=("cyst1", "normal2"), patches=(0, 1)).assign(**columns)
+    return written(tmp_path, f"given.{suffix}", table)
+
+
+N = 16
+NO_FEATURES = {
+    "Unnamed: 0": np.arange(N)[::-1],
+    "__index_level_0__": np.random.default_rng(1).permutation(N),
+    "...1": np.arange(N) * 1.5,
+    "X": np.arange(1, N + 1),
+    "row_names": np.ones(N),
+    "index": np.arange(N),
+    "anything": np.arange(N),
+    "count": np.arange(1, N + 1),
+    "kvp": np.full(N, 120),
+    "slice_thickness_mm": np.full(N, 1.0),
+    "z_mm": np.random.default_rng(2).normal(size=N),
+    "diagnostics_Image-original_Mean": np.random.default_rng(3).normal(size=N),
+    "age": np.repeat([31.0, 44.0, 44.0, 51.0], N // 4),
+}
+
+
+@pytest.mark.parametrize("name", NO_FEATURES)
+def test_a_column_that_is_no_feature_is_refused_by_name(tmp_path, name):
+    path = given(tmp_path, "parquet", **{name: NO_FEATURES[name]})
+    with pytest.raises(UserError, match=f"the column '{re.escape(name)}'.*features found are b_feature, a_feature"):
+        merge("x", [path], [])
+
+
+def test_row_numbers_of_pandas_and_of_r_are_refused(tmp_path):
+    table = rows(list(UIDS))
+    table.to_csv(tmp_path / "pandas.csv")
+    table.reset_index().to_parquet(tmp_path / "reset.parquet")
+    table.rename(columns={"a_feature": ""}).to_csv(tmp_path / "nameless.csv", index=False)
+    for name in ("pandas.csv", "reset.parquet", "nameless.csv"):
+        with pytest.raises(UserError, match="has no name of its own"):
+            merge("x", [tmp_path / name], [])
+
+
+@pytest.mark.parametrize(
+    "column, value, words",
+    [
+        ("roi", {"cyst1": "cyst_1"}, "roi 'cyst_1' is not 'cyst1' of the benchmark"),
+        ("roi", {"cyst1": "Cyst1"}, "roi 'Cyst1' is not 'cyst1'"),
+        ("tissue", {"cyst": "Cyst"}, "tissue 'Cyst' is not 'cyst'"),
+        ("tissue", {"cyst": "normal"}, "cyst1 is of the tissue 'normal'; it must be 'cyst'"),
+        ("roi", {"cyst1": "spleen", "normal2": "Spleen"}, "'Spleen' and 'spleen' are two names"),
+    ],
+)
+def test_regions_that_are_nearly_the_benchmarks_are_refused_by_name(tmp_path, column, value, words):
+    table = rows(list(UIDS), rois=("cyst1", "normal2"))
+    path = written(tmp_path, "t.csv", table.assign(**{column: table[column].replace(value)}))
+    with pytest.raises(UserError, match=words):
+        merge("x", [path], [])
+
+
+@pytest.mark.parametrize("name", ["scanner", "maker", "dose_mgy", "recon", "repetition", "scan_id"])
+def test_keys_that_contradict_each_other_are_refused(tmp_path, name):
+    table = rows(list(UIDS))
+    table[name] = table[name].astype(object)
+    table.loc[3, name] = 99 if name in ("dose_mgy", "repetition") else "other"
+    with pytest.raises(UserError, match=f"has the {name} .* in one row and .* in another"):
+        merge("x", [written(tmp_path, "t.csv", table)], [])
+
+
+def test_regions_of_ones_own_are_taken(tmp_path):
+    table = rows(list(UIDS), rois=("spleen", "kidney_left"))
+    assert len(merge("x", [written(tmp_path, "t.csv", table)], [])[0]) == len(table)
+
+
+def test_origin_weights_and_mode_travel_with_a_table(tmp_path):
+    table = rows(["1.1", "1.2", "1.3", "1.4"])
+    registered = REGISTERED.assign(origin="synthetic")
+    weights = {"status": "stand-in", "words": "made up"}
+    (tmp_path / "s.json").write_text(json.dumps({"extractor": "x", "weights": weights}))
+    script = ["--extractor", "x", "--tables", str(written(tmp_path, "x.parquet", table)), "--mode", "corrected"]
+    registered[registered["dose_mgy"].isin([1, 10])].to_csv(tmp_path / "registered.csv", index=False)
+    out = ["--output", str(tmp_path / "out.parquet"), "--merged_settings", str(tmp_path / "out.json")]
+    merge_features.main(
+        [*script, "--settings", str(tmp_path / "s.json"), "--registered", str(tmp_path / "registered.csv"), *out]
+    )
+    due = {"origin": "synthetic", "weights": weights, "mode": "corrected"}
+    assert read_notes(tmp_path / "out.parquet") == due
+    read_table(tmp_path / "out.parquet").to_csv(tmp_path / "out.csv", index=False)
+    for tables, beside in ((["out.parquet"], []), (["out.csv"], ["out.json"])):
+        again = ["--output", str(tmp_path / "again.parquet"), "--merged_settings", str(tmp_path / "again.json")]
+        options = ["--beside", *(str(tmp_path / name) for name in beside)] if beside else []
+        merge_features.main(
+            [
+                "--extractor",
+                "y",
+                "--tables",
+                *(str(tmp_path / name) for name in tables),
+                "--mode",
+                "paper",
+                *again,
+                *options,
+            ]
+        )
+        settings = json.loads((tmp_path / "again.json").read_text())
+        assert {name: settings[name] for name in due} == due and settings["status"] == "given"
+        assert read_notes(tmp_path / "again.parquet") == due
+        facts = make_run_facts(read_features(tmp_path / "again.parquet"), "paper", {"y": settings})
+        assert (facts["origin"], facts["modes_of_features"]) == ("synthetic", ["corrected"])
+        assert facts["weights"]["y"]["words"] == "made up"
+    bare = merge("x", [tmp_path / "out.csv"], [])[1]
+    assert make_run_facts(table, "paper", {"x": bare, "y": settings})["origin"] == "unknown"

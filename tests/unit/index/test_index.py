@@ -21,7 +21,7 @@ import index_series
 from ct4bench.core.errors import UserError
 from ct4bench.core.reasons import read_reasons
 from ct4bench.index.files import FILE_COLUMNS
-from ct4bench.index.index import SERIES_COLUMNS, build_index, refuse_any
+from ct4bench.index.index import SERIES_COLUMNS, build_index, index_of_idc_table, refuse_any
 from ct4bench.index.names import COLLECTION_PATTERN
 from ct4bench.index.tree import SHARED
 
@@ -584,3 +584,20 @@ def test_the_page_on_input_has_every_reason_and_the_pattern(request):
     page = (request.config.rootpath / "docs" / "input.md").read_text()
     assert [reason for reason in read_reasons() if f"`{reason}`" not in page] == []
     assert COLLECTION_PATTERN in page
+
+
+def test_a_malformed_row_of_a_table_is_set_aside_alone():
+    good = {
+        "study_description": "A1", "series_description": "A1_Harmonized_10mGy_IR - #1", "manufacturer": "SIEMENS",
+        "model": "x", "series_instance_uid": "1.2.3", "n_instances": 343, "crdc_series_uuid": "a",
+        "seg_series_instance_uid": "1.2.4",
+    }  # fmt: skip
+    bad = [{"series_description": "scout"}, {"series_description": None}, {"series_instance_uid": None}, {}]
+    frame = pd.DataFrame([good, *(good | {"series_instance_uid": f"1.9.{k}"} | b for k, b in enumerate(bad[:3])), good])
+    index = index_of_idc_table(frame)
+    assert list(index.series["series_uid"]) == ["1.2.3"]
+    assert sorted(index.quarantine["reason"]) == [
+        "description_unmatched", "description_unmatched", "duplicate_series", "unreadable",
+    ]  # fmt: skip
+    with pytest.raises(UserError, match="no row of the table"):
+        index_of_idc_table(frame.iloc[1:2])
