@@ -6,6 +6,7 @@ chunk nor the number of threads can change a value. A seeded sample of them is c
 
 import hashlib
 import logging
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -21,7 +22,7 @@ from ct4bench.core.feature_tables import feature_columns, sort_features
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.tables import read_table
 from ct4bench.core.volumes import SUFFIX, Volume, open_volume
-from ct4bench.features.pyradiomics import TOLERANCE, Normalization, PyRadiomics, check, check_image_types
+from ct4bench.features.pyradiomics import TOLERANCE, Normalization, PyRadiomics, Whole, check, check_image_types
 from ct4bench.features.radiomics import FEATURES, TooManyLevelsError, region_features
 from ct4bench.features.radiomics_settings import FAST, RadiomicsSettings
 from ct4bench.preprocess.patches import COLUMNS, patch_box, read_patches
@@ -142,14 +143,20 @@ def covered(box: tuple[slice, slice, slice], volume: Volume) -> bool:
     return bool(np.all((index >= -0.5) & (index < np.array(source.shape) - 0.5)))
 
 
+def slabs_of(volume: Volume) -> Iterator[np.ndarray]:
+    """Voxels of all of a volume, `SLAB` slices at a time."""
+    for start in range(0, volume.grid.shape[0], SLAB):
+        slices = slice(start, min(start + SLAB, volume.grid.shape[0]))
+        yield volume.read((slices, slice(0, volume.grid.shape[1]), slice(0, volume.grid.shape[2])))
+
+
 def normalization_of(volume: Volume, general: dict) -> Normalization | None:
     """Return the mean and SD of the whole volume, where the settings ask for normalization."""
     if not general["normalize"]:
         return None
     n = total = squares = 0
-    for start in range(0, volume.grid.shape[0], SLAB):
-        slices = slice(start, min(start + SLAB, volume.grid.shape[0]))
-        voxels = volume.read((slices, slice(0, volume.grid.shape[1]), slice(0, volume.grid.shape[2]))).astype(np.int64)
+    for slab in slabs_of(volume):
+        voxels = slab.astype(np.int64)
         # In integers the sums are exact.
         n, total, squares = n + voxels.size, total + int(voxels.sum()), squares + int((voxels * voxels).sum())
     variance = (squares - total * total / n) / (n - 1)
@@ -171,6 +178,7 @@ class _Series:
                         "--region patch"
                     )
             self.voxels = [volume.read(region.box) for region in group.regions]
+        self._ends: tuple[int, int] | None = None
 
     def where(self, number: int) -> str:
         """Words that name a region."""
@@ -178,16 +186,17 @@ class _Series:
         part = "whole ROI" if self.group.patches is None else f"patch {region.patch}"
         return f"series {self.uid}, {region.roi}, {part}"
 
-    def surroundings(self, number: int, margin: tuple[int, int, int]) -> tuple[np.ndarray, np.ndarray]:
-        """Voxels of a region's box and of a margin round it, as far as the volume reaches, and the region's mask."""
-        region, shape = self.group.regions[number], self.volume.grid.shape
-        wide = tuple(
-            slice(max(0, s.start - m), min(n, s.stop + m)) for s, m, n in zip(region.box, margin, shape, strict=True)
-        )
-        inside = np.zeros([s.stop - s.start for s in wide], np.uint8)
-        inner = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(region.box, wide, strict=True))
-        inside[inner] = 1 if region.inside is None else region.inside
-        return self.volume.read(wide), inside
+    def whole(self, number: int, normalization: Normalization | None) -> Whole:
+        """The series' image round a region, as PyRadiomics is to see it."""
+        volume, apply = self.volume, normalization or (lambda voxels: voxels)
+        first = tuple(s.start for s in self.group.regions[number].box)
+        return Whole(volume.grid.shape, first, lambda box: apply(volume.read(box)), lambda: self._largest(apply))
+
+    def _largest(self, apply) -> float:
+        if self._ends is None:
+            ends = [(int(voxels.min()), int(voxels.max())) for voxels in slabs_of(self.volume)]
+            self._ends = min(low for low, _ in ends), max(high for _, high in ends)
+        return float(np.abs(apply(np.array(self._ends, float))).max())
 
 
 class _Engine:
@@ -246,9 +255,10 @@ class _Engine:
         if self._pyradiomics is None:
             self._pyradiomics = PyRadiomics(self.settings)
         spacing_mm = series.volume.grid.spacing_mm
-        voxels, inside = series.surroundings(number, self._pyradiomics.margin(spacing_mm))
+        region, voxels = series.group.regions[number], series.voxels[number]
+        inside = np.ones(region.shape, np.uint8) if region.inside is None else region.inside
         try:
-            return self._pyradiomics(normalization(voxels) if normalization else voxels, inside, spacing_mm)
+            return self._pyradiomics(voxels, inside, spacing_mm, series.whole(number, normalization))
         except ValueError as error:
             raise UserError(
                 f"{series.where(number)}: PyRadiomics says: {error}; change {self.settings.file}, or take the series "

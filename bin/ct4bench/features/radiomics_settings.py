@@ -42,17 +42,23 @@ class RadiomicsSettings:
 
 
 def read_parameters(path: Path | str) -> tuple[dict, str]:
-    """Read the content of a YAML file that holds a mapping, and the SHA-256 of its bytes."""
-    import yaml
+    """Read the content of a YAML file that holds a mapping, and the SHA-256 of its bytes.
+
+    It is read as PyRadiomics reads it: YAML 1.2, in which a key may not come twice, `no` is a text and 1e3 a number.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     path = Path(path)
     try:
         content = path.read_bytes()
-        values = yaml.safe_load(content.decode("utf-8"))
+        values = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error}); name a PyRadiomics parameter file") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not YAML ({error}); see {MANUAL}") from error
+    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+        # what ruamel says of a key that comes twice ends with how to allow it
+        words = " ".join(str(error).split("To suppress this check")[0].split())
+        raise UserError(f"{path} is not YAML 1.2 as PyRadiomics reads it ({words}); see {MANUAL}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no mapping; give imageType, featureClass and setting as in {MANUAL}")
     return values, hashlib.sha256(content).hexdigest()

@@ -130,3 +130,31 @@ def test_faults_are_named_with_file_entry_and_remedy(load, text, words, capsys):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match="absent.yaml cannot be read"):
         load_settings(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "setting: {binWidth: 10}\nfeatureClass: {firstorder: }\nsetting: {label: 1}",
+        "setting: {binWidth: 10, label: 1, binWidth: 20}",
+        "setting: {force2D: yes}",
+        "setting: {binWidth: 5}\n---\nsetting: {binWidth: 10}",
+    ],
+)
+def test_what_pyradiomics_cannot_read_is_refused(load, tmp_path, text):
+    from radiomics.featureextractor import RadiomicsFeatureExtractor
+
+    with pytest.raises(UserError, match="own.yaml") as caught:
+        load(text)
+    assert "suppress" not in str(caught.value)
+    with pytest.raises(Exception):  # noqa: B017  whatever it raises, it does not take the file
+        RadiomicsFeatureExtractor(str(tmp_path / "own.yaml"))
+
+
+@pytest.mark.parametrize("number", ["010", "1e1", "0x1F", "12.50", "1_0", "+7"])
+def test_numbers_are_read_as_pyradiomics_reads_them(load, tmp_path, number):
+    from radiomics.featureextractor import RadiomicsFeatureExtractor
+
+    (tmp_path / "own.yaml").write_text(f"setting: {{binWidth: {number}}}")
+    due = RadiomicsFeatureExtractor(str(tmp_path / "own.yaml")).settings["binWidth"]
+    assert load(f"setting: {{binWidth: {number}}}").general["binWidth"] == due
