@@ -166,7 +166,7 @@ def test_another_column_than_the_contracts_is_not_written(tmp_path):
 def test_text_stays_text_where_it_looks_like_a_number(tmp_path):
     (tmp_path / "t.csv").write_text("fold,trained_on,n_train,dose_mgy\n01,10,3,1\n,NA,4,2.5\n")
     frame = read_table(tmp_path / "t.csv")
-    assert frame["fold"].tolist() == ["01", ""] and frame["trained_on"].tolist() == ["10", ""]
+    assert frame["fold"].tolist() == ["01", ""] and frame["trained_on"].tolist() == ["10", "NA"]
     assert frame["n_train"].tolist() == [3, 4] and frame["dose_mgy"].tolist() == [1.0, 2.5]
 
 
