@@ -5,6 +5,7 @@ torch files are read with `weights_only=True`, so that no pickled object of a fi
 
 import hashlib
 import math
+import zipfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,20 @@ RELEASED, USER, STAND_IN, RANDOM = "released", "user", "stand-in", "random"
 """Where weights come from: a published file known by its hash, a file of the user's, the bundle's own, or a seed."""
 
 STAND_IN_LABELS = "stand-in, trained on synthetic tissue"
+
+OTHER_FILES = (
+    (b"version https://git-lfs", "is a pointer of Git LFS and not the file itself; fetch it with: git lfs pull"),
+    (b"/annex/objects", "is a pointer of git-annex and not the file itself; fetch it with: git annex get"),
+    (b"<", "is a web page (HTML or XML), as a download without its login gives; get the file again"),
+    (b"{", "is text (JSON), and no weights; get the file again"),
+    (b"\x1f\x8b", "is packed by gzip; unpack it and name the file in it"),
+    (b"bzh", "is packed by bzip2; unpack it and name the file in it"),
+    (b"\xfd7zXZ", "is packed by xz; unpack it and name the file in it"),
+    (b"7z\xbc\xaf", "is a 7z archive; unpack it and name the file in it"),
+    (b"rar!", "is a RAR archive; unpack it and name the file in it"),
+    (b"\x89hdf", "is an HDF5 file (Keras), and no file of torch; convert it to a state dict"),
+)
+"""How other files begin that lie under the name of weights, and what to say of them."""
 
 KNOWN_SHA256: dict[str, tuple[str, str]] = {
     "f82a6e56f390e45c875737feb5b0dd653159582fb741bf25ad1767ddc9676a51": (STAND_IN, STAND_IN_LABELS),
@@ -106,7 +121,11 @@ def read_state(path: Path | str) -> dict[str, "torch.Tensor"]:
     path = Path(path)
     if not path.is_file():
         raise UserError(f"weights {path} do not exist; name a .safetensors file or a torch file with a state dict")
-    if path.suffix == ".safetensors":
+    with path.open("rb") as stream:
+        start = stream.read(1024)
+    if words := _no_weights(path, start):
+        raise UserError(f"{path} {words}")
+    if start[8:9] == b"{":
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -115,8 +134,15 @@ def read_state(path: Path | str) -> dict[str, "torch.Tensor"]:
         except (SafetensorError, OSError) as error:
             raise UserError(f"{path} is not a whole safetensors file ({error}); get the file again") from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
+        if path.suffix == ".safetensors":  # torch goes by the name
+            with path.open("rb") as stream:
+                content = torch.load(stream, map_location="cpu", weights_only=True)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True, mmap=_is_zip(path))
     except pickle.UnpicklingError as error:
+        if any(words in str(error) for words in ("truncated", "invalid load key", "Ran out of input", "magic number")):
+            line = _first_line(error)
+            raise UserError(f"{path} is damaged, or not a file of torch ({line}); get the file again") from error
         raise UserError(
             f"{path} holds more than tensors and plain values, and reading it could run code ({_first_line(error)}); "
             "save its state dict alone, best as .safetensors, where you trust the file"
@@ -129,7 +155,47 @@ def read_state(path: Path | str) -> dict[str, "torch.Tensor"]:
     wrong = next((str(name) for name, value in state.items() if not isinstance(value, torch.Tensor)), None)
     if wrong is not None:
         raise UserError(f"{path}: the entry {wrong} is not a tensor; save {{'state_dict': model.state_dict()}}")
-    return {str(name): value for name, value in state.items()}
+    return {str(name): _plain_tensor(path, str(name), value) for name, value in state.items()}
+
+
+def _no_weights(path: Path, start: bytes) -> str:
+    """What a file that begins with `start` is, and what to do, where it is certainly no weights; else ""."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    for mark, words in OTHER_FILES:
+        if mark in start[:200] if mark.startswith(b"/") else text.startswith(mark) or start.startswith(mark):
+            return words
+    if not start:
+        return "is empty; get the file again"
+    if start[257:262] == b"ustar":
+        return "is a tar archive; unpack it and name the file in it"
+    if start.startswith(b"PK"):
+        try:
+            with zipfile.ZipFile(path) as archive:
+                names = archive.namelist()
+        except (zipfile.BadZipFile, OSError):
+            return "is cut off or damaged (a zip archive without its end); get the file again"
+        if any(name.endswith("/constants.pkl") for name in names):
+            return "is a TorchScript module; save its state dict, or name it in a settings file (docs/encoders.md)"
+        if not any(name.endswith("/data.pkl") for name in names):
+            return "is a zip archive, and not one of torch; unpack it and name the file in it"
+    elif start[:1] != b"\x80" and start[8:9] != b"{":
+        return "is not a file of torch or safetensors; get the file again"
+    return ""
+
+
+def _plain_tensor(path: Path, name: str, tensor: "torch.Tensor") -> "torch.Tensor":
+    """The same values as a dense tensor in memory, whatever layout they are stored in."""
+    import torch
+
+    try:
+        if tensor.is_meta:
+            raise UserError(f"{path}: the entry {name} has a shape and no values (device meta); save it with them")
+        if tensor.is_quantized:
+            tensor = tensor.dequantize()
+        return tensor if tensor.layout == torch.strided else tensor.to_dense()
+    except (RuntimeError, NotImplementedError) as error:
+        line = _first_line(error)
+        raise UserError(f"{path}: the entry {name} is no plain tensor ({line}); save it as a dense one") from error
 
 
 def _is_zip(path: Path) -> bool:

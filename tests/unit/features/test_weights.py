@@ -2,6 +2,7 @@
 
 import hashlib
 import pickle
+import re
 
 import pytest
 import torch
@@ -168,3 +169,68 @@ def test_translated_names_are_found_and_must_not_meet(tmp_path, state):
     assert "a.bias and module.a.bias" in message
     torch.save({**state, "head.weight": torch.ones(2)}, tmp_path / "w.pt")
     load_weights(tmp_path / "w.pt", PARAMETERS, lambda key: None if key.startswith("head.") else key)
+
+
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 411000000\n"
+OTHERS = {
+    "lfs": (LFS, "Git LFS.*git lfs pull"),
+    "annex": (b"/annex/objects/SHA256E-s411--00.pt\n", "git-annex.*git annex get"),
+    "html": (b"\n<!DOCTYPE html><html>log in</html>", "web page"),
+    "json": (b'{"error": "not found"}', "JSON"),
+    "gzip": (b"\x1f\x8b\x08" + bytes(30), "gzip; unpack"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(30), "HDF5"),
+    "empty": (b"", "is empty"),
+    "text": (b"not found", "not a file of torch"),
+    "zeros": (bytes(2000), "not a file of torch"),
+    "half a zip": (b"PK\x03\x04" + bytes(100), "cut off or damaged"),
+    "half a pickle": (b"\x80\x02}q\x00", "get the file again"),
+}
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors", "pth", "bin"])
+@pytest.mark.parametrize("kind", OTHERS)
+def test_whatever_lies_under_the_name_is_called_what_it_is(tmp_path, kind, suffix):
+    content, words = OTHERS[kind]
+    path = tmp_path / f"w.{suffix}"
+    path.write_bytes(content)
+    message = refusal(load_weights, path, PARAMETERS)
+    assert re.search(words, message) and "\n" not in message and "run code" not in message
+
+
+def test_archives_and_modules_are_called_what_they_are(tmp_path, state):
+    import tarfile
+    import zipfile
+
+    torch.save(state, tmp_path / "w.pt")
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.write(tmp_path / "w.pt", "w.pt")
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(tmp_path / "w.pt", "w.pt")
+    torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), tmp_path / "module.pt")
+    for name, words in (("a.zip", "zip archive, and not one"), ("a.tar", "tar archive"), ("module.pt", "TorchScript")):
+        assert words in refusal(read_state, tmp_path / name)
+
+
+@pytest.mark.parametrize("form", ["safetensors under .pt", "torch under .safetensors", "sparse", "csr", "quantized"])
+def test_tensors_are_read_in_whatever_form_and_under_whatever_name(tmp_path, state, form):
+    path, due = tmp_path / "w.pt", dict(state)
+    if form == "safetensors under .pt":
+        save_file(state, path)
+    elif form == "torch under .safetensors":
+        path = tmp_path / "w.safetensors"
+        torch.save(state, path)
+    elif form == "sparse":
+        torch.save({name: value.to_sparse() for name, value in state.items()}, path)
+    elif form == "csr":
+        torch.save(state | {"a.weight": state["a.weight"].to_sparse_csr()}, path)
+    else:
+        packed = torch.quantize_per_tensor(state["a.weight"], 0.01, 0, torch.qint8)
+        due["a.weight"] = packed.dequantize()
+        torch.save(state | {"a.weight": packed}, path)
+    found = load_weights(path, PARAMETERS).state
+    assert all(torch.equal(found[name], value) for name, value in due.items())
+
+
+def test_tensors_without_values_are_refused(tmp_path, state):
+    torch.save(state | {"a.bias": torch.empty(3, device="meta")}, tmp_path / "w.pt")
+    assert "a.bias" in refusal(load_weights, tmp_path / "w.pt", PARAMETERS)
