@@ -5,35 +5,46 @@ include { BENCHMARK         } from './workflows/benchmark'
 include { methodNames       } from './subworkflows/utilities/channels'
 include { helpText          } from './subworkflows/utilities/parameters'
 include { parameterErrors   } from './subworkflows/utilities/parameters'
+include { settingsOf        } from './subworkflows/utilities/parameters'
+include { lockOutdir        } from './subworkflows/utilities/places'
 include { outdirError       } from './subworkflows/utilities/places'
+include { placeError        } from './subworkflows/utilities/places'
 include { softwareError     } from './subworkflows/utilities/places'
 
 workflow {
     main:
-    def schema = file("${projectDir}/nextflow_schema.json")
+    def schema = file("${projectDir}/nextflow_schema.json", glob: false)
+    def mine
     if (params.help) {
         println(helpText(schema))
     }
     else {
-        def wrong = parameterErrors(params, schema)
+        def wrong = parameterErrors(params, schema, workflow.commandLine, workflow.containerEngine)
         if (wrong) {
             error("Wrong parameters:\n  ${wrong.join('\n  ')}\nnextflow run . --help lists all")
         }
-        def obstacle = outdirError(params.outdir, methodNames(params), workflow.resume) ?: softwareError(workflow)
+        def settings = settingsOf(params, schema)
+        def obstacle = placeError(workflow) ?: outdirError(settings.outdir, methodNames(settings), workflow.resume) ?: softwareError(workflow)
         if (obstacle) {
             error(obstacle)
         }
+        mine = lockOutdir(settings.outdir)
+        if (!mine) {
+            error("--outdir ${settings.outdir} is being written by another run; wait for its end, or name another folder")
+        }
         def run = [
-            parameters: params.findAll { _name, value -> value != null },
+            parameters: settings.findAll { _name, value -> value != null },
             versions: [ct4bench: workflow.manifest.version, nextflow: workflow.nextflow.version.toString()],
             container_engine: workflow.containerEngine ?: 'none',
         ]
-        BENCHMARK(params, run)
+        BENCHMARK(settings, run)
     }
 
     // a task's own words, below the engine's
     def outcome = workflow
+    def locked = mine
     workflow.onComplete {
+        locked?.release()
         def said = (outcome.errorReport ?: '').readLines().find { line -> line.trim().startsWith('ERROR:') }
         if (said) {
             println("\nct4bench ${said.trim()}")

@@ -72,7 +72,13 @@ fetch_jar() {  # the engine itself, by Maven where there is one; else the launch
 }
 
 # The engine mostly waits: optimising its bytecode takes longer than the optimised code saves, 13 CPU s of a start against 5.
-ENGINE_OPTIONS='export NXF_OPTS="${NXF_OPTS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"'
+# Names of files are read in UTF-8, whatever the caller's locale is (cron, batch jobs).
+ENGINE_OPTIONS='export NXF_OPTS="${NXF_OPTS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
+case "$(locale charmap 2>/dev/null)" in UTF-8) ;; *) export LC_ALL=C.UTF-8 ;; esac'
+
+check_place() {  # what shell scripts and PATH cannot hold
+    case "$PWD" in *[\$\`\"\\:*?[]*|*']'*) die "the checkout lies in '$PWD'; move it to a folder whose name has none of \$ \` \" \\ : * ? [ ]" ;; esac
+}
 
 make_engine() {
     local made="$PWD $ENGINE_OPTIONS"
@@ -106,6 +112,7 @@ make_engine() {
     say "$(tail -n 1 .engine/version.log) ready"
 }
 
+check_place
 check_python
 mkdir -p .engine
 exec 9>.engine/lock && { flock 9 2>/dev/null || true; }  # two makes at once take turns

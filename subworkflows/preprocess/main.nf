@@ -39,7 +39,7 @@ workflow PREPROCESS {
 
     SELECT_REFERENCE(index, shellQuote(settings.reference), settings.domain, settings.feature_doses, codeDigest('select_reference.py'))
     def chosen = SELECT_REFERENCE.out.choice
-        .splitCsv(header: true)
+        .splitCsv(header: true, quote: '"')
         .toList()
         .filter { rows -> !rows.isEmpty() }
         .map { rows -> [rows] }

@@ -1,8 +1,36 @@
 // Nextflow does not see a change inside a folder that is an input; a digest over its files' names, sizes and times does.
 def fingerprint(folder) {
     def prefix = folder.toString().size()
-    def lines = files("${folder}/**", type: 'file').collect { f -> "${f.toString().substring(prefix)} ${f.size()} ${f.lastModified()}" }
+    def found
+    try {
+        found = filesBelow(folder, [] as Set)
+    }
+    catch (java.nio.file.InvalidPathException problem) {
+        error("a name below ${folder} cannot be read in this locale (${problem.message}); start the engine with LC_ALL=C.UTF-8")
+    }
+    def lines = found.collect { f -> "${f.toString().substring(prefix)} ${f.size()} ${f.lastModified()}" }
     return lines.toSorted().join('\n').digest('SHA-256')
+}
+
+// All files below a folder, whatever names mean as patterns; links are followed, each folder once, and broken ones left out.
+def filesBelow(folder, Set seen) {
+    if (!seen.add(folder.toRealPath())) {
+        return []
+    }
+    def entries = java.nio.file.Files.newDirectoryStream(folder).withCloseable { stream -> stream.toList() }
+    return entries.toSorted { a, b -> a.toString() <=> b.toString() }.collectMany { entry ->
+        entry.isDirectory() ? filesBelow(entry, seen) : entry.isFile() ? [entry] : []
+    }
+}
+
+// What the engine cannot stage or quote in a path, or null: it takes some signs for patterns, and the shell for its own.
+def pathError(String path, containerEngine) {
+    def bad = path.find(/[$*?\[\]"`\\\p{Cntrl}]|\{[^{}]*(,|\.\.)[^{}]*\}/)
+    if (bad) {
+        return "has ${bad} in its path, which the engine cannot quote; rename that folder or file, or link to it under another name"
+    }
+    def bound = containerEngine ? path.find(containerEngine in ['apptainer', 'singularity'] ? /[:,]/ : /:/) : null
+    return bound ? "has ${bound} in its path, which ${containerEngine} cannot mount; rename that folder, or run without a container" : null
 }
 
 // The nearest folder above a path that exists, to see whether the path can be made.
@@ -11,7 +39,7 @@ def nearestFolder(path) {
 }
 
 def isWritable(String path) {
-    def place = nearestFolder(file(path).toAbsolutePath())
+    def place = nearestFolder(file(path, glob: false).toAbsolutePath())
     return place.isDirectory() && java.nio.file.Files.isWritable(place)
 }
 

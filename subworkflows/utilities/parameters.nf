@@ -1,25 +1,49 @@
 // Parameters against nextflow_schema.json, before any task: unknown names, types, limits, choices, files that must exist.
 
+include { pathError } from './files'
+
 def schemaParameters(schemaFile) {
     def groups = new groovy.json.JsonSlurper().parse(schemaFile.toFile())['$defs']
     return groups.values().inject([:]) { all, group -> all + group.properties }
 }
 
-def parameterErrors(Map given, schemaFile) {
+def parameterErrors(Map given, schemaFile, String commandLine, containerEngine) {
     def known = schemaParameters(schemaFile)
     return given.findAll { _name, value -> value != null }
-        .collect { name, value -> parameterError(name.toString(), value, known) }
+        .collect { name, value -> parameterError(name.toString(), value, known, commandLine, containerEngine) }
         .findAll { message -> message }
 }
 
-def parameterError(String name, value, Map known) {
+// The parameters as the workflow reads them: texts are texts, and what has no value has its default.
+def settingsOf(Map given, schemaFile) {
+    return given + schemaParameters(schemaFile).collectEntries { name, rule ->
+        def value = given[name] == null ? rule['default'] : given[name]
+        [name, value != null && rule.type == 'string' ? value.toString() : value]
+    }
+}
+
+// The engine makes numbers of texts, and 012345 comes back as 12345: what does not is refused.
+def arrivalError(String name, value, Map rule, String commandLine) {
+    if (!(value instanceof Number) || rule.type != 'string') {
+        return null
+    }
+    def words = commandLine.tokenize(' =')
+    def at = words.lastIndexOf("--${name}".toString())
+    def typed = at >= 0 && at + 1 < words.size() ? words[at + 1].replaceAll(/^['"]|['"]$/, '') : null
+    if (typed && typed != value.toString()) {
+        return "--${name} ${typed} would arrive as the number ${value}; give it in quotes in a -params-file"
+    }
+    return !typed && rule.verbatim ? "${name} is the number ${value} in a file of parameters; give it in quotes" : null
+}
+
+def parameterError(String name, value, Map known, String commandLine, containerEngine) {
     def rule = known[name]
     if (!rule) {
         // Nextflow also passes --chunk-size as chunkSize; the name as typed is the one to speak of
         def near = known.keySet().toList().closest(name.replaceAll(/([a-z])([A-Z])/, '$1_$2').toLowerCase())
         return "--${name} is not a parameter" + (near ? "; nearest: --${near.join(', --')}" : '; --help lists all')
     }
-    return typeError(name, value, rule) ?: limitError(name, value, rule) ?: fileError(name, value, rule)
+    return typeError(name, value, rule) ?: arrivalError(name, value, rule, commandLine) ?: limitError(name, value, rule) ?: fileError(name, value, rule, containerEngine)
 }
 
 def typeError(String name, value, Map rule) {
@@ -49,24 +73,23 @@ def limitError(String name, value, Map rule) {
     return null
 }
 
-def fileError(String name, value, Map rule) {
+def fileError(String name, value, Map rule, containerEngine) {
     if (!(rule.format in ['file-path', 'directory-path'])) {
         return null
     }
-    // the engine takes these for patterns of names
-    if (value.toString() =~ /[*?{}\[\]]/) {
-        return "--${name} ${value} has one of * ? { } [ ] in its path; rename the folder, or link to it under another name"
+    def wrong = pathError(value.toString(), containerEngine)
+    if (wrong) {
+        return "--${name} ${value} ${wrong}"
     }
     if (!rule.exists) {
         return null
     }
     def paths = rule.list ? value.toString().tokenize(',') : [value.toString()]
-    def bad = paths.find { item -> !file(item).exists() }
+    def bad = paths.find { item -> !file(item, glob: false).exists() }
     if (bad) {
         return "--${name} ${bad} does not exist"
     }
-    def wrong = rule.format == 'directory-path' && !file(value).isDirectory()
-    return wrong ? "--${name} ${value} is not a folder" : null
+    return rule.format == 'directory-path' && !file(value.toString(), glob: false).isDirectory() ? "--${name} ${value} is not a folder" : null
 }
 
 def range(Map rule) {

@@ -1,13 +1,51 @@
 // Where results go and what tasks need, looked at before any task.
 
 include { isWritable } from './files'
+include { pathError  } from './files'
+
+// What is wrong with where the checkout and the work directory lie, or null.
+def placeError(workflow) {
+    def wrong = [checkout: workflow.projectDir, 'work directory': workflow.workDir].findResult { what, place ->
+        def why = pathError(place.toString(), workflow.containerEngine)
+        why ? "the ${what} ${place} ${why}" : null
+    }
+    if (wrong) {
+        return wrong
+    }
+    // tasks find their scripts by PATH
+    return workflow.projectDir.toString().contains(':') ? "the checkout ${workflow.projectDir} has : in its path, which PATH cannot hold; move it" : null
+}
+
+// Marks --outdir as this run's until the process ends; null where another run has it. Only folders of this machine's file
+// systems can be marked.
+def lockOutdir(outdir) {
+    def folder = file(outdir, glob: false).toAbsolutePath()
+    if (folder.scheme != 'file') {
+        return [release: { -> }]
+    }
+    def place = folder.resolve('pipeline_info')
+    place.mkdirs()
+    def mark = place.resolve('.running')
+    def channel = java.nio.channels.FileChannel.open(mark, java.nio.file.StandardOpenOption.CREATE, java.nio.file.StandardOpenOption.WRITE)
+    def lock = channel.tryLock()
+    if (!lock) {
+        channel.close()
+        return null
+    }
+    return [
+        release: { ->
+            mark.delete()
+            channel.close()
+        },
+    ]
+}
 
 // What is wrong with --outdir, or null. An earlier run's results are only updated by -resume, a user's files never touched.
 def outdirError(outdir, List methods, resumed) {
     if (!isWritable(outdir.toString())) {
         return "--outdir ${outdir} cannot be written; name a folder that can"
     }
-    def folder = file(outdir)
+    def folder = file(outdir, glob: false)
     def there = folder.exists() ? folder.list().findAll { name -> name != 'pipeline_info' } : []
     if (!there) {
         return null

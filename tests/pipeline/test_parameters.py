@@ -1,6 +1,8 @@
 """Parameters are refused by name before any task, and the schema is what the configuration has."""
 
+import fcntl
 import json
+import os
 import re
 import subprocess
 
@@ -40,7 +42,11 @@ WRONG = {
     ("--spacing", "1,1"): ("--spacing '1,1' has not the right form",),
     ("--verify", "2"): ("--verify must be 0 to 1",),
     ("--series_pattern",): ("--series_pattern needs a value",),
-    ("--twin_like", "a,b [1]"): ("--twin_like a,b [1] has one of * ? { } [ ] in its path",),
+    ("--twin_like", "a,b [1]"): ("--twin_like a,b [1] has [ in its path",),
+    ("--image_folder", "images$5"): ("--image_folder images$5 has $ in its path",),
+    ("--index", "{a,b}"): ("--index {a,b} has {a,b} in its path",),
+    ("--account", "012345"): ("--account 012345 would arrive as the number 12345",),
+    ("--queue", "007"): ("--queue 007 would arrive as the number 7",),
     ("--patches", "mine,yours.csv"): ("--patches mine,yours.csv does not exist",),
     ("--twin_doses", "2"): ("--twin_doses '2' has not the right form", "1, 3, 6, 10 and 14"),
 }
@@ -62,6 +68,53 @@ def test_wrong_parameter_in_a_file(nextflow, tmp_path):
     assert "--seeed is not a parameter" in run.text
     assert "--seed" in run.text
     assert "Submitted process" not in run.text
+
+
+def test_a_number_in_a_file_of_parameters_is_no_account(nextflow, tmp_path):
+    (tmp_path / "params.yaml").write_text("account: 012345\nqueue: '007'\n")
+    run = nextflow(tmp_path, "-params-file", "params.yaml")
+    assert run.status != 0
+    assert "account is the number" in run.text and "give it in quotes" in run.text and "queue" not in run.text
+
+
+def test_what_a_launcher_leaves_blank_has_its_default_and_a_date_is_a_folder(nextflow, tmp_path):
+    """Launchers write null for whatever was not set; the engine makes a number of the folder's name."""
+    blank = {name: None for name in schema() if name not in ("features", "outdir")}
+    (tmp_path / "params.json").write_text(json.dumps(blank))
+    table = ROOT / "tests" / "data" / "radiomics.csv"
+    run = nextflow(tmp_path, "-preview", "-params-file", "params.json", "--features", table, "--outdir", "20261129")
+    assert run.status == 0, run.text
+    assert (tmp_path / "20261129" / "pipeline_info").is_dir() and not (tmp_path / "null").exists()
+    changed = nextflow(tmp_path, "-preview", "--features", table, "--outdir", "010")
+    assert changed.status != 0 and "--outdir 010 would arrive as the number 10" in changed.text
+
+
+def test_two_runs_do_not_write_into_one_folder(nextflow, tmp_path):
+    mark = tmp_path / "results" / "pipeline_info" / ".running"
+    mark.parent.mkdir(parents=True)
+    with mark.open("w") as stream:
+        fcntl.lockf(stream, fcntl.LOCK_EX)
+        run = nextflow(tmp_path, "-preview")
+        assert run.status != 0 and "is being written by another run" in run.text
+    again = nextflow(tmp_path, "-preview")
+    assert again.status == 0, again.text
+    assert not mark.exists()
+
+
+def test_nothing_that_a_caller_set_for_python_or_texts_reaches_a_task(tmp_path):
+    (tmp_path / "main.nf").write_text(
+        "process SHOW {\n    debug true\n    script:\n    'env'\n}\n\nworkflow {\n    SHOW()\n}\n"
+    )
+    set_by_caller = dict.fromkeys(
+        ("PYTHONPATH", "PYTHONSAFEPATH", "PYTHONOPTIMIZE", "PYTHONWARNINGS", "CDPATH"), "/own"
+    )
+    done = subprocess.run(
+        [ENGINE, "-C", ROOT / "conf" / "base.config", "run", "main.nf", "-ansi-log", "false"],
+        cwd=tmp_path, text=True, capture_output=True, env={**os.environ, **set_by_caller, "LC_ALL": "C"},
+    )  # fmt: skip
+    env = dict(line.split("=", 1) for line in done.stdout.splitlines() if re.match(r"\w+=", line))
+    assert (env["LC_ALL"], env["PYTHONUTF8"], env["PYTHONNOUSERSITE"]) == ("C.UTF-8", "1", "1"), done.stdout
+    assert [name for name in set_by_caller if name in env] == []
 
 
 def test_help_tells_every_parameter(nextflow, tmp_path):

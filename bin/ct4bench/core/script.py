@@ -4,13 +4,17 @@ import json
 import logging
 import os
 import resource
+import stat
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from ct4bench.core.errors import UserError
+
+CODE = Path(__file__).resolve().parents[1]
 
 PACKAGES = {
     "SimpleITK": "SimpleITK", "blosc2": "blosc2", "highdicom": "highdicom", "matplotlib": "matplotlib",
@@ -19,6 +23,32 @@ PACKAGES = {
     "umap": "umap-learn",
 }  # fmt: skip
 """Importable name and distribution of the packages whose versions a result may depend on."""
+
+
+def keep_kernels() -> None:
+    """Make numba a folder of the caller's for compiled kernels where neither the code's nor the home can be written.
+
+    Numba ends with an error otherwise. The folder lies under the system's one for temporary files, and is used only if
+    nobody else can write into it: what lies in it is code.
+    """
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path(os.environ.get("HOME") or "/") / ".cache")
+    if "NUMBA_CACHE_DIR" in os.environ or any(_can_be_made(place) for place in (CODE / "index/__pycache__", home)):
+        return
+    place = Path(tempfile.gettempdir()) / f"ct4bench-kernels-{os.getuid()}"
+    try:
+        place.mkdir(mode=0o700, exist_ok=True)
+        status = place.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
+            raise PermissionError(f"{place} is another's")
+    except OSError:
+        place = Path(tempfile.mkdtemp(prefix="ct4bench-kernels-"))
+    os.environ["NUMBA_CACHE_DIR"] = str(place)
+
+
+def _can_be_made(place: Path) -> bool:
+    """Whether a folder can be written, or made below the nearest one that is there."""
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _versions() -> dict[str, str]:
@@ -81,3 +111,6 @@ def run(main: Callable[[list[str] | None], None], argv: list[str] | None = None)
         os._exit(1)
     if os.environ.get("CT4BENCH_USAGE"):
         Path(os.environ["CT4BENCH_USAGE"]).write_text(json.dumps(usage(start)) + "\n", encoding="utf-8")
+
+
+keep_kernels()  # before any module with kernels is imported, which is after this one

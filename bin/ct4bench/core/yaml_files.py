@@ -40,17 +40,22 @@ def _description(schema, steps: list) -> str:
 
 
 def read_yaml(path: Path | str, kind: str, what: str, remedy: str):
-    """Read a YAML file of a kind; `UserError` says why it is not `what`, and `remedy`. An empty file is a mapping."""
-    import yaml
+    """Read a YAML file of a kind; `UserError` says why it is not `what`, and `remedy`. An empty file is a mapping.
+
+    A key that comes twice is an error, as YAML 1.2 has it.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
 
     if not Path(path).is_file():
         raise UserError(f"{path} is not {what}: it does not exist; {remedy}")
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path} is not {what}: it cannot be read ({error}); {remedy}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not {what}: it is not YAML ({' '.join(str(error).split())}); {remedy}") from error
+    except (YAMLError, ValueError) as error:
+        words = " ".join(str(error).split("To suppress this check")[0].split())
+        raise UserError(f"{path} is not {what}: it is not YAML ({words}); {remedy}") from error
     values = {} if values is None else values
     fault = fault_of(values, kind)
     if fault:

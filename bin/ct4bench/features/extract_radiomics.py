@@ -144,7 +144,7 @@ def covered(box: tuple[slice, slice, slice], volume: Volume) -> bool:
 
 
 def slabs_of(volume: Volume) -> Iterator[np.ndarray]:
-    """Voxels of all of a volume, `SLAB` slices at a time."""
+    """Read the voxels of all of a volume, `SLAB` slices at a time."""
     for start in range(0, volume.grid.shape[0], SLAB):
         slices = slice(start, min(start + SLAB, volume.grid.shape[0]))
         yield volume.read((slices, slice(0, volume.grid.shape[1]), slice(0, volume.grid.shape[2])))

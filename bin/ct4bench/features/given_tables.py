@@ -32,7 +32,7 @@ OF_A_SERIES = ("scan_id", "scanner", "maker", "dose_mgy", "recon", "repetition")
 
 
 def check_given(table: pd.DataFrame, path: Path | str) -> None:
-    """`UserError` where a table (as `read_features` gives it, in the file's order) is not what its names say."""
+    """Raise a `UserError` where a table (of `read_features`, in the file's order) is not what its names say."""
     features = feature_columns(table)
     for name, why in _no_features(table, features):
         rest = [other for other in features if other != name]

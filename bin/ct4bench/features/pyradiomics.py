@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.geometry import bounding_box
 from ct4bench.features.radiomics_settings import RadiomicsSettings, build_extractor
 
 TOLERANCE = 1e-6
@@ -112,7 +113,7 @@ class PyRadiomics:
         return (10**6,) * 3
 
     def margin(self, spacing_mm: tuple[float, float, float]) -> tuple[int, int, int]:
-        """Return the voxels (slices, rows, columns) that a part of an image needs round a region, to stand for the image."""
+        """Return the voxels (slices, rows, columns) round a region that a part needs to stand for the image."""
         if self._new_mm is not None:
             ratio = [max(1.0, new / old) for new, old in zip(self._new_mm[::-1], spacing_mm, strict=True)]
             return tuple(math.ceil((self._pad + 1) * r) + INTERPOLATION_REACH for r in ratio)
@@ -136,11 +137,11 @@ class PyRadiomics:
         whole = whole or Whole(
             voxels.shape, (0, 0, 0), voxels.__getitem__, lambda: float(np.abs(voxels.astype(float)).max())
         )
-        if not inside.any():
+        box = bounding_box(inside)
+        if box is None:
             raise ValueError("the mask is empty")
-        axes = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-        inside = inside[tuple(slice(own[0], own[-1] + 1) for own in axes)]
-        low = np.array(whole.start) + [own[0] for own in axes]
+        inside = inside[box]
+        low = np.array(whole.start) + [own.start for own in box]
         high = low + inside.shape
         spacing = np.array(spacing_mm, float)
         if self._new_mm is not None:

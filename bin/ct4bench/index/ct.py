@@ -436,14 +436,14 @@ def _read_pixels(slice_: Slice, out: np.ndarray) -> None:
 
 
 def read_pixels(slice_: Slice) -> np.ndarray:
-    """HU (rows, columns), int16, of one slice; its `path` must be the file's own."""
+    """Read the HU (rows, columns), int16, of one slice; its `path` must be the file's own."""
     out = np.empty((slice_.frame.rows, slice_.frame.columns), np.int16)
     _read_pixels(slice_, out)
     return out
 
 
 def same_position(one: Slice, other: Slice) -> bool:
-    """Whether two slices have their pixels at the same positions."""
+    """Tell whether two slices have their pixels at the same positions."""
     apart = np.abs(np.subtract(one.position_mm, other.position_mm)).max()
     turned = np.abs(np.subtract(one.frame.orientation, other.frame.orientation)).max()
     sizes = [(s.frame.rows, s.frame.columns, *s.frame.spacing_mm) for s in (one, other)]

@@ -120,7 +120,7 @@ class Header:
         return tuple([values[_INDEX_OF[name]] for name in names])
 
     def text(self, name: str) -> str:
-        """Value as text without padding; "" where absent or empty.
+        """Return the value as text without padding; "" where absent or empty.
 
         Controls are made spaces, and what else cannot be shown becomes an escape: other texts stay other texts.
         """

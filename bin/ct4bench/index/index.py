@@ -62,6 +62,8 @@ SYNTHETIC = "synthetic: ct4bench digital twin"
 """How ImageComments begins in what this pipeline simulates."""
 NUMBER_THEM = "give the pattern a group repetition (docs/input.md)"
 UID = re.compile(r"[0-9.]{1,64}")
+UNQUOTED = re.compile(r"[;$*?\[\]\"`\\]|\{[^{}]*(,|\.\.)[^{}]*\}")
+"""What of a folder's name the engine takes for more than a name, as in `pathError` of utilities/files.nf."""
 
 
 @dataclass(frozen=True)
@@ -238,8 +240,9 @@ def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, s
     if not UID.fullmatch(uid):
         raise Refusal("unreadable", f"series instance UID '{uid[:64]}' is no UID")
     for file in found.files:
-        if not file.path.isprintable() or ";" in file.folder_path:
-            raise Refusal("unreadable", f"{ascii(file.path)}: a path with a semicolon or unprintable characters")
+        if not file.path.isprintable() or UNQUOTED.search(file.folder_path):
+            text = 'a path with a sign that cannot be quoted: ; $ * ? [ ] " ` \\, {a,b} or one that is not printable'
+            raise Refusal("unreadable", f"{ascii(file.path)}: {text}")
     if refused:
         first = refused[0]
         whole = len(found.files) + len(refused)

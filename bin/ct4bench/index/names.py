@@ -86,7 +86,7 @@ def parse_name(pattern: re.Pattern, study_description: str, series_description: 
 
 
 def clean_name(text: str) -> str:
-    """A name that may stand in a file name: letters and digits of any script, dots, hyphens; else underscores."""
+    """Clean a name for use in a file name: letters and digits of any script, dots, hyphens; else underscores."""
     composed = unicodedata.normalize("NFC", text)
     safe = "".join(c if c in ".-" or unicodedata.category(c)[0] in "LMN" else "_" for c in composed)
     return re.sub("_+", "_", safe).strip("_.-")[:64]
@@ -97,7 +97,7 @@ def _one_form(text: str) -> str:
 
 
 def safe_names(called: Iterable[tuple[str, ...]]) -> dict[tuple[str, ...], str]:
-    """A safe name for each scanner, one to one. `called`: texts of which the last names it, and those tell it, too.
+    """Find a safe name for each scanner, one to one; the last of the texts `called` names it, the others tell it, too.
 
     What differs in letters' forms or in runs of blanks alone is one text. Where several texts would have one safe name,
     or one would have none, a digest of the text is added.

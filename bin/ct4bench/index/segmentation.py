@@ -20,7 +20,7 @@ MOST_SHARED = 0.01
 
 
 def background_number(dataset) -> int:
-    """What is no segment: 0, or of a LABELMAP the number that its Pixel Padding Value names (PS3.3, C.8.20)."""
+    """Return the number that is no segment: 0, or in a LABELMAP its Pixel Padding Value (PS3.3, C.8.20)."""
     padding = dataset.get("PixelPaddingValue")
     return int(padding) if padding is not None and dataset.get("SegmentationType") == "LABELMAP" else 0
 

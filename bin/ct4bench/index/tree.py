@@ -129,7 +129,7 @@ class Contents:
 
 
 def list_files(root: Path, aside: Counter | None = None) -> list[File]:
-    """All files below `root`, sorted by folder and name. Links are followed, each folder and file once.
+    """List all files below `root`, sorted by folder and name. Links are followed, each folder and file once.
 
     Hidden folders and those of a system are left out, and so is a file's second name (a link, hard or symbolic);
     `aside` counts them.
@@ -294,7 +294,7 @@ def _read_references(file: File, path: str, header: Header) -> SegmentationFile:
 
 
 def same_segmentation(one: str, other: str) -> bool:
-    """Whether two files hold the same segmentation, in whatever transfer syntax; False where one cannot be read."""
+    """Tell whether two files hold the same segmentation, in whatever transfer syntax; no where one cannot be read."""
     if filecmp.cmp(one, other, shallow=False):
         return True
     pydicom = quiet_pydicom()

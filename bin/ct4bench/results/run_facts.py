@@ -53,7 +53,7 @@ def origin_of(series: pd.DataFrame) -> str:
 
 
 def origin_of_features(settings: dict[str, dict]) -> str:
-    """The one origin that all tables of features came with; `unknown` where one came with none."""
+    """Find the one origin that all tables of features came with; `unknown` where one came with none."""
     found = {str(values.get("origin") or UNKNOWN) for values in settings.values()}
     if not found or UNKNOWN in found:
         return UNKNOWN

@@ -601,3 +601,18 @@ def test_a_malformed_row_of_a_table_is_set_aside_alone():
     ]  # fmt: skip
     with pytest.raises(UserError, match="no row of the table"):
         index_of_idc_table(frame.iloc[1:2])
+
+
+@pytest.mark.parametrize("name", ["A1 $5", "A1;2", "A[1]", "A*", "what?", 'the "A"', "{a,b}", "{1..3}", "a`b", "a\\b"])
+def test_a_folder_that_the_engine_cannot_quote_is_refused_by_name(tmp_path, name):
+    add(tmp_path / "data", name)
+    row = only_reason(tmp_path / "data")
+    assert (row["reason"], row["path"]) == ("unreadable", f"data/{name}")
+
+
+@pytest.mark.parametrize(
+    "name", ["A1, best", "A1 {v2}", "o'brien", "für", "A#1", "~x", "(1) & more", "1!", "a=b", "東京"]
+)
+def test_any_other_name_of_a_folder_is_taken(tmp_path, name):
+    add(tmp_path / "data", name)
+    assert list(build_index([tmp_path / "data"]).series["path"]) == [f"data/{name}"]
