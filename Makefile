@@ -16,7 +16,7 @@ demo: setup      ## simulate the demo data set, run the whole benchmark on it, s
 
 # tests of a file stay in one process; 0 processes for a debugger
 TEST_PROCESSES ?= 2
-PYTEST = .venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadgroup --no-loadscope-reorder
+PYTEST = .venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 
 test: setup lint ## every test but those for a release
 	@$(PYTEST) $(PYTEST_ARGS)

@@ -5,7 +5,7 @@ import shutil
 import tarfile
 import time
 import zlib
-from collections import defaultdict
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -37,26 +37,39 @@ MADE_ONCE = ("small_run", "twin_of", "real_series")
 """Fixtures of a session that take long, the longest first: each is made in one process only."""
 
 
+@cache
+def group_of(path: str) -> str:
+    """Group of tests that one process runs: those of a file, with all files that share what is made once."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    made_once = [name for name in MADE_ONCE if name in text]
+    # twins and the real series have tests that use both
+    return {"real_series": "twin_of"}.get(made_once[0], made_once[0]) if made_once else path
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Deal the tests to processes by `group_of`."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(nodeid.split("::")[0])
+
+    return ByGroup(config, log)
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", help="run what is for a release only, too (make test-all)")
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config, items):
-    """Skip what is slow, keep the tests of a file in one process, and start with what waits most for others."""
+    """Skip what is slow, and start with what waits most for others."""
     if not config.getoption("slow"):
         for item in items:
             if item.get_closest_marker("slow"):
                 item.add_marker(pytest.mark.skip(reason="for a release only: make test-all"))
     if config.pluginmanager.hasplugin("xdist"):
-        uses = defaultdict(set)
-        for item in items:
-            uses[item.path] |= set(item.fixturenames)
-        for item in items:
-            made_once = [name for name in MADE_ONCE if name in uses[item.path]]
-            # twins and the real series have tests that use both
-            group = made_once[0] if made_once else item.path.stem
-            item.add_marker(pytest.mark.xdist_group({"real_series": "twin_of"}.get(group, group)))
         items.sort(key=lambda item: (item.path.stem != "test_executors", item.get_closest_marker("pipeline") is None))
 
 
