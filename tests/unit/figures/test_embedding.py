@@ -9,10 +9,11 @@ from drawn import look_of
 from matplotlib.colors import to_hex
 from matplotlib.markers import MarkerStyle
 
+from ct4bench.core.extractors import read_extractors, shown_of
 from ct4bench.figures.draw_embedding import draw_figure5, draw_figure6, draw_pca, with_series
 
 FACTS = {"origin": "synthetic", "mode": "paper", "method": "none", "domain": "scanner", "part": "79 series",
-         "weights": {}}  # fmt: skip
+         "weights": {}, "extractors": shown_of(read_extractors())}  # fmt: skip
 SERIES = pd.DataFrame(
     [("a1f", "A1", "Siemens", "FBP"), ("a1i", "A1", "Siemens", "IR"), ("a2i", "A2", "Siemens", "IR"),
      ("e2d", "E2", "GE", "DL"), ("e2f", "E2", "GE", "FBP"), ("h2i", "H2", "Philips", "IR")],

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from drawn import bars, cell_texts, contrasts, legend_looks, look_of, picture, ticks
 
+from ct4bench.core.extractors import read_extractors, shown_of
 from ct4bench.core.metrics import PAIR_METRICS
 from ct4bench.figures.draw_results import (
     draw_accuracy_by_n,
@@ -14,7 +15,7 @@ from ct4bench.figures.draw_results import (
 )
 
 FACTS = {"origin": "synthetic", "mode": "paper", "method": "none", "domain": "scanner", "part": "79 series",
-         "weights": {}}  # fmt: skip
+         "weights": {}, "extractors": shown_of(read_extractors())}  # fmt: skip
 (RMSE,) = (metric for metric in PAIR_METRICS if metric.name == "rmse_hu")
 OWN = {("A1", "A1"): 5.0, ("C1", "A1"): 41.0, ("C1", "C1"): 9.0, ("E2", "A1"): 60.0, ("E2", "C1"): 22.0,
        ("E2", "E2"): np.nan}  # fmt: skip
