@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Write what schema and docs say of pair metrics, questions, ablations, extractors, tables, columns and reasons of
-quarantine, from the lists in the source.
+"""Write what schema and docs say of pair metrics, questions, ablations, classifiers, extractors, tables, columns,
+reasons of quarantine and deviations from the paper, from the lists in the source.
 
     tools/write_lists.py            # after an entry was added or changed
     tools/write_lists.py --check    # says which files are not as the lists, and ends with status 1
 
-The schema's patterns for --tasks and --ablations come from `splits/tasks.py`; docs have a table between two marks, as
-`<!-- tasks: by tools/write_lists.py -->` and `<!-- end of tasks -->`.
+The schema's patterns for --tasks and --ablations come from `splits/tasks.py`, that for --other_classifiers from
+`learning/other_classifiers.csv`; docs have a table between two marks, as `<!-- tasks: by tools/write_lists.py -->` and
+`<!-- end of tasks -->`.
 """
 
 import argparse
@@ -23,6 +24,8 @@ from ct4bench.core.extractors import read_extractors  # noqa: E402
 from ct4bench.core.metrics import BY_NAME, PAIR_METRICS  # noqa: E402
 from ct4bench.core.reasons import read_reasons  # noqa: E402
 from ct4bench.core.yaml_files import read_schema  # noqa: E402
+from ct4bench.learning.other_classifiers import CLASSIFIERS  # noqa: E402
+from ct4bench.results import deviations  # noqa: E402
 from ct4bench.splits.tasks import (  # noqa: E402
     ABLATION_LABELS,
     CHEAP_ABLATIONS,
@@ -32,23 +35,28 @@ from ct4bench.splits.tasks import (  # noqa: E402
 )
 
 SCHEMA = "nextflow_schema.json"
-LISTS = {"tasks": FURTHER_TASKS, "ablations": FURTHER_ABLATIONS}
-"""Parameters that take names of a list."""
+DEVIATIONS = "docs/deviations.md"
+LISTS = {
+    "tasks": ("default", FURTHER_TASKS),
+    "ablations": ("default", FURTHER_ABLATIONS),
+    "other_classifiers": ("", tuple(CLASSIFIERS)),
+}
+"""Parameters that take names of a list: the word for its shipped part, where there is one, and the names."""
 
 
-def pattern(names: tuple[str, ...]) -> str:
-    """Regular expression of `default`, `all`, `none`, or names with commas."""
+def pattern(word: str, names: tuple[str, ...]) -> str:
+    """Regular expression of the word, `all`, `none`, or names with commas."""
     one = f"({'|'.join(names)})"
-    return f"^(default|all|none|{one}(,{one})*)$"
+    return f"^({f'{word}|' if word else ''}all|none|{one}(,{one})*)$"
 
 
 def schema_text(text: str) -> str:
     """The schema with patterns and descriptions of `LISTS`; a property stands on a line of its own."""
-    for name, names in LISTS.items():
+    for name, (word, names) in LISTS.items():
         (line,) = re.findall(rf'^ *"{name}": (\{{.*\}}),?$', text, re.MULTILINE)
         rule = json.loads(line)
-        before = rule["description"].partition(", all, none, or of ")[0]
-        rule |= {"pattern": pattern(names), "description": f"{before}, all, none, or of {', '.join(names)}"}
+        before, middle, _ = rule["description"].partition("all, none, or of ")
+        rule |= {"pattern": pattern(word, names), "description": f"{before}{middle}{', '.join(names)}"}
         text = text.replace(line, json.dumps(rule, ensure_ascii=False))
     return text
 
@@ -76,6 +84,11 @@ def ablations_table() -> str:
         for name in FURTHER_ABLATIONS
     ]
     return table(("name", "what is changed", "default"), rows)
+
+
+def classifiers_table() -> str:
+    """Names of --other_classifiers."""
+    return table(("name", "settings"), [(f"`{name}`", settings) for name, settings in CLASSIFIERS.items()])
 
 
 def metrics_table() -> str:
@@ -151,7 +164,7 @@ BLOCKS = {
         "settings of an encoder": settings_table,
         "entries of an extractor": entries_table,
     },
-    "docs/learning.md": {"tasks": tasks_table, "ablations": ablations_table},
+    "docs/learning.md": {"tasks": tasks_table, "ablations": ablations_table, "other classifiers": classifiers_table},
     "docs/outputs.md": {"pair metrics": metrics_table},
 }
 """Tables by page and mark."""
@@ -171,7 +184,10 @@ def page_text(text: str, blocks: dict) -> str:
 
 def texts(root: Path) -> dict[str, str]:
     """What each file should hold, by its path in the project."""
-    found = {SCHEMA: schema_text((root / SCHEMA).read_text(encoding="utf-8"))}
+    found = {
+        SCHEMA: schema_text((root / SCHEMA).read_text(encoding="utf-8")),
+        DEVIATIONS: deviations.markdown(*deviations.read_deviations()),
+    }
     return found | {
         page: page_text((root / page).read_text(encoding="utf-8"), blocks) for page, blocks in BLOCKS.items()
     }

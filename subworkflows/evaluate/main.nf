@@ -32,6 +32,12 @@ def together(features, n) {
         .map { method, extractors, tables -> [[method: method, extractors: extractors], tables] }
 }
 
+// Names of --other_classifiers, from the list that the training reads.
+def otherClassifiers(String wanted) {
+    def known = rowsOf(file("${projectDir}/bin/ct4bench/learning/other_classifiers.csv")).collect { row -> row.name }
+    return wanted == 'all' ? known : known.findAll { name -> name in wanted.tokenize(',') }
+}
+
 workflow EVALUATE_IMAGES {
     take:
     settings    // map of parameters
@@ -94,8 +100,7 @@ workflow EVALUATE_FEATURES {
         patches, settings.share_inside, codeDigest('plan_splits.py'),
     )
     def parts = (1..settings.training_parts).collect { number -> ['mlp', "${number}/${settings.training_parts}".toString()] }
-    def opinions = [all: ['logistic_regression', 'svm', 'gradient_boosting'], none: []]
-    def others = opinions[settings.other_classifiers] != null ? opinions[settings.other_classifiers] : settings.other_classifiers.tokenize(',').toUnique()
+    def others = otherClassifiers(settings.other_classifiers)
     def trainings = parts + others.collect { classifier -> [classifier, '1/1'] }
     TRAIN_CLASSIFIERS(
         // the widest features take longest, so they come first

@@ -12,7 +12,7 @@ def twinTables(List names) {
 }
 
 // Scanners in tasks of about three chunks of series, none or one more in any: a task takes longer to start than to
-// simulate a series.
+// simulate a series. A range, since the engine cannot read a subList() back from its cache.
 def simulationTasks(settings) {
     def names = settings.twin_scanners.toString().tokenize(',').toUnique().toSorted()
     def (doses, recons, others) = [settings.twin_doses, settings.twin_reconstructions, settings.twin_other_reconstructions]
@@ -20,7 +20,7 @@ def simulationTasks(settings) {
     def series = recons * settings.twin_repetitions + (doses - 1) * others * settings.twin_other_repetitions
     def size = Math.max(1, (3 * settings.chunk_size).intdiv(series))
     def tasks = (names.size() + size - 1).intdiv(size)
-    return (0..<tasks).collect { number -> names.subList((number * names.size()).intdiv(tasks), ((number + 1) * names.size()).intdiv(tasks)) }
+    return (0..<tasks).collect { number -> names[(number * names.size()).intdiv(tasks)..<((number + 1) * names.size()).intdiv(tasks)] }
 }
 
 workflow SIMULATE {

@@ -131,7 +131,8 @@ def run(project, small_run, nextflow):
     """The copy goes on from where the project's own small run ended: what nothing touched is taken from there."""
     done = nextflow(
         small_run.launch, "-profile", "test", "-resume", "--tasks", "roi_other_maker", "--ablations", "none",
-        "--other_classifiers", "none", project=project[0], outdir=small_run.launch / "added",
+        "--other_classifiers", "none", "--publish_volumes", "true", project=project[0],
+        outdir=small_run.launch / "added",
     )  # fmt: skip
     assert done.status == 0, done.text
     return done

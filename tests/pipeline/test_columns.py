@@ -25,7 +25,9 @@ CELLS["int64 or double"] = CELLS["double"]
 
 
 def tables_of(run) -> list[str]:
-    return sorted(name for name in run.published() if name.endswith((".csv", ".parquet")))
+    """All tables of the results, those about the run, too."""
+    paths = (path for path in run.outdir.rglob("*") if path.suffix in (".csv", ".parquet"))
+    return sorted(path.relative_to(run.outdir).as_posix() for path in paths)
 
 
 def described(run, name) -> pd.DataFrame:

@@ -16,8 +16,8 @@ from ct4bench.core.errors import UserError
 if TYPE_CHECKING:
     import torch
 
-RELEASED, USER, STAND_IN, RANDOM = "released", "user", "stand-in", "random"
-"""Where weights come from: a published file known by its hash, a file of the user's, the bundle's own, or a seed."""
+USER, STAND_IN, RANDOM = "user", "stand-in", "random"
+"""Where weights come from: a file of the user's, the bundle's own, or a seed."""
 
 STAND_IN_LABELS = "stand-in, trained on synthetic tissue"
 

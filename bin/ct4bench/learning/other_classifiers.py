@@ -1,13 +1,15 @@
 """Other classifiers of scikit-learn, to ask whether the ranking of features depends on the MLP."""
 
+# code-data: ct4bench/learning/other_classifiers.csv
+
+import csv
+from pathlib import Path
+
 import numpy as np
 
-CLASSIFIERS = {
-    "logistic_regression": "multinomial, L2 with C = 1, classes balanced",
-    "svm": "radial basis functions with C = 1 and gamma = 1 / features, classes balanced; gives no probabilities",
-    "gradient_boosting": "histogram-based trees of 8 leaves, 60 rounds, learning rate 0.15, classes balanced",
-}
-"""Name and settings of each."""
+with open(Path(__file__).with_suffix(".csv"), encoding="utf-8", newline="") as _stream:
+    CLASSIFIERS = {row["name"]: row["settings"] for row in csv.DictReader(_stream)}
+"""Name and settings of each, which the workflow and the docs read as well."""
 
 
 def build(classifier: str, seed: int):

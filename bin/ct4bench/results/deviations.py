@@ -10,7 +10,6 @@ from ct4bench.core.yaml_files import read_yaml
 
 ROOT = Path(__file__).resolve().parents[3]
 SOURCE = ROOT / "assets" / "deviations.yaml"
-PAGE = ROOT / "docs" / "deviations.md"
 
 HEAD = """\
 # Deviations from the paper
@@ -19,7 +18,7 @@ HEAD = """\
 had or is damage. `--mode corrected` does what the text says or what is right. A mode is a set of values in
 `bin/ct4bench/core/modes.py`; the report of a run names its mode and lists these points.
 
-This page is made from `assets/deviations.yaml`; edit that file, then run the command at its top.
+This page is made from `assets/deviations.yaml`; edit that file, then run `tools/write_lists.py`.
 
 """
 
@@ -75,8 +74,3 @@ def markdown(points: list[Point], choices: list[Choice]) -> str:
     lines += ["", "## Choices that the paper leaves open", "", "| subject | choice | where |", "|---|---|---|"]
     lines += [f"| {_cell(c.subject)} | {_cell(c.choice)} | {_files(c.where)} |" for c in choices]
     return HEAD + "\n".join(lines) + "\n"
-
-
-def write_page(path: Path | str = PAGE) -> None:
-    """Write docs/deviations.md anew from assets/deviations.yaml."""
-    Path(path).write_text(markdown(*read_deviations()), encoding="utf-8")
