@@ -9,6 +9,7 @@ since names and details come from DICOM headers. The same inputs give the same b
 import base64
 import io
 import json
+import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,8 +219,16 @@ def between_and_within(frame: pd.DataFrame, column: str) -> tuple[float, float]:
     return float(frame.loc[~same, column].median()), float(frame.loc[same, column].median())
 
 
-def _headlines(tables: dict[str, pd.DataFrame]) -> list[dict]:
-    """The few numbers of the first screen: name, value, unit, and the published value."""
+def loso_stem(table7: pd.DataFrame) -> str:
+    """Return what the columns begin with of the accuracies on what was left out, trained on the most that this run has:
+    `loso_12_scanners_acc` with thirteen scanners; blank where none was."""
+    stems = [c.removesuffix("_mean") for c in table7.columns if re.fullmatch(r"loso_\d+_scanners?_acc_mean", c)]
+    run = [stem for stem in stems if table7[f"{stem}_mean"].notna().any()]
+    return max(run, key=lambda stem: int(stem.split("_")[1]), default="")
+
+
+def _headlines(tables: dict[str, pd.DataFrame], domain: str) -> list[dict]:
+    """The few numbers of the first screen: name, value, unit, and the published value; `domain` in words."""
     found = []
     for metric in MAIN_METRICS:
         if metric.headline_decimals is None or metric.table not in tables:
@@ -236,10 +245,11 @@ def _headlines(tables: dict[str, pd.DataFrame]) -> list[dict]:
             for name, v, p in zip(words, own, paper, strict=True)
         ]
     if "table7_stability_classification" in tables:
-        for row in tables["table7_stability_classification"].to_dict("records"):
+        frame = tables["table7_stability_classification"]
+        for row in frame.to_dict("records"):
             for stem, words, decimals in (
-                ("loso_12_scanners_acc", "accuracy on an unseen scanner", 3),
-                ("icc", "mean ICC between scanners", 3),
+                (loso_stem(frame), f"accuracy on an unseen {domain}", 3),
+                ("icc", f"mean ICC between {domain}s", 3),
             ):
                 value, paper_value = row.get(f"{stem}_mean"), row.get(f"{stem}_mean_published")
                 if is_number(value):
@@ -333,7 +343,7 @@ def method_view(inputs: MethodInputs, several: bool, from_features: bool, image_
         "prefix": f"{method}-" if several else "",
         "level": 3 if several else 2,
         "stamp": stamp.capitalize(),
-        "headlines": _headlines(inputs.tables),
+        "headlines": _headlines(inputs.tables, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")),
         "not_comparable": NOT_COMPARABLE.get(facts["origin"], ""),
         "tables": views,
         "figures": figures,

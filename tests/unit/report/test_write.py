@@ -24,7 +24,7 @@ from ct4bench.report.sections import (
     patch_overlaps,
     registration_errors_mm,
 )
-from ct4bench.report.write import fit, png_size, read_figures, read_usage
+from ct4bench.report.write import _headlines, fit, png_size, read_figures, read_usage
 from ct4bench.results.deviations import read_deviations
 from ct4bench.stability.icc import icc_table
 
@@ -175,6 +175,19 @@ def test_headlines_compare_the_cells_that_were_run(page):
     assert "published 42.2 HU" in words
     assert "published 7.3 HU" in words
     assert "published 56.1 HU" not in words
+
+
+@pytest.mark.parametrize("n", [1, 3, 12, 20])
+def test_any_number_of_scanners_has_the_headline_of_an_unseen_one(n):
+    stem = f"loso_{n}_scanner{'s' * (n > 1)}_acc"
+    row = {"features": "Radiomics", "icc_mean": 0.8, "loso_1_scanner_acc_mean": 0.61, f"{stem}_mean": 0.75}
+    # The paper's cell stands beside it, and was not run.
+    row |= {"loso_12_scanners_acc_mean": row.get("loso_12_scanners_acc_mean"), "loso_12_scanners_acc_mean_published": 1}
+    table = pd.DataFrame([row])
+    for domain in ("scanner", "dose"):
+        cards = {card["name"]: card for card in _headlines({"table7_stability_classification": table}, domain)}
+        card = cards[f"Radiomics: accuracy on an unseen {domain}"]
+        assert (card["value"], card["published"] == "1.000") == ("0.750", n == 12)
 
 
 def test_synthetic_input_claims_no_difference(page):
