@@ -9,7 +9,6 @@ since names and details come from DICOM headers. The same inputs give the same b
 import base64
 import io
 import json
-import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,7 +24,8 @@ from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
-from ct4bench.report.cells import BLANK, cells_of, is_number, number
+from ct4bench.report.cells import cells_of
+from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.profile import profile_view
 from ct4bench.report.sections import (
     extractors_view,
@@ -58,8 +58,8 @@ FIGURES = ("figure2", "figure3", "figure4", "figure5", "figure6")
 IMAGE_FIGURES = ("figure2", "figure3", "figure4")
 SECTION_TABLES = {
     "input": ("table1_acquisition", "table2_series_counts"),
-    "images": (*BY_TABLE, "table6_dose"),
-    "same_recon": (*(f"{name}_same_recon" for name in BY_TABLE), "table6_dose_same_recon"),
+    "images": (*BY_TABLE, "table6_dose_same_recon", "table6_dose"),
+    "same_recon": tuple(f"{name}_same_recon" for name in BY_TABLE),
     "contrasts": ("decomposition",),
     "table7": ("table7_stability_classification",),
     "learning": ("accuracy_by_n", "confusion", "accuracy_tasks", "accuracy_left_out",
@@ -213,53 +213,6 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
     }
 
 
-def between_and_within(frame: pd.DataFrame, column: str) -> tuple[float, float]:
-    """Return the medians of a column of Tables 3-5 over the cells of two scanners and over those of one."""
-    same = frame["scanner_row"] == frame["scanner_col"]
-    return float(frame.loc[~same, column].median()), float(frame.loc[same, column].median())
-
-
-def loso_stem(table7: pd.DataFrame) -> str:
-    """Return what the columns begin with of the accuracies on what was left out, trained on the most that this run has:
-    `loso_12_scanners_acc` with thirteen scanners; blank where none was."""
-    stems = [c.removesuffix("_mean") for c in table7.columns if re.fullmatch(r"loso_\d+_scanners?_acc_mean", c)]
-    run = [stem for stem in stems if table7[f"{stem}_mean"].notna().any()]
-    return max(run, key=lambda stem: int(stem.split("_")[1]), default="")
-
-
-def _headlines(tables: dict[str, pd.DataFrame], domain: str) -> list[dict]:
-    """The few numbers of the first screen: name, value, unit, and the published value; `domain` in words."""
-    found = []
-    for metric in MAIN_METRICS:
-        if metric.headline_decimals is None or metric.table not in tables:
-            continue
-        column, decimals = f"{metric.name}_mean", metric.headline_decimals
-        frame = tables[metric.table]
-        frame = frame[frame[column].notna()]
-        own, paper = between_and_within(frame, column), (None, None)
-        if f"{column}_published" in frame.columns:
-            paper = between_and_within(frame, f"{column}_published")
-        words = (f"{metric.label} between two scanners, median", f"{metric.label} within a scanner, median")
-        found += [
-            (name, number(v, decimals), metric.unit, number(p, decimals))
-            for name, v, p in zip(words, own, paper, strict=True)
-        ]
-    if "table7_stability_classification" in tables:
-        frame = tables["table7_stability_classification"]
-        for row in frame.to_dict("records"):
-            for stem, words, decimals in (
-                (loso_stem(frame), f"accuracy on an unseen {domain}", 3),
-                ("icc", f"mean ICC between {domain}s", 3),
-            ):
-                value, paper_value = row.get(f"{stem}_mean"), row.get(f"{stem}_mean_published")
-                if is_number(value):
-                    found.append(
-                        (f"{row['features']}: {words}", number(value, decimals), "", number(paper_value, decimals))
-                    )
-    keys = ("name", "value", "unit", "published")
-    return [dict(zip(keys, item, strict=True)) for item in found if item[1] != BLANK]
-
-
 def _summary(methods: list[MethodInputs]) -> list[str]:
     """What was run on what, in sentences."""
     facts = methods[0].facts
@@ -343,7 +296,8 @@ def method_view(inputs: MethodInputs, several: bool, from_features: bool, image_
         "prefix": f"{method}-" if several else "",
         "level": 3 if several else 2,
         "stamp": stamp.capitalize(),
-        "headlines": _headlines(inputs.tables, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")),
+        "headlines": image_headlines(inputs.tables, facts),
+        "feature_headlines": feature_headlines(inputs.tables, facts),
         "not_comparable": NOT_COMPARABLE.get(facts["origin"], ""),
         "tables": views,
         "figures": figures,

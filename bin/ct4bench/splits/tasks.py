@@ -229,6 +229,8 @@ class Task:
     """Column of the test rows by whose values the task has a table of its own; blank where it has none."""
     chance: Callable[[int], float] = guessing
     """Balanced accuracy without knowledge, of the number of classes."""
+    headline: str = ""
+    """What its accuracy is on the report's first screen; blank where it is not there."""
 
 
 TASKS = {
@@ -239,7 +241,7 @@ TASKS = {
     "tissue_other_roi": Task(
         "tissue", "cyst or normal: trained on one ROI of each, tested on the other", other_roi, "tissue on another ROI",
         "one cyst and one normal region (hemangioma and metastasis have one region each, and are left out)",
-        "the other ones, and the reverse", left_out="ROIs left out",
+        "the other ones, and the reverse", left_out="ROIs left out", headline="on another region (cyst or normal)",
     ),
     "tissue_inside": Task(
         "tissue", "tissues of the patches that lie in their ROI by --share_inside at least", inside_patches,
@@ -253,10 +255,12 @@ TASKS = {
     "tissue_other_dose": Task(
         "tissue", "four tissues, trained at one dose, tested at others", one_to_others("dose_mgy"),
         "tissue at another dose", "one dose (`--feature_doses` must name several)", "all others", by_value="dose_mgy",
+        headline="at another dose",
     ),
     "tissue_other_recon": Task(
         "tissue", "four tissues, trained on one reconstruction, tested on others", one_to_others("recon"),
         "tissue, another reconstruction", "one reconstruction", "all others", by_value="recon",
+        headline="on another reconstruction",
     ),
     "roi": Task(
         "roi", "the six ROIs", both_schemes, "which of six ROIs", "as Table 7", "as Table 7", default=False

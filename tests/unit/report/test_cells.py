@@ -8,11 +8,12 @@ import pandas as pd
 import pytest
 from report_data import load_script, series_table
 
+from ct4bench.core.extractors import read_extractors, shown_of
 from ct4bench.core.metrics import PAIR_METRICS
 from ct4bench.core.tables import write_table
 from ct4bench.report.cells import BLANK, cells_of, matrix
+from ct4bench.report.headlines import between_and_within, feature_headlines, image_headlines
 from ct4bench.report.profile import profile_view
-from ct4bench.report.write import between_and_within
 
 CELLS = {("A1", "A1"): 7.0, ("C1", "A1"): 40.0, ("C1", "C1"): 9.0, ("E2", "A1"): 60.0, ("E2", "C1"): 50.0,
          ("E2", "E2"): 5.0}  # fmt: skip
@@ -87,8 +88,10 @@ def page_of_tables(tmp_path):
 
 
 def cards(page: str) -> dict[str, tuple[str, str]]:
-    """Headlines of the first screen: value and published value by name."""
-    pattern = r'<span class="name">(.*?)</span><span class="value">(.*?)</span><span class="sub">published (.*?)</span>'
+    """Headlines of the first screen: value and published value (blank where there is none) by name."""
+    pattern = (
+        r'<span class="name">(.*?)</span><span class="value">(.*?)</span>(?:<span class="sub">published (.*?)</span>)?'
+    )
     return {name: (value, published) for name, value, published in re.findall(pattern, page)}
 
 
@@ -113,30 +116,89 @@ def test_headlines_leave_out_cells_that_were_not_run(page_of_tables):
     assert found["RMSE within a scanner, median"] == ("8.0 HU", "105.0 HU")
 
 
-def table7() -> pd.DataFrame:
+def table7(most=12, form="ICC(3,1)") -> pd.DataFrame:
+    others = f"loso_{most}_scanners"
     values = {"icc_mean": 0.8, "icc_sd": 0.1, "icc_mean_published": 0.99, "icc_sd_published": 0.12,
-              "icc_mean_difference": -0.19, "icc_form": "ICC(3,1)", "icc_2_1_mean": 0.6, "icc_2_1_sd": 0.2,
+              "icc_mean_difference": -0.19, "icc_form": form, "icc_2_1_mean": 0.6, "icc_2_1_sd": 0.2,
+              "icc_3_1_mean": 0.8, "icc_3_1_sd": 0.1,
               "icc_ci_low": 0.7, "icc_ci_high": 0.85, "loso_1_scanner_acc_mean": 0.71, "loso_1_scanner_acc_sd": 0.02,
-              "loso_12_scanners_acc_mean": 0.92, "loso_12_scanners_acc_sd": 0.03,
-              "loso_12_scanners_acc_mean_published": 0.986, "loso_12_scanners_acc_sd_published": 0.024,
-              "loso_12_scanners_acc_mean_difference": -0.066, "loso_12_scanners_balanced_mean": 0.88,
+              "loso_1_scanner_acc_ci_low": 0.65, "loso_1_scanner_acc_ci_high": 0.75,
+              f"{others}_acc_mean": 0.92, f"{others}_acc_sd": 0.03,
+              f"{others}_acc_mean_published": 0.986, f"{others}_acc_sd_published": 0.024,
+              f"{others}_acc_mean_difference": -0.066, f"{others}_balanced_mean": 0.88,
               "tenfold_13_scanners_acc_mean": 0.95, "tenfold_13_scanners_acc_sd": 0.01, "not_a_target": "",
               "comparison": "compared", "reason": ""}  # fmt: skip
-    radiomics = {"features": "Radiomics", **values}
-    mine = {"features": "mine", **values, "icc_mean": 0.5, "icc_mean_published": np.nan,
-            "icc_mean_difference": np.nan, "loso_12_scanners_acc_mean": 0.99,
-            "loso_12_scanners_acc_mean_published": np.nan}  # fmt: skip
+    if form == "ICC(2,1)":
+        values |= {"icc_mean": 0.6, "icc_ci_low": 0.5, "icc_ci_high": 0.65}
+    radiomics = {"features": "Radiomics", "extractor": "radiomics", **values}
+    mine = {"features": "mine", "extractor": "mine", **values, "icc_mean": 0.5, "icc_mean_published": np.nan,
+            "icc_mean_difference": np.nan, f"{others}_acc_mean": 0.99,
+            f"{others}_acc_mean_published": np.nan}  # fmt: skip
     return pd.DataFrame([radiomics, mine])
 
 
-def test_headlines_of_features_are_those_of_the_unseen_scanner(page_of_tables):
-    found = cards(page_of_tables(table7_stability_classification=table7()))
-    assert found == {
-        "Radiomics: accuracy on an unseen scanner": ("0.920", "0.986"),
-        "Radiomics: mean ICC between scanners": ("0.800", "0.990"),
-        "mine: accuracy on an unseen scanner": ("0.990", BLANK),
-        "mine: mean ICC between scanners": ("0.500", BLANK),
-    }
+def tasks_table(*tasks) -> pd.DataFrame:
+    """Accuracies of other tasks for `mine` and `radiomics`, in this order, 0.1 apart."""
+    rows = [(task, extractor, 0.5 + 0.1 * i + 0.01 * j, 0.4, 0.7)
+            for i, task in enumerate(tasks) for j, extractor in enumerate(("mine", "radiomics"))]  # fmt: skip
+    return pd.DataFrame(rows, columns=["task", "extractor", "accuracy_mean", "accuracy_ci_low", "accuracy_ci_high"])
+
+
+FACTS = {"origin": "collection", "domain": "scanner", "extractors": shown_of(read_extractors())}
+OTHER_TASKS = ("tissue_other_roi", "tissue_other_recon", "tissue_other_maker", "scanner")
+
+
+@pytest.mark.parametrize("most", [12, 3])
+@pytest.mark.parametrize("form", ["ICC(3,1)", "ICC(2,1)"])
+def test_headlines_begin_with_what_a_harmonization_would_move(most, form):
+    tables = {"table7_stability_classification": table7(most, form), "accuracy_tasks": tasks_table(*OTHER_TASKS)}
+    grid = feature_headlines(tables, FACTS)
+    assert grid["columns"] == ["", "Radiomics", "mine"]
+    assert [(row["head"], row["cells"][0]["main"]) for row in grid["rows"]] == [
+        ("Mean ICC(2,1), absolute agreement between scanners", "0.600"),
+        ("Accuracy on an unseen scanner, 1 training scanner (N = 1)", "0.710"),
+        ("Accuracy on another region (cyst or normal)", "0.510"),
+        ("Accuracy on another reconstruction", "0.610"),
+        ("Mean ICC(3,1), consistency between scanners", "0.800"),
+        (f"Accuracy on an unseen scanner, {most} training scanners (N = {most})", "0.920"),
+    ]
+    by_head = {row["head"]: row["cells"] for row in grid["rows"]}
+    assert by_head["Accuracy on another region (cyst or normal)"][1]["main"] == "0.500"
+    assert [cell["range"] for cell in by_head["Accuracy on another reconstruction"]] == ["0.400 to 0.700"] * 2
+    agreement, last = grid["rows"][0]["cells"][0], grid["rows"][-1]["cells"][0]
+    assert ("range" in agreement) == (form == "ICC(2,1)") and "sub" not in agreement
+    assert last["sub"] == "0.986" and grid["rows"][-1]["cells"][1]["main"] == "0.990"
+
+
+def test_intervals_of_both_forms_come_from_the_table_of_stability():
+    rows = [("radiomics", form, stratum, low, low + 0.1) for stratum, shift in (("all", 0.0), ("recon=IR", 0.3))
+            for form, low in (("ICC(2,1)", 0.55 + shift), ("ICC(3,1)", 0.61 + shift))]  # fmt: skip
+    stability = pd.DataFrame(rows, columns=["extractor", "form", "stratum", "icc_ci_low", "icc_ci_high"])
+    grid = feature_headlines({"table7_stability_classification": table7(), "stability": stability}, FACTS)
+    heads = {row["head"]: row["cells"][0]["range"] for row in grid["rows"] if row["head"].startswith("Mean")}
+    assert list(heads.values()) == ["0.550 to 0.650", "0.610 to 0.710"]
+
+
+def test_another_dose_is_a_headline_where_it_was_asked_for(page_of_tables):
+    asked = tasks_table(*OTHER_TASKS, "tissue_other_dose")
+    page = page_of_tables(table7_stability_classification=table7(), accuracy_tasks=asked)
+    heads = re.findall(r'<table class="headlines">.*?</table>', page, re.DOTALL)
+    heads = re.findall(r'<th scope="row">(.*?)</th>', heads[0])
+    assert heads.index("Accuracy at another dose") < heads.index("Mean ICC(3,1), consistency between scanners")
+
+
+def test_published_values_are_no_yardstick_beside_other_input():
+    facts = FACTS | {"origin": "synthetic"}
+    tables = {"table7_stability_classification": table7(), "table3_rmse_hu": rmse_beside_published()}
+    assert not any("sub" in cell for row in feature_headlines(tables, facts)["rows"] for cell in row["cells"])
+    assert [card["published"] for card in image_headlines(tables, facts)] == ["", ""]
+
+
+def test_headlines_of_another_domain_name_it():
+    frame = table7().rename(columns=lambda name: name.replace("loso_12_scanners", "loso_3_scanners"))
+    heads = [row["head"] for row in feature_headlines({"table7_stability_classification": frame},
+                                                      FACTS | {"domain": "maker"})["rows"]]  # fmt: skip
+    assert "Accuracy on an unseen maker, 1 training maker (N = 1)" in heads and not any("scanner" in h for h in heads)
 
 
 PLUS = "\N{PLUS-MINUS SIGN}"

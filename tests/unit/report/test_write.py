@@ -18,13 +18,14 @@ from ct4bench.core.geometry import Rigid
 from ct4bench.core.modes import MODES
 from ct4bench.core.tables import write_table
 from ct4bench.report.cells import delta, matrix, mean_sd, number, text_of, value_grid
+from ct4bench.report.headlines import feature_headlines
 from ct4bench.report.sections import (
     extractors_view,
     merge_usage,
     patch_overlaps,
     registration_errors_mm,
 )
-from ct4bench.report.write import _headlines, fit, png_size, read_figures, read_usage
+from ct4bench.report.write import fit, png_size, read_figures, read_usage
 from ct4bench.results.deviations import read_deviations
 from ct4bench.stability.icc import icc_table
 
@@ -169,8 +170,9 @@ def test_the_first_screen_says_what_was_run(page):
     assert "RMSE between two scanners, median" in words
 
 
-def test_headlines_compare_the_cells_that_were_run(page):
-    words = Page(page).words
+def test_headlines_compare_the_cells_that_were_run(page, collection_page):
+    assert "published 42.2 HU" not in Page(page).words  # synthetic: nothing to compare with
+    words = Page(collection_page).words
     # Published medians of A1, A2 and C1 alone, not of all thirteen scanners.
     assert "published 42.2 HU" in words
     assert "published 7.3 HU" in words
@@ -184,10 +186,11 @@ def test_any_number_of_scanners_has_the_headline_of_an_unseen_one(n):
     # The paper's cell stands beside it, and was not run.
     row |= {"loso_12_scanners_acc_mean": row.get("loso_12_scanners_acc_mean"), "loso_12_scanners_acc_mean_published": 1}
     table = pd.DataFrame([row])
-    for domain in ("scanner", "dose"):
-        cards = {card["name"]: card for card in _headlines({"table7_stability_classification": table}, domain)}
-        card = cards[f"Radiomics: accuracy on an unseen {domain}"]
-        assert (card["value"], card["published"] == "1.000") == ("0.750", n == 12)
+    for domain in ("scanner", "dose_mgy"):
+        facts = {"origin": "collection", "domain": domain, "extractors": {}}
+        grid = feature_headlines({"table7_stability_classification": table}, facts)
+        (cell,) = (line["cells"][0] for line in grid["rows"] if line["head"].endswith(f"(N = {n})"))
+        assert (cell["main"], cell.get("sub") == "1.000") == ("0.750", n == 12)
 
 
 def test_synthetic_input_claims_no_difference(page):
