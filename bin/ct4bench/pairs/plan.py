@@ -37,7 +37,7 @@ VARIANTS = {
 """What each value of the column `variant` says; points of docs/deviations.md."""
 
 CONTRASTS = ("other_recon", "other_repetition", "other_dose", "other_scanner", "other_maker")
-"""The contrasts, from the smallest step to the largest."""
+"""The contrasts, in the order of the table."""
 
 REFERENCE_DOSE_MGY = 14
 TABLE_6_DOSES_MGY = (1, 3, 6, 10)

@@ -362,7 +362,7 @@ def decomposition(pairs: pd.DataFrame) -> pd.DataFrame:
     """Return the contribution of each factor to the error: median of MSE (HU^2) over the pairs of each contrast, and
     the increment.
 
-    Columns: contrast (of `pairs.plan.CONTRASTS`, from the smallest step to the largest), n_pairs, mse_hu2_median,
+    Columns: contrast (of `pairs.plan.CONTRASTS`, in this order), n_pairs, mse_hu2_median,
     mse_hu2_q1, mse_hu2_q3, increment_hu2 (over the nearest contrast before it that has pairs; blank for the first),
     increment_over (that contrast), shrink, region.
     """

@@ -12,8 +12,8 @@ from ct4bench.results.published import BY_NAME
 NAME = "table7_stability_classification"
 PUBLISHED_DOMAIN, PUBLISHED_FORM = "scanner", "ICC(3,1)"
 OVERLAP_NOTE = (
-    "The patches of a ROI overlap (two of cyst2 by half on average), and the same six objects are in training and "
-    "test: see the table of other questions for one ROI left out."
+    "Where the patches of a ROI overlap, its rows are not independent, and the same objects are in training and test: "
+    "see the table of other questions for one ROI left out."
 )
 
 
@@ -29,12 +29,56 @@ def _main(predictions: pd.DataFrame) -> pd.Series:
 BOOTSTRAP = "95 % intervals: bootstrap of scanners (of scans where there is one scanner)"
 
 
+TASK_WORDS = {
+    "tissue_other_roi": "; tissue_other_roi trains on one cyst and one normal region and tests on the other ones, and "
+    "its interval is of scanners, not of other objects",
+    "scanner": "; how far the scanner can be told from the features is what harmonization should lower",
+    "maker": "; the same is so of the maker",
+}
+"""What the text of the other questions says of those that were asked."""
+
+
+def of_common_values(
+    predictions: pd.DataFrame, series: pd.DataFrame, task: str, column: str
+) -> tuple[pd.DataFrame, str]:
+    """Return the predictions without the rows of a task that train or test on a value not every scanner has, and words.
+
+    The task trains on one value of `column` of the series (the fold) and tests on others; a mean over its folds would
+    mix questions where, say, one scanner alone has DL. Where fewer than two values are common to all scanners, all
+    stay. Words say which values the mean is over; blank without rows of the task.
+    """
+    from ct4bench.splits.tasks import value_table
+
+    mine = predictions["task"] == task
+    if not mine.any():
+        return predictions, ""
+    known = series.drop_duplicates("series_uid").set_index("series_uid")[column]
+    value = predictions.loc[mine, "series_uid"].map(known).map(lambda v: v if isinstance(v, str) else f"{v:g}")
+    scanners = predictions.loc[mine, "scanner"].astype(str).groupby(value).agg(set)
+    everywhere = set().union(*scanners)
+    common = [name for name in scanners.index if scanners[name] == everywhere]
+    counts = {name: f"{name} ({len(scanners[name])} of {len(everywhere)} scanners)" for name in scanners.index}
+    rare = ", ".join(counts[name] for name in scanners.index if name not in common)
+    if len(common) < 2:
+        words = f"{task} averages over {', '.join(counts.values())}, which not all scanners have" if rare else ""
+        return predictions, words
+    keep = ~mine
+    keep[mine] = value.isin(common) & predictions.loc[mine, "fold"].astype(str).isin(common)
+    without = f", without {rare}, which {value_table(task)} has" if rare else ""
+    return predictions[keep], f"{task} averages over {', '.join(common)}{without}"
+
+
 def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """What else was asked of the MLP: other tasks, other choices of the training, and each value left out."""
     from ct4bench.learning.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
     from ct4bench.splits.tasks import ABLATION_LABELS, TASKS, guessing, value_table
 
     others = predictions[predictions["task"] != "tissue"]
+    averages = []
+    for name, task in TASKS.items():
+        if task.by_value:
+            others, words = of_common_values(others, inputs.series, name, task.by_value)
+            averages += [f"{words}."] if words else []
     if len(others):
         frame = accuracy_by_cell(others)
         n_classes = others.groupby("task")["target"].nunique()
@@ -45,10 +89,11 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
             frame.drop(columns=["classifier", "ablation"]),
             "Other questions",
             "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy, by the MLP of Table 7; "
-            f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same six objects lie at the same positions in "
-            "training and test of Table 7; tissue_other_roi trains on one cyst and one normal region and tests on the "
-            "other ones, and its interval is of scanners, not of other objects. That scanner or maker can be told from "
-            "the features is what harmonization should prevent.",
+            f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same objects lie at the same positions in "
+            "training and test of Table 7"
+            + "".join(words for task, words in TASK_WORDS.items() if task in set(others["task"]))
+            + ". "
+            + " ".join(averages),
         )
     own = predictions[predictions["task"] == "tissue"]
     varied = own[own["ablation"] != "default"]
@@ -67,11 +112,13 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
         & predictions["task"].isin([name for name, task in TASKS.items() if task.left_out])
     ]
     if len(held_out):
+        domain = DOMAIN_LABELS.get(inputs.domain, inputs.domain)
+        asked = [TASKS[name].left_out.format(domain=domain) for name in TASKS if name in set(held_out["task"])]
         results.tables["accuracy_left_out"] = ResultTable(
             left_out(held_out).drop(columns=["classifier", "ablation"]),
             "Accuracy on what was left out",
-            f"Trained on all other {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s (tissue), makers or ROIs: "
-            "accuracy and balanced accuracy on each one.",
+            f"Accuracy and balanced accuracy on each one that the training left out ({', '.join(asked)}); trained on "
+            "all others.",
         )
     for name, task in TASKS.items():
         rows = predictions[predictions["task"] == name]
@@ -117,19 +164,20 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
         results.missing["accuracy_by_n"] = "no classifier was trained in this run"
         return None
     own = predictions[_main(predictions)]
+    domain = DOMAIN_LABELS.get(inputs.domain, inputs.domain)
     table7 = table7_classification(own, extractors=inputs.extractors)
     results.tables["accuracy_by_n"] = ResultTable(
         accuracy_by_cell(own),
         "Accuracy over the amount of training data",
         "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy (mean recall of the classes): loso "
-        "leaves one scanner out and trains on N others, those of other makers first; kfold trains on n of the nine "
-        f"other folds. {BOOTSTRAP}.",
+        f"leaves one {domain} out and trains on N others{', those of other makers first' * (domain == 'scanner')}; "
+        f"kfold trains on n of the nine other folds. {BOOTSTRAP}.",
     )
     most = own.groupby("scheme")["n_train"].transform("max")
     results.tables["confusion"] = ResultTable(
         confusion(own[own["n_train"] == most]),
         "Confusion matrix",
-        "Rows by true and predicted tissue over all folds, trained on all but one scanner (loso) or fold (kfold); "
+        f"Rows by true and predicted tissue over all folds, trained on all but one {domain} (loso) or fold (kfold); "
         "share of the true tissue's rows.",
     )
     _task_tables(inputs, predictions[predictions["classifier"] == "mlp"], results)
@@ -270,6 +318,23 @@ def _table7(
     return _in_order(frame, extractors)
 
 
+def _trained_words(inputs: Inputs, mode: Mode, domain: str) -> str:
+    """What was trained for Table 7, by the schemes that this run has; blank where there is none."""
+    if inputs.predictions is None:
+        return ""
+    own = inputs.predictions[_main(inputs.predictions)]
+    schemes = {
+        "loso": f"on one or on all other {domain}s (LOSO)",
+        "kfold": f"on nine of ten folds of {mode.kfold_unit}s (10-fold)",
+    }
+    ways = [words for name, words in schemes.items() if name in set(own["scheme"])]
+    n_tissues = own["target"].nunique()
+    return (
+        f"; mean and SD (ddof = 1) over folds of the accuracy of an MLP that tells {n_tissues} tissues, trained "
+        f"{', or '.join(ways)}"
+    )
+
+
 def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     """Return Table 7, the curves over N, and what else stability, classification and embedding gave."""
     from ct4bench.stability.icc import WHAT_EACH_SEES
@@ -296,7 +361,6 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
         notes += [f"Left out: {reason}." for reason in own["reason"].dropna() if reason]
     text = (
         f"Mean and SD (ddof = 1) over features of the {mode.icc_headline}, clipped at 0, over {domain}s as raters and "
-        "ROIs as targets; mean and SD (ddof = 1) over folds of the accuracy of an MLP that tells four tissues, trained "
-        f"on one or on all other {domain}s (LOSO), or on nine of ten folds of {mode.kfold_unit}s (10-fold)."
+        f"ROIs as targets{_trained_words(inputs, mode, domain)}."
     )
     results.tables[NAME] = ResultTable(frame, BY_NAME[NAME].title, text, True, notes)

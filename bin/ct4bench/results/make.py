@@ -7,7 +7,7 @@ import pandas as pd
 from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
 from ct4bench.results.features import feature_tables
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
-from ct4bench.results.run_facts import weights_words, write_run_facts
+from ct4bench.results.run_facts import CONTRAST_LABELS, weights_words, write_run_facts
 from ct4bench.core.modes import Mode
 from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
 from ct4bench.core.tables import write_table
@@ -21,6 +21,10 @@ INTERVAL_NOTE = (
     "With few scans those of the diagonal lie to one side: a scan that is drawn twice meets its own reconstructions."
 )
 NO_PAIRS = "no two registered series at 10 mGy, nor of one scanner at 14 mGy and another dose"
+MIXED_NOTE = (
+    "As in the paper, pairs may differ in reconstruction besides the dose; the table of equal reconstruction has those "
+    "that do not."
+)
 REGION_LABELS = {
     "box": "inside the paper's box, intensities clipped to -1000..2000 HU",
     "mask": "inside the phantom's block",
@@ -64,6 +68,42 @@ def _pairs_words(frame: pd.DataFrame) -> str:
     if (frame["variant"] == "all_unordered").any():
         words += ": a cell whose draw leaves fewer than five pairs of two different series takes all of its pairs"
     return f"{words[0].upper()}{words[1:]}."
+
+
+def steps_words(frame: pd.DataFrame) -> str:
+    """Return whether the error grows from contrast to contrast of `pairs.tables.decomposition`, and where it does not.
+
+    A single contrast has no step.
+    """
+    steps = frame[frame["increment_hu2"].notna()]
+    down = steps[steps["increment_hu2"] <= 0]
+    if steps.empty:
+        return ""
+    if down.empty:
+        return "In this run each contrast is larger than the one before it."
+    named = [
+        f"{CONTRAST_LABELS.get(row.contrast, row.contrast)} ({row.increment_hu2:.3g} HU\N{SUPERSCRIPT TWO} over "
+        f"{CONTRAST_LABELS.get(row.increment_over, row.increment_over)})".replace("(-", "(\N{MINUS SIGN}")
+        for row in down.itertuples()
+    ]
+    return f"In this run the error does not grow at every step: {'; '.join(named)}."
+
+
+def doses_words(frame: pd.DataFrame) -> str:
+    """Return how many scanners of Table 6 are less like 14 mGy at 10 than at 6 mGy, which less dose does not explain.
+
+    Blank where no scanner has both doses.
+    """
+    column = f"{MAIN_METRICS[0].name}_mean"
+    by_dose = frame[frame["dose_mgy"].notna()].pivot_table(index="scanner", columns="dose_mgy", values=column)
+    if not {6, 10} <= set(by_dose.columns):
+        return ""
+    both = by_dose[[6, 10]].dropna()
+    n_worse = int((both[10] > both[6]).sum())
+    return (
+        f"By {MAIN_METRICS[0].label}, {n_worse} of {len(both)} scanner{'' if len(both) == 1 else 's'} "
+        f"{'is' if n_worse == 1 else 'are'} less like 14 mGy at 10 than at 6 mGy."
+    )
 
 
 def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
@@ -139,12 +179,14 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
             results.tables[name + suffix] = ResultTable(frame, title, text, published, [note])
         frame = table6(pairs, series, mode, same)
         centre = {"median": "medians", "mean": "means"}[mode.dose_average]
-        choice6 = "all pairs" if mode.all_pairs else "five pairs"
+        choice6 = "all pairs" if mode.all_pairs else "the published seeded draw of five pairs at most"
         text = (
             f"Each dose against 14 mGy of the same scanner, {choice6}{which}: mean and population SD; at full "
             f"resolution, {where}. The average is the mean and population SD of the doses' {centre}. "
-            f"{_pairs_words(frame[frame['row_kind'] != AVERAGE])}"
+            f"{_pairs_words(frame[frame['row_kind'] != AVERAGE])} {doses_words(frame)}".rstrip()
         )
+        if not same:
+            text += f" {MIXED_NOTE}"
         title = BY_NAME["table6_dose"].title + (", equal reconstruction only" if same else "")
         if not same:
             frame = beside_published(
@@ -155,12 +197,13 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
                 lambda row: N_PUBLISHED_PAIRS_OF_A_DOSE * (4 if row["row_kind"] == AVERAGE else 1),
             )
         results.tables["table6_dose" + suffix] = ResultTable(frame, title, text, not same, [note])
+    frame = decomposition(pairs)
     results.tables["decomposition"] = ResultTable(
-        decomposition(pairs),
+        frame,
         "Contribution of each factor to the error",
         "Median and quartiles of the mean squared error (HU\N{SUPERSCRIPT TWO}) between series that differ in one "
-        "thing only, from the smallest step to the largest, and the increment over the step before; on volumes "
-        f"averaged over bins of 4 x 4 x 4 voxels, {where}.",
+        "thing only, and the increment over the contrast above that has pairs; on volumes averaged over bins of "
+        f"4 x 4 x 4 voxels, {where}. {steps_words(frame)}".rstrip(),
     )
     _choice_tables(inputs, mode, results)
 

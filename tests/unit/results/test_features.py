@@ -209,3 +209,54 @@ def test_grid_marks_and_shows_both_forms(collection):
     assert "mark" in grid["rows"][0]["cells"][0]
     assert "mark" not in grid["rows"][1]["cells"][0]
     assert grid["rows"][0]["cells"][2]["sub"].startswith("0.920")
+
+
+def recon_predictions(recon_by_scanner) -> pd.DataFrame:
+    """tissue_other_recon trained on each reconstruction: right where training and test are FBP or IR, else wrong."""
+    rows = []
+    values = sorted({recon for recons in recon_by_scanner.values() for recon in recons})
+    for fold in values:
+        for scanner, recons in recon_by_scanner.items():
+            for recon in set(recons) - {fold}:
+                predicted = "cyst" if {fold, recon} == {"FBP", "IR"} else "normal"
+                rows.append(("tissue_other_recon", "radiomics", "mlp", "default", "one_to_others", 1, fold,
+                             f"{scanner}_{recon}", "cyst1", 0, scanner, scanner, "cyst", predicted))  # fmt: skip
+    columns = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold", "series_uid", "roi", "patch",
+               "scan_id", "scanner", "target", "predicted"]  # fmt: skip
+    return pd.DataFrame(rows, columns=columns)
+
+
+def tables_of_recons(recon_by_scanner):
+    series = pd.DataFrame(
+        [(f"{scanner}_{recon}", scanner, recon) for scanner, recons in recon_by_scanner.items() for recon in recons],
+        columns=["series_uid", "scanner", "recon"],
+    ).assign(dose_mgy=10.0, origin="synthetic", maker="Siemens", scan_id="s", repetition=1)
+    predictions = pd.concat([predictions_table(SCANNERS[:3], 0.5, ["radiomics"]), recon_predictions(recon_by_scanner)])
+    results = Results()
+    feature_tables(Inputs(series, predictions=predictions), PAPER, FOLDER, results)
+    return results.tables
+
+
+def test_a_reconstruction_of_one_scanner_has_no_part_in_the_mean_over_reconstructions():
+    tables = tables_of_recons({"A1": ["FBP", "IR"], "C1": ["FBP", "IR"], "E2": ["FBP", "IR", "DL"]})
+    (row,) = tables["accuracy_tasks"].frame.to_dict("records")
+    assert (row["accuracy_mean"], row["n_folds"], row["n_rows"]) == (1.0, 2, 6)
+    text = tables["accuracy_tasks"].text
+    assert "tissue_other_recon averages over FBP, IR, without DL (1 of 3 scanners), which accuracy_other_recon" in text
+    assert set(tables["accuracy_other_recon"].frame["trained_on"]) == {"FBP", "IR", "DL"}
+
+
+def test_where_scanners_share_no_two_reconstructions_the_mean_says_so():
+    tables = tables_of_recons({"A1": ["FBP", "IR"], "C1": ["FBP", "DL"], "E2": ["IR", "DL"]})
+    assert tables["accuracy_tasks"].frame["n_folds"].tolist() == [3]
+    assert "averages over DL (2 of 3 scanners), FBP (2 of 3 scanners)" in tables["accuracy_tasks"].text
+
+
+def test_texts_name_what_was_asked_and_left_out_only():
+    tables = tables_of_recons({"A1": ["FBP", "IR"], "C1": ["FBP", "IR"]})
+    assert "tissue_other_roi" not in tables["accuracy_tasks"].text and "the maker" not in tables["accuracy_tasks"].text
+    assert tables["accuracy_tasks"].text.endswith("tissue_other_recon averages over FBP, IR.")
+    assert "(scanner left out)" in tables["accuracy_left_out"].text and "ROIs" not in tables["accuracy_left_out"].text
+    rows = predictions_table(SCANNERS, 0.5, ["radiomics"])
+    text = made(predictions=rows[rows["scheme"] == "loso"]).tables[NAME].text
+    assert "(LOSO)" in text and "10-fold" not in text

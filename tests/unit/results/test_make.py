@@ -239,3 +239,47 @@ def test_tables_by_extractor_say_what_the_weights_are(tmp_path):
     assert list(read_table(tmp_path / "decomposition.csv").columns) == list(plain.columns)
     with pytest.raises(ValueError, match="other.csv, which the contract"):
         write_results(Results({"other": ResultTable(plain, "t", "t")}), {"weights": {}}, tmp_path)
+
+
+def texts_of(change, scanners=("A1", "C1", "E2")) -> dict[str, str]:
+    """Text of each table of a small run whose pairs `change` has altered."""
+    series = series_table("synthetic", scanners)
+    pairs = change(pairs_table(series, PAPER))
+    return {name: t.text for name, t in make_tables(Inputs(series, index=series, pairs=pairs), PAPER, {}).tables.items()}
+
+
+def contrasts_of(values: dict[str, float]):
+    """Function that gives the pairs of each contrast an RMSE."""
+
+    def change(pairs):
+        own = pairs["variant"].map(values)
+        return pairs.assign(rmse_hu=own.where((pairs["table"] == "contrast") & own.notna(), pairs["rmse_hu"]))
+
+    return change
+
+
+def test_steps_that_shrink_are_not_called_growing():
+    shrinks = {"other_recon": 9.0, "other_dose": 4.0, "other_scanner": 5.0, "other_maker": 6.0}
+    text = texts_of(contrasts_of(shrinks))["decomposition"]
+    assert "does not grow at every step: other dose (\N{MINUS SIGN}65 HU" in text
+    assert "over other reconstruction of the same scan)" in text and "smallest" not in text
+    grows = {name: value for value, name in enumerate(shrinks, start=1)}
+    text = texts_of(contrasts_of(grows))["decomposition"]
+    assert "each contrast is larger than the one before it" in text and "does not grow" not in text
+
+
+@pytest.mark.parametrize("suffix", ["", "_same_recon"])
+def test_table_6_says_how_many_pairs_it_has_and_where_more_dose_is_not_more_alike(suffix):
+    # one IR at the lower doses, FBP and IR at 10 mGy: 1 to 2 pairs of a dose, of equal reconstruction 1
+    def worse_at_10(pairs):
+        own = (pairs["table"] == "table6") & (pairs["dose_mgy_a"] == 10) & pairs["scanner_a"].isin(["A1", "E2"])
+        return pairs.assign(rmse_hu=np.where(own, 99.0, pairs["rmse_hu"]))
+
+    text = texts_of(worse_at_10)[f"table6_dose{suffix}"]
+    counts = tables_of("synthetic", ("A1", "C1", "E2"))[f"table6_dose{suffix}"].frame
+    counts = counts.loc[(counts["row_kind"] == "dose") & (counts["n_pairs"] > 0), "n_pairs"]
+    least, most = counts.min(), counts.max()
+    words = f"{least} to {most} pairs a cell" if least < most else "1 pair a cell"
+    assert words in text and "five pairs:" not in text
+    assert "By RMSE, 2 of 3 scanners are less like 14 mGy at 10 than at 6 mGy" in text
+    assert ("pairs may differ in reconstruction" in text) == (not suffix)
