@@ -135,7 +135,8 @@ def test_features_have_a_row_for_every_patch(small_run):
 def test_table_3_follows_from_the_pairs(small_run):
     pairs, table = read(small_run, "none/pairs.parquet"), read(small_run, "none/tables/table3_rmse_hu.csv")
     filled = table.dropna(subset=["rmse_hu_mean"])
-    assert len(filled) == 10
+    # one scan of each scanner at 10 mGy: nothing stands on the diagonal
+    assert len(filled) == 6 and (filled["scanner_row"] != filled["scanner_col"]).all()
     for cell in filled.itertuples():
         rows = pairs[(pairs["table"] == "tables3to5") & (pairs["variant"] == cell.variant) & ~pairs["is_self_pair"]]
         rows = rows[(rows["scanner_a"] == cell.scanner_col) & (rows["scanner_b"] == cell.scanner_row)]

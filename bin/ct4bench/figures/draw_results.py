@@ -79,10 +79,9 @@ def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[F
         metric.figure,
         f"{metric.label} between scanners at a glance",
         f"The means of {source}{f' in {metric.unit}' if metric.unit else ''}, rows and columns in the paper's order of "
-        "scanners (Siemens, Philips, GE, Toshiba); the diagonal holds pairs of series of one scanner.",
+        "scanners (Siemens, Philips, GE, Toshiba); the diagonal holds pairs of two scans of one scanner.",
         f"{'Two triangular colour maps' if both else 'A triangular colour map'} of the {metric.label} between scanners"
-        f"{', this run and published' if both else ''}; the diagonal is much "
-        f"{'lower' if metric.low_is_alike else 'higher'} than the rest.",
+        f"{', this run and published' if both else ''}.",
         [f"{note[0].upper()}{note[1:]}."] if note and both else [],
     )
     return figure, caption

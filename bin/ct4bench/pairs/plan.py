@@ -23,7 +23,7 @@ TABLES_3_TO_5, TABLE_6, CONTRAST = "tables3to5", "table6", "contrast"
 
 VARIANTS = {
     "published_draw": "the seeded draw of the published code in its box; a diagonal cell holds its self-pairs, flagged",
-    "all_unordered": "all unordered pairs, for a cell whose draw leaves fewer than five pairs that are not self-pairs",
+    "all_unordered": "all unordered pairs, for a cell whose draw leaves fewer than five pairs of two scans",
     "drawn_in_mask": "the pairs of the published way, less self-pairs, inside the block [point 3]",
     "all_pairs_shrunk": "all unordered pairs of each cell inside the block, shrunk as published [points 3 and 7]",
     "all_pairs": "all unordered pairs of each cell inside the block, full resolution (mode corrected) [points 3, 4, 7]",
@@ -97,9 +97,13 @@ def unordered_pairs(uids_a: list[str], uids_b: list[str]) -> list[tuple[str, str
     return list(combinations(uids_a, 2)) if uids_a == uids_b else list(product(uids_a, uids_b))
 
 
-def too_few(pairs: list[tuple[str, str]]) -> bool:
-    """Tell whether fewer than five of the pairs are of two different series."""
-    return sum(a != b for a, b in pairs) < FEWEST_PAIRS
+def too_few(pairs: list[tuple[str, str]], scan_of: dict[str, str]) -> bool:
+    """Tell whether fewer than five of the pairs are of two different scans, `scan_of` each series."""
+    return sum(scan_of[a] != scan_of[b] for a, b in pairs) < FEWEST_PAIRS
+
+
+def _scan_of(series: pd.DataFrame) -> dict[str, str]:
+    return dict(zip(series["series_uid"], series["scan_id"], strict=True))
 
 
 def _scanners(series: pd.DataFrame) -> list[str]:
@@ -120,19 +124,22 @@ def scanner_groups(n_series: dict[str, int], most: int = GROUP_SERIES) -> dict[s
     return groups
 
 
-def _cell_selections(uids_a, uids_b, by_recon, mode: Mode) -> list[tuple[str, list[tuple[str, str]], str, int]]:
+def _cell_selections(
+    uids_a, uids_b, by_recon, scan_of: dict[str, str], mode: Mode
+) -> list[tuple[str, list[tuple[str, str]], str, int]]:
     """(variant, pairs, region, shrink) of a cell of Tables 3-5; `by_recon` has both lists of each common recon."""
     drawn, everything = seeded_pairs(uids_a, uids_b), unordered_pairs(uids_a, uids_b)
-    own = everything if too_few(drawn) else [(a, b) for a, b in drawn if a != b]
+    few = too_few(drawn, scan_of)
+    own = everything if few else [(a, b) for a, b in drawn if a != b]
     selections = [("published_draw", drawn, BOX, PUBLISHED_SHRINK)]
-    if too_few(drawn):
+    if few:
         selections.append(("all_unordered", everything, BOX, PUBLISHED_SHRINK))
     selections += [
         ("drawn_in_mask", own, MASK, PUBLISHED_SHRINK),
         ("all_pairs_shrunk", everything, MASK, PUBLISHED_SHRINK),
     ]
     same = [pair for lists in by_recon for pair in seeded_pairs(*lists)]
-    if mode.all_pairs or too_few(same):
+    if mode.all_pairs or too_few(same, scan_of):
         same = [pair for lists in by_recon for pair in unordered_pairs(*lists)]
     of_mode = mode.pair_region, mode.pair_shrink
     return [
@@ -154,13 +161,13 @@ def _recon_lists(a: pd.DataFrame, b: pd.DataFrame) -> list[tuple[list[str], list
 def tables3to5_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
     """Plan rows of every cell of the lower triangle; `scanner_a` is the column (seed 42), `scanner_b` the row."""
     series = series[series["dose_mgy"] == MAIN_DOSE_MGY]
-    of_scanner = dict(iter(series.groupby("scanner", sort=False)))
+    of_scanner, scan_of = dict(iter(series.groupby("scanner", sort=False))), _scan_of(series)
     scanners = _scanners(series)
     groups = scanner_groups({scanner: len(of_scanner[scanner]) for scanner in scanners})
     rows = []
     for a, b in combinations_with_replacement(scanners, 2):
         one, other = of_scanner[a], of_scanner[b]
-        selections = _cell_selections(ordered(one), ordered(other), _recon_lists(one, other), mode)
+        selections = _cell_selections(ordered(one), ordered(other), _recon_lists(one, other), scan_of, mode)
         for variant, pairs, region, shrink in selections:
             # Shrunk, all cells are little work; a task of them all reads each series once.
             task = TABLES_3_TO_5 if shrink > 1 else f"{TABLES_3_TO_5}_{groups[a] + 1}_{groups[b] + 1}"
@@ -176,7 +183,7 @@ def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
     own_region = BOX_TABLE_6 if mode.pair_region == BOX else mode.pair_region
     region_of = {"published_draw": BOX_TABLE_6, "all_unordered": BOX_TABLE_6, "drawn_in_mask": MASK}
     rows = []
-    scanners = _scanners(series)
+    scanners, scan_of = _scanners(series), _scan_of(series)
     groups = scanner_groups(
         {scanner: int((series["scanner"] == scanner).sum()) for scanner in scanners}, TABLE_6_SERIES
     )
@@ -197,9 +204,9 @@ def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
         selected = {}
         for dose in (dose for dose in TABLE_6_DOSES_MGY if dose in lists):
             everything = unordered_pairs(lists[dose], lists[REFERENCE_DOSE_MGY])
-            few = too_few(drawn[dose])
+            few = too_few(drawn[dose], scan_of)
             same = [pair for by_dose in drawn_of_recon.values() for pair in by_dose.get(dose, [])]
-            if mode.all_pairs or too_few(same):
+            if mode.all_pairs or too_few(same, scan_of):
                 same = [p for pair in _recon_lists(of_dose[dose], highest) for p in unordered_pairs(*pair)]
             selections = {
                 "published_draw": drawn[dose],

@@ -32,13 +32,13 @@ MAIN_VARIANTS = ("all_pairs", *PUBLISHED_WAY)
 """A cell's value is taken from the first of these that it has."""
 CHOICES = {
     "as published": (("published_draw",), True),
-    "without self-pairs [6]": (PUBLISHED_WAY, False),
+    "pairs of two scans [6]": (PUBLISHED_WAY, False),
     "inside the block [3]": (("drawn_in_mask",), False),
     "all pairs [7]": (("all_pairs_shrunk",), False),
     "full resolution [4]": (("all_pairs",), False),
 }
 """From the published way to the corrected one, a point of docs/deviations.md at a time: variants, of which a cell takes
-the first that it has, and whether self-pairs count. The last is computed in mode corrected only."""
+the first that it has, and whether pairs of one scan count. The last is computed in mode corrected only."""
 DOSE_CHOICES = {
     "as published": PUBLISHED_WAY,
     "inside the block [3]": ("drawn_in_mask",),
@@ -59,6 +59,25 @@ def with_scans(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
     for side in "ab":
         pairs = pairs.join(known.rename(f"scan_id_{side}"), on=f"series_uid_{side}")
     return pairs
+
+
+def of_two_scans(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows (of `with_scans`) whose two series come from two scans.
+
+    A series with itself is no pair, and two reconstructions of one scan share its noise: neither says how alike two
+    scans of a scanner are.
+    """
+    return rows[rows["scan_id_a"] != rows["scan_id_b"]]
+
+
+def _why_blank(column: str, row: str, n_scans: dict[str, int]) -> str:
+    """Why a cell has no pair; `n_scans` counts the scans at the main dose by scanner."""
+    absent = [scanner for scanner in dict.fromkeys((column, row)) if not n_scans.get(scanner)]
+    if absent:
+        return f"no series of {' and '.join(absent)} at {MAIN_DOSE_MGY} mGy"
+    if column == row and n_scans[row] == 1:
+        return f"one scan of {row} at {MAIN_DOSE_MGY} mGy: two reconstructions of it are no repetition"
+    return "no pair of two scans"
 
 
 def _mean_and_sd(values: pd.Series) -> tuple[float, float]:
@@ -144,32 +163,28 @@ def scanner_table(
     `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is the name of one of
     `MAIN_METRICS`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_sd (population; blank for one pair),
     n_pairs, variant (of `pairs.plan`), mean and SD of the metrics shown next to it, ci_low, ci_high (95 %, where the
-    cell holds all its pairs and more than one scan of each scanner), reason (why a cell is blank). For a metric that is
-    finite for a series with itself also <metric>_mean_with_self, <metric>_sd_with_self and n_pairs_with_self: the
-    published draw with its self-pairs (blank in mode corrected, and of equal reconstruction). `same_recon` takes the
-    pairs of equal reconstruction.
+    cell holds all its pairs and more than one scan of each scanner), reason (why a cell is blank). Pairs of one scan
+    (`of_two_scans`) do not count. For a metric that is finite for a series with itself also <metric>_mean_with_self,
+    <metric>_sd_with_self and n_pairs_with_self: the whole published draw, self-pairs and pairs of one scan included
+    (blank in mode corrected, and of equal reconstruction). `same_recon` takes the pairs of equal reconstruction.
     """
     pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
     # What is shown next to a cell of mode corrected would be of another region and resolution.
     beside = not same_recon and not (pairs["variant"] == "all_pairs").any()
     cells = dict(iter(pairs.groupby(["scanner_a", "scanner_b"], sort=False)))
     scans = _scans_of_strata(series)
-    at_main_dose = set(series.loc[series["dose_mgy"] == MAIN_DOSE_MGY, "scanner"])
+    at_main_dose = series[series["dose_mgy"] == MAIN_DOSE_MGY]
+    n_scans = at_main_dose.groupby("scanner")["scan_id"].nunique().to_dict()
     scanners = sorted(set(series["scanner"]), key=scanner_rank)
     table = []
     for column, row in combinations_with_replacement(scanners, 2):
         drawn = cells.get((column, row), pairs.iloc[:0])
         own, variant = _chosen(drawn, ("same_recon",) if same_recon else MAIN_VARIANTS)
-        own = own[~own["is_self_pair"].astype(bool)]
+        own = of_two_scans(own)
         mean, sd = _mean_and_sd(own[metric])
         complete = _holds_all(variant, drawn)
         low, high = _interval(bootstrap_means(own, metric, scans, n_draws)) if complete else (np.nan, np.nan)
-        reason = ""
-        if own.empty:
-            absent = [scanner for scanner in dict.fromkeys((column, row)) if scanner not in at_main_dose]
-            reason = (
-                f"no series of {' and '.join(absent)} at {MAIN_DOSE_MGY} mGy" if absent else "no pair of two series"
-            )
+        reason = _why_blank(column, row, n_scans) if own.empty else ""
         cell = {
             "scanner_row": row,
             "scanner_col": column,
@@ -181,7 +196,7 @@ def scanner_table(
         for other in shown_next_to(metric):
             cell[f"{other}_mean"], cell[f"{other}_sd"] = _mean_and_sd(own[other])
         if BY_NAME[metric].finite_of_self:
-            published = drawn[(drawn["variant"] == "published_draw") & beside]
+            published = drawn[(drawn["variant"] == "published_draw") & (beside and len(of_two_scans(drawn)) > 0)]
             mean, sd = _mean_and_sd(published[metric])
             cell |= {
                 f"{metric}_mean_with_self": mean,
@@ -273,7 +288,8 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
 
     Columns: choice, scanner_row, scanner_col, variant, region, shrink, n_pairs, mean and SD (population) of each
     metric, ci_low and ci_high (95 %) of each of `METRICS` where the cell holds all its pairs and more than one scan of
-    each scanner. A metric that is infinite for a series with itself (PSNR) is blank where such pairs count.
+    each scanner. A metric that is infinite for a series with itself (PSNR) is blank where such pairs count. The cell of
+    a scanner of one scan, which has reconstructions of it alone, is left out.
     """
     pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
     scans = _scans_of_strata(series)
@@ -281,16 +297,16 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
         pairs.groupby(["scanner_b", "scanner_a"], sort=False), key=lambda cell: [scanner_rank(name) for name in cell[0]]
     )
     table = []
-    for choice, (variants, with_self) in CHOICES.items():
+    for choice, (variants, all_drawn) in CHOICES.items():
         for (row, column), drawn in cells:
             own, variant = _chosen(drawn, variants)
             is_self_pair = own["is_self_pair"].astype(bool)
-            own = own if with_self else own[~is_self_pair]
+            own = own if all_drawn and len(of_two_scans(drawn)) else of_two_scans(own)
             if own.empty:
                 continue
             cell = {"choice": choice, "scanner_row": row, "scanner_col": column, **_region_of(own), "n_pairs": len(own)}
             for metric in ALL_METRICS:
-                infinite = with_self and is_self_pair.any() and not BY_NAME[metric].finite_of_self
+                infinite = all_drawn and is_self_pair.any() and not BY_NAME[metric].finite_of_self
                 cell[f"{metric}_mean"], cell[f"{metric}_sd"] = (
                     (np.nan, np.nan) if infinite else _mean_and_sd(own[metric])
                 )

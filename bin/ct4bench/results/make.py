@@ -17,8 +17,11 @@ PAIR_NOTE = (
     "collection lacks."
 )
 INTERVAL_NOTE = (
-    "Intervals (95 %) resample the scans of each scanner (2,000 draws); there are none where a scanner has one scan. "
-    "With few scans those of the diagonal lie to one side: a scan that is drawn twice meets its own reconstructions."
+    "Intervals (95 %) resample the scans of each scanner (2,000 draws); there are none where a scanner has one scan."
+)
+DIAGONAL_NOTE = (
+    "The diagonal holds pairs of two scans of one scanner, and is blank where it has one: reconstructions of one scan "
+    "are no repetition of it. What they differ by is in 'Contribution of each factor to the error'."
 )
 NO_PAIRS = "no two registered series at 10 mGy, nor of one scanner at 14 mGy and another dose"
 MIXED_NOTE = (
@@ -66,7 +69,7 @@ def _pairs_words(frame: pd.DataFrame) -> str:
     least, most = int(counts.min()), int(counts.max())
     words = f"{least} to {most} pairs a cell" if least < most else f"{most} pair{'' if most == 1 else 's'} a cell"
     if (frame["variant"] == "all_unordered").any():
-        words += ": a cell whose draw leaves fewer than five pairs of two different series takes all of its pairs"
+        words += ": a cell whose draw leaves fewer than five pairs of two scans takes all of its pairs"
     return f"{words[0].upper()}{words[1:]}."
 
 
@@ -117,7 +120,7 @@ def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
         return
     steps = (
         "from the published way a step at a time, with the points of docs/deviations.md in brackets: pairs of a series "
-        "with itself left out, the block instead of the box, all pairs instead of the draw"
+        "with itself or of one scan left out, the block instead of the box, all pairs instead of the draw"
     )
     secondary = ", ".join(f"{metric.name} is {metric.meaning}" for metric in PAIR_METRICS if metric.shown_next_to)
     infinite = " and ".join(metric.label for metric in MAIN_METRICS if not metric.finite_of_self)
@@ -176,7 +179,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
                 frame = beside_published(
                     frame, name, origin, folder, lambda row: n_published_pairs(row["scanner_row"], row["scanner_col"])
                 )
-            results.tables[name + suffix] = ResultTable(frame, title, text, published, [note])
+            results.tables[name + suffix] = ResultTable(frame, title, text, published, [note, DIAGONAL_NOTE])
         frame = table6(pairs, series, mode, same)
         centre = {"median": "medians", "mean": "means"}[mode.dose_average]
         choice6 = "all pairs" if mode.all_pairs else "the published seeded draw of five pairs at most"

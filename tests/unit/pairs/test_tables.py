@@ -16,6 +16,7 @@ from ct4bench.pairs.tables import (
     choices,
     decomposition,
     doses_by_choice,
+    of_two_scans,
     scanner_table,
     table6,
     tables3to5,
@@ -96,21 +97,65 @@ def test_a_cell_is_the_mean_and_population_sd_of_its_pairs(corrected):
     assert row["ci_low"] < row["ssim_mean"] < row["ci_high"]
 
 
-def test_self_pairs_are_left_out_and_shown_beside():
+def scans(pairs):
+    """Scanner and repetition of both series of pairs of made-up series at one dose, as their UIDs have them."""
+    return [pairs[f"series_uid_{side}"].str.split("-").str[::3].str.join("-") for side in "ab"]
+
+
+def test_pairs_of_one_scan_are_left_out_and_shown_beside():
     series = make_series(("A1", "A2"), (10,), repetitions=10)
     pairs = make_pairs(series, PAPER)
     drawn = pairs[(pairs["scanner_a"] == "A1") & (pairs["scanner_b"] == "A1") & (pairs["variant"] == "published_draw")]
-    n_self = int(drawn["is_self_pair"].sum())
-    assert n_self in (1, 2) and len(drawn) == 20
-    others = drawn.loc[~drawn["is_self_pair"], "rmse_hu"]
+    one, other = scans(drawn)
+    assert drawn["is_self_pair"].sum() in (1, 2) and len(drawn) == 20
+    n_left_out = int((one == other).sum())
+    assert n_left_out > drawn["is_self_pair"].sum()
+    others = drawn.loc[one != other, "rmse_hu"]
     tables = tables3to5(pairs, series)
     row = tables["table3_rmse_hu"].iloc[0]
-    assert (row["n_pairs"], row["n_pairs_with_self"], row["variant"]) == (20 - n_self, 20, "published_draw")
+    assert (row["n_pairs"], row["n_pairs_with_self"], row["variant"]) == (20 - n_left_out, 20, "published_draw")
     assert row["rmse_hu_mean"] == pytest.approx(others.mean())
-    assert row["rmse_hu_mean_with_self"] == pytest.approx(others.sum() / 20)
+    assert row["rmse_hu_mean_with_self"] == pytest.approx(drawn["rmse_hu"].sum() / 20)
     assert np.isfinite(tables["table4_psnr_db"]["psnr_db_mean"]).all()
     assert "psnr_db_mean_with_self" not in tables["table4_psnr_db"].columns
     assert tables["table5_ssim"].iloc[0]["ssim_mean_with_self"] > tables["table5_ssim"].iloc[0]["ssim_mean"]
+
+
+@pytest.mark.parametrize("mode", [PAPER, CORRECTED])
+def test_reconstructions_of_one_scan_are_no_repetition(mode):
+    """One scan of two reconstructions a scanner, as in the demo; with them the diagonal would have 1.3 HU here."""
+    series = make_series(("A1", "A2"), (10,), ("FBP", "IR"), 1)
+    pairs = make_pairs(series, mode)
+    inside = (pairs["scanner_a"] == pairs["scanner_b"]) & ~pairs["is_self_pair"]
+    assert inside.any()
+    pairs.loc[inside, ["rmse_hu", "psnr_db", "ssim"]] = 1.3, 63.7, 0.999
+    for same_recon in (False, True):
+        for name, table in tables3to5(pairs, series, same_recon).items():
+            diagonal = table["scanner_row"] == table["scanner_col"]
+            assert table.loc[diagonal, "n_pairs"].tolist() == [0, 0], name
+            assert table.loc[diagonal, "reason"].tolist() == [
+                f"one scan of {scanner} at 10 mGy: two reconstructions of it are no repetition"
+                for scanner in ("A1", "A2")
+            ]
+            assert table.filter(like="_mean").loc[diagonal].isna().all(axis=None)
+            assert table.loc[~diagonal, table.columns[2]].notna().all()
+    by_cell = cells_by_choice(pairs, series, 5)
+    assert (by_cell["scanner_row"] != by_cell["scanner_col"]).all() and len(by_cell)
+    assert set(choices(by_cell, doses_by_choice(pairs, series, mode, 5))["cells"]) == {"between scanners"}
+    # named for what they are
+    contrast = decomposition(pairs).set_index("contrast")
+    assert contrast.loc["other_recon", "mse_hu2_median"] == pytest.approx(1.3**2)
+
+
+def test_small_cells_are_filled_up_to_five_pairs_of_two_scans():
+    """Of two scans, the six drawn pairs of a diagonal cell are five of two series, but fewer of two scans."""
+    series = make_series(("A1",), (10,), ("FBP", "IR", "DL"), 2)
+    pairs = make_pairs(series, PAPER)
+    drawn = pairs[(pairs["variant"] == "published_draw") & (pairs["table"] == "tables3to5")]
+    one, other = scans(drawn)
+    assert (one != other).sum() < 5 <= (~drawn["is_self_pair"]).sum()
+    row = scanner_table(pairs, series, "rmse_hu", n_draws=5).iloc[0]
+    assert (row["variant"], row["n_pairs"]) == ("all_unordered", 9)
 
 
 def test_mean_psnr_keeps_jensens_bound_in_every_cell(paper, corrected):
@@ -127,7 +172,7 @@ def test_the_interval_is_that_of_a_plain_slow_bootstrap(corrected):
     rng = np.random.default_rng(11)
     for a, b in (("A1", "E2"), ("A2", "A2")):
         rows = with_scans(pairs[(pairs["table"] == "tables3to5") & (pairs["variant"] == "all_pairs")], series)
-        rows = rows[(rows["scanner_a"] == a) & (rows["scanner_b"] == b)]
+        rows = of_two_scans(rows[(rows["scanner_a"] == a) & (rows["scanner_b"] == b)])
         means = []
         for _ in range(2000):
             drawn_a = list(rng.choice(scans[f"{a}_10mGy"], 4))
@@ -159,8 +204,8 @@ def test_the_interval_covers_what_the_scans_come_from():
 def test_intervals_need_two_scans_and_all_pairs(paper):
     series = make_series(("A1", "A2"), (10,), ("FBP", "IR"), 1)
     table = scanner_table(make_pairs(series, CORRECTED), series, "rmse_hu")
-    assert table["rmse_hu_mean"].notna().all() and table["ci_low"].isna().all()
-    assert table["n_pairs"].tolist() == [1, 4, 1]
+    assert table["ci_low"].isna().all()
+    assert table["n_pairs"].tolist() == [0, 4, 0]
     assert table["rmse_hu_sd"].isna().tolist() == [True, False, True]
     pairs, series = paper
     drawn = scanner_table(pairs, series, "rmse_hu").set_index("variant").loc["published_draw"]
@@ -168,11 +213,12 @@ def test_intervals_need_two_scans_and_all_pairs(paper):
 
 
 def test_draws_that_all_hold_the_same_pairs_are_no_interval():
-    """Two scans of one scanner meet in one way only, where their own reconstructions do not count."""
+    """Two scans of one scanner meet in one way only."""
     series = make_series(("A1", "A2"), (10,), ("FBP", "IR"), 2)
-    table = scanner_table(make_pairs(series, CORRECTED), series, "rmse_hu", same_recon=True)
-    assert table["n_pairs"].tolist() == [2, 8, 2]
-    assert table["ci_low"].isna().tolist() == [True, False, True] == table["ci_high"].isna().tolist()
+    for same_recon, counts in ((True, [2, 8, 2]), (False, [4, 16, 4])):
+        table = scanner_table(make_pairs(series, CORRECTED), series, "rmse_hu", same_recon=same_recon)
+        assert table["n_pairs"].tolist() == counts
+        assert table["ci_low"].isna().tolist() == [True, False, True] == table["ci_high"].isna().tolist()
 
 
 def test_the_interval_does_not_depend_on_other_cells(corrected):
@@ -212,7 +258,7 @@ def test_a_blank_cell_has_its_reason():
     table = scanner_table(make_pairs(series, PAPER), series, "rmse_hu", n_draws=20)
     reasons = table.set_index(["scanner_row", "scanner_col"])["reason"]
     assert reasons["A2", "A1"] == "no series of A2 at 10 mGy"
-    assert reasons["E2", "E2"] == "no pair of two series"
+    assert reasons["E2", "E2"] == "one scan of E2 at 10 mGy: two reconstructions of it are no repetition"
     assert reasons["A1", "A1"] == reasons["E2", "A1"] == ""
     blank = table[table["reason"] != ""]
     assert blank["rmse_hu_mean"].isna().all() and (blank["n_pairs"] == 0).all()
@@ -298,16 +344,20 @@ def test_each_choice_takes_one_step_from_the_published_way(many_repetitions):
     table = cells_by_choice(pairs, series, n_draws=50)
     assert list(table["choice"].unique()) == list(CHOICES)
     cell = table[(table["scanner_row"] == "A1") & (table["scanner_col"] == "A1")].set_index("choice")
-    n_self = cell.loc["as published", "n_pairs"] - cell.loc["without self-pairs [6]", "n_pairs"]
-    assert n_self in (1, 2) and cell["n_pairs"].tolist() == [20, 20 - n_self, 20 - n_self, 190, 190]
+    drawn = pairs[
+        (pairs["scanner_b"] == "A1") & (pairs["variant"] == "published_draw") & (pairs["table"] == "tables3to5")
+    ]
+    one, other = scans(drawn)
+    n_left = int((one != other).sum())
+    assert 10 < n_left < 19 and cell["n_pairs"].tolist() == [20, n_left, n_left, 190 - 10, 190 - 10]
     assert list(zip(cell["variant"], cell["region"], cell["shrink"], strict=True)) == [
         ("published_draw", "box", 4), ("published_draw", "box", 4), ("drawn_in_mask", "mask", 4),
         ("all_pairs_shrunk", "mask", 4), ("all_pairs", "mask", 1),
     ]  # fmt: skip
     rmse = cell["rmse_hu_mean"]
-    ratio = rmse["as published"] / rmse["without self-pairs [6]"]
-    assert ratio == pytest.approx((20 - n_self) / 20)
-    assert rmse["inside the block [3]"] - rmse["without self-pairs [6]"] == pytest.approx(7)
+    assert rmse["as published"] == pytest.approx(drawn["rmse_hu"].mean())
+    assert rmse["pairs of two scans [6]"] == pytest.approx(drawn.loc[one != other, "rmse_hu"].mean())
+    assert rmse["inside the block [3]"] - rmse["pairs of two scans [6]"] == pytest.approx(7)
     assert rmse["full resolution [4]"] - rmse["all pairs [7]"] == pytest.approx(30)
     assert cell["psnr_db_mean"].isna().tolist() == [True, False, False, False, False]
     assert cell["rmse_hu_ci_low"].notna().tolist() == [False, False, False, True, True]
@@ -326,7 +376,7 @@ def test_mode_paper_stops_before_full_resolution_and_fills_small_cells(paper):
         ["choice", "scanner_row", "scanner_col"]
     )
     cells = cells[["variant", "n_pairs"]]
-    assert cells.loc[("without self-pairs [6]", "A2", "A1")].tolist() == ["all_unordered", 4]
+    assert cells.loc[("pairs of two scans [6]", "A2", "A1")].tolist() == ["all_unordered", 4]
     assert cells.loc[("inside the block [3]", "A2", "A1")].tolist() == ["drawn_in_mask", 4]
 
 
@@ -357,7 +407,7 @@ def test_choices_are_means_over_cells(many_repetitions):
     assert len(table) == 2 * 5 + 2 * 3
     within = by_cell[(by_cell["scanner_row"] == by_cell["scanner_col"]) & (by_cell["choice"] == "all pairs [7]")]
     row = table.loc[("tables3to5", "all pairs [7]", "within a scanner")]
-    assert (row["n_cells"], row["n_pairs"], row["shrink"]) == (2, 380, 4)
+    assert (row["n_cells"], row["n_pairs"], row["shrink"]) == (2, 360, 4)
     assert row["ssim"] == pytest.approx(within["ssim_mean"].mean())
     averages = by_dose[(by_dose["choice"] == "as published") & (by_dose["row_kind"] == "average of means")]
     row = table.loc[("table6", "as published", "of means")]
@@ -385,13 +435,12 @@ def test_no_pairs_at_all_gives_blank_tables():
     pairs = make_pairs(series, CORRECTED)
     assert pairs["is_self_pair"].tolist() == [True]
     by_cell, by_dose = cells_by_choice(pairs, series), doses_by_choice(pairs, series, CORRECTED)
-    assert by_cell["choice"].tolist() == ["as published"] and by_dose.empty
-    table = choices(by_cell, by_dose)
-    assert table[["cells", "n_cells", "n_pairs"]].to_numpy().tolist() == [["within a scanner", 1, 1]]
-    assert table["rmse_hu"].tolist() == [0] and np.isnan(table["psnr_db"][0])
+    assert by_cell.empty and by_dose.empty and choices(by_cell, by_dose).empty
     pairs = pairs[:0]
     assert choices(cells_by_choice(pairs, series), doses_by_choice(pairs, series, CORRECTED)).empty
-    assert scanner_table(pairs, series, "ssim")["reason"].tolist() == ["no pair of two series"]
+    assert scanner_table(pairs, series, "ssim")["reason"].tolist() == [
+        "one scan of A1 at 10 mGy: two reconstructions of it are no repetition"
+    ]
     assert table6(pairs, series, CORRECTED)["n_pairs"].sum() == 0
     assert decomposition(pairs)["n_pairs"].sum() == 0
 

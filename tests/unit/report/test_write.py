@@ -175,7 +175,9 @@ def test_headlines_compare_the_cells_that_were_run(page, collection_page):
     words = Page(collection_page).words
     # Published medians of A1, A2 and C1 alone, not of all thirteen scanners.
     assert "published 42.2 HU" in words
-    assert "published 7.3 HU" in words
+    # one scan each has no repetition
+    assert "RMSE within a scanner" not in words and "published 7.3 HU" not in words
+    assert "one scan of A1 at 10 mGy: two reconstructions of it are no repetition" in page
     assert "published 56.1 HU" not in words
 
 

@@ -19,8 +19,8 @@ IMAGE_TABLES = ("table1_acquisition", "table2_series_counts", "table3_rmse_hu", 
                 "table6_dose")  # fmt: skip
 
 
-def tables_of(origin, scanners=SCANNERS, mode=PAPER):
-    series = series_table(origin, scanners, repetitions=2 if mode.all_pairs else 1)
+def tables_of(origin, scanners=SCANNERS, mode=PAPER, repetitions=None):
+    series = series_table(origin, scanners, repetitions=repetitions or (2 if mode.all_pairs else 1))
     return make_tables(Inputs(series, index=series, pairs=pairs_table(series, mode)), mode, {}).tables
 
 
@@ -31,7 +31,7 @@ def synthetic():
 
 @pytest.fixture(scope="module")
 def collection():
-    return tables_of("collection")
+    return tables_of("collection", repetitions=2)
 
 
 @pytest.mark.parametrize("name", IMAGE_TABLES)
@@ -98,7 +98,7 @@ def test_impossible_cells_are_marked_and_have_no_difference(collection):
 
 
 def test_a_row_of_mixed_scanners_is_not_compared():
-    series = series_table("collection", ("A1", "A2", "B1"))
+    series = series_table("collection", ("A1", "A2", "B1"), repetitions=2)
     series.loc[series["scanner"] == "B1", "origin"] = "synthetic"
     frame = (
         make_tables(Inputs(series, index=series, pairs=pairs_table(series)), PAPER, {}).tables["table3_rmse_hu"].frame
