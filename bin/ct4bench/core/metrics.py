@@ -32,8 +32,6 @@ class PairMetric:
     """The metric whose tables show it as a second column; blank for one that has tables of its own."""
     figure: str = ""
     """Name of the figure of its scanner table; blank where there is none."""
-    figure_top: float = 0.0
-    """Least upper end of that figure's scale."""
     figure_decimals: int = 0
     """Digits in its cells."""
     headline_decimals: int | None = None
@@ -70,7 +68,7 @@ class PairMetric:
 PAIR_METRICS = (
     PairMetric(
         "rmse_hu", "RMSE", "HU", "RMSE in HU", 2, low_is_alike=True, of_self=0.0, paper_table=3, figure="rmse_matrix",
-        figure_top=10.0, headline_decimals=1,
+        headline_decimals=1,
     ),
     PairMetric(
         "psnr_db", "PSNR", "dB", "PSNR in dB, 20 log10(2000 / RMSE)", 2, low_is_alike=False, of_self=math.inf,

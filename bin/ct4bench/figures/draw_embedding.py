@@ -17,7 +17,9 @@ from ct4bench.figures.style import (
     MAKER_COLOURS,
     TISSUE_COLOURS,
     TISSUE_MARKERS,
+    WIDTH_IN,
     Caption,
+    add_legend,
     colour_of,
     message_panel,
     new_figure,
@@ -28,19 +30,20 @@ from ct4bench.figures.style import (
 from ct4bench.results.run_facts import extractor_title, stamp_text
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h", "p", "8")
-"""Scanners of one maker, in the paper's order."""
+SCANNER_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#8C564B", "#56B4E9")
+"""Scanners of one maker, in the paper's order: a marker and a colour each."""
+MAKER_MARKERS = ("o", "^", "s", "D", "v", "P", "X")
+OTHERS = "#dcdcdc"
+"""The points of other makers in a maker's panel."""
+N_MAKER_COLUMNS = 4
 RASTERISED_ROWS = 3000
 """From so many points on, a panel's points are one picture inside the SVG."""
 KEYS = ("series_uid", "scanner", "maker", "recon")
 EMBEDDING_COLUMNS = columns_of("<method>/embedding.parquet")
-LEGEND = {
-    "loc": "upper left",
-    "alignment": "left",
-    "handletextpad": 0.2,
-    "columnspacing": 1.0,
-    "title_fontproperties": {"weight": "bold", "size": 8},
-}
-LEGEND_ANCHORS = (0.03, 0.26, 0.39, 0.50, 0.60)
+LEGEND = {"handletextpad": 0.2, "columnspacing": 1.0}
+RECON_FORMS = {"FBP": ("hollow", {"markerfacecolor": "none"}), "IR": ("filled", {}),
+               "DL": ("black edge", {"markeredgecolor": "black"})}  # fmt: skip
+"""How points of a reconstruction look, in words and in the legend."""
 
 
 def with_series(embedding: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
@@ -54,13 +57,17 @@ def with_series(embedding: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(tissue=rows["roi"].map(tissue_of))
 
 
-def marker_of(scanners_by_maker: dict[str, list[str]]) -> dict[str, str]:
-    """Return a marker for each scanner, no two of a maker the same while there are enough."""
+def looks_of(scanners: list[str]) -> dict[str, dict[str, str]]:
+    """Return colour and marker of each scanner of one maker; no two are the same while there are fewer than 91."""
     return {
-        scanner: MARKERS[i % len(MARKERS)]
-        for scanners in scanners_by_maker.values()
+        scanner: {"colour": SCANNER_COLOURS[i % len(SCANNER_COLOURS)], "marker": MARKERS[i % len(MARKERS)]}
         for i, scanner in enumerate(sorted(scanners, key=scanner_rank))
     }
+
+
+def maker_markers(makers) -> dict[str, str]:
+    """Return a marker for each maker."""
+    return {maker: MAKER_MARKERS[i % len(MAKER_MARKERS)] for i, maker in enumerate(makers)}
 
 
 def _by_maker(rows: pd.DataFrame) -> dict[str, list[str]]:
@@ -95,47 +102,62 @@ def _neighbours(n: int) -> str:
     return f"{min(100, n - 1)} neighbours, minimum distance 1, 1000 epochs"
 
 
+def _forms_in_words(recons) -> str:
+    return ", ".join(f"{RECON_FORMS[recon][0]}: {recon}" for recon in RECON_FORMS if recon in recons)
+
+
 @styled
 def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Draw the UMAP of cyst1's rows, coloured by maker, a marker for each scanner, hollow where FBP.
+    """Draw the UMAP of cyst1's rows in a panel for each maker: its scanners in colours and markers of their own, hollow
+    where FBP, over all other points in gray.
 
     `rows` come from `with_series` and have the rows of the figure only.
     """
     extractors, makers = _extractors(rows, facts), _by_maker(rows)
-    markers = marker_of(makers)
-    figure = new_figure(11.0, 4.55)
-    grid = figure.add_gridspec(1, len(extractors), left=0.03, right=0.985, top=0.93, bottom=0.325, wspace=0.1)
+    n_columns = min(N_MAKER_COLUMNS, len(makers))
+    bands = -(-len(makers) // n_columns)
+    side, head, foot, between = 2.3, 0.3, 0.42, 0.5
+    names_in = 0.16 * max(-(-len(scanners) // 3) for scanners in makers.values()) + 0.24
+    step = side + between
+    total = head + step * len(extractors) * bands - between + names_in * bands + foot
+    figure = new_figure(WIDTH_IN, total)
+    margin, gap = 0.5, 0.12
+    wide = (WIDTH_IN - margin - 0.1 - gap * (n_columns - 1)) / n_columns
     for number, extractor in enumerate(extractors):
-        axes = figure.add_subplot(grid[number])
         own = rows[rows["extractor"] == extractor]
-        _panel(axes, extractor_title(extractor, facts))
-        if own.empty:
-            message_panel(axes, "no features of this extractor in this run")
-            continue
-        for maker, scanners in makers.items():
-            colour = colour_of(maker, MAKER_COLOURS, makers)
-            for scanner in scanners:
-                for recon, part in own[own["scanner"] == scanner].groupby("recon"):
-                    edge = "black" if recon == "DL" else "white"
-                    _scatter(axes, part, 26, recon != "FBP", colour=colour, edge=edge, marker=markers[scanner],
-                             rasterized=len(own) > RASTERISED_ROWS)  # fmt: skip
-    for column, (maker, scanners) in enumerate(makers.items()):
-        colour = colour_of(maker, MAKER_COLOURS, makers)
-        handles = [
-            Line2D([], [], linestyle="", marker=markers[scanner], color=colour, markersize=5.5, label=scanner)
-            for scanner in scanners
-        ]
-        anchor = (LEGEND_ANCHORS[min(column, len(LEGEND_ANCHORS) - 1)], 0.245)
-        figure.legend(
-            handles=handles, title=maker, ncols=3 if len(scanners) > 3 else 1, bbox_to_anchor=anchor, **LEGEND
-        )
-    forms = [("FBP", {"markerfacecolor": "none"}), ("IR", {}), ("DL", {"markeredgecolor": "black"})]
+        for i, (maker, scanners) in enumerate(makers.items()):
+            band, column = divmod(i, n_columns)
+            top = head + band * (step * len(extractors) + names_in) + number * step
+            left = (margin + column * (wide + gap)) / WIDTH_IN
+            axes = figure.add_axes([left, 1 - (top + side) / total, wide / WIDTH_IN, side / total])
+            _panel(axes, maker)
+            axes.set_ylabel(f"{extractor_title(extractor, facts)}\nUMAP 2" if column == 0 else "")
+            if own.empty:
+                message_panel(axes, "no features of this extractor in this run")
+            _maker_panel(axes, own, scanners)
+            if number == len(extractors) - 1:
+                handles = [
+                    Line2D(
+                        [], [], linestyle="", marker=look["marker"], color=look["colour"], markersize=5.5, label=name
+                    )
+                    for name, look in looks_of(scanners).items()
+                ]
+                anchor = (left, 1 - (top + side + 0.2) / total)
+                add_legend(figure, handles, loc="upper left", ncols=3, bbox_to_anchor=anchor, **LEGEND)
     handles = [
         Line2D([], [], linestyle="", marker="o", color="#555555", markersize=5.5, label=recon, **look)
-        for recon, look in forms
+        for recon, (_, look) in RECON_FORMS.items()
         if recon in set(rows["recon"])
     ]
-    figure.legend(handles=handles, title="reconstruction", bbox_to_anchor=(0.80, 0.245), **LEGEND)
+    handles.append(Line2D([], [], linestyle="", marker="o", color=OTHERS, markersize=5.5, label="other makers"))
+    add_legend(
+        figure,
+        handles,
+        loc="lower left",
+        bbox_to_anchor=(margin / WIDTH_IN, 0.14 / total),
+        ncols=len(handles),
+        **LEGEND,
+    )
     stamp(figure, stamp_text(facts, extractors))
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(
@@ -143,12 +165,26 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "Features of the first cyst by scanner and maker",
         f"UMAP of the {n_rows} feature vectors of cyst1 from {rows['series_uid'].nunique()} series of "
         f"{rows['scanner'].nunique()} scanners, for each extractor in an embedding of its own (z-scored features, "
-        f"{_neighbours(n_rows)}). Colour: maker; marker: scanner; hollow: FBP, filled: IR, black edge: DL. The axes "
-        "have no unit; only who lies near whom means something.",
-        "Scatter plots, one for each feature extractor, of points in clusters by scanner maker.",
+        f"{_neighbours(n_rows)}). A panel for each maker: colour and marker by scanner; "
+        f"{_forms_in_words(set(rows['recon']))}; gray: the other makers. The axes have no unit; only who lies near "
+        "whom means something; how far scanners and makers lie apart is in the table embedding_quality.",
+        f"Scatter plots of the same points for each feature extractor, a panel for each of {len(makers)} makers, in "
+        "which its scanners stand out in colour.",
         _missing(rows, extractors),
     )
     return figure, caption
+
+
+def _maker_panel(axes, own: pd.DataFrame, scanners: list[str]) -> None:
+    """All rows of an extractor in gray, those of a maker's scanners over them."""
+    raster = len(own) > RASTERISED_ROWS
+    others = own[~own["scanner"].isin(scanners)]
+    if len(others):
+        _scatter(axes, others, 12, colour=OTHERS, marker="o", rasterized=raster)
+    for scanner, look in looks_of(scanners).items():
+        for recon, part in own[own["scanner"] == scanner].groupby("recon"):
+            edge = "black" if recon == "DL" else "white"
+            _scatter(axes, part, 26, recon != "FBP", edge=edge, rasterized=raster, **look)
 
 
 def _missing(rows: pd.DataFrame, extractors: list[str]) -> list[str]:
@@ -159,7 +195,7 @@ def _missing(rows: pd.DataFrame, extractors: list[str]) -> list[str]:
 def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
     """All rows in the plane `UMAP` or `PCA`: by maker on the left, by tissue on the right, a row for each extractor."""
     extractors, makers = _extractors(rows, facts), _by_maker(rows)
-    markers = marker_of(makers)
+    markers = maker_markers(makers)
     tissues = [t for t in TISSUES if t in set(rows["tissue"])] + sorted(set(rows["tissue"]) - set(TISSUES))
     panel_in, head, foot = 3.3, 0.55, 0.72
     total = len(extractors) * panel_in + head + foot
@@ -175,12 +211,9 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
             if own.empty:
                 message_panel(axes, "no features of this extractor in this run")
         look = {"rasterized": len(own) > RASTERISED_ROWS, "alpha": 0.8, "plane": plane}
-        for maker, scanners in makers.items():
-            for scanner in scanners:
-                part = own[own["scanner"] == scanner]
-                _scatter(
-                    left, part, 11, colour=colour_of(maker, MAKER_COLOURS, makers), marker=markers[scanner], **look
-                )
+        for maker in makers:
+            part = own[own["maker"] == maker]
+            _scatter(left, part, 11, colour=colour_of(maker, MAKER_COLOURS, makers), marker=markers[maker], **look)
         for tissue in tissues:
             colour = colour_of(tissue, TISSUE_COLOURS, tissues)
             marker = TISSUE_MARKERS.get(tissue, "X")
@@ -188,12 +221,19 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
             _scatter(right, part, 11, colour=colour, edge="#555555", marker=marker, **look)
     colours = [
         Line2D(
-            [], [], linestyle="", marker="o", color=colour_of(maker, MAKER_COLOURS, makers), markersize=6, label=maker
-        )
+            [],
+            [],
+            linestyle="",
+            marker=markers[maker],
+            color=colour_of(maker, MAKER_COLOURS, makers),
+            markersize=6,
+            label=maker,
+        )  # fmt: skip
         for maker in makers
     ]
-    figure.legend(
-        handles=colours,
+    add_legend(
+        figure,
+        colours,
         loc="lower left",
         bbox_to_anchor=(0.03, 0.26 / total),
         ncols=len(colours),
@@ -205,8 +245,9 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
                markeredgecolor="#555555", markersize=6, label=t)
         for t in tissues
     ]  # fmt: skip
-    figure.legend(
-        handles=colours,
+    add_legend(
+        figure,
+        colours,
         loc="lower left",
         bbox_to_anchor=(0.515, 0.26 / total),
         ncols=len(colours),
@@ -242,8 +283,7 @@ def draw_figure6(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "Features of all ROIs by maker and by tissue",
         f"UMAP of all {n_rows} feature vectors ({rows['roi'].nunique()} ROIs, {rows['series_uid'].nunique()} series of "
         f"{rows['scanner'].nunique()} scanners), one embedding for each extractor (z-scored features, "
-        f"{_neighbours(n_rows)}). Left: colour by maker, marker by scanner as in Figure 5. Right: colour and marker by "
-        "tissue.",
+        f"{_neighbours(n_rows)}). Left: colour and marker by maker. Right: colour and marker by tissue.",
         "Pairs of scatter plots of the same points, on the left coloured by scanner maker, on the right by tissue.",
         _missing(rows, extractors),
     )

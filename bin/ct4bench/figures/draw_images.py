@@ -7,7 +7,6 @@ import pandas as pd
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.patheffects import withStroke
 
 from ct4bench.core.benchmark import MAIN_DOSE_MGY, PATCH_SHAPE, ROIS, SCANNERS, scanner_rank, tissue_of
 from ct4bench.core.errors import UserError
@@ -16,10 +15,13 @@ from ct4bench.figures.style import (
     GRAY_LIMITS_HU,
     LEVEL_HU,
     TISSUE_COLOURS,
+    WIDTH_IN,
     WINDOW_HU,
     Caption,
+    add_legend,
     message_panel,
     new_figure,
+    outlined,
     save_figure,
     scale_bar,
     stamp,
@@ -40,6 +42,8 @@ LETTERS = dict(zip(ROIS, "efghij", strict=True))
 """Panels of Figure 3 by ROI."""
 SEGMENT_COLOURS = {"test patterns": "#56B4E9", "liver": "#E69F00", "thorax": "#009E73"}
 ROI_WINDOW_MM = 80.0
+N_INSETS, INSET_MM = 4, 40.0
+"""Close-ups beside each slice of Figure 4, and their side."""
 GRAY = f"Level {LEVEL_HU} HU, window {WINDOW_HU} HU."
 SHOWN_RECON = "IR"
 
@@ -65,8 +69,9 @@ def _sides(axes):
     """Patient sides in the lower corners of an axial picture."""
     for x, text, ha in ((0.015, "R", "left"), (0.985, "L", "right")):
         axes.text(
-            x, 0.015, text, transform=axes.transAxes, ha=ha, va="bottom", color="white", fontsize=8, weight="bold"
-        )
+            x, 0.015, text, transform=axes.transAxes, ha=ha, va="bottom", color="white", fontsize=8, weight="bold",
+            path_effects=outlined(),
+        )  # fmt: skip
 
 
 def _outline(axes, mask, extent, colour, **options):
@@ -89,7 +94,7 @@ def _overlay(axes, mask, extent, colour):
 def _letter(axes, x: float, y: float, roi: str):
     """The letter of a ROI's close-up, at the ROI."""
     axes.text(x, y, LETTERS[roi], color="white", fontsize=9, weight="bold", ha="center", va="center",
-              path_effects=[withStroke(linewidth=1.8, foreground="black")])  # fmt: skip
+              path_effects=outlined())  # fmt: skip
 
 
 @styled
@@ -205,7 +210,7 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     block = render_block(frame)
     picture, middles, floor_mm = render_rois(frame)
     rows, columns = (np.diff(frame.edges_mm(axis, frame.box(axis)))[0] for axis in (1, 2))
-    width, title, legend, gap, close_up, foot = 10.2, 0.32, 0.30, 0.50, 1.62, 0.34
+    width, title, legend, gap, close_up, foot = WIDTH_IN, 0.32, 0.30, 0.50, 1.62, 0.34
     shares = np.array([0.27, 0.33, 0.36])
     heights = shares * width * [block.shape[0] / block.shape[1], rows / columns, picture.shape[0] / picture.shape[1]]
     tall = max(heights[0], heights[1] + legend, heights[2])
@@ -230,8 +235,8 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         Patch(facecolor=colour, edgecolor="black", linewidth=0.5, label=tissue)
         for tissue, colour in TISSUE_COLOURS.items()
     ]
-    axes.legend(handles=colours, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=4, handlelength=1.1,
-                columnspacing=1.0, handletextpad=0.4)  # fmt: skip
+    add_legend(axes, colours, loc="upper center", bbox_to_anchor=(0.5, -0.02), ncols=4, handlelength=1.1,
+               columnspacing=1.0, handletextpad=0.4)  # fmt: skip
 
     axes = figure.add_subplot(upper[2], anchor="N")
     axes.set_title("d) ROIs in 3D above an axial slice")
@@ -260,8 +265,8 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         "that cuts most of them: cyst (blue), hemangioma (yellow), metastasis (red), normal (green). d) The ROIs as "
         f"shaded surfaces above the axial slice at {floor_mm:.0f} mm from the block's first face. e-j) The slice with "
         f"the largest area of each ROI, {ROI_WINDOW_MM:.0f} mm wide, with the ROI's volume. {GRAY}",
-        "A paper block cut open, with bones inside; a CT slice with coloured regions in the liver; the six regions as "
-        "solids; and six close-ups, each with its region outlined.",
+        "The block cut open, CT values on the cuts; a CT slice with the regions that it cuts in colour; the six "
+        "regions as solids; and six close-ups, each with its region outlined.",
         notes,
     )
     return figure, caption
@@ -275,29 +280,69 @@ def shown_series(registered: pd.DataFrame, scanner: str) -> tuple[str, int]:
     return (own["series_uid"].iloc[0], int(own["repetition"].iloc[0])) if len(own) else ("", 0)
 
 
+def _insets(frame: ReferenceView, k: int) -> dict[str, tuple[slice, slice]]:
+    """Rows and columns of the close-ups of Figure 4: round the regions that slice `k` cuts, four at most.
+
+    A tissue's second region comes after the first ones of all tissues.
+    """
+    labels = frame.reference.read("labels", (slice(k, k + 1), slice(None), slice(None)))[0]
+    cut = [roi for i, roi in enumerate(ROIS, start=1) if (labels == i).any()]
+    seen: list[str] = []
+    ranks = {}
+    for roi in cut:
+        ranks[roi] = seen.count(tissue_of(roi))
+        seen.append(tissue_of(roi))
+    chosen = sorted(sorted(cut, key=lambda roi: (ranks[roi], ROIS.index(roi)))[:N_INSETS], key=ROIS.index)
+    found = {}
+    for roi in chosen:
+        voxels = np.argwhere(labels == ROIS.index(roi) + 1)
+        window = []
+        for axis, middle in ((1, voxels[:, 0].mean()), (2, voxels[:, 1].mean())):
+            n, length = int(round(INSET_MM / frame.spacing_mm[axis])), frame.reference.grid.shape[axis]
+            start = int(np.clip(round(middle - n / 2), 0, max(0, length - n)))
+            window.append(slice(start, min(start + n, length)))
+        found[roi] = tuple(window)
+    return found
+
+
+def _frame_of(axes, extent, colour: str, **options) -> None:
+    """A rectangle at the edges of a picture (left, right, bottom, top)."""
+    left, right, bottom, top = extent
+    axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=colour, **options)
+
+
 @styled
 def draw_figure4(
     frame: ReferenceView, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str
 ) -> tuple[Figure, Caption]:
-    """Draw the same axial slice of IR #1 of each scanner at 10 mGy, in the paper's order; `names` are display names."""
+    """Draw the same axial slice of IR #1 of each scanner at 10 mGy, in the paper's order, with the regions that it cuts
+    close up; `names` are display names."""
     present = set(registered["scanner"])
     scanners = sorted(present | set(SCANNERS) if present & set(SCANNERS) else present, key=scanner_rank)
     rows, columns = frame.box(1), frame.box(2)
     extent = frame.extent_mm(rows, columns)
     k = frame.best_slice()
-    n_columns, width, title, foot = 5, 12.4, 0.42, 0.22
+    insets = _insets(frame, k)
+    n_columns, title, gap, foot = 3, 0.42, 0.12, 0.24
     n_rows = -(-len(scanners) // n_columns)
-    height = width * 0.98 / (n_columns + 0.04 * (n_columns - 1)) * abs(extent[3] - extent[2]) / (extent[1] - extent[0])
-    total = n_rows * (height + title) + foot
-    figure = new_figure(width, total)
-    grid = figure.add_gridspec(n_rows, n_columns, left=0.01, right=0.99, top=1 - title / total, bottom=foot / total,
-                               wspace=0.04, hspace=title / height)  # fmt: skip
+    block = (WIDTH_IN - gap * (n_columns + 1)) / n_columns
+    high_in = block / (abs(extent[1] - extent[0]) / abs(extent[3] - extent[2]) + 1)
+    wide_in, small_in = block - high_in, 0.5 * (high_in - 0.05)
+    total = n_rows * (high_in + title) + foot
+    figure = new_figure(WIDTH_IN, total)
+
+    def place(left_in: float, top_in: float, width_in: float, height_in: float):
+        return figure.add_axes([left_in / WIDTH_IN, 1 - (top_in + height_in) / total, width_in / WIDTH_IN,
+                                height_in / total])  # fmt: skip
+
     missing, shown = [], []
     for number, scanner in enumerate(scanners):
-        axes = figure.add_subplot(grid[divmod(number, n_columns)])
+        row, column = divmod(number, n_columns)
+        left_in, top_in = gap + column * (block + gap), title + row * (high_in + title)
+        axes = place(left_in, top_in, wide_in, high_in)
         uid, repetition = shown_series(registered, scanner)
         which = f", #{repetition}" if repetition > 1 else ""
-        axes.set_title(f"{scanner}{which}\n{names.get(scanner, '')}", fontsize=8)
+        axes.set_title(f"{scanner}{which}\n{names.get(scanner, '')}", fontsize=8, loc="left")
         path = volumes / f"{uid}{SUFFIX}"
         reason = "" if uid else f"no {SHOWN_RECON} at {MAIN_DOSE_MGY} mGy in this run"
         if uid and not path.exists():
@@ -311,18 +356,37 @@ def draw_figure4(
             raise UserError(f"{path} is not on the grid of {frame.reference.folder}; register the series again")
         _show(axes, volume.read((slice(k, k + 1), rows, columns))[0], extent)
         _bare(axes)
+        for position, (roi, window) in enumerate(insets.items()):
+            own, colour = frame.extent_mm(*window), TISSUE_COLOURS[tissue_of(roi)]
+            _frame_of(axes, own, colour, linewidth=0.9)
+            down, right = divmod(position, 2)
+            step = small_in + 0.05
+            small = place(left_in + wide_in + 0.05 + right * step, top_in + down * step, small_in, small_in)
+            _show(small, volume.read((slice(k, k + 1), *window))[0], own)
+            _bare(small)
+            _border(small, colour)
+            if not shown and not position:
+                scale_bar(small, 10, own[1] - 6, own[2] - 3)
+        axes.set_xlim(extent[:2])
+        axes.set_ylim(extent[2:])
         if not shown:
             scale_bar(axes, 50, extent[1] - 8, extent[2] - 14)
         shown.append(scanner)
     stamp(figure, note)
     notes = [f"Not shown, since this run has no such series: {', '.join(missing)}."] if missing else []
+    close_up = (
+        f" Beside each slice, {INSET_MM:.0f} mm round {', '.join(insets)}, framed in the colour of the tissue."
+        if insets and shown
+        else ""
+    )
     caption = Caption(
         "figure4",
         "The same slice on every scanner",
         f"The first iterative reconstruction at {MAIN_DOSE_MGY} mGy of {len(shown)} scanners, registered to the "
         f"reference: the axial slice at {frame.slice_mm(k):.0f} mm from the block's first face, in the order of the "
-        f"paper. What differs is noise, its texture, and sharpness. {GRAY}",
-        f"{len(shown)} gray CT pictures of the same slice through the liver, one for each scanner, of different grain.",
+        f"paper.{close_up} {GRAY}",
+        f"{len(shown)} gray CT pictures of the same slice, one for each scanner, each with {len(insets)} close-ups of "
+        "regions.",
         notes,
     )
     return figure, caption

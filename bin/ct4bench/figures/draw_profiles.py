@@ -12,8 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from ct4bench.core.benchmark import MAIN_DOSE_MGY, ROIS, scanner_rank
 from ct4bench.figures.style import (
     MAKER_COLOURS,
+    WIDTH_IN,
     Caption,
+    add_legend,
+    colour_bar,
     colour_of,
+    fitted_legend,
+    lift,
     message_panel,
     new_figure,
     save_figure,
@@ -28,6 +33,10 @@ STEP_LABELS = {"plain_to_wedge": "plain panel to wedge", "dots_to_wedge": "dots 
 FAINT = "#8a8a8a"
 ARROW_FACTOR = 200
 """How much longer than the displacement its arrow is."""
+LEAST_OF_ERROR = 2.0
+"""A displacement is drawn where it is this many times its error: noise alone does so in 2 % of the cells."""
+LEGEND_IN, LEGEND_ROW_IN = 0.2, 0.17
+"""Where the legend of scanners starts over the lower edge, and what each of its rows takes."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +100,11 @@ def _curves(axes, chosen: Chosen, rows: pd.DataFrame, **more) -> None:
         axes.plot(own["at"], own["value"], linewidth=1.3, **chosen.looks[scanner], **more)
 
 
-def _legend(figure, chosen: Chosen, y: float, left: float = 0.5) -> None:
+def _legend(figure: Figure, chosen: Chosen) -> None:
     handles = [Line2D([], [], label=name, linewidth=1.6, **look) for name, look in chosen.looks.items()]
-    figure.legend(handles=handles, loc="lower center", bbox_to_anchor=(left, y), ncols=13, handlelength=2.2,
-                  columnspacing=1.1, handletextpad=0.4)  # fmt: skip
+    _, rows = fitted_legend(figure, handles, 13, LEGEND_IN, handlelength=2.2, columnspacing=1.1, handletextpad=0.4)
+    lift(figure, (rows - 1) * LEGEND_ROW_IN)
+    figure.legends[-1].set_bbox_to_anchor((0.5, LEGEND_IN / figure.get_figheight()))
 
 
 def _by_scanner(axes, chosen: Chosen, rows: pd.DataFrame, marker: str, offset: float = 0.0, hollow=False) -> None:
@@ -120,7 +130,7 @@ def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: 
 def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the SD in the large cyst by scanner, the spectrum of its noise, and SD over dose."""
     chosen = choose(profile)
-    figure = new_figure(11.4, 4.5)
+    figure = new_figure(WIDTH_IN, 4.5)
     grid = figure.add_gridspec(1, 3, left=0.055, right=0.985, top=0.92, bottom=0.235, wspace=0.24)
     axes = figure.add_subplot(grid[0])
     same_dose = profile[(profile["dose_mgy"] == chosen.dose_mgy) & (profile["region"] == "cyst1")]
@@ -147,7 +157,7 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
             Line2D([], [], marker="o", linestyle="", color="#444444", label="total"),
             Line2D([], [], marker="o", linestyle="", color="#444444", markerfacecolor="none", label="quantum"),
         ]
-    axes.legend(handles=handles, loc="lower left", ncols=2, columnspacing=0.8, handletextpad=0.2)
+    add_legend(axes, handles, loc="lower left", ncols=2, columnspacing=0.8, handletextpad=0.2)
 
     axes = figure.add_subplot(grid[1])
     quantum = chosen.of("quantum_nps_hu2_mm2")
@@ -188,7 +198,7 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         axes.set_ylabel("SD (HU)")
     else:
         message_panel(axes, "one dose in this run")
-    _legend(figure, chosen, 0.045)
+    _legend(figure, chosen)
     notes = []
     if not separated.any():
         notes.append("With one repetition of each scan, quantum noise and printed texture cannot be told apart.")
@@ -198,12 +208,19 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "profile_noise",
         "Noise of the scanners",
         "On the common grid, whose interpolation smooths noise of all series but the reference's. Left: SD over the "
-        "large cyst; printed texture of about 10 HU is part of the total. Middle: noise power in a block inside the "
-        f"cyst, integrated along z and averaged in rings ({what}). Right: SD over dose, on logarithmic axes.",
+        "large cyst; the printed texture is part of the total. Middle: noise power in a block inside the cyst, "
+        f"integrated along z and averaged in rings ({what}). Right: SD over dose, on logarithmic axes.",
         "Three panels: points of noise SD by scanner, curves of noise power over spatial frequency, and lines of SD "
-        "that fall with dose.",
+        f"over dose{_over_dose_in_words(over)}.",
         notes,
     )
+
+
+def _over_dose_in_words(rows: pd.DataFrame) -> str:
+    """How many scanners' SD is lower at their highest dose than at their lowest; blank without several doses."""
+    ends = [own.sort_values("dose_mgy")["value"].iloc[[0, -1]] for _, own in rows.groupby("scanner") if len(own) > 1]
+    n_lower = sum(last < first for first, last in ends)
+    return f", lower at the highest dose than at the lowest for {n_lower} of {len(ends)} scanners" if ends else ""
 
 
 def _many_doses(rows: pd.DataFrame, measure: str) -> bool:
@@ -215,7 +232,7 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
     """Draw the transfer function, modulation of star and zone plate, widths by scanner, contrast-to-noise of tissue
     pairs."""
     chosen = choose(profile)
-    figure = new_figure(11.4, 8.3)
+    figure = new_figure(WIDTH_IN, 8.3)
     grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.21, hspace=0.32)
     step = next((name for name in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("ttf", name))), None)
     axes = figure.add_subplot(grid[0, 0])
@@ -239,7 +256,7 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
         ]
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.12 * (high - low))
-        axes.legend(handles=handles, loc="upper right", ncols=2)
+        add_legend(axes, handles, loc="upper right", ncols=2)
     else:
         message_panel(axes, reason_of(chosen.rows, "sharpness", "edge_sigma", "slice_sigma"))
 
@@ -248,7 +265,7 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
     ratio = quantum if len(quantum) else chosen.of("cnr")
     axes.set_title(f"contrast-to-noise ({'quantum' if len(quantum) else 'total'} noise), {chosen.words}")
     _ratios(axes, chosen, ratio, "no pair of tissues")
-    _legend(figure, chosen, 0.03)
+    _legend(figure, chosen)
     zone = chosen.of("zone_sigma_mm")
     text = ""
     if len(zone):
@@ -265,7 +282,7 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
         "between two panels of the test patterns, and the modulation of the Siemens star relative to its fit at "
         "frequency zero. Below: Gaussian sigma of the steps in plane and along z with the interpolation's blur taken "
         "out, and difference of the means of two tissues over the root of their mean variance." + text,
-        "Curves that fall with spatial frequency, points of blur by scanner, and a coloured table of contrast-to-noise "
+        "Curves over spatial frequency, points of blur by scanner, and a coloured table of contrast-to-noise "
         "by scanner and pair of tissues.",
     )
 
@@ -290,7 +307,10 @@ def _ratios(axes, chosen: Chosen, rows: pd.DataFrame, message: str) -> None:
     table = rows.pivot_table(index="region", columns="scanner", values="value", sort=False)
     table = table[[name for name in chosen.looks if name in table.columns]]
     values = table.to_numpy(float)
-    axes.imshow(values, aspect="auto", cmap="cividis", vmin=0)
+    picture = axes.imshow(values, aspect="auto", cmap="cividis", vmin=0)
+    left, bottom, width, height = axes.get_position().bounds
+    axes.set_position((left, bottom, 0.88 * width, height))  # room for the key
+    colour_bar(axes.figure, axes, picture, "contrast-to-noise")
     axes.set_xticks(range(table.shape[1]), table.columns)
     axes.set_yticks(range(table.shape[0]), [name.replace("_", " /\n") for name in table.index])
     axes.tick_params(length=0)
@@ -305,7 +325,7 @@ def _ratios(axes, chosen: Chosen, rows: pd.DataFrame, message: str) -> None:
 def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the wedge's HU less the reference's over HU, and the bias of each region."""
     chosen = choose(profile)
-    figure = new_figure(11.4, 4.4)
+    figure = new_figure(WIDTH_IN, 4.4)
     grid = figure.add_gridspec(1, 2, left=0.06, right=0.985, top=0.92, bottom=0.235, wspace=0.2)
     axes = figure.add_subplot(grid[0])
     axes.set_title(f"the wedge against the reference, {chosen.words}")
@@ -325,7 +345,10 @@ def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
     table = table[[name for name in chosen.looks if name in table.columns]]
     values = table.to_numpy(float)
     reach = max(1.0, float(np.nanmax(np.abs(values)))) if values.size else 1.0
-    axes.imshow(values, aspect="auto", cmap="PuOr", vmin=-reach, vmax=reach)
+    picture = axes.imshow(values, aspect="auto", cmap="PuOr", vmin=-reach, vmax=reach)
+    left, bottom, width, height = axes.get_position().bounds
+    axes.set_position((left, bottom, 0.88 * width, height))  # room for the key
+    colour_bar(figure, axes, picture, "difference (HU)")
     axes.set_xticks(range(table.shape[1]), table.columns)
     axes.set_yticks(range(table.shape[0]), table.index)
     axes.tick_params(length=0)
@@ -335,7 +358,7 @@ def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
                   color="white" if dark else "black")  # fmt: skip
     for spine in axes.spines.values():
         spine.set_visible(False)
-    _legend(figure, chosen, 0.045)
+    _legend(figure, chosen)
     return _finish(
         figure,
         facts,
@@ -343,8 +366,7 @@ def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
         "Calibration of the scanners",
         "Left: mean HU in strips of the printed wedge less the same strip of the reference, over the reference's HU; a "
         "slope is a gain, a level an offset. Right: bias of the mean HU over each ROI against the reference.",
-        "Nearly straight lines of HU difference over HU, one for each scanner, and a coloured table of bias by region "
-        "and scanner.",
+        "Lines of HU difference over HU, one for each scanner, and a coloured table of bias by region and scanner.",
     )
 
 
@@ -356,7 +378,7 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
     scanners = [name for name in chosen.looks if name in set(own["scanner"])]
     columns = 7
     rows = max(1, int(np.ceil(len(scanners) / columns)))
-    figure = new_figure(11.4, 3.75 + 1.35 * rows)
+    figure = new_figure(WIDTH_IN, 3.75 + 1.35 * rows)
     height = figure.get_figheight()
     top = figure.add_gridspec(
         1, 2, left=0.075, right=0.985, top=1 - 0.35 / height, bottom=1 - 2.6 / height, wspace=0.15
@@ -401,26 +423,28 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
             Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none", label="95th percentile"),
             Line2D([], [], marker="_", linestyle="", color="#444444", markersize=10, label="largest"),
         ]
-        axes.legend(handles=handles, loc="upper right", ncols=3, columnspacing=1)
+        add_legend(axes, handles, loc="upper right", ncols=3, columnspacing=1)
     else:
         message_panel(axes, reason_of(chosen.rows, "geometry"))
-    _arrows(figure, own, scanners, columns, rows, height, chosen)
-    _legend(figure, chosen, 0.13 / height)
+    n_arrows, n_cells = _arrows(figure, own, scanners, columns, rows, height, chosen)
+    _legend(figure, chosen)
     return _finish(
         figure,
         facts,
         "profile_geometry",
         "Residual geometry after registration",
-        "Local displacement against the reference in cells of about 24 mm inside the block, after the rigid "
-        "registration: distortion, sag of the table, and errors. A cell is known to about 0.04 mm. Above: mean along y "
-        "of the cells of a layer, and size of the components. Below: displacement in plane, mean over z, as arrows "
-        f"{ARROW_FACTOR} times as long; dots are cells where it is known.",
-        "Lines of displacement over z, points of its size by scanner, and small maps of arrows, one for each scanner.",
+        "Local displacement against the reference in cells inside the block, after the rigid registration: distortion, "
+        f"sag of the table, and errors.{_known_to(own)} Above: mean along y of the cells of a layer, and size of the "
+        "components. Below: displacement in plane, mean over z: dots are cells where it is known, arrows, "
+        f"{ARROW_FACTOR} times as long as it, those where it is {LEAST_OF_ERROR:g} times its error or more "
+        f"({n_arrows} of {n_cells} cells).",
+        f"Lines of displacement over z, points of its size by scanner, and small maps, one for each of "
+        f"{len(scanners)} scanners, with {n_arrows} arrows on {n_cells} cells.",
     )
 
 
 def _mean_over_z(part: pd.DataFrame) -> pd.DataFrame:
-    """Displacement in plane by position in plane, the cells along z weighted by what is known of them."""
+    """Displacement in plane and its error by position in plane, the cells along z weighted by what is known of them."""
     position = [part["y_mm"].round(0), part["x_mm"].round(0)]
     columns = {"x_mm": part["x_mm"].groupby(position).mean(), "y_mm": part["y_mm"].groupby(position).mean()}
     for axis in "xy":
@@ -428,10 +452,20 @@ def _mean_over_z(part: pd.DataFrame) -> pd.DataFrame:
         weight = (1 / part[f"error_{axis}_mm"].clip(lower=0.01) ** 2).where(moved.notna(), 0.0)
         total = weight.groupby(position).sum()
         columns[f"displacement_{axis}_mm"] = (moved.fillna(0) * weight).groupby(position).sum() / total.where(total > 0)
+        columns[f"error_{axis}_mm"] = 1 / np.sqrt(total.where(total > 0))
     return pd.DataFrame(columns).dropna()
 
 
-def _arrows(figure, own: pd.DataFrame, scanners: list[str], columns: int, rows: int, height: float, chosen) -> None:
+def _known_to(own: pd.DataFrame) -> str:
+    """The median error of a cell along an axis, in a sentence; blank where no cell is known."""
+    errors = own[[f"error_{axis}_mm" for axis in "xyz"]].to_numpy(float)
+    errors = errors[np.isfinite(errors) & (errors > 0)]
+    return f" Half of the cells are known to {np.median(errors):.2g} mm or better along an axis." if len(errors) else ""
+
+
+def _arrows(figure, own, scanners: list[str], columns: int, rows: int, height: float, chosen) -> tuple[int, int]:
+    """Draw the maps; returns how many arrows there are on how many cells."""
+    n_arrows = n_cells = 0
     grid = figure.add_gridspec(
         rows, columns, left=0.02, right=0.99, top=1 - 3.2 / height, bottom=0.6 / height, wspace=0.06, hspace=0.22
     )
@@ -442,13 +476,16 @@ def _arrows(figure, own: pd.DataFrame, scanners: list[str], columns: int, rows: 
         axes.plot(cells["x_mm"], cells["y_mm"], ".", color="#c8c8c8", markersize=1.5)
         arrows = {"angles": "xy", "scale_units": "xy", "scale": 1 / ARROW_FACTOR, "width": 0.007, "headwidth": 3,
                   "headlength": 3.5, "headaxislength": 3}  # fmt: skip
-        moved = [cells["displacement_x_mm"], cells["displacement_y_mm"]]
-        axes.quiver(cells["x_mm"], cells["y_mm"], *moved, color=chosen.looks[scanner]["color"], **arrows)
+        length, error = (np.hypot(cells[f"{what}_x_mm"], cells[f"{what}_y_mm"]) for what in ("displacement", "error"))
+        sure = cells[length >= LEAST_OF_ERROR * error]
+        n_arrows, n_cells = n_arrows + len(sure), n_cells + len(cells)
+        moved = [sure["displacement_x_mm"], sure["displacement_y_mm"]]
+        axes.quiver(sure["x_mm"], sure["y_mm"], *moved, color=chosen.looks[scanner]["color"], **arrows)
         if number == 0 and len(own):
-            left, low = own["x_mm"].min() - 8, own["y_mm"].max() + 9
+            left, low = own["x_mm"].min() - 8, own["y_mm"].max() + 11
             axes.quiver(left, low, 0.1, 0, color="black", **arrows)
-            axes.text(left + 0.1 * ARROW_FACTOR + 4, low, "0.1 mm", fontsize=6.5, va="center")
-        still = len(cells) > 0 and max(part.abs().max() for part in moved) < 1e-6
+            axes.text(left + 0.1 * ARROW_FACTOR + 4, low, "0.1 mm", fontsize=7, va="center")
+        still = len(cells) > 0 and length.max() < 1e-6
         axes.set_title(f"{scanner}, the reference" if still else scanner, pad=2)
         axes.set_aspect("equal")
         if len(own):
@@ -459,6 +496,7 @@ def _arrows(figure, own: pd.DataFrame, scanners: list[str], columns: int, rows: 
         for spine in axes.spines.values():
             spine.set_visible(True)
             spine.set_color("#d8d8d8")
+    return n_arrows, n_cells
 
 
 def draw_profiles(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict, folder: Path) -> None:

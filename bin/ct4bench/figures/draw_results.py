@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, scanner_rank
 from ct4bench.core.extractors import extractors_of, title_of
@@ -16,7 +17,11 @@ from ct4bench.core.tables import read_table
 from ct4bench.figures.feature_sets import feature_sets, look_of
 from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_tasks
 from ct4bench.figures.style import (
+    WIDTH_IN,
     Caption,
+    add_legend,
+    colour_bar,
+    fitted_legend,
     message_panel,
     new_figure,
     save_figure,
@@ -49,28 +54,49 @@ def _heatmap(axes, values: np.ndarray, order: list[str], limits: tuple[float, fl
     return picture
 
 
+def _own_scale(values: np.ndarray) -> tuple[float, float]:
+    """The finite ends of a matrix, a little apart where there is one value; 0 to 1 without any."""
+    finite = values[np.isfinite(values)]
+    if not len(finite):
+        return 0.0, 1.0
+    low, high = float(finite.min()), float(finite.max())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
+
+
+def _beside_diagonal(values: np.ndarray, metric: PairMetric) -> str:
+    """How the cells of two scanners compare with those of one, in words; what there is of both."""
+    one = np.diag(values)
+    two = values[~np.eye(len(values), dtype=bool)]
+    parts = [
+        f"{np.median(part[np.isfinite(part)]):.{metric.decimals}f} {f'{metric.unit} ' if metric.unit else ''}{words}"
+        for part, words in ((two, "between two scanners"), (one, "within a scanner"))
+        if np.isfinite(part).any()
+    ]
+    return f"median {' and '.join(parts)}" if parts else "no cell has a value"
+
+
 @styled
 def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[Figure, Caption]:
-    """Draw a metric's scanner table as triangles of colours, this run and, where there is one, published, on one
-    scale."""
+    """Draw a metric's scanner table as triangles of colours, this run and, where there is one, published, each on a
+    scale of its own with its key."""
     order = sorted({*table["scanner_row"], *table["scanner_col"]}, key=scanner_rank)
     panels = [("this run", _triangle(table, f"{metric.name}_mean", order))]
     if f"{metric.name}_mean_published" in table.columns:
         panels.append(("published", _triangle(table, f"{metric.name}_mean_published", order)))
-    shown = np.concatenate([values[np.isfinite(values)] for _, values in panels])
-    limits = float(shown.min(initial=0.0)), float(shown.max(initial=metric.figure_top))
-    figure = new_figure(10.4 if len(panels) == 2 else 6.0, 4.9)
-    grid = figure.add_gridspec(1, len(panels), left=0.035, right=0.915, top=0.93, bottom=0.07, wspace=0.09)
+    width = WIDTH_IN if len(panels) == 2 else 0.55 * WIDTH_IN
+    figure = new_figure(width, 4.6)
+    grid = figure.add_gridspec(
+        1, len(panels), left=0.35 / width, right=1 - 0.75 / width, top=0.93, bottom=0.07, wspace=0.26
+    )
     for number, (title, values) in enumerate(panels):
         axes = figure.add_subplot(grid[number])
         axes.set_title(title)
         if np.isfinite(values).any():
-            picture = _heatmap(axes, values, order, limits, metric.figure_decimals)
+            picture = _heatmap(axes, values, order, _own_scale(values), metric.figure_decimals)
+            axes.set_aspect("auto")
+            colour_bar(figure, axes, picture, f"mean {metric.head}")
         else:
             message_panel(axes, "no pair of series in this run")
-    bar = figure.colorbar(picture, cax=figure.add_axes([0.93, 0.12, 0.012, 0.76]))
-    bar.set_label(f"mean {metric.head}")
-    bar.outline.set_visible(False)
     stamp(figure, stamp_text(facts))
     note = NOT_COMPARABLE.get(facts["origin"], "")
     source = f"Table {metric.paper_table}" if metric.paper_table else f"{metric.table}.csv"
@@ -79,18 +105,27 @@ def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[F
         metric.figure,
         f"{metric.label} between scanners at a glance",
         f"The means of {source}{f' in {metric.unit}' if metric.unit else ''}, rows and columns in the paper's order of "
-        "scanners (Siemens, Philips, GE, Toshiba); the diagonal holds pairs of two scans of one scanner.",
+        "scanners, others after them by name; on the diagonal pairs of two scans of one scanner"
+        f"{'. Each panel has a scale of its own' if both else ''}.",
         f"{'Two triangular colour maps' if both else 'A triangular colour map'} of the {metric.label} between scanners"
-        f"{', this run and published' if both else ''}.",
+        f": {'; '.join(f'{title}, {_beside_diagonal(values, metric)}' for title, values in panels)}.",
         [f"{note[0].upper()}{note[1:]}."] if note and both else [],
     )
     return figure, caption
 
 
+def _bars_in_words(table: pd.DataFrame) -> str:
+    rows = table[table["n_pairs"] > 0]
+    words = [
+        f"{CONTRAST_LABELS.get(row.contrast, row.contrast)} {np.sqrt(row.mse_hu2_median):.1f} HU"
+        for row in rows.itertuples()
+    ]
+    return ", ".join(words) or "none"
+
+
 @styled
 def draw_decomposition(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Draw the median and quartiles of the RMSE of pairs that differ in one thing, from the smallest step to the
-    largest."""
+    """Draw the median and quartiles of the RMSE of pairs that differ in one thing, a bar for each contrast."""
     rows = table[table["n_pairs"] > 0].iloc[::-1]
     figure = new_figure(7.2, 0.9 + 0.52 * max(1, len(rows)))
     axes = figure.add_axes([0.25, 0.52 / figure.get_figheight(), 0.71, 1 - 0.74 / figure.get_figheight()])
@@ -108,9 +143,9 @@ def draw_decomposition(table: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
     caption = Caption(
         "decomposition",
         "Contribution of each factor to the error",
-        "Pairs of series that differ in one thing only, from the smallest step to the largest: RMSE in HU as the root "
-        "of the median squared error, with quartiles over pairs.",
-        "Horizontal bars that grow from another reconstruction of the same scan to another maker's scanner.",
+        "Pairs of series that differ in one thing only, a bar for each: RMSE in HU as the root of the median squared "
+        "error, with quartiles over pairs.",
+        f"Horizontal bars of RMSE: {_bars_in_words(table)}.",
     )
     return figure, caption
 
@@ -128,7 +163,7 @@ def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     positions, left = np.arange(len(rows)), np.zeros(len(rows))
     for grade, colour in GRADE_COLOURS.items():
         share = rows[grade].to_numpy(float)
-        axes.barh(positions, share, left=left, color=colour, height=0.7, label=grade)
+        axes.barh(positions, share, left=left, color=colour, height=0.7)
         for position, start, part in zip(positions, left, share, strict=True):
             if part >= 0.06:
                 axes.text(start + part / 2, position, f"{100 * part:.0f} %", ha="center", va="center", fontsize=7.5,
@@ -138,7 +173,8 @@ def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     axes.set_yticks(positions, names)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of features")
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.48 / (height - 1.02)), ncols=4)
+    handles = [Patch(color=colour, label=grade) for grade, colour in GRADE_COLOURS.items()]
+    add_legend(axes, handles, loc="upper left", bbox_to_anchor=(-0.01, -0.48 / (height - 1.02)), ncols=4)
     stamp(figure, stamp_text(facts, dict.fromkeys(table["extractor"])))
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     caption = Caption(
@@ -190,7 +226,8 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
                 for n, stem in positions:
                     value = published.loc[name, f"{stem}_mean_published"]
                     hollow = {**look, "markersize": 9, "markerfacecolor": "none"}
-                    axes.plot(n + 0.06 * (position - 1), value, linestyle="", **hollow)
+                    if np.isfinite(value):
+                        axes.plot(n + 0.06 * (position - 1), value, linestyle="", **hollow)
         axes.set_xlabel(f"number of {axis.format(domain=domain)}")
         beside = {n for n, _ in positions} if domain == "scanner" and len(published) else set()
         axes.set_xticks(sorted(set(rows["n_train"]) | beside))
@@ -202,24 +239,54 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
         Line2D([], [], **look_of(e, extractors, facts), markersize=4.5, label=extractor_title(e, facts))
         for e in extractors
     ]
-    handles += [
-        Line2D(
-            [], [], color="#555555", marker="o", markersize=9, markerfacecolor="none", linestyle="", label="published"
-        )
-    ]
-    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.055, 0.035), ncols=4, columnspacing=1.6)
+    beside_published = any(_hollow(figure))
+    if beside_published:
+        handles.append(
+            Line2D(
+                [], [], color="#555555", marker="o", markersize=9, markerfacecolor="none", linestyle="",
+                label="published",
+            )
+        )  # fmt: skip
+    fitted_legend(figure, handles, 4, 0.15, 0.055, columnspacing=1.6)
     stamp(figure, stamp_text(facts, extractors))
     note = NOT_COMPARABLE.get(facts["origin"], "")
+    panels = {
+        "loso": f"Left: one {domain} left out, trained on N others"
+        f"{', those of other makers first' if domain == 'scanner' else ''}.",
+        "kfold": "Right: 10-fold, trained on n of the nine other folds.",
+    }
+    said = " ".join(words for scheme, words in panels.items() if scheme in set(table["scheme"]))
     caption = Caption(
         "accuracy_by_n",
         "Accuracy over the amount of training data",
-        f"Mean over folds of the accuracy of the tissue classifier. Left: one {domain} left out, trained on N others, "
-        "those of other makers first. Right: 10-fold, trained on n of the nine other folds. Bands: 95 % intervals from "
-        "resampling scanners; hollow: the published values of Table 7.",
-        "Two panels of lines that rise with the amount of training data, one line for each feature extractor.",
-        [f"{note[0].upper()}{note[1:]}."] if note else [],
+        f"Mean over folds of the accuracy of the tissue classifier. {said} Bands: 95 % intervals"
+        f"{'; hollow: the published values of Table 7' if beside_published else ''}.",
+        "Two panels of lines over the amount of training data, one line for each feature set; mean accuracy from the "
+        f"least to the most: {_ends_in_words(table, extractors, facts)}.",
+        [f"{note[0].upper()}{note[1:]}."] if note and beside_published else [],
     )
     return figure, caption
+
+
+def _hollow(figure: Figure):
+    """Whether each line of a figure's panels is drawn as published values are."""
+    return (line.get_markerfacecolor() == "none" for axes in figure.axes for line in axes.lines)
+
+
+def _ends_in_words(table: pd.DataFrame, extractors: list[str], facts: dict) -> str:
+    """Accuracy of each feature set with the least and the most training data, by scheme."""
+    parts = []
+    for extractor in extractors:
+        ends = []
+        for scheme, rows in table[table["extractor"] == extractor].groupby("scheme", sort=False):
+            rows = rows.sort_values("n_train")
+            first, last = rows["accuracy_mean"].iloc[0], rows["accuracy_mean"].iloc[-1]
+            ends.append(f"{first:.3f} to {last:.3f} ({SCHEME_NAMES.get(scheme, scheme)})")
+        parts.append(f"{title_of(extractor, extractors_of(facts))} {', '.join(ends)}")
+    return "; ".join(parts)
+
+
+SCHEME_NAMES = {"loso": "leave one out", "kfold": "10-fold"}
 
 
 def draw_results(tables: Path, facts: dict, folder: Path) -> None:

@@ -5,9 +5,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ct4bench.core.benchmark import DOMAIN_LABELS, MAKERS, ROIS, SCANNERS
+from ct4bench.core.benchmark import DOMAIN_LABELS, DOMAINS, MAKERS, ROIS, SCANNERS
 from ct4bench.figures.feature_sets import feature_sets, look_of
-from ct4bench.figures.style import Caption, new_figure, stamp, styled
+from ct4bench.figures.style import WIDTH_IN, Caption, fitted_legend, lift, new_figure, stamp, styled
 from ct4bench.results.run_facts import extractor_title, stamp_text
 from ct4bench.splits.tasks import TASKS
 
@@ -34,28 +34,9 @@ def _legend(figure: Figure, extractors: list[str], facts: dict, left: float, cha
         handles.append(
             Line2D([], [], linestyle="", marker="|", color="black", markersize=9, markeredgewidth=1.6, label="chance")
         )
-    for columns in range(4, 0, -1):
-        anchor = (left, LEGEND_IN / figure.get_figheight())
-        legend = figure.legend(
-            handles=handles, loc="lower left", bbox_to_anchor=anchor, ncols=columns, columnspacing=1.4
-        )
-        width = legend.get_window_extent().width / figure.dpi
-        if columns == 1 or left + width / figure.get_figwidth() <= 1:
-            break
-        legend.remove()
-    rows = -(-len(handles) // columns)
-    _lift(figure, (rows - 1) * LEGEND_ROW_IN)
-    legend.set_bbox_to_anchor((left, LEGEND_IN / figure.get_figheight()))
-
-
-def _lift(figure: Figure, more_in: float) -> None:
-    """Make a figure higher below its axes, which keep their size."""
-    before = figure.get_figheight()
-    after = before + more_in
-    for axes in figure.axes:
-        left, bottom, width, height = axes.get_position().bounds
-        axes.set_position((left, (bottom * before + more_in) / after, width, height * before / after))
-    figure.set_figheight(after)
+    _, rows = fitted_legend(figure, handles, 4, LEGEND_IN, left, columnspacing=1.4)
+    lift(figure, (rows - 1) * LEGEND_ROW_IN)
+    figure.legends[-1].set_bbox_to_anchor((left, LEGEND_IN / figure.get_figheight()))
 
 
 def _cell_words(scheme: str, n_train: int, domain: str) -> str:
@@ -86,7 +67,7 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
     classifiers = [c for c in CLASSIFIER_LABELS if c in found] + sorted(found - set(CLASSIFIER_LABELS))
     extractors = feature_sets(rows["extractor"], facts)
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
-    figure = new_figure(2.4 + 2.4 * len(cells), 3.7)
+    figure = new_figure(min(WIDTH_IN, 2.4 + 2.4 * len(cells)), 3.7)
     grid = figure.add_gridspec(1, len(cells), left=0.075, right=0.985, top=0.92, bottom=0.255, wspace=0.12)
     lowest = np.nanmin([rows["balanced_ci_low"].min(), rows["balanced_mean"].min(), 0.9])
     for number, (scheme, n_train) in enumerate(cells):
@@ -114,6 +95,14 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
         "Panels of points with whiskers, one panel for each cell of Table 7, one column for each classifier.",
     )
     return figure, caption
+
+
+def _domain_words(asked: set[str]) -> str:
+    """What points over the bar mean where the domain itself was asked for."""
+    domains = [name for name, task in TASKS.items() if name in asked and task.target in DOMAINS]
+    if not domains:
+        return ""
+    return f" Of {' and '.join(domains)}, a point over its bar says how much the features tell of it."
 
 
 @styled
@@ -149,9 +138,8 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
     caption = Caption(
         "accuracy_tasks",
         "Other tasks from the same features",
-        "Balanced accuracy of the MLP; whiskers: 95 % intervals from resampling scanners; bars: guessing. The "
-        "higher a scanner or maker stands over its bar, the more the features tell of it, which is what harmonization "
-        "should prevent.",
+        "Balanced accuracy of the MLP; whiskers: 95 % intervals from resampling scanners; bars: guessing."
+        f"{_domain_words(set(table['task']))}",
         "A list of questions with points and whiskers for each feature set on an axis of balanced accuracy.",
     )
     return figure, caption
@@ -174,7 +162,7 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
     widths = [1.0 if task == "tissue" else 1.6 for task, _ in columns]
     gaps = [0.0, *(0.8 * (a[0] != b[0]) for a, b in zip(columns[1:], columns[:-1], strict=True))]
     middles = np.cumsum(widths) - np.array(widths) / 2 + np.cumsum(gaps)
-    figure = new_figure(max(6.0, 1.4 + 0.42 * middles[-1]), 3.6)
+    figure = new_figure(min(WIDTH_IN, max(6.0, 1.4 + 0.42 * middles[-1])), 3.6)
     axes = figure.add_axes([0.09, 0.34, 0.895, 0.59])
     positions = dict(zip(columns, middles, strict=True))
     for extractor, shift, look in _beside(extractors, 0.2, facts):
@@ -195,8 +183,8 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
     caption = Caption(
         "accuracy_left_out",
         "Accuracy on what was left out of the training",
-        f"Accuracy of classifiers on what their training left out ({', '.join(words.values())}); with ROIs left out "
-        "there are two classes, cyst and normal tissue.",
+        f"Accuracy of classifiers on what their training left out ({', '.join(words.values())})"
+        f"{'; with ROIs left out there are two classes, cyst and normal tissue' * ('tissue_other_roi' in words)}.",
         "Points for each value that was left out, one for each feature set.",
     )
     return figure, caption

@@ -2,16 +2,25 @@
 
 import functools
 import json
+import re
 import textwrap
-from dataclasses import asdict, dataclass, field
+import unicodedata
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import matplotlib
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties, findfont, get_font
+from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 
 LEVEL_HU, WINDOW_HU = 50, 400
 GRAY_LIMITS_HU = (LEVEL_HU - WINDOW_HU / 2, LEVEL_HU + WINDOW_HU / 2)
 DPI = 150
+WIDTH_IN = 10.2
+"""Widest figure: in the report's column on a screen of 1280 pixels, and on a landscape A4 page, at its own size."""
+SMALLEST_PT = 7
+"""Smallest text of a figure, whose report shows it no smaller than it is."""
 
 MAKER_COLOURS = {"Siemens": "#0072B2", "Philips": "#E69F00", "GE": "#009E73", "Toshiba": "#CC79A7"}
 TISSUE_COLOURS = {"cyst": "#0072B2", "hemangioma": "#F0E442", "metastasis": "#D55E00", "normal": "#009E73"}
@@ -75,7 +84,7 @@ def spare_of(name: str, known: dict[str, str], names, spare: tuple[str, ...]) ->
 
 def stamp(figure: Figure, text: str) -> None:
     """Write the small text at the lower right edge that says what the figure was made from; nothing where `text` is
-    blank. blank. blank."""
+    blank."""
     if text:
         figure.text(0.995, 0.006, text, ha="right", va="bottom", fontsize=7, color="#8a1c1c", style="italic")
 
@@ -85,11 +94,95 @@ def save_figure(figure: Figure, caption: Caption, folder: Path | str) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
+        caption = replace(caption, notes=[*caption.notes, *replace_undrawable(figure)])
         figure.savefig(folder / f"{caption.name}.png", dpi=DPI, metadata={"Software": None})
         metadata = {"Date": None, "Creator": "ct4bench", "Title": caption.title, "Description": caption.alt}
         figure.savefig(folder / f"{caption.name}.svg", dpi=DPI, metadata=metadata)
     text = json.dumps(asdict(caption), indent=1, ensure_ascii=False, sort_keys=True)
     (folder / f"{caption.name}.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _drawable(sign: str) -> bool:
+    """Whether the figures' font has a glyph for a sign that stands by itself, left to right."""
+    font = get_font(findfont(FontProperties(family=STYLE["font.family"])))
+    return ord(sign) in font.get_charmap() and unicodedata.bidirectional(sign) not in ("R", "AL", "AN")
+
+
+def replace_undrawable(figure: Figure) -> list[str]:
+    """Write a number in brackets for each run of signs that the font cannot draw, and return notes that say which.
+
+    Names come from headers and may be of any script; the font is the same everywhere, so that figures are.
+    """
+    numbers: dict[str, int] = {}
+
+    def drawn(text: str) -> str:
+        marks = "".join("x" if sign.isspace() or _drawable(sign) else "-" for sign in text)
+        parts, end = [], 0
+        for run in re.finditer("-+", marks):
+            number = numbers.setdefault(text[run.start() : run.end()], len(numbers) + 1)
+            parts += [text[end : run.start()], f"[{number}]"]
+            end = run.end()
+        return "".join([*parts, text[end:]])
+
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            shown = [drawn(label) for label in labels]
+            if shown != labels:  # a tick's label is made anew with each drawing
+                axis.set_ticks(axis.get_ticklocs(), shown)
+    for artist in figure.findobj(Text):
+        artist.set_text(drawn(artist.get_text()))
+    return [f"In the figure, [{number}] stands for {run}." for run, number in numbers.items()]
+
+
+def add_legend(owner, handles, **options):
+    """Add a legend to a figure or axes with every label of `handles`, also those that begin with an underscore.
+
+    matplotlib leaves such labels out; names of scanners and encoders may begin so.
+    """
+    legend = owner.legend(handles=handles, labels=["x"] * len(handles), **options)
+    for text, handle in zip(legend.get_texts(), handles, strict=True):
+        text.set_text(handle.get_label())
+    return legend
+
+
+def fitted_legend(figure: Figure, handles, n_columns: int, y_in: float, left: float = 0.0, **options):
+    """Add a legend to the foot of a figure, `y_in` inches from its lower edge, in as many columns as fit its width.
+
+    `left` is where it starts as a share of the width; 0 centres it. Returns the legend and its number of rows.
+    """
+    width, height = figure.get_size_inches()
+    where = ("lower left", left) if left else ("lower center", 0.5)
+    for columns in range(min(n_columns, max(1, len(handles))), 0, -1):
+        legend = add_legend(
+            figure, handles, loc=where[0], bbox_to_anchor=(where[1], y_in / height), ncols=columns, **options
+        )
+        if columns == 1 or left * width + legend.get_window_extent().width / figure.dpi <= width:
+            break
+        legend.remove()
+    return legend, -(-len(handles) // columns)
+
+
+def lift(figure: Figure, more_in: float) -> None:
+    """Make a figure higher below its axes, which keep their size."""
+    before = figure.get_figheight()
+    after = before + more_in
+    for axes in figure.axes:
+        left, bottom, width, height = axes.get_position().bounds
+        axes.set_position((left, (bottom * before + more_in) / after, width, height * before / after))
+    figure.set_figheight(after)
+
+
+def colour_bar(figure: Figure, axes, picture, label: str, width_in: float = 0.09, gap_in: float = 0.06) -> None:
+    """Add the key of a picture's colours to the right of its axes."""
+    left, bottom, width, height = axes.get_position().bounds
+    total = figure.get_figwidth()
+    bar = figure.colorbar(
+        picture, cax=figure.add_axes([left + width + gap_in / total, bottom, width_in / total, height])
+    )
+    bar.set_label(label)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=2, labelsize=7.5)
 
 
 def message_panel(axes, text: str) -> None:
@@ -103,9 +196,16 @@ def message_panel(axes, text: str) -> None:
     axes.text(0.5, 0.5, wrapped, transform=axes.transAxes, ha="center", va="center", fontsize=8, color="#555555")
 
 
+def outlined(width: float = 1.8) -> list:
+    """Return the effect of a black outline, for white lines and letters over any gray."""
+    return [withStroke(linewidth=width, foreground="black")]
+
+
 def scale_bar(axes, length_mm: float, x_mm: float, y_mm: float, colour: str = "white") -> None:
-    """Draw a bar of `length_mm` that ends at the lower right point (`x_mm`, `y_mm`) of axes in mm."""
-    axes.plot([x_mm - length_mm, x_mm], [y_mm, y_mm], color=colour, linewidth=2, solid_capstyle="butt")
+    """Draw a bar of `length_mm` that ends at the lower right point (`x_mm`, `y_mm`) of axes in mm; outlined, since it
+    may lie over bone."""
+    axes.plot([x_mm - length_mm, x_mm], [y_mm, y_mm], color=colour, linewidth=2, solid_capstyle="butt",
+              path_effects=outlined(4.0))  # fmt: skip
     axes.annotate(
         f"{length_mm:g} mm",
         (x_mm - length_mm / 2, y_mm),
@@ -115,6 +215,7 @@ def scale_bar(axes, length_mm: float, x_mm: float, y_mm: float, colour: str = "w
         va="bottom",
         fontsize=7,
         color=colour,
+        path_effects=outlined(),
     )
 
 

@@ -69,38 +69,51 @@ def points_of(rows, plane="umap"):
     return {(round(row[f"{plane}_1"], 4), round(row[f"{plane}_2"], 4)): row for row in rows.to_dict("records")}
 
 
-@pytest.mark.parametrize(
-    ("panel", "extractor", "title"), [(0, "radiomics", "Radiomics"), (2, "swin_unetr", "SwinUNETR")]
-)
-def test_figure5_tells_maker_scanner_and_reconstruction(panel, extractor, title):
+@pytest.mark.parametrize(("row", "extractor", "title"), [(0, "radiomics", "Radiomics"), (2, "swin_unetr", "SwinUNETR")])
+def test_figure5_tells_maker_scanner_and_reconstruction(row, extractor, title):
     rows = embedding(["cyst1"])
     figure, caption = draw_figure5(rows, FACTS)
-    keys = legends(figure)
-    assert {maker: list(keys[maker]) for maker in ("Siemens", "Philips", "GE")} == {
-        "Siemens": ["A1", "A2"], "Philips": ["H2"], "GE": ["E2"]
-    }  # fmt: skip
+    *makers, recons = legends(figure).values()
+    assert [list(keys) for keys in makers] == [["A1", "A2"], ["H2"], ["E2"]]
     # The caption says so: hollow FBP, filled IR, a black edge for DL.
-    assert {recon: look[2] for recon, look in keys["reconstruction"].items()} == {
-        "FBP": "hollow", "IR": "filled", "DL": "black edge"
+    assert {recon: look[2] for recon, look in recons.items()} == {
+        "FBP": "hollow", "IR": "filled", "DL": "black edge", "other makers": "filled"
     }  # fmt: skip
     assert "hollow: FBP, filled: IR, black edge: DL" in caption.text
-    axes = figure.axes[panel]
-    assert axes.get_title() == title and (axes.get_xlabel(), axes.get_ylabel()) == ("UMAP 1", "UMAP 2")
-    drawn, expected = drawn_points(axes), points_of(rows[rows["extractor"] == extractor])
-    assert set(drawn) == set(expected)
-    for at, row in expected.items():
-        colour, marker, form = drawn[at]
-        assert (colour, marker) == keys[row["maker"]][row["scanner"]][:2], row
-        assert form == keys["reconstruction"][row["recon"]][2], row
-    assert len({keys["Siemens"][name][1] for name in ("A1", "A2")}) == 2
+    panels = figure.axes[3 * row : 3 * row + 3]
+    assert [axes.get_title() for axes in panels] == ["Siemens", "Philips", "GE"]
+    assert panels[0].get_ylabel() == f"{title}\nUMAP 2" and panels[1].get_xlabel() == "UMAP 1"
+    expected = points_of(rows[rows["extractor"] == extractor])
+    gray = recons["other makers"][0]
+    for axes, keys in zip(panels, makers, strict=True):
+        drawn = drawn_points(axes)
+        assert set(drawn) == set(expected)
+        for at, own in expected.items():
+            if own["scanner"] in keys:
+                assert drawn[at][:2] == keys[own["scanner"]][:2], own
+                assert drawn[at][2] == recons[own["recon"]][2], own
+            else:
+                assert drawn[at][0] == gray
+    a1, a2 = (makers[0][name] for name in ("A1", "A2"))
+    assert a1[0] != a2[0] and a1[1] != a2[1]  # told apart by colour as well as by marker
 
 
 def test_a_missing_extractors_panel_says_so():
     figure, caption = draw_figure5(embedding(["cyst1"]), FACTS)
-    assert figure.axes[1].get_title() == "Shallow CNN" and not figure.axes[1].collections
-    assert "no features of this" in figure.axes[1].texts[0].get_text()
+    assert figure.axes[3].get_ylabel() == "Shallow CNN\nUMAP 2" and not figure.axes[3].collections
+    assert "no features of this" in figure.axes[3].texts[0].get_text()
     assert caption.notes == ["No features of shallow_cnn in this run."]
     assert "UMAP of the 6 feature vectors of cyst1 from 6 series of 4 scanners" in caption.text
+
+
+def test_the_words_claim_no_clusters_and_no_reconstruction_that_is_not_there():
+    """Points at random: nothing lies in clusters by maker."""
+    rows = embedding(["cyst1"])
+    generator = np.random.default_rng(1)
+    rows[["umap_1", "umap_2"]] = generator.normal(size=(len(rows), 2))
+    caption = draw_figure5(rows[rows["recon"] != "DL"], FACTS)[1]
+    assert "cluster" not in caption.alt and "DL" not in caption.text
+    assert "embedding_quality" in caption.text
 
 
 @pytest.mark.parametrize(("draw", "plane"), [(draw_figure6, "UMAP"), (draw_pca, "PCA")])
@@ -118,6 +131,7 @@ def test_figure6_and_its_components_tell_maker_and_tissue(draw, plane):
         by_maker, by_tissue = drawn_points(left), drawn_points(right)
         assert set(by_maker) == set(by_tissue) == set(expected)
         for at, row in expected.items():
-            assert by_maker[at][0] == makers[row["maker"]][0], row
+            assert by_maker[at][:2] == makers[row["maker"]][:2], row
             assert by_tissue[at][:2] == tissues[TISSUE[row["roi"]]][:2], row
     assert len({look[0] for look in tissues.values()}) == 4
+    assert len({look[1] for look in makers.values()}) == 3

@@ -79,7 +79,7 @@ def test_figure4_shows_the_same_slice_of_each_scanners_own_volume(view, tmp_path
         volumes[scanner] = hu + np.int16(number)
         save_volume(tmp_path / f"{uid}.b2nd", volumes[scanner], view.reference.grid)
     figure, caption = draw_figure4(view, series, tmp_path, {"C1": "Philips X"}, "")
-    panels = {axes.get_title(): axes for axes in figure.axes}
+    panels = {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_title(loc="left")}
     assert [title.split("\n")[0] for title in list(panels)[:6]] == ["A1", "A2", "B1", "B2", "G1", "G2"]
     assert "C1, #2\nPhilips X" in panels
     k = slice_of(caption.text)
@@ -94,10 +94,61 @@ def test_figure4_shows_the_same_slice_of_each_scanners_own_volume(view, tmp_path
                 ends = np.array([part.start, part.stop - 1]) * SPACING_MM[axis]
                 assert 3 < around[0] - ends[0] < 9 and 3 < ends[1] - around[1] < 9
         else:
-            assert not axes.images
+            assert not axes.images and inset_axes(figure, axes) == []
             assert " ".join(axes.texts[0].get_text().split()) == "no IR at 10 mGy in this run"
-    bar = panels["A1\n"].lines[0].get_xdata()
+    bar = panels["A1\n"].lines[-1].get_xdata()
     assert bar[1] - bar[0] == 50 and panels["A1\n"].texts[-1].get_text() == "50 mm"
+
+
+def inset_axes(figure, axes) -> list:
+    """Close-ups to the right of a scanner's slice."""
+    own = axes.get_position()
+    return [a for a in figure.axes if not a.get_title(loc="left") and own.y0 - 0.01 < a.get_position().y0 < own.y1
+            and 0 < a.get_position().x0 - own.x1 < own.width]  # fmt: skip
+
+
+def test_figure4_has_the_regions_of_its_slice_close_up(view, tmp_path):
+    hu, labels = phantom()
+    series = series_table("synthetic", ("A1", "C1"))
+    for number, scanner in enumerate(("A1", "C1")):
+        save_volume(tmp_path / f"{shown_series(series, scanner)[0]}.b2nd", hu + np.int16(number), view.reference.grid)
+    figure, caption = draw_figure4(view, series, tmp_path, {}, "")
+    k = slice_of(caption.text)
+    cut = [roi for i, roi in enumerate(ROIS, start=1) if (labels[k] == i).any()]
+    tissues = list(dict.fromkeys(map(tissue_of, cut)))
+    for number, scanner in enumerate(("A1", "C1")):
+        main = next(a for a in figure.axes if a.get_title(loc="left").startswith(scanner))
+        frames = {to_hex(line.get_color()): line.get_xydata() for line in main.lines if len(line.get_xdata()) == 5}
+        close_ups = inset_axes(figure, main)
+        assert len(close_ups) == min(4, len(cut))
+        drawn = []
+        for axes in close_ups:
+            image, rows, columns = shown(axes)
+            np.testing.assert_array_equal(image, hu[k, rows, columns] + number)
+            assert [(part.stop - part.start) * SPACING_MM[1] for part in (rows, columns)] == pytest.approx(
+                [40] * 2, abs=3
+            )
+            inside = np.bincount(labels[k, rows, columns].ravel(), minlength=7)
+            roi = max(cut, key=lambda name: inside[ROIS.index(name) + 1])
+            assert inside[ROIS.index(roi) + 1] == (labels[k] == ROIS.index(roi) + 1).sum()  # whole
+            drawn.append(roi)
+            colour = to_hex(axes.spines["left"].get_edgecolor())
+            assert colour == to_hex(TISSUE_COLOURS[tissue_of(roi)]) and roi in caption.text
+            left, right, bottom, top = axes.images[0].get_extent()
+            assert colour in frames
+            if len({tissue_of(name) for name in cut}) == len(cut):
+                np.testing.assert_allclose(frames[colour].min(axis=0), [left, top])
+                np.testing.assert_allclose(frames[colour].max(axis=0), [right, bottom])
+        assert drawn == [roi for roi in ROIS if roi in drawn] and set(map(tissue_of, drawn)) == set(tissues)
+
+
+def test_scale_bars_can_be_read_over_bone(view, figure3):
+    """White bars and their words have a black outline."""
+    axes = figure3[0].axes[3]
+    for artist in (axes.lines[1], axes.texts[-1]):
+        (effect,) = artist.get_path_effects()
+        assert effect._gc["foreground"] == "black" and effect._gc["linewidth"] > 1.5
+    assert axes.lines[1].get_path_effects()[0]._gc["linewidth"] > axes.lines[1].get_linewidth()
 
 
 def test_figure2_shows_each_segment_where_it_says(view):

@@ -169,6 +169,14 @@ def test_contrast_to_noise_stands_in_its_cell():
     assert cell_texts(axes) == {cell: f"{value:.1f}" for cell, value in np.ndenumerate(expected)}
     assert min(contrasts(axes)) > 3
     assert axes.get_title() == "contrast-to-noise (total noise), 10 mGy, IR"
+    assert key_of(figure, axes) == ("contrast-to-noise", axes.images[0].get_clim())
+
+
+def key_of(figure, axes) -> tuple:
+    """Words and ends of the colour bar that stands to the right of a picture."""
+    right = axes.get_position().x1
+    bar = min((a for a in figure.axes if a.get_position().x0 > right), key=lambda a: a.get_position().x0)
+    return bar.get_ylabel(), tuple(bar.get_ylim())
 
 
 BIAS = {("A1", "cyst1"): 0.0, ("C1", "cyst1"): -4.0, ("E2", "cyst1"): 2.25, ("A1", "normal2"): 0.0,
@@ -188,6 +196,7 @@ def test_biases_stand_in_their_cells_with_their_sign():
                                 (1, 2): "+0.0"}  # fmt: skip
     low, high = axes.images[0].get_clim()
     assert low == -high == -4
+    assert key_of(figure, axes) == ("difference (HU)", (-4, 4))
     assert min(contrasts(axes)) > 3
 
 
@@ -202,7 +211,7 @@ def geometry():
     """A1 is the reference; C1's cells move by what their place says; A2's fields are of another reconstruction."""
     places = [(z, y, x) for z in (10.0, 50.0) for y in (-20.0, 20.0) for x in (-30.0, 30.0)]
     fields = [field("A1", *place, (0.0, 0.0, 0.0)) for place in places]
-    fields += [field("C1", z, y, x, (0.001 * y, 0.002 * z, 0.0)) for z, y, x in places]
+    fields += [field("C1", z, y, x, (0.001 * y, 0.002 * z, 0.0), error=0.02) for z, y, x in places]
     fields += [field("A2", *place, (5.0, 5.0, 5.0), recon="FBP") for place in places]
     measures = [(scanner, f"displacement_{name}_mm", "block", np.nan, value * factor)
                 for scanner, factor in (("A1", 0.0), ("C1", 1.0), ("A2", 2.0))
@@ -229,6 +238,26 @@ def test_displacements_are_drawn_by_layer_by_size_and_as_arrows():
     assert arrows.scale == 1 / ARROW_FACTOR and arrows.angles == "xy"
     low, high = moved.get_ylim()
     assert low > high  # rows run down, as in an image
+
+
+def test_only_displacements_beyond_their_error_have_an_arrow():
+    """Of four cells along x, two of 0.1 mm and two of 0.05 mm, all known to 0.03 mm along either axis."""
+    profile, _ = geometry()
+    cells = [field("C1", 10.0, 0.0, x, (0.1 if x > 0 else 0.05, 0.0, 0.0), error=0.03) for x in (-60.0, -30, 30, 60)]
+    figure, caption = draw_geometry(profile, pd.DataFrame(cells), FACTS)
+    arrows = figure.axes[2].collections[0]
+    assert [x for x, _ in arrows.get_offsets()] == [30, 60] and arrows.U.tolist() == pytest.approx([0.1, 0.1])
+    assert len(figure.axes[2].lines[0].get_xdata()) == 4  # dots where it is known
+    assert "(2 of 4 cells)" in caption.text and "2 arrows on 4 cells" in caption.alt
+    assert "known to 0.03 mm" in caption.text
+
+
+def test_the_words_do_not_say_that_noise_falls_where_it_rises():
+    table = noise_profile(False)
+    rising = table["dose_mgy"].map({1.0: 0.1, 10.0: 1.0, 14.0: 3.0})
+    alts = [draw_noise(t, FACTS)[1].alt for t in (table, table.assign(value=table["value"] * rising))]
+    assert "lower at the highest dose than at the lowest for 2 of 2 scanners" in alts[0]
+    assert "for 0 of 2 scanners" in alts[1] and not any("fall" in alt for alt in alts)
 
 
 def test_cells_that_are_known_better_weigh_more():

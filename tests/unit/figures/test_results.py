@@ -44,7 +44,12 @@ def test_each_rmse_matrix_has_the_values_of_its_title():
         assert ticks(axes.xaxis) == ticks(axes.yaxis) == ["A1", "C1", "E2"]
         finite = {(row, column): value for (row, column), value in np.ndenumerate(triangle(values)) if value == value}
         assert cell_texts(axes) == {cell: f"{value:.0f}" for cell, value in finite.items()}
-        assert axes.images[0].get_clim() == (0, 105)
+        shown = [value for value in values.values() if value == value]
+        assert axes.images[0].get_clim() == (min(shown), max(shown))  # a scale of its own, with its key beside it
+        key = next(
+            a for a in figure.axes if a.get_ylabel() == "mean RMSE (HU)" and a.get_ylim() == (min(shown), max(shown))
+        )
+        assert 0 < key.get_position().x0 - axes.get_position().x1 < 0.02
         assert min(contrasts(axes)) > 3
     assert panels["this run"].get_position().x0 < panels["published"].get_position().x0
 
@@ -53,8 +58,41 @@ def test_a_run_without_published_values_has_one_matrix():
     figure, caption = draw_matrix(rmse_table(rmse_hu_mean=OWN), FACTS, RMSE)
     assert [axes.get_title() for axes in figure.axes] == ["this run", ""]
     assert figure.axes[1].get_ylabel() == "mean RMSE (HU)"
-    assert figure.axes[0].images[0].get_clim() == (0, 60)
+    assert figure.axes[0].images[0].get_clim() == (5, 60)
     assert caption.notes == []
+
+
+@pytest.mark.parametrize(("one", "two"), [(9.0, 41.0), (41.0, 9.0)])
+def test_the_words_of_a_matrix_have_its_medians_whichever_is_lower(one, two):
+    values = {key: one if key[0] == key[1] else two for key in OWN}
+    alt = draw_matrix(rmse_table(rmse_hu_mean=values), FACTS, RMSE)[1].alt
+    assert f"median {two:.2f} HU between two scanners and {one:.2f} HU within a scanner" in alt
+    assert "lower than" not in alt
+
+
+def test_the_words_of_the_bars_are_their_lengths():
+    table = pd.DataFrame(
+        {"contrast": ["other_recon", "other_dose", "other_maker"], "n_pairs": [4, 0, 7],
+         "mse_hu2_q1": [400.0, np.nan, 1.0], "mse_hu2_median": [400.0, np.nan, 9.0],
+         "mse_hu2_q3": [400.0, np.nan, 25.0]}
+    )  # fmt: skip
+    caption = draw_decomposition(table, FACTS)[1]
+    assert caption.alt == "Horizontal bars of RMSE: other reconstruction of the same scan 20.0 HU, other maker 3.0 HU."
+    assert "smallest" not in caption.text and "grow" not in caption.alt
+
+
+def test_falling_accuracies_are_not_said_to_rise():
+    table = curves()
+    table["accuracy_mean"] = 1 - table["accuracy_mean"] / 2
+    caption = draw_accuracy_by_n(table, FACTS)[1]
+    assert "Radiomics 0.745 to 0.690 (leave one out), 0.695 to 0.655 (10-fold)" in caption.alt
+    assert "rise" not in caption.alt and "published" not in caption.text and caption.notes == []
+
+
+def test_a_panel_that_was_not_trained_is_not_described():
+    table = curves()
+    caption = draw_accuracy_by_n(table[table["scheme"] == "kfold"], FACTS)[1]
+    assert "Left:" not in caption.text and "Right: 10-fold" in caption.text
 
 
 def test_darker_cells_of_the_rmse_matrix_are_larger():

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from block_reference import FIRST_FACE_MM, SHAPE, SPACING_MM, phantom, write_reference
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 from report_data import embedding_table, pairs_table, series_table
 
@@ -17,10 +18,19 @@ from ct4bench.core.geometry import Grid
 from ct4bench.core.modes import PAPER
 from ct4bench.core.tables import write_table
 from ct4bench.core.volumes import save_volume
-from ct4bench.figures.draw_embedding import draw_embedding, marker_of, with_series
+from ct4bench.figures.draw_embedding import MARKERS, SCANNER_COLOURS, draw_embedding, looks_of, with_series
 from ct4bench.figures.draw_images import draw_figure4, draw_images, shown_series
 from ct4bench.figures.draw_results import draw_results
-from ct4bench.figures.style import MAKER_COLOURS, TISSUE_COLOURS, Caption, save_figure, stamp, styled
+from ct4bench.figures.style import (
+    MAKER_COLOURS,
+    TISSUE_COLOURS,
+    Caption,
+    add_legend,
+    replace_undrawable,
+    save_figure,
+    stamp,
+    styled,
+)
 from ct4bench.figures.views import SEGMENTS_MM, make_view
 from ct4bench.pairs.tables import decomposition, tables3to5
 from ct4bench.preprocess.find_block import find_block
@@ -211,10 +221,31 @@ def test_an_embedding_without_a_figure_is_refused(tmp_path):
         draw_embedding(rows[rows["figure"] == "figure6"], series, make_run_facts(series, "paper", {}), tmp_path)
 
 
-def test_scanners_of_a_maker_have_markers_of_their_own():
-    markers = marker_of({"Siemens": ["A1", "A2", "B1", "B2", "G1", "G2"], "GE": ["D1", "E2", "F1"]})
-    assert len({markers[s] for s in ("A1", "A2", "B1", "B2", "G1", "G2")}) == 6
-    assert len({markers[s] for s in ("D1", "E2", "F1")}) == 3
+def test_scanners_of_a_maker_have_looks_of_their_own():
+    looks = looks_of([f"S{i}" for i in range(90)])
+    assert len({tuple(look.values()) for look in looks.values()}) == 90
+    six = [looks_of(["A1", "A2", "B1", "B2", "G1", "G2"])[name] for name in ("A1", "A2", "B1", "B2", "G1", "G2")]
+    assert len({look["colour"] for look in six}) == len({look["marker"] for look in six}) == 6
+    assert len(set(SCANNER_COLOURS)) == 7 and len(set(MARKERS)) == 13
+
+
+def drawn_sizes_pt(folder, name) -> list[float]:
+    """Sizes of all texts of a figure in points; its SVG has 72 units an inch."""
+    svg = (folder / f"{name}.svg").read_text(encoding="utf-8")
+    return [float(size) for size in re.findall(r"font(?:-size)?: ?(?:[a-z]+ )*([\d.]+)px", svg)]
+
+
+@pytest.mark.parametrize("folder", ["image_figures", "embedding_figures"])
+def test_no_text_is_smaller_than_7_points_and_no_figure_wider_than_a_page(folder, request):
+    """The report shows a figure no smaller than it is; a landscape A4 page has 273 mm between its margins."""
+    folder = request.getfixturevalue(folder)
+    names = [path.stem for path in folder.glob("*.png")]
+    assert len(names) == 3
+    for name in names:
+        sizes = drawn_sizes_pt(folder, name)
+        assert sizes and min(sizes) >= 7, name
+        with Image.open(folder / f"{name}.png") as picture:
+            assert picture.width / 150 <= 273 / 25.4 - 0.2
 
 
 @pytest.mark.parametrize("colours", [MAKER_COLOURS, TISSUE_COLOURS])
@@ -311,3 +342,31 @@ def test_dollars_in_a_name_are_no_formula(tmp_path):
 
     draw()
     assert ">A$1_b$ at $5<" in (tmp_path / "x.svg").read_text()
+
+
+def test_names_in_other_scripts_are_drawn_or_named():
+    """The font has Greek, not Chinese; nothing becomes an empty box, and two names stay two."""
+    figure = Figure(figsize=(3, 2))
+    axes = figure.subplots()
+    names = ["\u6771\u4eac CT", "\u6771\u4eac\u90fd", "\u0391\u03b8\u03ae\u03bd\u03b1", "\u05d0\u05d1"]
+    axes.set_xticks(range(4), names)
+    add_legend(axes, [Line2D([], [], label=name) for name in names])
+    notes = replace_undrawable(figure)
+    figure.draw_without_rendering()
+    drawn = ["[1] CT", "[2]", "\u0391\u03b8\u03ae\u03bd\u03b1", "[3]"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == drawn
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == drawn
+    assert notes == [f"In the figure, [{i}] stands for {run}." for i, run in
+                     enumerate(("\u6771\u4eac", "\u6771\u4eac\u90fd", "\u05d0\u05d1"), start=1)]  # fmt: skip
+
+
+def test_no_figure_has_an_empty_box_and_all_names_are_in_its_legend(tmp_path, recwarn):
+    """Names that matplotlib leaves out of legends, or its font cannot draw."""
+    scanners = ("_A", "\u6771\u4eac")
+    series = series_table("other", scanners)
+    draw_embedding(embedding_table(series, ["_mine"]), series, make_run_facts(series, "paper", {}), tmp_path)
+    svg = (tmp_path / "figure5.svg").read_text(encoding="utf-8")
+    shown = [text.strip() for text in re.findall(r"<text [^>]*>([^<]*)</text>", svg)]
+    assert "_A" in shown and "[1]" in shown
+    assert "In the figure, [1] stands for \u6771\u4eac." in caption(tmp_path, "figure5")["notes"]
+    assert not [w for w in recwarn if "Glyph" in str(w.message) or "legend" in str(w.message)]
