@@ -13,6 +13,7 @@ from ct4bench.stability.icc import (
     ICC_COLUMNS,
     WHAT_EACH_SEES,
     feature_class,
+    group_means,
     icc,
     icc_intervals,
     icc_summary,
@@ -292,3 +293,9 @@ def test_script_rates_extractors_together_as_it_rates_each_alone(features, tmp_p
         assert both == a + b[1:]
     with pytest.raises(UserError, match="1 tables of features for 2 extractors"):
         main(["--features", f"{tmp_path}/a.parquet", "--extractor", "a", "b", "--output", f"{tmp_path}/x.csv"])
+
+
+def test_a_group_without_rows_has_no_mean():
+    means, counts = group_means(np.array([[1.0], [5.0], [3.0]]), np.array([3, 0, 0]), 5)
+    assert counts.tolist() == [2, 0, 0, 1, 0]
+    np.testing.assert_array_equal(means[:, 0], [4, np.nan, np.nan, 1, np.nan])
