@@ -116,7 +116,7 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     extractors, makers = _extractors(rows, facts), _by_maker(rows)
     n_columns = min(N_MAKER_COLUMNS, len(makers))
     bands = -(-len(makers) // n_columns)
-    side, head, foot, between = 2.3, 0.3, 0.42, 0.5
+    side, head, foot, between = 1.68, 0.3, 0.42, 0.36
     names_in = 0.16 * max(-(-len(scanners) // 3) for scanners in makers.values()) + 0.24
     step = side + between
     total = head + step * len(extractors) * bands - between + names_in * bands + foot
@@ -132,6 +132,7 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
             axes = figure.add_axes([left, 1 - (top + side) / total, wide / WIDTH_IN, side / total])
             _panel(axes, maker)
             axes.set_ylabel(f"{extractor_title(extractor, facts)}\nUMAP 2" if column == 0 else "")
+            axes.set_xlabel("UMAP 1" if number == len(extractors) - 1 else "")
             if own.empty:
                 message_panel(axes, "no features of this extractor in this run")
             _maker_panel(axes, own, scanners)
@@ -193,32 +194,34 @@ def _missing(rows: pd.DataFrame, extractors: list[str]) -> list[str]:
 
 
 def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
-    """All rows in the plane `UMAP` or `PCA`: by maker on the left, by tissue on the right, a row for each extractor."""
+    """All rows in the plane `UMAP` or `PCA`: by maker above, by tissue below, a column for each extractor."""
     extractors, makers = _extractors(rows, facts), _by_maker(rows)
     markers = maker_markers(makers)
     tissues = [t for t in TISSUES if t in set(rows["tissue"])] + sorted(set(rows["tissue"]) - set(TISSUES))
-    panel_in, head, foot = 3.3, 0.55, 0.72
-    total = len(extractors) * panel_in + head + foot
-    figure = new_figure(9.2, total)
-    grid = figure.add_gridspec(
-        len(extractors), 2, left=0.035, right=0.985, top=1 - head / total, bottom=foot / total, wspace=0.07, hspace=0.19
-    )
+    n_columns = min(3, len(extractors))
+    bands = -(-len(extractors) // n_columns)
+    panel_in, head, foot, between = 2.78, 0.3, 0.72, 0.4
+    total = head + 2 * bands * (panel_in + between) - between + foot
+    figure = new_figure(WIDTH_IN, total)
+    grid = figure.add_gridspec(2 * bands, n_columns, left=0.03, right=0.99, top=1 - head / total, bottom=foot / total,
+                               wspace=0.1, hspace=between / panel_in)  # fmt: skip
     for number, extractor in enumerate(extractors):
+        band, column = divmod(number, n_columns)
         own = rows[rows["extractor"] == extractor]
-        left, right = (figure.add_subplot(grid[number, column]) for column in (0, 1))
-        for axes, what in ((left, "by maker"), (right, "by tissue")):
+        upper, lower = (figure.add_subplot(grid[2 * band + i, column]) for i in (0, 1))
+        for axes, what in ((upper, "by maker"), (lower, "by tissue")):
             _panel(axes, f"{extractor_title(extractor, facts)}, {what}", plane)
             if own.empty:
                 message_panel(axes, "no features of this extractor in this run")
         look = {"rasterized": len(own) > RASTERISED_ROWS, "alpha": 0.8, "plane": plane}
         for maker in makers:
             part = own[own["maker"] == maker]
-            _scatter(left, part, 11, colour=colour_of(maker, MAKER_COLOURS, makers), marker=markers[maker], **look)
+            _scatter(upper, part, 11, colour=colour_of(maker, MAKER_COLOURS, makers), marker=markers[maker], **look)
         for tissue in tissues:
             colour = colour_of(tissue, TISSUE_COLOURS, tissues)
             marker = TISSUE_MARKERS.get(tissue, "X")
             part = own[own["tissue"] == tissue]
-            _scatter(right, part, 11, colour=colour, edge="#555555", marker=marker, **look)
+            _scatter(lower, part, 11, colour=colour, edge="#555555", marker=marker, **look)
     colours = [
         Line2D(
             [],
@@ -267,7 +270,7 @@ def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "First two principal components of the z-scored features of Figure 6, in which distances keep their meaning. "
         "Their shares of the variance, how far neighbourhoods are kept, and silhouettes of scanner, maker and tissue "
         "among all features are in the table embedding_quality.",
-        "Pairs of scatter plots of the same points, on the left coloured by scanner maker, on the right by tissue.",
+        "Pairs of scatter plots of the same points, above coloured by scanner maker, below by tissue.",
         _missing(rows, _extractors(rows, facts)),
     )
     return _two_colourings(rows, facts, "PCA"), caption
@@ -275,7 +278,7 @@ def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
 
 @styled
 def draw_figure6(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Draw the UMAP of all rows: by maker on the left, by tissue on the right, a row of panels for each extractor."""
+    """Draw the UMAP of all rows: by maker above, by tissue below, a column of panels for each extractor."""
     figure, extractors = _two_colourings(rows, facts, "UMAP"), _extractors(rows, facts)
     n_rows = rows.groupby("extractor").size().max()
     caption = Caption(
@@ -283,8 +286,8 @@ def draw_figure6(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "Features of all ROIs by maker and by tissue",
         f"UMAP of all {n_rows} feature vectors ({rows['roi'].nunique()} ROIs, {rows['series_uid'].nunique()} series of "
         f"{rows['scanner'].nunique()} scanners), one embedding for each extractor (z-scored features, "
-        f"{_neighbours(n_rows)}). Left: colour and marker by maker. Right: colour and marker by tissue.",
-        "Pairs of scatter plots of the same points, on the left coloured by scanner maker, on the right by tissue.",
+        f"{_neighbours(n_rows)}). Above: colour and marker by maker. Below: colour and marker by tissue.",
+        "Pairs of scatter plots of the same points, above coloured by scanner maker, below by tissue.",
         _missing(rows, extractors),
     )
     return figure, caption

@@ -103,7 +103,7 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     spacing = frame.spacing_mm
     slices, rows, columns = (frame.box(axis) for axis in range(3))
     first, last = frame.slice_mm(slices.start), frame.slice_mm(slices.stop - 1)
-    figure = new_figure(9.6, 7.2)
+    figure = new_figure(9.6, 7.0)
     grid = figure.add_gridspec(2, 2, hspace=0.24, wspace=0.14, left=0.055, right=0.99, top=0.955, bottom=0.075)
     positions_mm, missing = {}, []
     for number, name in enumerate(reversed(SEGMENTS_MM)):
@@ -323,12 +323,13 @@ def draw_figure4(
     extent = frame.extent_mm(rows, columns)
     k = frame.best_slice()
     insets = _insets(frame, k)
-    n_columns, title, gap, foot = 3, 0.42, 0.12, 0.24
+    n_columns, title, gap, foot, inset_in, slit = 4, 0.4, 0.12, 0.24, 0.56, 0.05
     n_rows = -(-len(scanners) // n_columns)
     block = (WIDTH_IN - gap * (n_columns + 1)) / n_columns
-    high_in = block / (abs(extent[1] - extent[0]) / abs(extent[3] - extent[2]) + 1)
-    wide_in, small_in = block - high_in, 0.5 * (high_in - 0.05)
-    total = n_rows * (high_in + title) + foot
+    wide_in = block - 2 * (inset_in + slit)
+    high_in = wide_in * abs(extent[3] - extent[2]) / abs(extent[1] - extent[0])
+    row_in = max(high_in, 2 * inset_in + slit) + title
+    total = n_rows * row_in + foot
     figure = new_figure(WIDTH_IN, total)
 
     def place(left_in: float, top_in: float, width_in: float, height_in: float):
@@ -338,7 +339,7 @@ def draw_figure4(
     missing, shown = [], []
     for number, scanner in enumerate(scanners):
         row, column = divmod(number, n_columns)
-        left_in, top_in = gap + column * (block + gap), title + row * (high_in + title)
+        left_in, top_in = gap + column * (block + gap), title + row * row_in
         axes = place(left_in, top_in, wide_in, high_in)
         uid, repetition = shown_series(registered, scanner)
         which = f", #{repetition}" if repetition > 1 else ""
@@ -360,8 +361,8 @@ def draw_figure4(
             own, colour = frame.extent_mm(*window), TISSUE_COLOURS[tissue_of(roi)]
             _frame_of(axes, own, colour, linewidth=0.9)
             down, right = divmod(position, 2)
-            step = small_in + 0.05
-            small = place(left_in + wide_in + 0.05 + right * step, top_in + down * step, small_in, small_in)
+            step = inset_in + slit
+            small = place(left_in + wide_in + slit + right * step, top_in + down * step, inset_in, inset_in)
             _show(small, volume.read((slice(k, k + 1), *window))[0], own)
             _bare(small)
             _border(small, colour)
@@ -370,7 +371,7 @@ def draw_figure4(
         axes.set_xlim(extent[:2])
         axes.set_ylim(extent[2:])
         if not shown:
-            scale_bar(axes, 50, extent[1] - 8, extent[2] - 14)
+            scale_bar(axes, 50, extent[1] - 24, extent[2] - 14)
         shown.append(scanner)
     stamp(figure, note)
     notes = [f"Not shown, since this run has no such series: {', '.join(missing)}."] if missing else []

@@ -232,7 +232,7 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
     """Draw the transfer function, modulation of star and zone plate, widths by scanner, contrast-to-noise of tissue
     pairs."""
     chosen = choose(profile)
-    figure = new_figure(WIDTH_IN, 8.3)
+    figure = new_figure(WIDTH_IN, 7.0)
     grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.21, hspace=0.32)
     step = next((name for name in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("ttf", name))), None)
     axes = figure.add_subplot(grid[0, 0])

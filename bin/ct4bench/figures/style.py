@@ -18,7 +18,8 @@ LEVEL_HU, WINDOW_HU = 50, 400
 GRAY_LIMITS_HU = (LEVEL_HU - WINDOW_HU / 2, LEVEL_HU + WINDOW_HU / 2)
 DPI = 150
 WIDTH_IN = 10.2
-"""Widest figure: in the report's column on a screen of 1280 pixels, and on a landscape A4 page, at its own size."""
+"""Widest figure: at its own size in the report's column on a screen of 1280 pixels, and on a landscape A4 page, where
+7.05 inches are the highest."""
 SMALLEST_PT = 7
 """Smallest text of a figure, whose report shows it no smaller than it is."""
 

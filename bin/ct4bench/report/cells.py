@@ -110,7 +110,7 @@ def pair_cell(row, stem: str, decimals: int, tight: bool = False) -> dict:
 
 def matrix(frame: pd.DataFrame, name: str) -> dict:
     """Return the scanner table of the pair metric `name` as the paper's lower triangle; the ground is darker where
-    images are less alike.
+    images are less alike, on a scale of the table's own, whose ends are its `key`.
 
     Cells have their numbers of pairs where those differ.
     """
@@ -150,7 +150,11 @@ def matrix(frame: pd.DataFrame, name: str) -> dict:
             line.append(cell)
         line += [{"main": "", "empty": True} for _ in order[i + 1 :]]
         rows.append({"head": scanner, "cells": line})
-    return {"columns": ["", *order], "rows": rows, "kind": "matrix"}
+    key = None
+    if high > low:
+        ends = (low, high) if metric.low_is_alike else (high, low)
+        key = {"name": metric.head, "ends": [number(end, decimals) for end in ends]}
+    return {"columns": ["", *order], "rows": rows, "kind": "matrix", "key": key}
 
 
 def value_grid(frame: pd.DataFrame, key: str) -> dict:

@@ -49,6 +49,8 @@ from ct4bench.results.run_facts import (
 from ct4bench.splits.tasks import TASKS, value_table
 
 TEMPLATE = Path(__file__).resolve().parents[3] / "assets" / "report.html.j2"
+CSS_DPI = 96
+"""Pixels of a page to an inch: a figure is shown at its own size at least, so that no text of it is below 7 pt."""
 IMAGE_BYTES = 10_000_000
 """What all figures may take before the largest are halved; in the page they take a third more."""
 
@@ -136,6 +138,12 @@ def png_size(png: bytes) -> tuple[int, int]:
     return struct.unpack(">II", png[16:24])
 
 
+def png_dpi(png: bytes) -> float:
+    """Return the pixels to an inch that a PNG says it has (chunk pHYs); those of a page where it says none."""
+    at = png.find(b"pHYs", 0, 1024)
+    return struct.unpack(">I", png[at + 4 : at + 8])[0] * 0.0254 if at >= 0 else CSS_DPI
+
+
 def _halved(png: bytes) -> bytes:
     from PIL import Image
 
@@ -161,7 +169,7 @@ def fit(pngs: dict[str, bytes], limit: int = IMAGE_BYTES) -> dict[str, bytes]:
 def _figure_views(figures: dict[str, tuple[dict, bytes]], limit: int) -> dict[str, dict]:
     pngs = fit({name: png for name, (_, png) in figures.items()}, limit)
     views = {}
-    for name, (caption, _) in figures.items():
+    for name, (caption, png) in figures.items():
         width, height = png_size(pngs[name])
         number_ = name.removeprefix("figure")
         views[name] = {
@@ -173,6 +181,7 @@ def _figure_views(figures: dict[str, tuple[dict, bytes]], limit: int) -> dict[st
             "notes": [str(note) for note in caption.get("notes", [])],
             "width": width,
             "height": height,
+            "least_px": round(png_size(png)[0] * CSS_DPI / png_dpi(png)),
             "png": base64.b64encode(pngs[name]).decode("ascii"),
         }
     return views
@@ -200,9 +209,11 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
     if "extractor" in frame.columns:
         made = {extractor: weights_mark(facts, extractor) for extractor in dict.fromkeys(frame["extractor"])}
         marks = [f"{title_of(extractor, extractors_of(facts))}: {mark}." for extractor, mark in made.items() if mark]
+    base = BY_NAME.get(name.removesuffix("_same_recon"))
+    label = f"Table {base.number}" if base else "Table"
     return {
         "id": name,
-        "label": f"Table {published.number}" if published else "Table",
+        "label": label if published or not base else f"{label}, equal reconstruction",
         "title": str(about.get("title", name.replace("_", " "))),
         "text": str(about.get("text", "")),
         "notes": [str(note) for note in about.get("notes", [])] + marks,

@@ -103,8 +103,8 @@ def test_figure4_shows_the_same_slice_of_each_scanners_own_volume(view, tmp_path
 def inset_axes(figure, axes) -> list:
     """Close-ups to the right of a scanner's slice."""
     own = axes.get_position()
-    return [a for a in figure.axes if not a.get_title(loc="left") and own.y0 - 0.01 < a.get_position().y0 < own.y1
-            and 0 < a.get_position().x0 - own.x1 < own.width]  # fmt: skip
+    others = [(a, a.get_position()) for a in figure.axes if not a.get_title(loc="left")]
+    return [a for a, at in others if -0.01 < own.y1 - at.y1 < 0.15 and 0 < at.x0 - own.x1 < own.width]
 
 
 def test_figure4_has_the_regions_of_its_slice_close_up(view, tmp_path):

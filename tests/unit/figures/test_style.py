@@ -245,7 +245,7 @@ def test_no_text_is_smaller_than_7_points_and_no_figure_wider_than_a_page(folder
         sizes = drawn_sizes_pt(folder, name)
         assert sizes and min(sizes) >= 7, name
         with Image.open(folder / f"{name}.png") as picture:
-            assert picture.width / 150 <= 273 / 25.4 - 0.2
+            assert picture.width / 150 <= 273 / 25.4 - 0.2 and picture.height / 150 <= 180 / 25.4, name
 
 
 @pytest.mark.parametrize("colours", [MAKER_COLOURS, TISSUE_COLOURS])

@@ -60,10 +60,10 @@ class Page(HTMLParser):
         return re.sub(r"\s+", " ", " ".join(self.text))
 
 
-def write_figure(folder, name, words="A caption", size=(400, 300)):
+def write_figure(folder, name, words="A caption", size=(400, 300), **more):
     folder.mkdir(exist_ok=True)
     noise = np.random.default_rng(3).integers(0, 255, (size[1], size[0]), np.uint8)
-    Image.fromarray(noise).save(folder / f"{name}.png")
+    Image.fromarray(noise).save(folder / f"{name}.png", **more)
     caption = {"name": name, "title": "Title", "text": words, "alt": "A picture", "notes": []}
     (folder / f"{name}.json").write_text(json.dumps(caption))
 
@@ -240,6 +240,35 @@ def test_provenance_is_there(page):
 
 def test_the_same_inputs_give_the_same_bytes(inputs, page, tmp_path):
     assert write(inputs, tmp_path / "again.html") == page
+
+
+def test_print_opens_folded_tables_and_has_no_text_below_7_points(page):
+    """The sizes that a reader gets on paper; what lies below is relative to these, and has a least size."""
+    printed = page[page.index("@media print") :].split("</style>")[0]
+    assert "details::details-content { content-visibility:visible; display:block" in printed
+    assert "details > * { display:block; }" in printed  # browsers that hide the children themselves
+    sizes = [float(size) for size in re.findall(r"font-size:(?:max\(.85em, )?([\d.]+)pt", printed)]
+    assert len(sizes) > 5 and min(sizes) >= 7
+    assert "size:A4 landscape" in printed
+
+
+def test_a_figure_is_shown_no_smaller_than_it_is(inputs, tmp_path):
+    """1530 pixels at 150 to the inch are 10.2 inches, 979 pixels of a page."""
+    folder = tmp_path / "method"
+    shutil.copytree(inputs[1], folder)
+    write_figure(folder / "figures", "figure2", size=(1530, 400), dpi=(150, 150))
+    text = write(["--methods", str(folder)], tmp_path / "r.html")
+    assert 'width="1530" height="400" style="min-width:979px"' in text
+    assert re.search(r'<div class="picture" tabindex="0" role="region" aria-label="Figure 2: [^"]+"><img', text)
+
+
+def test_a_matrix_has_a_key_of_its_own_scale(page):
+    table = pd.DataFrame({"scanner_row": ["A1", "C1", "C1"], "scanner_col": ["A1", "A1", "C1"], "n_pairs": 4})
+    key = matrix(table.assign(ssim_mean=[0.99, 0.5, 0.97]), "ssim")["key"]
+    assert (key["name"], key["ends"]) == ("SSIM", ["0.990", "0.500"])
+    assert matrix(table.assign(rmse_hu_mean=[3.0, 40.0, 5.0]), "rmse_hu")["key"]["ends"] == ["3.00", "40.00"]
+    words = Page(page).words
+    assert words.count("on this table's own scale") >= 3
 
 
 def test_mode_corrected_is_said(tmp_path):
