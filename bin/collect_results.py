@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ct4bench.core.script import run
 from ct4bench.core.tables import write_table
-from ct4bench.results.collect import COLUMNS_FILE, collect, describe_columns
+from ct4bench.results.collect import COLUMNS_FILE, collect, describe_columns, update_index
 
 
 def main(argv=None):
@@ -16,6 +16,7 @@ def main(argv=None):
     parser.add_argument("--results", required=True, type=Path, help="folder of results; columns.csv is written into it")
     parser.add_argument("--output", required=True, type=Path, help="the mark, JSON")
     args = parser.parse_args(argv)
+    update_index(args.results)
     write_table(describe_columns(args.results), args.results / COLUMNS_FILE)
     mark = collect(args.results)
     args.output.parent.mkdir(parents=True, exist_ok=True)

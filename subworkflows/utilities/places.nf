@@ -58,7 +58,22 @@ def outdirError(outdir, List methods, resumed) {
     if (!folder.resolve('pipeline_info/complete.json').exists()) {
         return "--outdir ${outdir} holds files that are not of this pipeline (${there.toSorted()[0]}, …); name a new or empty folder"
     }
+    if (contractOf(folder) != ownContract()) {
+        return "--outdir ${outdir} holds the results of another version of ct4bench (contract of outputs ${contractOf(folder)}, this one's is ${ownContract()}), some of whose files have other names (docs/renames.csv); name a new folder, or move the old results away"
+    }
     return resumed ? null : "--outdir ${outdir} holds the results of an earlier run; add -resume to update them, or name another folder"
+}
+
+// Version of the contract that a folder of results was written by: 1 is that of 0.1.0, which does not say so. A stub run's
+// mark is empty.
+def contractOf(folder) {
+    def mark = folder.resolve('pipeline_info/complete.json')
+    return mark.size() ? (new groovy.json.JsonSlurper().parseText(mark.text).contract ?: 1) : ownContract()
+}
+
+def ownContract() {
+    def found = file("${projectDir}/bin/ct4bench/core/contract.py").text =~ /(?m)^CONTRACT_VERSION = (\d+)$/
+    return found[0][1] as int
 }
 
 // Without a container engine, tasks use the packages of .venv or of the python3 on PATH.

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -174,3 +175,15 @@ def test_two_tables_of_features_of_one_name_are_refused(nextflow, tmp_path):
     assert run.status != 0
     assert "--features has two tables called radiomics" in run.text
     assert "Submitted process" not in run.text
+
+
+def test_results_of_0_1_0_as_outdir_are_refused(nextflow, tmp_path):
+    """Its mark names no contract; files of other names would stay beside the new ones."""
+    mark = tmp_path / "results" / "pipeline_info" / "complete.json"
+    (tmp_path / "results" / "none").mkdir(parents=True)
+    mark.parent.mkdir()
+    shutil.copy(ROOT / "tests" / "data" / "v0.1.0" / "pipeline_info" / "complete.json", mark)
+    run = nextflow(tmp_path, "-preview", "-resume")
+    assert run.status != 0 and "contract of outputs 1, this one's is 2" in run.text and "name a new folder" in run.text
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"contract": 2}))
+    assert "contract of outputs" not in nextflow(tmp_path, "-preview", "-resume").text

@@ -16,6 +16,10 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+CONTRACT_VERSION = 2
+"""Of the outputs: names of files and columns, and what they mean. A change that a reader of results must follow raises
+it, whatever the version of the software: 1 is that of 0.1.0, which does not say so (docs/renames.csv has what changed).
+complete.json, run_facts.json and the metadata of each Parquet file have it."""
 FOLDER = Path(__file__).parent
 TYPES = ("string", "int64", "double", "float", "bool", "int64 or double", "same")
 """Types as pyarrow names them. `int64 or double`: whole numbers where all are; `same`: that of the column it copies."""

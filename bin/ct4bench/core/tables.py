@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ct4bench.core.contract import Column, table_of, text_columns
+from ct4bench.core.contract import CONTRACT_VERSION, Column, table_of, text_columns
 from ct4bench.core.errors import UserError
 
 NO_NUMBER = [
@@ -18,8 +18,10 @@ NO_NUMBER = [
     "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN",
 ]  # fmt: skip
 """What stands for no value in a column of numbers, as pandas has it. In a text each of them is a name."""
-NOTES = b"ct4bench"
-"""Key of the notes in a Parquet file's metadata."""
+NOTES, CONTRACT = b"ct4bench", b"ct4bench.contract"
+"""Keys of a Parquet file's metadata: notes, and the version of the contract that a table of it is written by."""
+FORMER_NAMES = {"ablation": "variant", "position_mm": "place_mm"}
+"""Columns that tables of 0.1.0 have under another name."""
 
 
 def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
@@ -45,6 +47,12 @@ def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
         ) from error
     missing = [name for name in columns if name not in frame.columns]
     if missing:
+        former = [name for name in missing if FORMER_NAMES.get(name) in frame.columns]
+        if former:
+            raise UserError(
+                f"{path} is a table of ct4bench 0.1.0, which has {former[0]} as {FORMER_NAMES[former[0]]}; make it "
+                "again with this version (docs/renames.csv lists what changed)"
+            )
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; docs/columns.md lists those of every table")
     return frame
 
@@ -97,7 +105,9 @@ def write_table(
     if path.suffix == ".parquet":
         schema = _schema(frame, own.described(frame.columns, words or {})) if own else None
         written = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-        written = written.replace_schema_metadata({NOTES: json.dumps(notes, sort_keys=True)} if notes else None)
+        about = {CONTRACT: str(CONTRACT_VERSION)} if own else {}
+        about |= {NOTES: json.dumps(notes, sort_keys=True)} if notes else {}
+        written = written.replace_schema_metadata(about or None)
         pq.write_table(written, path, compression="zstd", write_statistics=True)
     else:
         frame.to_csv(path, index=False, lineterminator="\n")

@@ -2,6 +2,7 @@
 
 # code-data: ct4bench/core/columns.csv
 # code-data: ct4bench/core/tables.csv
+# code-text: index/files.parquet
 
 import hashlib
 import os
@@ -10,11 +11,13 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from ct4bench.core.contract import columns_of, table_of
+from ct4bench.core.contract import CONTRACT_VERSION, columns_of, table_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.metrics import WORDS
+from ct4bench.core.tables import FORMER_NAMES, write_table
 
 COLUMNS_FILE = "columns.csv"
+INDEX_FILES = "index/files.parquet"
 SUFFIXES = (".csv", ".parquet")
 
 
@@ -52,6 +55,19 @@ def _described(name: str, columns: list[str]) -> list[tuple[str, ...]]:
     return [(name, *column) for column in [*table.described(plain, WORDS), *features]]
 
 
+def update_index(folder: Path | str) -> None:
+    """Write the index's table of files anew where it is one of 0.1.0 (`--index`), under this contract's names.
+
+    The file may be a link to the user's own, which stays as it is.
+    """
+    path = Path(folder) / INDEX_FILES
+    former = {old: new for new, old in FORMER_NAMES.items()}
+    if path.is_file() and set(former) & set(pq.read_schema(path).names):
+        frame = pq.read_table(path).to_pandas().rename(columns=former)
+        path.unlink()
+        write_table(frame, path, table=INDEX_FILES)
+
+
 def collect(folder: Path | str) -> dict:
     """Return the contents of `pipeline_info/complete.json`: sizes and SHA-256; `UserError` where a file is empty."""
     files = []
@@ -61,4 +77,4 @@ def collect(folder: Path | str) -> dict:
             raise UserError(f"{path} is empty; the stage that writes it did not finish")
         name = path.relative_to(folder).as_posix()
         files.append({"path": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()})
-    return {"complete": True, "files": files}
+    return {"complete": True, "contract": CONTRACT_VERSION, "files": files}

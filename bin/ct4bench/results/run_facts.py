@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from ct4bench.core.benchmark import NO_METHOD, RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.contract import CONTRACT_VERSION
 from ct4bench.core.errors import UserError
 from ct4bench.core.json_files import read_object
 from ct4bench.core.extractors import Extractor, extractors_of, read_extractors, shown_of, title_of
@@ -121,6 +122,7 @@ def make_run_facts(
         origin = origin_of_features(settings)
     counts = series["recon"].value_counts()
     return {
+        "contract": CONTRACT_VERSION,
         "method": method,
         "mode": mode,
         "exceptions": list(EXCEPTIONS.get(mode, ())),
@@ -184,7 +186,18 @@ def extractor_title(extractor: str, facts: dict) -> str:
 
 def read_run_facts(path: Path | str) -> dict:
     """Read the facts of a run from a file that `write_run_facts` wrote."""
+    former = Path(path).with_name("labels.json")
+    if not Path(path).is_file() and former.is_file():
+        raise UserError(
+            f"{former.parent} holds tables of ct4bench 0.1.0 (labels.json for run_facts.json); make them again with "
+            "this version's make_tables.py (docs/renames.csv lists what changed)"
+        )
     values = read_object(path)
+    if values.get("contract", 0) > CONTRACT_VERSION:
+        raise UserError(
+            f"{path} is of a later version of ct4bench (contract of outputs {values['contract']}, this one reads "
+            f"{CONTRACT_VERSION}); read it with that version"
+        )
     missing = [key for key in ("method", "mode", "origin", "part", "weights") if key not in values]
     if missing:
         raise UserError(f"{path} lacks {', '.join(missing)}; make it again with make_tables.py")
