@@ -23,6 +23,7 @@ process COLLECT_RESULTS {
     stub:
     """
     ${layFiles('results', places, made)}
+    mkdir -p results/pipeline_info
     touch results/pipeline_info/complete.json
     """
 }

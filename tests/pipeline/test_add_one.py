@@ -153,7 +153,7 @@ def test_nothing_runs_again_for_a_new_encoder(run):
     extracted = {name for name in ran if name.startswith(("EXTRACT_", "MERGE_FEATURES", "REGISTER_", "SIMULATE_"))}
     assert extracted and all("moments" in name for name in extracted), extracted
     cached = trace.loc[trace["status"] == "CACHED", "name"]
-    assert all(cached.str.startswith(f"EXTRACT_DEEP ({name} ").any() for name in ("swin_unetr", "shallow_cnn"))
+    assert all(cached.str.startswith(f"EXTRACT_DEEP (none {name} ").any() for name in ("swin_unetr", "shallow_cnn"))
 
 
 def test_docs_and_parameters_tell_of_them(project):
