@@ -4,6 +4,7 @@
 import argparse
 from pathlib import Path
 
+from ct4bench.core.checks import Checks
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.pairs.compare import compare_task
@@ -19,9 +20,13 @@ def main(argv=None):
     parser.add_argument("--reference", required=True, type=Path, help="folder of the prepared reference")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="pairs, Parquet")
+    parser.add_argument("--checks", help="what was computed twice, JSON")
     args = parser.parse_args(argv)
     plan = read_table(args.plan, PLAN_COLUMNS)
-    write_table(compare_task(plan, args.task, args.volumes, args.reference, args.threads), args.output)
+    checks = Checks()
+    write_table(compare_task(plan, args.task, args.volumes, args.reference, args.threads, checks), args.output)
+    if args.checks:
+        checks.write(args.checks)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table
 from ct4bench.results.published import FOLDER
-from ct4bench.results.run_facts import make_run_facts, read_series, read_settings
+from ct4bench.results.run_facts import checks_of, make_run_facts, read_series, read_settings
 
 # code-data: ../assets/extractors.yaml
 # code-data: ../assets/scanners.csv
@@ -37,6 +37,8 @@ def main(argv=None):
     parser.add_argument("--published", default=FOLDER, help="folder of the published tables")
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
     parser.add_argument("--extractors", default=SOURCE, help="names and order of the extractors, YAML")
+    parser.add_argument("--trainings", help="trainings.csv")
+    parser.add_argument("--checks", nargs="*", default=[], help="what tasks computed twice, JSON")
     parser.add_argument("--output", required=True, type=Path, help="folder for the tables")
     args = parser.parse_args(argv)
     from ct4bench.results.acquisition import read_scanner_names
@@ -48,6 +50,8 @@ def main(argv=None):
     frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
     extractors = read_extractors(args.extractors)
     facts = make_run_facts(series, args.mode, read_settings(args.settings), args.method, args.domain, extractors)
+    trainings = read_table(args.trainings) if args.trainings else None
+    facts["checks"] = checks_of(args.checks, trainings, frames.get("embedding_quality"))
     names = read_scanner_names(args.scanners)
     results = make_tables(
         Inputs(series, **frames, domain=args.domain, extractors=extractors), MODES[args.mode], names, args.published

@@ -34,14 +34,21 @@ def main(argv=None):
     parser.add_argument("--box_origin_mm", help="=x,y,z that the published boxes count from; default: the first voxel")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the reference's folder")
+    parser.add_argument("--checks", help="what was computed twice, JSON")
     args = parser.parse_args(argv)
     spacing = three_numbers("--spacing", args.spacing, True) if args.spacing else None
     origin = three_numbers("--box_origin_mm", args.box_origin_mm, False) if args.box_origin_mm else None
     series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_KEY)
+    from ct4bench.core.checks import Checks
     from ct4bench.preprocess.prepare import prepare_reference
 
     slice_first = (spacing[2], spacing[0], spacing[1]) if spacing else None
-    prepare_reference(series, files, args.folders, args.reference, args.output, slice_first, origin, args.threads)
+    checks = Checks()
+    prepare_reference(
+        series, files, args.folders, args.reference, args.output, slice_first, origin, args.threads, checks
+    )
+    if args.checks:
+        checks.write(args.checks)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,9 @@ def main(argv=None):
     parser.add_argument("--nifti", help="folder for the same as NIfTI")
     parser.add_argument("--registered", default="registered.csv", help="rows of --series that are registered")
     parser.add_argument("--transforms", required=True, help="motions and outcomes, CSV")
+    parser.add_argument("--checks", help="what was computed twice, JSON")
     args = parser.parse_args(argv)
+    from ct4bench.core.checks import Checks
     from ct4bench.preprocess.reference import open_reference
     from ct4bench.preprocess.register import RegistrationRun, register_chunk
     from ct4bench.preprocess.resampling import INTERPOLATORS
@@ -35,6 +37,7 @@ def main(argv=None):
     if args.interpolator not in INTERPOLATORS:
         raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")
     series = read_table(args.series, ["series_uid"])
+    checks = Checks()
     registration = RegistrationRun(
         open_reference(args.reference), args.volumes, args.nifti, args.interpolator, args.threads, args.short_series
     )
@@ -44,7 +47,10 @@ def main(argv=None):
         read_table(args.files, FILE_KEY),
         args.folders,
         args.series_uids.split(","),
+        checks,
     )
+    if args.checks:
+        checks.write(args.checks)
     write_table(registered_rows(series, transforms), args.registered)
     write_table(transforms, args.transforms, TRANSFORM_COLUMNS)
 

@@ -10,6 +10,7 @@ process COMPARE_PAIRS {
 
     output:
     tuple val(meta), path('pairs.parquet'), emit: pairs
+    path 'checks.json', topic: checks
     path 'usage.json', topic: usage
 
     script:
@@ -20,12 +21,14 @@ process COMPARE_PAIRS {
         --volumes volumes \\
         --reference ${reference} \\
         --threads ${task.cpus} \\
-        --output pairs.parquet
+        --output pairs.parquet \\
+        --checks checks.json
     """
 
     stub:
     """
     touch pairs.parquet
+    echo '{}' > checks.json
     echo '{}' > usage.json
     """
 }

@@ -9,6 +9,7 @@ process MAKE_TABLES {
     path published, stageAs: 'published/*'  // the paper's tables
     path scanners                           // display names
     path extractors                         // their list
+    path checks, stageAs: 'checks*/*'       // what tasks computed twice, or []
     val _code
 
     output:
@@ -19,7 +20,7 @@ process MAKE_TABLES {
     def options = [
         'pairs.parquet': 'pairs', 'icc.csv': 'icc', 'icc_intervals.csv': 'intervals', 'repeatability.csv': 'repeatability',
         'predictions.parquet': 'predictions', 'embedding_quality.csv': 'embedding_quality',
-        'tasks.csv': 'tasks', 'stable_features.csv': 'stable_features',
+        'tasks.csv': 'tasks', 'stable_features.csv': 'stable_features', 'trainings.csv': 'trainings',
     ]
     def names = [evaluation].flatten().collect { table -> table.toString().tokenize('/').last() }
     def given = names.findAll { name -> options[name] }.collect { name -> "--${options[name]} evaluation/${name}" }
@@ -29,6 +30,7 @@ process MAKE_TABLES {
         ${index ? '--index index.csv' : ''} \\
         ${given.join(' ')} \\
         --settings ${settings} \\
+        ${checks ? "--checks ${checks}" : ''} \\
         --mode ${meta.mode} \\
         --method ${meta.method} \\
         --domain ${meta.domain} \\

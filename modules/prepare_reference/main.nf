@@ -11,6 +11,7 @@ process PREPARE_REFERENCE {
 
     output:
     path 'reference', emit: reference
+    path 'checks.json', topic: checks
     path 'usage.json', topic: usage
 
     script:
@@ -23,13 +24,15 @@ process PREPARE_REFERENCE {
         ${spacing ? "--spacing ${spacing}" : ''} \\
         ${box_origin_mm ? "--box_origin_mm=${box_origin_mm}" : ''} \\
         --threads ${task.cpus} \\
-        --output reference
+        --output reference \\
+        --checks checks.json
     """
 
     stub:
     """
     mkdir reference
     touch reference/reference.json reference/volume.b2nd reference/labels.b2nd reference/block.b2nd
+    echo '{}' > checks.json
     echo '{}' > usage.json
     """
 }

@@ -16,6 +16,7 @@ process REGISTER_SERIES {
     tuple val(meta), path('registered.csv'), path('volumes/*.b2nd', arity: '0..*'), emit: chunks
     path 'transforms.csv', emit: transforms
     path 'nifti/*.nii.gz', emit: nifti, optional: true
+    path 'checks.json', topic: checks
     path 'usage.json', topic: usage
 
     script:
@@ -32,7 +33,8 @@ process REGISTER_SERIES {
         --volumes volumes \\
         ${nifti ? '--nifti nifti' : ''} \\
         --registered registered.csv \\
-        --transforms transforms.csv
+        --transforms transforms.csv \\
+        --checks checks.json
     """
 
     stub:
@@ -42,6 +44,7 @@ process REGISTER_SERIES {
     head -n 1 ${index}/series.csv > registered.csv
     grep -E '^(${meta.uids.collect { uid -> uid.replace('.', '[.]') }.join('|')}),' ${index}/series.csv >> registered.csv || true
     touch transforms.csv
+    echo '{}' > checks.json
     echo '{}' > usage.json
     """
 }

@@ -45,10 +45,12 @@ workflow REPORT {
     def evaluated = (settings.features ? evaluation : evaluation.join(images.pairs))
         .map { item -> [item[0], item.drop(1).flatten().toSorted { a, b -> a.name <=> b.name }] }
 
+    // what tasks computed twice, by other libraries
+    def checks = settings.features ? [] : channel.topic('checks').toSortedList { a, b -> a.toString() <=> b.toString() }
     MAKE_TABLES(
         series.join(evaluated).join(notesOf)
             .map { method, rows, tables, notes -> [[method: method, mode: settings.mode, domain: settings.domain], rows, tables, notes] },
-        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), codeDigest('make_tables.py'),
+        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), checks, codeDigest('make_tables.py'),
     )
     def tables = MAKE_TABLES.out.tables.map { meta, paths -> [meta.method, meta, paths] }
 

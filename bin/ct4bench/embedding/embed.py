@@ -17,6 +17,7 @@ import pandas as pd
 from numba import njit
 
 from ct4bench.core.benchmark import ROW_KEY
+from ct4bench.core.checks import KINDS
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import feature_columns, plain_units
@@ -40,7 +41,7 @@ ANCHORS = 2000
 JUDGED_NEIGHBOURS = 15
 
 VERIFIED_EPOCHS, VERIFIED_STEP = 10, 0.01
-VERIFIED_SHARE, TOLERANCE = 0.99, 1e-3
+VERIFIED_SHARE, TOLERANCE = 0.99, KINDS["layout"].tolerance
 """So many points must lie so near to where umap-learn has them after the verified epochs, of a layout 10 wide. The rest
 may have met a point so near that rounding decides how far they are pushed; with other random points, most would differ
 by 0.01 and more."""

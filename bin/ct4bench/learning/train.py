@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import ROW_KEY
+from ct4bench.core.checks import KINDS
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import feature_columns, plain_units
 from ct4bench.core.modes import Mode
@@ -40,7 +41,7 @@ from ct4bench.splits.tasks import cells_of_table7, choices, task_named
 
 PATIENCE = 5
 VERIFIED_STEPS = 100
-VERIFY_TOLERANCE = 1e-5
+VERIFY_TOLERANCE = KINDS["training"].tolerance
 """Largest difference of a step's loss to torch's in a sound run."""
 TOGETHER = {"cuda": 64, "cpu": 8}
 """Trainings of a stack by device: 64 of 16,080 rows of 768 features take 3.4 GB of a GPU, and as much of the host."""

@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES
+from ct4bench.core.checks import Checks
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, bounding_box
@@ -35,6 +36,7 @@ from ct4bench.pairs.similarity import (
     shrink_mask,
     windows_inside,
 )
+from ct4bench.pairs.verify import check_pair, drawn, middle_box
 
 PAIR_COLUMNS = columns_of("<method>/pairs.parquet", metric=PAIR_VALUES)
 
@@ -64,6 +66,15 @@ class PairRegion:
         """Return the PairRegion of a mask (uint8, of the shape of the unshrunk box)."""
         inside = shrink_mask(mask, shrink)
         return cls(box, shrink, inside, windows_inside(inside))
+
+    def part(self, bins: tuple[slice, slice, slice]) -> "PairRegion":
+        """Return the part of the region in a box of its bins."""
+        inside = np.ascontiguousarray(self.inside[bins])
+        box = tuple(
+            slice(whole.start + own.start * self.shrink, whole.start + own.stop * self.shrink)
+            for whole, own in zip(self.box, bins, strict=True)
+        )
+        return PairRegion(box, self.shrink, inside, windows_inside(inside))
 
 
 def box_in_grid(name: str, grid: Grid, origin_mm) -> tuple[slice, slice, slice]:
@@ -208,12 +219,15 @@ def compare_plan(
     read: Callable[[str, tuple], np.ndarray],
     region_of: Callable[[str, int], PairRegion],
     threads: int = 1,
+    checks: Checks | None = None,
 ) -> pd.DataFrame:
     """Compute the metrics of every row of `plan`, in its order, as the columns `PAIR_COLUMNS`.
 
     Each pair is computed once, however many rows name it and in whichever order. A series with itself has the values
-    that metrics have by definition (RMSE 0).
+    that metrics have by definition (RMSE 0). One pair of each region is computed anew by NumPy and SciPy, of a large
+    region its middle, and counted in `checks`: `UserError` where it differs.
     """
+    checks = Checks() if checks is None else checks
     found: dict[tuple, Similarity] = {}
     for (name, factor), rows in plan.groupby(["region", "shrink"], sort=True):
         region = region_of(name, int(factor))
@@ -225,6 +239,13 @@ def compare_plan(
         for batch in batches(different, region) if different else []:
             for pair, values in compare_batch(batch, read, region, threads).items():
                 found[name, factor, *sorted(pair)] = values
+        if different:
+            pair = drawn(different, f"{name} {factor} {rows['task'].iloc[0]}")
+            middle = middle_box(region.inside.shape)
+            part = region.part(middle)
+            whole = part.inside.shape == region.inside.shape
+            own = found[name, factor, *sorted(pair)] if whole else compare_batch([pair], read, part, threads)[pair]
+            check_pair(checks, pair, read, part, own)
     keys = zip(plan["region"], plan["shrink"], plan["series_uid_a"], plan["series_uid_b"], strict=True)
     values = pd.DataFrame(
         [vars(found[name, factor, *sorted(pair)]) for name, factor, *pair in keys],
@@ -233,9 +254,11 @@ def compare_plan(
     return pd.concat([plan.reset_index(drop=True), values], axis=1)[PAIR_COLUMNS]
 
 
-def compare_task(plan: pd.DataFrame, task: str, volumes: Path, reference: Path, threads: int = 1) -> pd.DataFrame:
-    """Compute the rows of `plan` that `task` names, computed on `volumes`/<series_uid>.b2nd and the folder
-    `reference`."""
+def compare_task(
+    plan: pd.DataFrame, task: str, volumes: Path, reference: Path, threads: int = 1, checks: Checks | None = None
+) -> pd.DataFrame:
+    """Compute the rows of `plan` that `task` names on `volumes`/<series_uid>.b2nd and the folder `reference`; `checks`
+    as in `compare_plan`."""
     rows = plan[plan["task"] == task]
     if rows.empty:
         known = ", ".join(sorted(plan["task"].unique())) or "none"
@@ -259,4 +282,5 @@ def compare_task(plan: pd.DataFrame, task: str, volumes: Path, reference: Path, 
         lambda uid, box: opened[uid].read(box),
         lambda name, factor: make_region(name, factor, reference),
         threads,
+        checks,
     )

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES, PATCH_SHAPE, ROIS
+from ct4bench.core.checks import Checks
 from ct4bench.core.errors import Refusal, UserError
 from ct4bench.core.geometry import Grid, Rigid, bounding_box
 from ct4bench.index.ct import read_segmentation, read_series, read_stack
@@ -16,6 +17,7 @@ from ct4bench.preprocess.find_block import find_block
 from ct4bench.preprocess.reference import save_reference
 from ct4bench.preprocess.resampling import lost_noise_variance, resample, resample_labels
 from ct4bench.preprocess.select import files_of_reference, find_reference, name_of
+from ct4bench.preprocess.verify import check_reading
 
 LOG = logging.getLogger(__name__)
 MARGIN_MM = 14.0
@@ -144,11 +146,12 @@ def prepare_reference(
     spacing_mm=None,
     box_origin_mm=None,
     threads: int = 1,
+    checks: Checks | None = None,
 ) -> None:
     """Write the folder `output` of the series that `reference` names (see `select.find_reference`).
 
     `folders` are those of the series' slices and segmentation in the order of `files.folders_of`. `spacing_mm` is
-    (slice, row, column).
+    (slice, row, column). A slice is read anew by pydicom, and counted in `checks`: `UserError` where it differs.
     """
     uid = find_reference(series, reference)
     located = locate(files_of_reference(files, uid), folders)
@@ -157,6 +160,7 @@ def prepare_reference(
         paths = located.loc[located["role"] == "ct", "file"].tolist()
         sops = {s.sop_uid: k for k, s in enumerate(read_stack(paths, threads).slices)}
         volume, grid = read_series(paths, threads)
+        check_reading(Checks() if checks is None else checks, uid, paths, volume, grid)
         (seg_path,) = located.loc[located["role"] == "seg", "file"].tolist()
         labels = read_segmentation(seg_path, grid, sops)
     except Refusal as error:

@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import SERIES_KEY
+from ct4bench.core.checks import Checks
 from ct4bench.core.errors import Refusal, UserError
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.volumes import SUFFIX, save_volume, write_nifti
 from ct4bench.index.ct import read_series
 from ct4bench.index.files import locate
 from ct4bench.preprocess.reference import Reference
-from ct4bench.preprocess.registration import Fixed, prepare_fixed, register
+from ct4bench.preprocess.registration import Fixed, Registration, prepare_fixed, register
 from ct4bench.preprocess.resampling import lost_noise_variance, resample, stretched
 from ct4bench.preprocess.transforms import STRETCHED, TRANSFORM_COLUMNS, motion_columns
+from ct4bench.preprocess.verify import check_reading, check_registration, check_resampling
 
 LOG = logging.getLogger(__name__)
 
@@ -52,9 +54,9 @@ def _still(reference: Reference) -> Rigid:
 
 def on_common_grid(
     volume: np.ndarray, grid: Grid, reference: Reference, fixed: Fixed, interpolator: str, threads: int = 1
-) -> tuple[np.ndarray, Rigid, dict]:
-    """Resample a series (int16 HU on `grid`) onto the reference's grid; returns it, its motion, and the row's other
-    values.
+) -> tuple[np.ndarray, Registration, dict]:
+    """Resample a series (int16 HU on `grid`) onto the reference's grid; returns it, its registration, and the row's
+    other values.
 
     `Refusal` where the series must not be passed on.
     """
@@ -67,7 +69,7 @@ def on_common_grid(
         "lost_noise_variance": lost_noise_variance(grid, reference.grid, found.motion, interpolator),
         "status": "registered",
     }
-    return resample(volume, grid, reference.grid, found.motion, interpolator, threads), found.motion, row
+    return resample(volume, grid, reference.grid, found.motion, interpolator, threads), found, row
 
 
 @dataclass(frozen=True)
@@ -92,13 +94,16 @@ def register_chunk(
     files: pd.DataFrame,
     folders: Sequence[Path | str],
     uids: Sequence[str],
+    checks: Checks | None = None,
 ) -> pd.DataFrame:
     """Write `<series_uid>.b2nd` of every series that registers; returns transforms.csv with a row for every one.
 
     `folders` are those of the slices of these series in the order of `files.folders_of`. The reference itself passes
     as `prepare_reference` left it. A series that cannot be read or registered gets its quarantine reason as status, and
-    no volume. One series is in memory at a time.
+    no volume. One series is in memory at a time. A slice and some voxels of each are computed anew by libraries, of the
+    first also the registration, and counted in `checks`: `UserError` where one differs.
     """
+    checks = Checks() if checks is None else checks
     reference, volumes = run.reference, Path(run.volumes)
     unknown = sorted(set(uids) - set(series["series_uid"]))
     if unknown:
@@ -123,14 +128,22 @@ def register_chunk(
             else:
                 if fixed is None:
                     fixed = prepare_fixed(*reference.own(), reference.block)
-                source, grid = read_series(located.loc[located["series_uid"] == uid, "file"], run.threads)
+                paths = located.loc[located["series_uid"] == uid, "file"]
+                source, grid = read_series(paths, run.threads)
+                check_reading(checks, uid, paths, source, grid)
                 detail, full = "", Grid.from_dict(reference.values["full_grid"])
                 if run.short_series == "stretch" and is_short(grid, full):
                     detail = f"{STRETCHED}: {grid.shape[0]} slices to {full.shape[0]}"
                     source, grid = stretched(source, grid, full.shape[0])
-                array, motion, row = on_common_grid(source, grid, reference, fixed, run.interpolator, run.threads)
-                row["detail"] = detail
-                del source
+                array, found, row = on_common_grid(source, grid, reference, fixed, run.interpolator, run.threads)
+                motion, row["detail"] = found.motion, detail
+                if run.interpolator == "linear":
+                    check_resampling(checks, uid, source, grid, motion, array, reference.grid)
+                if "registration" not in checks.found:
+                    places = fixed.inner[1]
+                    at_mm = fixed.centre_mm + places.position_mm.astype(float)
+                    check_registration(checks, uid, at_mm, places.value, found.middle, motion, found.similarity_after)
+                del source, found
             rows.append({"series_uid": uid, **motion_columns(motion), "detail": "", **row})
         except Refusal as error:
             rows.append({"series_uid": uid, "status": error.reason, "detail": " ".join(str(error).split())})

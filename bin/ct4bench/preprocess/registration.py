@@ -105,6 +105,8 @@ class Registration:
     similarity_before: float
     similarity_after: float
     overlap: float
+    middle: tuple[np.ndarray, Grid]
+    """The series at the middle level, of which similarities are taken."""
 
 
 def _planes(block: Block, grid: Grid) -> tuple[np.ndarray, np.ndarray]:
@@ -620,4 +622,4 @@ def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
             "registration_failed",
             f"no convergence (last step {step:.2g} mm) or too little in common ({100 * overlap:.0f} % of the block)",
         )
-    return Registration(motion, float(before), float(after), float(overlap))
+    return Registration(motion, float(before), float(after), float(overlap), levels[1])

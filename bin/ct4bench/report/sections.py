@@ -197,6 +197,22 @@ def extractors_view(settings: dict[str, dict], known: dict[str, Extractor]) -> d
     return {"columns": columns, "rows": rows, "kind": "words"} if rows else None
 
 
+def checks_view(facts: dict) -> dict | None:
+    """Tell what tasks computed twice, from the facts of a run; features have `extractors_view`."""
+    rows = []
+    for check in facts.get("checks", []):
+        unit = f" {check['unit']}" if check["unit"] else ""
+        texts = (
+            check["library"],
+            f"{number(check['n'])} {check['counted']}",
+            f"{number(check['largest'])}{unit}",
+            f"{check['tolerance']:g}{unit}",
+        )
+        rows.append({"head": check["words"], "cells": [{"main": text, "left": True} for text in texts]})
+    columns = ["What was computed twice", "By", "How many", "Largest difference", "Would have ended the run"]
+    return {"columns": columns, "rows": rows, "kind": "words"} if rows else None
+
+
 def merge_usage(usage: list[dict]) -> tuple[list[dict], dict[str, str]]:
     """Return the tasks, CPU and wall seconds and peak memory by script, and the versions that any of them used."""
     scripts: dict[str, dict] = {}

@@ -28,6 +28,7 @@ from ct4bench.report.cells import cells_of
 from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.profile import profile_view
 from ct4bench.report.sections import (
+    checks_view,
     extractors_view,
     merge_usage,
     patches_view,
@@ -318,6 +319,7 @@ def method_view(inputs: MethodInputs, several: bool, from_features: bool, image_
         "weights": weights_view(facts),
         "extractors": extractors_view(inputs.settings, extractors_of(facts)),
         "profile": profile_view(inputs.profile),
+        "checks": checks_view(facts),
         "settings": [
             {"name": title_of(name, extractors_of(facts)), "text": json.dumps(values, indent=1, sort_keys=True)}
             for name, values in sorted(inputs.settings.items())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from ct4bench.core.benchmark import NO_METHOD, RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.checks import entry, merge_checks
 from ct4bench.core.contract import CONTRACT_VERSION
 from ct4bench.core.errors import UserError
 from ct4bench.core.json_files import read_object
@@ -142,6 +143,22 @@ def make_run_facts(
         "extractors": shown_of(read_extractors() if extractors is None else extractors),
         "modes_of_features": sorted({str(values["mode"]) for values in settings.values() if values.get("mode")}),
     }
+
+
+def checks_of(paths, trainings: pd.DataFrame | None, quality: pd.DataFrame | None) -> list[dict]:
+    """Return what tasks computed twice, an entry for each kind (`core.checks`): from their checks.json, and what
+    trainings.csv and embedding_quality.csv say of themselves."""
+    found = merge_checks(paths)
+    for kind, table, name in (
+        ("training", trainings, "largest_loss_difference"),
+        ("layout", quality, "layout_difference"),
+    ):
+        rows = pd.DataFrame() if table is None else table[table[name].notna()]
+        if len(rows):
+            worst = rows.loc[rows[name].idxmax()]
+            n = int(rows["n_steps_verified"].sum()) if kind == "training" else len(rows)
+            found.append(entry(kind, n, float(f"{worst[name]:.1e}"), f"features {worst['extractor']}"))
+    return found
 
 
 def stamp_text(facts: dict, extractors=()) -> str:
