@@ -24,7 +24,8 @@ def main(argv=None):
     parser.add_argument("--index", help="series.csv of the index")
     parser.add_argument("--pairs", help="pairs.parquet")
     parser.add_argument("--icc", help="icc.csv")
-    parser.add_argument("--intervals", help="bootstrap intervals of the mean ICC, CSV")
+    parser.add_argument("--intervals", help="mean ICC with its intervals, CSV")
+    parser.add_argument("--icc_left_out", help="icc_left_out.csv")
     parser.add_argument("--repeatability", help="repeatability.csv")
     parser.add_argument("--predictions", help="predictions.parquet")
     parser.add_argument("--embedding_quality", help="embedding_quality.csv")
@@ -34,6 +35,7 @@ def main(argv=None):
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
     parser.add_argument("--method", default=NO_METHOD, help="harmonization method")
     parser.add_argument("--domain", default="scanner", help="the factor left out and compared")
+    parser.add_argument("--seed", type=int, default=0, help="of the permutations that say what guessing scores")
     parser.add_argument("--published", default=FOLDER, help="folder of the published tables")
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
     parser.add_argument("--extractors", default=SOURCE, help="names and order of the extractors, YAML")
@@ -46,7 +48,7 @@ def main(argv=None):
 
     series = read_series(args.series)
     optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality", "tasks")
-    optional += ("stable_features",)
+    optional += ("stable_features", "icc_left_out")
     frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
     extractors = read_extractors(args.extractors)
     facts = make_run_facts(series, args.mode, read_settings(args.settings), args.method, args.domain, extractors)
@@ -54,7 +56,10 @@ def main(argv=None):
     facts["checks"] = checks_of(args.checks, trainings, frames.get("embedding_quality"))
     names = read_scanner_names(args.scanners)
     results = make_tables(
-        Inputs(series, **frames, domain=args.domain, extractors=extractors), MODES[args.mode], names, args.published
+        Inputs(series, **frames, domain=args.domain, seed=args.seed, extractors=extractors),
+        MODES[args.mode],
+        names,
+        args.published,
     )
     write_results(results, facts, args.output)
 

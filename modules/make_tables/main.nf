@@ -3,7 +3,7 @@ process MAKE_TABLES {
     label 'small'
 
     input:
-    // meta: method, mode, domain; registered series, or a table of features where there is no index
+    // meta: method, mode, domain, seed; registered series, or a table of features where there is no index
     tuple val(meta), path(series, stageAs: 'series/*'), path(evaluation, stageAs: 'evaluation/*'), path(settings, stageAs: 'settings/*')
     path index, stageAs: 'index.csv'       // all accepted series, or []
     path published, stageAs: 'published/*'  // the paper's tables
@@ -18,7 +18,7 @@ process MAKE_TABLES {
 
     script:
     def options = [
-        'pairs.parquet': 'pairs', 'icc.csv': 'icc', 'icc_intervals.csv': 'intervals', 'repeatability.csv': 'repeatability',
+        'pairs.parquet': 'pairs', 'icc.csv': 'icc', 'icc_intervals.csv': 'intervals', 'icc_left_out.csv': 'icc_left_out', 'repeatability.csv': 'repeatability',
         'predictions.parquet': 'predictions', 'embedding_quality.csv': 'embedding_quality',
         'tasks.csv': 'tasks', 'stable_features.csv': 'stable_features', 'trainings.csv': 'trainings',
     ]
@@ -34,6 +34,7 @@ process MAKE_TABLES {
         --mode ${meta.mode} \\
         --method ${meta.method} \\
         --domain ${meta.domain} \\
+        --seed ${meta.seed} \\
         --published published \\
         --scanners ${scanners} \\
         --extractors ${extractors} \\

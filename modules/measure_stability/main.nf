@@ -5,12 +5,10 @@ process MEASURE_STABILITY {
     input:
     tuple val(meta), path(features)     // meta: method, extractors (in the order of their tables)
     val domain
-    val mode
-    val seed
     val _code
 
     output:
-    tuple val(meta), path('icc.csv'), path('icc_intervals.csv'), path('repeatability.csv'), path('stable_features.csv'), emit: stability
+    tuple val(meta), path('icc.csv'), path('icc_intervals.csv'), path('icc_left_out.csv'), path('repeatability.csv'), path('stable_features.csv'), emit: stability
     path 'usage.json', topic: usage
 
     script:
@@ -19,17 +17,16 @@ process MEASURE_STABILITY {
         --features ${features} \\
         --extractor ${meta.extractors.join(' ')} \\
         --domain ${domain} \\
-        --mode ${mode} \\
-        --seed ${seed} \\
         --output icc.csv \\
         --intervals icc_intervals.csv \\
+        --left_out icc_left_out.csv \\
         --repeatability repeatability.csv \\
         --stable_features stable_features.csv
     """
 
     stub:
     """
-    touch icc.csv icc_intervals.csv repeatability.csv stable_features.csv
+    touch icc.csv icc_intervals.csv icc_left_out.csv repeatability.csv stable_features.csv
     echo '{}' > usage.json
     """
 }

@@ -88,7 +88,7 @@ workflow EVALUATE_FEATURES {
     main:
     def rows = features.map { meta, table, _notes -> [meta, table] }
     // all extractors in one task each: starting takes longer than the work
-    MEASURE_STABILITY(together(rows, extractors.size()), settings.domain, settings.mode, settings.seed, codeDigest('measure_stability.py'))
+    MEASURE_STABILITY(together(rows, extractors.size()), settings.domain, codeDigest('measure_stability.py'))
     def names = settings.features ? extractors : extractors.findAll { name -> isClassified(name) }
     def classified = together(rows.filter { meta, _table -> meta.extractor in names }, names.size())
     EMBED_FEATURES(classified, settings.seed, codeDigest('embed_features.py'))
@@ -125,13 +125,13 @@ workflow EVALUATE_FEATURES {
 
     emit:
     tables = MEASURE_STABILITY.out.stability
-        .map { meta, icc, intervals, repeatability, stable -> [meta.method, icc, intervals, repeatability, stable] }
+        .map { meta, icc, intervals, leftOut, repeatability, stable -> [meta.method, icc, intervals, leftOut, repeatability, stable] }
         .join(EMBED_FEATURES.out.embedding.map { meta, embedding, quality -> [meta.method, embedding, quality] })
         .join(PLAN_SPLITS.out.splits)
         .join(PLAN_SPLITS.out.tasks)
         .join(MERGE_PREDICTIONS.out.predictions)
         .map { item -> [item[0], item.drop(1)] }
-        // [method, [table, ...]]: icc.csv, icc_intervals.csv, repeatability.csv, stable_features.csv, embedding.parquet,
+        // [method, [table, ...]]: icc.csv, icc_intervals.csv, icc_left_out.csv, repeatability.csv, stable_features.csv, embedding.parquet,
         // embedding_quality.csv, splits.csv, tasks.csv,
         // predictions.parquet, trainings.csv, losses.parquet
     embedding = EMBED_FEATURES.out.embedding.map { meta, table, _quality -> [meta.method, table] }      // [method, embedding.parquet]

@@ -49,7 +49,7 @@ workflow REPORT {
     def checks = settings.features ? [] : channel.topic('checks').toSortedList { a, b -> a.toString() <=> b.toString() }
     MAKE_TABLES(
         series.join(evaluated).join(notesOf)
-            .map { method, rows, tables, notes -> [[method: method, mode: settings.mode, domain: settings.domain], rows, tables, notes] },
+            .map { method, rows, tables, notes -> [[method: method, mode: settings.mode, domain: settings.domain, seed: settings.seed], rows, tables, notes] },
         index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), checks, codeDigest('make_tables.py'),
     )
     def tables = MAKE_TABLES.out.tables.map { meta, paths -> [meta.method, meta, paths] }

@@ -27,6 +27,7 @@ TYPES = ("string", "int64", "double", "float", "bool", "int64 or double", "same"
 PLACEHOLDERS = {
     "dose": r"[\d.]+",
     "metric": r"[a-z][a-z0-9_]*",
+    "compared": r"[a-z][a-z0-9_]*",
     "cell": r"(?:loso|tenfold)_\d+_\w+?",
     "method": r"[^/]+",
     "task": r"[a-z][a-z0-9_]*",

@@ -7,6 +7,8 @@ the tables by choice, the report's cells and the figures take their metrics from
 import math
 from dataclasses import dataclass
 
+from ct4bench.core.intervals import PLAIN, POSITIVE, SHARE
+
 
 @dataclass(frozen=True)
 class PairMetric:
@@ -26,6 +28,8 @@ class PairMetric:
     """Whether it falls as the images come closer, as an error does."""
     of_self: float
     """Value of a series with itself, by definition."""
+    kind: str = PLAIN
+    """What its values can be, for intervals: `core.intervals`."""
     paper_table: int | None = None
     """Number of the paper's table of it over pairs of scanners; None where the paper has none."""
     shown_next_to: str = ""
@@ -67,8 +71,8 @@ class PairMetric:
 
 PAIR_METRICS = (
     PairMetric(
-        "rmse_hu", "RMSE", "HU", "RMSE in HU", 2, low_is_alike=True, of_self=0.0, paper_table=3, figure="rmse_matrix",
-        headline_decimals=1,
+        "rmse_hu", "RMSE", "HU", "RMSE in HU", 2, low_is_alike=True, of_self=0.0, kind=POSITIVE, paper_table=3,
+        figure="rmse_matrix", headline_decimals=1,
     ),
     PairMetric(
         "psnr_db", "PSNR", "dB", "PSNR in dB, 20 log10(2000 / RMSE)", 2, low_is_alike=False, of_self=math.inf,
@@ -80,11 +84,11 @@ PAIR_METRICS = (
     ),
     PairMetric(
         "ssim", "SSIM", "", "SSIM with a Gaussian window of 11 x 11 x 11 voxels", 3, low_is_alike=False, of_self=1.0,
-        paper_table=5,
+        kind=SHARE, paper_table=5,
     ),
     PairMetric(
         "ssim_global", "SSIM of Eq. 3", "", "SSIM with one window, the whole region (Eq. 3)", 3, low_is_alike=False,
-        of_self=1.0, shown_next_to="ssim",
+        of_self=1.0, kind=SHARE, shown_next_to="ssim",
     ),
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from matplotlib.patches import Patch
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, scanner_rank
 from ct4bench.core.extractors import extractors_of, title_of
+from ct4bench.core.intervals import UNITS
 from ct4bench.core.metrics import MAIN_METRICS, PairMetric
 from ct4bench.core.tables import read_table
 from ct4bench.figures.feature_sets import feature_sets, look_of
@@ -169,7 +170,10 @@ def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
                 axes.text(start + part / 2, position, f"{100 * part:.0f} %", ha="center", va="center", fontsize=7.5,
                           color="white" if grade in ("poor", "excellent") else "black")  # fmt: skip
         left = left + share
-    names = [f"{extractor_title(e, facts)}, {form}" for e, form in zip(rows["extractor"], rows["form"], strict=True)]
+    names = [
+        f"{extractor_title(row.extractor, facts)}, {row.form}" + f", {row.judged_by}" * (row.judged_by != "estimate")
+        for row in rows.itertuples()
+    ]
     axes.set_yticks(positions, names)
     axes.set_xlim(0, 1)
     axes.set_xlabel("share of features")
@@ -181,7 +185,8 @@ def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "icc_grades",
         "Number of stable features",
         f"Share of features by their ICC over {domain}s, ROIs as targets: poor (below 0.5), moderate (below 0.75), "
-        "good (below 0.9), excellent. ICC(3,1) does not see constant offsets, ICC(2,1) does.",
+        "good (below 0.9), excellent. ICC(3,1) does not see constant offsets, ICC(2,1) does; lower end: that of the "
+        "95 % interval of ICC(2,1) by an F test.",
         "Stacked bars, one for each feature extractor and form of the ICC.",
     )
     return figure, caption
@@ -259,7 +264,8 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
     caption = Caption(
         "accuracy_by_n",
         "Accuracy over the amount of training data",
-        f"Mean over folds of the accuracy of the tissue classifier. {said} Bands: 95 % intervals"
+        f"Mean over folds of the accuracy of the tissue classifier. {said} Bands: 95 % intervals over "
+        f"{UNITS.get(next(iter(table.get('ci_unit', [])), ''), 'scanners')}"
         f"{'; hollow: the published values of Table 7' if beside_published else ''}.",
         "Two panels of lines over the amount of training data, one line for each feature set; mean accuracy from the "
         f"least to the most: {_ends_in_words(table, extractors, facts)}.",

@@ -19,6 +19,7 @@ CLASSIFIER_LABELS = {
 }
 LEGEND_IN, LEGEND_ROW_IN = 0.24, 0.17
 """Where a legend starts over the lower edge, and what each of its rows takes."""
+CHANCE_COLOUR = "#e4e4e4"
 SCHEME_LABELS = {"loso": "one {domain} left out, N = {n}", "kfold": "10-fold, n = {n}"}
 
 
@@ -49,9 +50,10 @@ def _beside(extractors: list[str], step: float, facts: dict):
         yield extractor, step * (number - (len(extractors) - 1) / 2), _look(extractor, extractors, facts)
 
 
-def _whiskers(axes, rows: pd.DataFrame, positions, horizontal: bool, look: dict) -> None:
-    """Points of balanced accuracy with the part of their interval that lies to either side of them."""
-    values, low, high = (rows[f"balanced_{what}"].to_numpy(float) for what in ("mean", "ci_low", "ci_high"))
+def _whiskers(axes, rows: pd.DataFrame, positions, horizontal: bool, look: dict, part: str = "ci") -> None:
+    """Points of balanced accuracy with the part of their interval (over regions: `roi_ci`) to either side of them."""
+    ends = (f"balanced_{what}" for what in ("accuracy", f"{part}_low", f"{part}_high"))
+    values, low, high = (rows[column].to_numpy(float) for column in ends)
     below, above = (np.nan_to_num(np.maximum(part, 0)) for part in (values - low, high - values))
     spread = {"xerr" if horizontal else "yerr": np.stack([below, above])}
     where = (values, positions) if horizontal else (positions, values)
@@ -69,7 +71,7 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     figure = new_figure(min(WIDTH_IN, 2.4 + 2.4 * len(cells)), 3.7)
     grid = figure.add_gridspec(1, len(cells), left=0.075, right=0.985, top=0.92, bottom=0.255, wspace=0.12)
-    lowest = np.nanmin([rows["balanced_ci_low"].min(), rows["balanced_mean"].min(), 0.9])
+    lowest = np.nanmin([rows["balanced_ci_low"].min(), rows["balanced_accuracy"].min(), 0.9])
     for number, (scheme, n_train) in enumerate(cells):
         axes = figure.add_subplot(grid[number])
         axes.set_title(_cell_words(scheme, n_train, domain))
@@ -82,7 +84,7 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
         axes.set_ylim(max(0.0, np.floor(20 * lowest - 0.2) / 20), 1.01)
         axes.grid(axis="y", color="#dddddd", linewidth=0.6)
         if number == 0:
-            axes.set_ylabel("balanced accuracy, mean over folds")
+            axes.set_ylabel("balanced accuracy")
         else:
             axes.set_yticklabels([])
     _legend(figure, extractors, facts, 0.06)
@@ -91,7 +93,7 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
         "accuracy_by_classifier",
         "Does the order of the feature sets depend on the classifier?",
         "Balanced accuracy of the tissue classifiers in the cells of Table 7, by classifier and feature set; whiskers: "
-        "95 % intervals from resampling scanners.",
+        "95 % intervals over scanners.",
         "Panels of points with whiskers, one panel for each cell of Table 7, one column for each classifier.",
     )
     return figure, caption
@@ -111,7 +113,7 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     order = {name: i for i, name in enumerate(TASKS)}
     keys = ["task", "scheme", "n_train"]
-    cells = table[[*keys, "chance"]].drop_duplicates(keys)
+    cells = table.groupby(keys, as_index=False).agg({"chance": "mean", "chance_high": "max"})
     cells = cells.assign(order=cells["task"].map(lambda name: order.get(name, len(order))))
     cells = cells.sort_values(["order", "scheme", "n_train"], ascending=[True, False, True]).reset_index(drop=True)
     extractors = feature_sets(table["extractor"], facts)
@@ -120,25 +122,28 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
     axes = figure.add_axes([0.42, 0.95 / height, 0.56, 1 - 1.1 / height])
     names = []
     for position, cell in enumerate(cells.to_dict("records")):
-        words = _cell_words(cell["scheme"], cell["n_train"], domain)
-        label = TASKS[cell["task"]].label if cell["task"] in TASKS else cell["task"]
-        names.append(label + (f": {words}" if words else ""))
+        task, words = TASKS.get(cell["task"]), _cell_words(cell["scheme"], cell["n_train"], domain)
+        names.append((task.label if task else cell["task"]) + (f": {words}" if words else ""))
+        part = "roi_ci" if task and task.over_regions else "ci"
+        axes.barh(position, cell["chance_high"] - cell["chance"], left=cell["chance"], height=0.8, color=CHANCE_COLOUR)
         axes.plot(cell["chance"], position, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
         own = table[np.all([table[name] == cell[name] for name in keys], axis=0)]
         for extractor, shift, look in _beside(extractors, 0.2, facts):
             row = own[own["extractor"] == extractor]
-            _whiskers(axes, row, np.full(len(row), position + shift), True, look)
+            _whiskers(axes, row, np.full(len(row), position + shift), True, look, part)
     axes.set_yticks(range(len(cells)), names)
     axes.set_ylim(len(cells) - 0.5, -0.5)
     axes.set_xlim(0, 1.02)
-    axes.set_xlabel("balanced accuracy, mean over folds")
+    axes.set_xlabel("balanced accuracy")
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     _legend(figure, extractors, facts, 0.04, chance=True)
     stamp(figure, stamp_text(facts, extractors))
     caption = Caption(
         "accuracy_tasks",
         "Other tasks from the same features",
-        "Balanced accuracy of the MLP; whiskers: 95 % intervals from resampling scanners; bars: guessing."
+        "Balanced accuracy of the MLP; whiskers: 95 % intervals over scanners (over makers where a maker, over regions "
+        "where regions are left out; none where all are alike); black bars: guessing, by permutation of the true "
+        "classes; grey: up to what 95 % of the permutations do not exceed."
         f"{_domain_words(set(table['task']))}",
         "A list of questions with points and whiskers for each feature set on an axis of balanced accuracy.",
     )

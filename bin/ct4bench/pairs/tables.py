@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
-from ct4bench.core.bootstrap import N_DRAWS, SEED, key_of, multiplicities, percentile_interval
 from ct4bench.core.errors import UserError
+from ct4bench.core.intervals import jackknife_interval
 from ct4bench.core.metrics import BY_NAME, BY_TABLE, MAIN_METRICS, PAIR_METRICS, shown_next_to
 from ct4bench.core.modes import Mode
 from ct4bench.pairs.plan import (
@@ -26,7 +26,7 @@ SECONDARY = tuple(metric.name for metric in PAIR_METRICS if metric.shown_next_to
 DOSE, AVERAGE = "dose", "average"
 """Kinds of rows of Table 6."""
 COMPLETE_VARIANTS = ("all_pairs", "all_unordered", "all_pairs_shrunk")
-"""Variants that hold every pair of a cell, the only ones for which resampling scans means something."""
+"""Variants that hold every pair of a cell, the only ones for which leaving a scan out means something."""
 PUBLISHED_WAY = ("all_unordered", "published_draw")
 MAIN_VARIANTS = ("all_pairs", *PUBLISHED_WAY)
 """A cell's value is taken from the first of these that it has."""
@@ -86,44 +86,42 @@ def _mean_and_sd(values: pd.Series) -> tuple[float, float]:
     return (values.mean() if len(values) else np.nan, values.std() if len(values) > 1 else np.nan)
 
 
-def bootstrap_means(
-    rows: pd.DataFrame, metric: str, scans: dict[str, list[str]], n_draws: int = N_DRAWS, seed: int = SEED
-) -> np.ndarray | None:
-    """Bootstrap the means of `metric` over `rows` when scans are drawn with replacement within their
-    scanner and dose.
+def means_without(rows: pd.DataFrame, metric: str) -> dict[str, np.ndarray]:
+    """Return the means of `metric` over `rows` without each scan in turn, in the order of the scans' names, by sample.
 
-    `rows` come from `with_scans`; `scans` gives the scans of each stratum (`<scanner>_<dose>mGy`). A pair weighs the
-    product of its scans' multiplicities. Draws that leave no pair are dropped. None with one scan on either side.
+    `rows` come from `with_scans`; the scans of a scanner and dose are a sample (`<scanner>_<dose>mGy`). A scan takes
+    all its pairs along. Not a number where no pair is left.
     """
     if rows.empty:
-        return None
-    first, drawn, index = rows.iloc[0], [], []
+        return {}
+    first, value = rows.iloc[0], rows[metric].to_numpy(float)
+    scans = {side: rows[f"scan_id_{side}"].to_numpy(object) for side in "ab"}
+    of_sample: dict[str, set] = {}
     for side in "ab":
-        stratum = f"{first[f'scanner_{side}']}_{first[f'dose_mgy_{side}']:g}mGy"
-        if len(scans[stratum]) < 2:
-            return None
-        # The same for a stratum wherever it occurs.
-        drawn.append(multiplicities(len(scans[stratum]), key_of(stratum), n_draws, seed))
-        index.append(pd.Index(scans[stratum]).get_indexer(rows[f"scan_id_{side}"]))
-    shape = (drawn[0].shape[1], drawn[1].shape[1])
-    total, count = np.zeros(shape), np.zeros(shape)
-    np.add.at(total, tuple(index), rows[metric].to_numpy(float))
-    np.add.at(count, tuple(index), 1.0)
-    weight = np.einsum("di,ij,dj->d", drawn[0], count, drawn[1], optimize=True)
-    value = np.einsum("di,ij,dj->d", drawn[0], total, drawn[1], optimize=True)
-    return np.where(weight > 0, value / np.where(weight > 0, weight, 1), np.nan)
+        sample = f"{first[f'scanner_{side}']}_{first[f'dose_mgy_{side}']:g}mGy"
+        of_sample.setdefault(sample, set()).update(scans[side])
+    found = {}
+    for sample, names in of_sample.items():
+        kept = [(scans["a"] != name) & (scans["b"] != name) for name in sorted(names)]
+        found[sample] = np.array([value[keep].mean() if keep.any() else np.nan for keep in kept])
+    return found
 
 
-def _interval(draws: np.ndarray | None) -> tuple[float, float]:
-    """Ends of the interval; blank where no draw has a pair, or where all draws hold the same ones."""
-    if draws is None or not np.nanmax(draws, initial=-np.inf) > np.nanmin(draws, initial=np.inf):
-        return np.nan, np.nan
-    return percentile_interval(draws)
+def _interval(metric: str, mean: float, without: dict[str, np.ndarray]) -> tuple[float, float]:
+    """Ends of the interval of a mean of a metric; blank where there is nothing to leave out."""
+    return jackknife_interval(mean, list(without.values()), BY_NAME[metric].kind) if without else (np.nan, np.nan)
 
 
-def _scans_of_strata(series: pd.DataFrame) -> dict[str, list[str]]:
-    strata = series["scanner"] + "_" + series["dose_mgy"].map("{:g}mGy".format)
-    return {stratum: sorted(set(part)) for stratum, part in series["scan_id"].groupby(strata)}
+def _combined(parts: list[tuple[float, dict[str, np.ndarray]]], weights: list[float]) -> dict[str, np.ndarray]:
+    """What the weighted sum of means is without each scan; `parts` are a mean and what `means_without` gives of it.
+
+    A scan that several means share is left out of all of them.
+    """
+    samples = dict.fromkeys(sample for _, without in parts for sample in without)
+    return {
+        sample: sum(w * without.get(sample, mean) for w, (mean, without) in zip(weights, parts, strict=True))
+        for sample in samples
+    }
 
 
 def _chosen(rows: pd.DataFrame, variants: tuple[str, ...]) -> tuple[pd.DataFrame, str]:
@@ -155,24 +153,22 @@ def _region_of(rows: pd.DataFrame) -> dict:
     return {"variant": first["variant"], "region": first["region"], "shrink": int(first["shrink"])}
 
 
-def scanner_table(
-    pairs: pd.DataFrame, series: pd.DataFrame, metric: str, same_recon: bool = False, n_draws: int = N_DRAWS
-) -> pd.DataFrame:
+def scanner_table(pairs: pd.DataFrame, series: pd.DataFrame, metric: str, same_recon: bool = False) -> pd.DataFrame:
     """Return Table 3, 4 or 5 in long form: a row for each cell of the lower triangle, in the paper's order of scanners.
 
     `pairs` are the rows of pairs.parquet, `series` those of the registered series, `metric` is the name of one of
     `MAIN_METRICS`. Columns: scanner_row, scanner_col, <metric>_mean, <metric>_sd (population; blank for one pair),
-    n_pairs, variant (of `pairs.plan`), mean and SD of the metrics shown next to it, ci_low, ci_high (95 %, where the
-    cell holds all its pairs and more than one scan of each scanner), reason (why a cell is blank). Pairs of one scan
-    (`of_two_scans`) do not count. For a metric that is finite for a series with itself also <metric>_mean_with_self,
-    <metric>_sd_with_self and n_pairs_with_self: the whole published draw, self-pairs and pairs of one scan included
-    (blank in mode corrected, and of equal reconstruction). `same_recon` takes the pairs of equal reconstruction.
+    n_pairs, variant (of `pairs.plan`), mean and SD of the metrics shown next to it, ci_low, ci_high (95 % over scans,
+    where the cell holds all its pairs and more than one scan of each scanner), reason (why a cell is blank). Pairs of
+    one scan (`of_two_scans`) do not count. For a metric that is finite for a series with itself also
+    <metric>_mean_with_self, <metric>_sd_with_self and n_pairs_with_self: the whole published draw, self-pairs and pairs
+    of one scan included (blank in mode corrected, and of equal reconstruction). `same_recon` takes the pairs of equal
+    reconstruction.
     """
     pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
     # What is shown next to a cell of mode corrected would be of another region and resolution.
     beside = not same_recon and not (pairs["variant"] == "all_pairs").any()
     cells = dict(iter(pairs.groupby(["scanner_a", "scanner_b"], sort=False)))
-    scans = _scans_of_strata(series)
     at_main_dose = series[series["dose_mgy"] == MAIN_DOSE_MGY]
     n_scans = at_main_dose.groupby("scanner")["scan_id"].nunique().to_dict()
     scanners = sorted(set(series["scanner"]), key=scanner_rank)
@@ -183,7 +179,7 @@ def scanner_table(
         own = of_two_scans(own)
         mean, sd = _mean_and_sd(own[metric])
         complete = _holds_all(variant, drawn)
-        low, high = _interval(bootstrap_means(own, metric, scans, n_draws)) if complete else (np.nan, np.nan)
+        low, high = _interval(metric, mean, means_without(own, metric) if complete else {})
         reason = _why_blank(column, row, n_scans) if own.empty else ""
         cell = {
             "scanner_row": row,
@@ -222,7 +218,6 @@ def table6(
     series: pd.DataFrame,
     mode: Mode,
     same_recon: bool = False,
-    n_draws: int = N_DRAWS,
     average: str | None = None,
     variants: tuple[str, ...] = MAIN_VARIANTS,
 ) -> pd.DataFrame:
@@ -240,12 +235,11 @@ def table6(
     pairs = with_scans(pairs[pairs["table"] == TABLE_6], series)
     pairs = pairs[~pairs["is_self_pair"].astype(bool)]
     cells = dict(iter(pairs.groupby(["scanner_a", "dose_mgy_a"], sort=False)))
-    scans = _scans_of_strata(series)
     doses = {scanner: set(part) for scanner, part in series["dose_mgy"].groupby(series["scanner"])}
     table = []
     for scanner in sorted(doses, key=scanner_rank):
         centres: dict[str, list[float]] = {metric: [] for metric in ALL_METRICS}
-        draws: dict[str, list] = {metric: [] for metric in METRICS}
+        parts: dict[str, list] = {metric: [] for metric in METRICS}
         n_pairs, absent, used = 0, [], []
         for dose in TABLE_6_DOSES_MGY:
             cell = cells.get((scanner, dose), pairs.iloc[:0])
@@ -253,10 +247,11 @@ def table6(
             row = {"scanner": scanner, "row_kind": DOSE, "dose_mgy": dose}
             for metric in METRICS:
                 row[f"{metric}_mean"], row[f"{metric}_sd"] = _mean_and_sd(own[metric])
-                drawn = bootstrap_means(own, metric, scans, n_draws) if _holds_all(variant, cell) else None
-                row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(drawn)
+                mean = row[f"{metric}_mean"]
+                without = means_without(own, metric) if _holds_all(variant, cell) else {}
+                row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(metric, mean, without)
                 if len(own):
-                    draws[metric].append(drawn)
+                    parts[metric].append((mean, without))
             row |= {"n_pairs": len(own), "variant": variant, "reason": ""} | _beside(own)
             if own.empty:
                 lacking = [d for d in (dose, REFERENCE_DOSE_MGY) if d not in doses[scanner]]
@@ -272,10 +267,10 @@ def table6(
         row = {"scanner": scanner, "row_kind": AVERAGE, "dose_mgy": None}
         for metric in METRICS:
             row[f"{metric}_mean"], row[f"{metric}_sd"] = _mean_and_sd(pd.Series(centres[metric], dtype=float))
-            usable = average == "mean" and draws[metric] and all(d is not None for d in draws[metric])
-            row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(
-                np.mean(draws[metric], axis=0) if usable else None
-            )
+            usable = average == "mean" and all(without for _, without in parts[metric])
+            n = len(parts[metric])
+            without = _combined(parts[metric], [1 / n] * n) if usable and n else {}
+            row[f"{metric}_ci_low"], row[f"{metric}_ci_high"] = _interval(metric, row[f"{metric}_mean"], without)
         lacks = f"without {', '.join(absent)}" if absent and n_pairs else "no pair" if absent else ""
         kinds = sorted({variant for variant in used if variant})
         row |= {"n_pairs": n_pairs, "variant": "+".join(kinds), "reason": lacks}
@@ -283,7 +278,7 @@ def table6(
     return pd.DataFrame(table).astype({"dose_mgy": "Int64"})
 
 
-def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_DRAWS) -> pd.DataFrame:
+def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
     """Return Tables 3-5 by each of `CHOICES` that has pairs: a row for each cell that has some.
 
     Columns: choice, scanner_row, scanner_col, variant, region, shrink, n_pairs, mean and SD (population) of each
@@ -292,7 +287,6 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
     a scanner of one scan, which has reconstructions of it alone, is left out.
     """
     pairs = with_scans(pairs[pairs["table"] == TABLES_3_TO_5], series)
-    scans = _scans_of_strata(series)
     cells = sorted(
         pairs.groupby(["scanner_b", "scanner_a"], sort=False), key=lambda cell: [scanner_rank(name) for name in cell[0]]
     )
@@ -311,8 +305,9 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
                     (np.nan, np.nan) if infinite else _mean_and_sd(own[metric])
                 )
             for metric in METRICS:
-                drawn_means = bootstrap_means(own, metric, scans, n_draws) if variant in COMPLETE_VARIANTS else None
-                cell[f"{metric}_ci_low"], cell[f"{metric}_ci_high"] = _interval(drawn_means)
+                without = means_without(own, metric) if variant in COMPLETE_VARIANTS else {}
+                ends = _interval(metric, cell[f"{metric}_mean"], without)
+                cell[f"{metric}_ci_low"], cell[f"{metric}_ci_high"] = ends
             table.append(cell)
     names = [f"{metric}_{part}" for metric in ALL_METRICS for part in ("mean", "sd")]
     names += [f"{metric}_{part}" for metric in METRICS for part in ("ci_low", "ci_high")]
@@ -320,7 +315,7 @@ def cells_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, n_draws: int = N_
     return pd.DataFrame(table, columns=[*head, *names])
 
 
-def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, n_draws: int = N_DRAWS) -> pd.DataFrame:
+def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode) -> pd.DataFrame:
     """Return Table 6 by each of `DOSE_CHOICES` that has pairs, with both averages [point 8]: of medians and of means.
 
     Columns: choice, region, then those of `table6`, where an average has the row_kind `average of medians` or
@@ -333,8 +328,7 @@ def doses_by_choice(pairs: pd.DataFrame, series: pd.DataFrame, mode: Mode, n_dra
         if own.empty:
             continue
         by_median, by_mean = (
-            table6(pairs, series, mode, n_draws=n_draws, average=average, variants=variants)
-            for average in ("median", "mean")
+            table6(pairs, series, mode, average=average, variants=variants) for average in ("median", "mean")
         )
         by_median["row_kind"] = by_median["row_kind"].replace(AVERAGE, f"{AVERAGE} of medians")
         last = by_mean["row_kind"] == AVERAGE

@@ -1,6 +1,7 @@
 """Render DataFrames as report cells: plain strings and numbers, that the template escapes and lays out.
 
 A cell is a dict with `main` (text), and where there is one `sd` (where it stands below), `range` (the 95 % interval),
+`regions` (that over regions, where `range` is over scanners),
 `sub` (the published value), `delta` (computed - published), `mark` (why the published value is not a target), `n` (of
 pairs), `tint` (0..1, how dark the cell's ground is), `title` (why it is blank), `left` (words), and `soft` (less
 weight).
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import scanner_rank
+from ct4bench.core.intervals import UNITS
 from ct4bench.core.metrics import BY_NAME as METRIC_BY_NAME
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
 from ct4bench.results.run_facts import CONTRAST_LABELS
@@ -30,7 +32,7 @@ HEADS = {
     "mse_hu2_q3": "quartile 3 (HU\N{SUPERSCRIPT TWO})", "increment_hu2": "increment (HU\N{SUPERSCRIPT TWO})",
     "contrast": "differs in",
     "increment_over": "over", **{metric.name: metric.head for metric in PAIR_METRICS},
-    "n_train": "N", "n_folds": "folds", "n_rows": "test rows", "icc_lowest": "lowest ICC",
+    "n_train": "N", "n_folds": "folds", "n_rows": "test rows", "ci_low_lowest": "lowest lower end",
     "stratum_lowest": "where", "n_cells": "cells of the table",
 }  # fmt: skip
 """Column heads with their units; other columns have their names."""
@@ -230,12 +232,17 @@ def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
     used = [row["icc_form"] for row in rows if row.get("icc_form")]
     headline = used[0] if used else "ICC"
 
-    def cell(stem):
-        """Maker of the cell of a value, with its interval below."""
+    def cell(stem, column=""):
+        """Maker of the cell of a value, with its intervals below; `column` has it where it is no mean with an SD."""
 
         def make(row) -> dict:
-            ends = interval(row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high"))
-            return {**pair_cell(row, stem, PUBLISHED_DECIMALS, tight=True), "range": ends}
+            ranges = {
+                name: interval(row.get(f"{stem}_{part}_low"), row.get(f"{stem}_{part}_high"))
+                for name, part in (("range", "ci"), ("regions", "roi_ci"))
+            }
+            if column:
+                return {"main": number(row.get(column), PUBLISHED_DECIMALS), **ranges}
+            return {**pair_cell(row, stem, PUBLISHED_DECIMALS, tight=True), **ranges}
 
         return make
 
@@ -247,10 +254,10 @@ def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
     for stem in [c.removesuffix("_mean") for c in frame.columns if c.endswith("_acc_mean")]:
         columns.append(_accuracy_head(stem, domain))
         makers.append(cell(stem))
-        balanced = stem.replace("_acc", "_balanced")
-        if f"{balanced}_mean" in frame.columns:
+        balanced = stem.removesuffix("_acc") + "_balanced"
+        if f"{balanced}_accuracy" in frame.columns:
             columns.append("balanced")
-            makers.append(cell(balanced))
+            makers.append(cell(balanced, f"{balanced}_accuracy"))
     lines = []
     for row in rows:
         line = [make(row) for make in makers]
@@ -277,14 +284,25 @@ def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
 
 
 FOLDED = {
-    "accuracy": "accuracy",
-    "balanced": "balanced accuracy",
-    "accuracy_change": "change of accuracy",
-    "balanced_change": "change of balanced accuracy",
-    "icc": "mean ICC",
+    "accuracy": ("accuracy_mean", "accuracy"),
+    "balanced": ("balanced_accuracy", "balanced accuracy"),
+    "accuracy_change": ("accuracy_change", "change of accuracy"),
+    "balanced_change": ("balanced_change", "change of balanced accuracy"),
+    "icc": ("icc_mean", "mean ICC"),
+    "difference": ("difference", "difference"),
 }
-"""Stems of columns that belong together (mean, SD, interval), and their head."""
+"""Stems of columns that belong together (value, SD, intervals), the column of the value, and their head."""
 INTERVAL = "95 % interval"
+
+
+def interval_head(frame: pd.DataFrame, part: str) -> str:
+    """Return the head of a column of intervals, with what they are over: `95 % interval over scanners`."""
+    if part == "roi_ci":
+        return f"{INTERVAL} over regions"
+    if "n_pairs" in frame.columns:
+        return f"{INTERVAL} over scans"
+    units = dict.fromkeys(unit for unit in frame["ci_unit"].dropna() if unit) if "ci_unit" in frame.columns else {}
+    return f"{INTERVAL} over {' or '.join(UNITS.get(unit, unit) for unit in units)}" if units else INTERVAL
 
 
 def interval(low, high, decimals: int = PUBLISHED_DECIMALS, between: str = " to ") -> str:
@@ -295,24 +313,32 @@ def interval(low, high, decimals: int = PUBLISHED_DECIMALS, between: str = " to 
 
 
 def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Return the frame with mean, SD and interval of each stem of `FOLDED` in two columns of text, and their heads.
+    """Return the frame with value, SD and intervals of each stem of `FOLDED` in columns of text, and their heads.
 
-    Other columns stay. A stem without `_mean` is a number of its own with an interval.
+    Other columns stay, save those that say what the intervals are over, which is in their heads. A value that has no SD
+    is a number of its own with intervals.
     """
     heads, columns = [], {}
+    values = {column: stem for stem, (column, _) in FOLDED.items() if f"{stem}_ci_low" in frame.columns}
+    parts = [
+        f"{stem}_{end}" for stem in values.values() for end in ("sd", "ci_low", "ci_high", "roi_ci_low", "roi_ci_high")
+    ]
     for column in frame.columns:
-        stem = column.removesuffix("_mean")
-        if stem in FOLDED and f"{stem}_ci_low" in frame.columns:
+        if column in values:
+            stem = values[column]
             deviations = frame.get(f"{stem}_sd", pd.Series(np.nan, frame.index))
-            signed = stem.endswith("_change")
+            signed = stem.endswith("_change") or stem == "difference"
             columns[stem] = [
                 delta(value, PUBLISHED_DECIMALS) or BLANK if signed else mean_sd(value, sd, PUBLISHED_DECIMALS)
                 for value, sd in zip(frame[column], deviations, strict=True)
             ]
-            ends = zip(frame[f"{stem}_ci_low"], frame[f"{stem}_ci_high"], strict=True)
-            columns[f"{stem}_interval"] = [interval(*pair) for pair in ends]
-            heads += [FOLDED[stem], INTERVAL]
-        elif not any(column.startswith(f"{s}_") and column.endswith(("_sd", "_low", "_high")) for s in FOLDED):
+            heads.append(FOLDED[stem][1])
+            for part in ("ci", "roi_ci"):
+                if f"{stem}_{part}_low" in frame.columns:
+                    ends = zip(frame[f"{stem}_{part}_low"], frame[f"{stem}_{part}_high"], strict=True)
+                    columns[f"{stem}_{part}_interval"] = [interval(*pair) for pair in ends]
+                    heads.append(interval_head(frame, part))
+        elif column not in (*parts, "ci_unit", "n_ci_units", "n_rois", "n_raters"):
             columns[column] = frame[column]
             heads.append(head(column))
     return pd.DataFrame(columns, index=frame.index), heads
@@ -322,7 +348,7 @@ def folded_grid(frame: pd.DataFrame) -> dict:
     """Return `plain_grid` of the folded frame; cells of numbers stay to the right."""
     small, heads = folded(frame)
     grid = plain_grid(small)
-    numeric = {i for i, column in enumerate(small.columns) if column.split("_interval")[0] in FOLDED}
+    numeric = {i for i, column in enumerate(small.columns) if column in FOLDED or column.endswith("_interval")}
     for row in grid["rows"]:
         for i, cell in enumerate(row["cells"], 1):
             if i in numeric:
@@ -341,7 +367,7 @@ def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
         return value_grid(frame, "scanner")
     if base == "table7_stability_classification":
         return feature_grid(frame, domain)
-    if base.startswith("accuracy_") or base == "stability":
+    if base.startswith("accuracy_") or base == "stability" or base.endswith("_differences"):
         return folded_grid(frame)
     if base == "decomposition":
         # the text above it says region and bins

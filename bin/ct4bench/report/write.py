@@ -24,7 +24,7 @@ from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
-from ct4bench.report.cells import cells_of
+from ct4bench.report.cells import cells_of, interval_head
 from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.profile import profile_view
 from ct4bench.report.sections import (
@@ -43,6 +43,7 @@ from ct4bench.results.run_facts import (
     COLLECTION,
     NOT_COMPARABLE,
     SYNTHETIC,
+    WEIGHED,
     read_run_facts,
     read_settings,
     weights_mark,
@@ -61,14 +62,16 @@ FIGURES = ("figure2", "figure3", "figure4", "figure5", "figure6")
 IMAGE_FIGURES = ("figure2", "figure3", "figure4")
 SECTION_TABLES = {
     "input": ("table1_acquisition", "table2_series_counts"),
-    "images": (*BY_TABLE, "table6_dose_same_recon", "table6_dose"),
+    "images": (*BY_TABLE, "table6_dose_same_recon", "table6_dose", "table6_dose_differences"),
     "same_recon": tuple(f"{name}_same_recon" for name in BY_TABLE),
     "contrasts": ("decomposition",),
-    "table7": ("table7_stability_classification",),
-    "learning": ("accuracy_by_n", "confusion", "accuracy_tasks", "accuracy_left_out",
-                 *(value_table(name) for name, task in TASKS.items() if task.by_value),
+    "table7": ("table7_stability_classification", "table7_differences"),
+    "learning": ("accuracy_by_n", "confusion", "accuracy_tasks", "accuracy_tasks_differences", "accuracy_left_out",
+                 *(f"{value_table(name)}{part}" for name, task in TASKS.items() if task.by_value
+                   for part in ("", "_differences")),
                  "accuracy_by_classifier", "accuracy_ablations", "tasks"),
-    "stability": ("stability", "stability_by_class", "stability_grades", "stable_features", "repeatability_summary"),
+    "stability": ("stability", "stability_differences", "stability_by_class", "stability_grades",
+                  "stable_features", "repeatability_summary"),
     "embedding": ("embedding_quality",),
 }  # fmt: skip
 LONG_ROWS = 20
@@ -194,7 +197,7 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
     cells = cells_of(name, frame, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value"))
     flat = [cell for row in cells["rows"] for cell in row["cells"]]
     lines = ["this run"]
-    below = (("sd", "its SD"), ("range", "95 % interval"))
+    below = (("sd", "its SD"), ("range", interval_head(frame, "ci")), ("regions", interval_head(frame, "roi_ci")))
     lines += [words for key, words in below if any(cell.get(key) for cell in flat)]
     if about.get("published") and not cells.get("inline"):
         lines.append("published, where different" if cells.get("where_different") else "published")
@@ -206,9 +209,9 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
         if "not_a_target" in frame.columns and (frame["not_a_target"] != "").any():
             legend += "\N{DAGGER}: the published value is not a target."
     published = BY_NAME.get(name)
-    marks = []
-    if "extractor" in frame.columns:
-        made = {extractor: weights_mark(facts, extractor) for extractor in dict.fromkeys(frame["extractor"])}
+    marks, named = [], [name for column in WEIGHED if column in frame.columns for name in frame[column]]
+    if named:
+        made = {name: weights_mark(facts, name) for name in dict.fromkeys(named)}
         marks = [f"{title_of(extractor, extractors_of(facts))}: {mark}." for extractor, mark in made.items() if mark]
     base = BY_NAME.get(name.removesuffix("_same_recon"))
     label = f"Table {base.number}" if base else "Table"

@@ -157,7 +157,9 @@ class Inputs:
     pairs: pd.DataFrame | None = None
     icc: pd.DataFrame | None = None
     intervals: pd.DataFrame | None = None
-    """Bootstrap intervals of the mean ICC."""
+    """Intervals of the mean ICC."""
+    icc_left_out: pd.DataFrame | None = None
+    """The mean ICC without each rater and each ROI."""
     repeatability: pd.DataFrame | None = None
     predictions: pd.DataFrame | None = None
     embedding_quality: pd.DataFrame | None = None
@@ -166,5 +168,7 @@ class Inputs:
     stable_features: pd.DataFrame | None = None
     domain: str = "scanner"
     """The factor that was left out and compared."""
+    seed: int = 0
+    """Of the permutations that say what guessing scores."""
     extractors: dict[str, Extractor] = field(default_factory=read_extractors)
     """Those that the benchmark knows."""

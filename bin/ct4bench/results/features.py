@@ -3,8 +3,10 @@
 import pandas as pd
 
 from ct4bench.core.benchmark import DOMAIN_LABELS
-from ct4bench.core.extractors import Extractor, extractor_rank, title_of
+from ct4bench.core.intervals import UNITS
+from ct4bench.core.extractors import Extractor, extractor_rank, in_order, title_of
 from ct4bench.results.comparison import COMPARED, Inputs, Results, ResultTable, beside_published
+from ct4bench.results.differences import accuracy_differences, icc_differences, value_differences
 from ct4bench.results.run_facts import NOT_COMPARABLE, origin_of
 from ct4bench.core.modes import Mode
 from ct4bench.results.published import BY_NAME
@@ -26,12 +28,66 @@ def _main(predictions: pd.DataFrame) -> pd.Series:
     )
 
 
-BOOTSTRAP = "95 % intervals: bootstrap of scanners (of scans where there is one scanner)"
+CHANCE = (
+    "Chance is the balanced accuracy of the same predictions with the true classes permuted: its mean, and as chance "
+    "high what 95 % of the permutations do not exceed (docs/statistics.md)."
+)
+
+
+BOTH_SOURCES = (
+    "The two are different questions, what other scanners and what other regions would score, and neither interval holds "
+    "the other's spread; scanners of one maker are alike, so that intervals over scanners are too narrow where makers "
+    "differ (docs/statistics.md)."
+)
+
+
+def _chance_words(results: Results) -> str:
+    """What guessing scores in Table 7."""
+    frame = results.tables["accuracy_by_n"].frame
+    return (
+        f"Guessing has a balanced accuracy of {frame['chance'].mean():.2f}, of {frame['chance_high'].max():.2f} at most in "
+        "95 % of the permutations."
+    )
+
+
+def interval_words(frame: pd.DataFrame) -> str:
+    """Return what the intervals of a table of accuracies are over, and what a blank one means."""
+    found = frame.groupby("ci_unit", sort=False)["n_ci_units"].agg(["min", "max"])
+    over = [f"{_range(low, high)} {UNITS.get(unit, unit)}" for unit, low, high in found.itertuples()]
+    regions = _range(frame["n_rois"].min(), frame["n_rois"].max())
+    return (
+        f"95 % intervals by the jackknife and Student's t: over {' or '.join(over)} first, over {regions} regions second; "
+        "blank where there is one only, or where all are alike, which says nothing of others."
+    )
+
+
+def _range(low: int, high: int) -> str:
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+PAIRED = (
+    "Each difference with its 95 % interval by the jackknife and Student's t: the same unit is left out of both, so that "
+    "what they share does not widen it. An interval that holds 0 does not tell the two apart; of many differences one in "
+    "twenty misses its interval by chance."
+)
+
+
+def _differences(results: Results, name: str, frame: pd.DataFrame, title: str, text: str = "") -> None:
+    """Add a table of differences where there is one."""
+    if len(frame):
+        results.tables[f"{name}_differences"] = ResultTable(frame, title, f"{text} {PAIRED}".lstrip())
+
+
+def with_makers(predictions: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
+    """Add the column `maker` to predictions, by scanner."""
+    makers = series.drop_duplicates("scanner").set_index("scanner")["maker"]
+    return predictions.assign(maker=predictions["scanner"].map(makers))
 
 
 TASK_WORDS = {
-    "tissue_other_roi": "; tissue_other_roi trains on one cyst and one normal region and tests on the other ones, and "
-    "its interval is of scanners, not of other objects",
+    "tissue_other_roi": "; tissue_other_roi trains on one cyst and one normal region and tests on the other ones, so "
+    "that its interval over regions is the one that counts",
+    "tissue_other_maker": "; tissue_other_maker leaves makers out, and its first intervals are over makers",
     "scanner": "; how far the scanner can be told from the features is what harmonization should lower",
     "maker": "; the same is so of the maker",
 }
@@ -71,7 +127,7 @@ def of_common_values(
 def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """What else was asked of the MLP: other tasks, other choices of the training, and each value left out."""
     from ct4bench.learning.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
-    from ct4bench.splits.tasks import ABLATION_LABELS, TASKS, guessing, value_table
+    from ct4bench.splits.tasks import ABLATION_LABELS, TASKS, value_table
 
     others = predictions[predictions["task"] != "tissue"]
     averages = []
@@ -80,17 +136,14 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
             others, words = of_common_values(others, inputs.series, name, task.by_value)
             averages += [f"{words}."] if words else []
     if len(others):
-        frame = accuracy_by_cell(others)
-        n_classes = others.groupby("task")["target"].nunique()
+        frame = accuracy_by_cell(others, inputs.domain, inputs.seed)
         frame.insert(1, "description", [TASKS[task].description if task in TASKS else "" for task in frame["task"]])
-        chance = [TASKS[task].chance(n) if task in TASKS else guessing(n) for task, n in n_classes.items()]
-        frame.insert(2, "chance", frame["task"].map(dict(zip(n_classes.index, chance, strict=True))))
         results.tables["accuracy_tasks"] = ResultTable(
             frame.drop(columns=["classifier", "ablation"]),
             "Other questions",
-            "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy, by the MLP of Table 7; "
-            f"chance is the balanced accuracy of guessing. {BOOTSTRAP}. The same objects lie at the same positions in "
-            "training and test of Table 7"
+            "Mean and SD (ddof = 1) over folds of accuracy, and balanced accuracy (mean recall of the classes over the "
+            f"rows of all folds), by the MLP of Table 7. {interval_words(frame)} {CHANCE} The same objects lie at the "
+            "same positions in training and test of Table 7"
             + "".join(words for task, words in TASK_WORDS.items() if task in set(others["task"]))
             + ". "
             + " ".join(averages),
@@ -98,13 +151,14 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
     own = predictions[predictions["task"] == "tissue"]
     varied = own[own["ablation"] != "default"]
     if len(varied):
-        frame = changes(varied, own[own["ablation"] == "default"]).drop(columns=["task", "classifier"])
+        base = own[own["ablation"] == "default"]
+        frame = changes(varied, base, inputs.domain, inputs.seed).drop(columns=["task", "classifier"])
         frame.insert(1, "changed", frame["ablation"].map(ABLATION_LABELS))
         results.tables["accuracy_ablations"] = ResultTable(
             frame,
             "Other choices of the training",
             "The cells of Table 7 with one choice changed, and what that changes of them; the points are those of "
-            f"docs/deviations.md. {BOOTSTRAP}, drawn alike for both.",
+            f"docs/deviations.md. {interval_words(frame)} For a change the same one is left out of both.",
         )
     held_out = predictions[
         (predictions["ablation"] == "default")
@@ -120,9 +174,24 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
             f"Accuracy and balanced accuracy on each one that the training left out ({', '.join(asked)}); trained on "
             "all others.",
         )
+    default = predictions[predictions["ablation"] == "default"]
+    extractors = in_order(set(default["extractor"]), inputs.extractors)
+    _differences(
+        results,
+        "accuracy_tasks",
+        accuracy_differences(others[others["ablation"] == "default"], inputs.domain, extractors),
+        "Other questions: differences between feature sets",
+    )
     for name, task in TASKS.items():
         rows = predictions[predictions["task"] == name]
         if task.by_value and len(rows):
+            _differences(
+                results,
+                value_table(name),
+                value_differences(rows, inputs.series, task.by_value, inputs.domain, extractors),
+                f"Accuracy on another {DOMAIN_LABELS[task.by_value]}: differences",
+                f"Between lines that train, or test, on the same {DOMAIN_LABELS[task.by_value]}, or change the two.",
+            )
             results.tables[value_table(name)] = ResultTable(
                 accuracy_by_value(rows, inputs.series, task.by_value),
                 f"Accuracy on another {DOMAIN_LABELS[task.by_value]}",
@@ -130,7 +199,7 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
             )
 
 
-def _classifier_tables(predictions: pd.DataFrame, results: Results) -> None:
+def _classifier_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """Whether the order of the feature sets depends on the classifier."""
     from ct4bench.learning.accuracy import ranking
     from ct4bench.splits.tasks import cells_of_table7
@@ -139,11 +208,12 @@ def _classifier_tables(predictions: pd.DataFrame, results: Results) -> None:
     own = predictions[predictions["ablation"] == "default"]
     keys = pd.MultiIndex.from_frame(own[TRAINING_KEY])
     own = own[keys.isin(cells_of_table7(keys.unique()))]
+    frame = ranking(own, inputs.domain, inputs.seed)
     results.tables["accuracy_by_classifier"] = ResultTable(
-        ranking(own).drop(columns="ablation"),
+        frame.drop(columns="ablation"),
         "Other classifiers",
         "The cells of Table 7, and the other questions, by the MLP and by other classifiers; rank orders the "
-        f"feature sets by balanced accuracy, 1 the best. {BOOTSTRAP}. Where ranks differ between classifiers, the "
+        f"feature sets by balanced accuracy, 1 the best. {interval_words(frame)} Where ranks differ between classifiers, the "
         "order of Table 7 is not the features' alone.",
     )
 
@@ -159,19 +229,21 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
             "Trainings of each feature set by the MLP, by question (task) and choice of the training (ablation), "
             "and why there are none.",
         )
-    predictions = inputs.predictions
-    if predictions is None:
+    if inputs.predictions is None:
         results.missing["accuracy_by_n"] = "no classifier was trained in this run"
         return None
+    predictions = with_makers(inputs.predictions, inputs.series)
     own = predictions[_main(predictions)]
     domain = DOMAIN_LABELS.get(inputs.domain, inputs.domain)
-    table7 = table7_classification(own, extractors=inputs.extractors)
+    table7 = table7_classification(own, extractors=inputs.extractors, domain=inputs.domain)
+    frame = accuracy_by_cell(own, inputs.domain, inputs.seed)
     results.tables["accuracy_by_n"] = ResultTable(
-        accuracy_by_cell(own),
+        frame,
         "Accuracy over the amount of training data",
-        "Mean and SD (ddof = 1) over folds of accuracy and of balanced accuracy (mean recall of the classes): loso "
-        f"leaves one {domain} out and trains on N others{', those of other makers first' * (domain == 'scanner')}; "
-        f"kfold trains on n of the nine other folds. {BOOTSTRAP}.",
+        "Mean and SD (ddof = 1) over folds of accuracy, and balanced accuracy (mean recall of the classes over the rows "
+        f"of all folds): loso leaves one {domain} out and trains on N others"
+        f"{', those of other makers first' * (domain == 'scanner')}; kfold trains on n of the nine other folds. "
+        f"{interval_words(frame)} {CHANCE}",
     )
     most = own.groupby("scheme")["n_train"].transform("max")
     results.tables["confusion"] = ResultTable(
@@ -182,32 +254,40 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
     )
     _task_tables(inputs, predictions[predictions["classifier"] == "mlp"], results)
     if predictions["classifier"].nunique() > 1:
-        _classifier_tables(predictions, results)
+        _classifier_tables(inputs, predictions, results)
     return table7
 
 
 GRADES = ((0.0, 0.5, "poor"), (0.5, 0.75, "moderate"), (0.75, 0.9, "good"), (0.9, 1.0, "excellent"))
 """Koo and Li 2016, doi:10.1016/j.jcm.2016.02.012; the upper end belongs to a grade only at 1."""
 SINGLE_RATER_FORMS = ("ICC(2,1)", "ICC(3,1)")
+JUDGED_BY = {"estimate": "icc_clipped", "lower end": "ci_low"}
+"""What a grade is of, and its column of icc.csv."""
 
 
 def icc_grades(icc: pd.DataFrame) -> pd.DataFrame:
     """Return the share of features of each grade by extractor and single-rater form, over all rows with ROIs as
-    targets.
+    targets; of ICC(2,1) also by the lower end of its interval, below which the feature may well lie.
 
-    Columns: extractor, form, n_features (that have an ICC), and one for each grade.
+    Columns: extractor, form, judged_by (`estimate` or `lower end`), n_features (that have an ICC), and one for each
+    grade.
     """
     from ct4bench.stability.icc import ALL
+    from ct4bench.stability.repeatability import STABLE_FORM
 
     own = icc[(icc["stratum"] == ALL) & icc["form"].isin(SINGLE_RATER_FORMS) & icc["icc_clipped"].notna()]
     rows = []
     for (extractor, form), part in own.groupby(["extractor", "form"], sort=True):
-        value = part["icc_clipped"]
-        shares = {
-            grade: float(((value >= low) & ((value < high) | (high == 1.0))).mean()) for low, high, grade in GRADES
-        }
-        rows.append({"extractor": extractor, "form": form, "n_features": len(part), **shares})
-    return pd.DataFrame(rows, columns=["extractor", "form", "n_features", *(g for *_, g in GRADES)])
+        for judged_by, column in JUDGED_BY.items():
+            if judged_by != "estimate" and form != STABLE_FORM:
+                continue
+            value = part[column].clip(0, 1)
+            shares = {
+                grade: float(((value >= low) & ((value < high) | (high == 1.0))).mean()) for low, high, grade in GRADES
+            }
+            row = {"extractor": extractor, "form": form, "judged_by": judged_by, "n_features": len(part)}
+            rows.append(row | shares)
+    return pd.DataFrame(rows, columns=["extractor", "form", "judged_by", "n_features", *(g for *_, g in GRADES)])
 
 
 def repeatability_summary(repeatability: pd.DataFrame) -> pd.DataFrame:
@@ -216,7 +296,7 @@ def repeatability_summary(repeatability: pd.DataFrame) -> pd.DataFrame:
 
     Columns: extractor, feature_class (`all` first), n_features, then <measure>_median.
     """
-    measures = ["wcv", "between_cv", "discriminability", "discriminability_within_tissue"]
+    measures = ["within_relative", "reproducibility_relative", "discriminability", "discriminability_within_tissue"]
     whole = repeatability.assign(feature_class="all")
     several = repeatability.groupby("extractor")["feature_class"].transform("nunique") > 1
     rows = pd.concat([whole, repeatability[several]], ignore_index=True)
@@ -231,13 +311,13 @@ N_STABLE = 10
 
 
 def stable_words(stable: pd.DataFrame, extractors: dict[str, Extractor]) -> str:
-    """Return how many features of each extractor are stable in every stratum."""
+    """Return how many features of each extractor are stable in every stratum, by the interval of their ICC(2,1)."""
     counts = stable.groupby("extractor")["stable"].agg(["sum", "size"])
     parts = [
         f"{int(counts.loc[name, 'sum'])} of {counts.loc[name, 'size']} of {title_of(name, extractors)}"
         for name in sorted(counts.index, key=lambda name: extractor_rank(name, extractors))
     ]
-    return f"Features whose ICC is 0.9 or more in every stratum: {', '.join(parts)}."
+    return f"Features whose ICC(2,1) is 0.9 or more by the lower end of its 95 % interval: {', '.join(parts)}."
 
 
 def _in_order(frame: pd.DataFrame, extractors: dict[str, Extractor]) -> pd.DataFrame:
@@ -254,9 +334,9 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
         results.tables["repeatability_summary"] = ResultTable(
             _in_order(repeatability_summary(inputs.repeatability), inputs.extractors),
             "Repeatability within, reproducibility between, and discriminability",
-            "Medians over features: coefficient of variation over repetitions within a scanner (wcv; blank without "
-            f"repetitions) and over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s at equal other settings "
-            "(between_cv), and how often a ROI is taken for itself rather than for another one on another scanner "
+            "Medians over features: SD over repetitions within a scanner (within; blank without repetitions) and of a "
+            f"single measurement over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s at equal other settings "
+            "(reproducibility), each as a share of the typical difference between two tissues, and how often a ROI is taken for itself rather than for another one on another scanner "
             "(1 is perfect, 0.5 chance), among all ROIs and among those of one tissue.",
         )
     if inputs.embedding_quality is not None:
@@ -270,14 +350,17 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
         return None
     summary = icc_summary(inputs.icc)
     if inputs.intervals is not None:
-        columns = ["extractor", "form", "stratum", "icc_ci_low", "icc_ci_high"]
-        summary = summary.merge(inputs.intervals[columns], on=columns[:3], how="left")
+        keys = ["extractor", "form", "stratum"]
+        columns = [*keys, "n_raters", "n_rois", "icc_ci_low", "icc_ci_high", "icc_roi_ci_low", "icc_roi_ci_high"]
+        summary = summary.merge(inputs.intervals[columns], on=keys, how="left")
+        summary.insert(len(keys) + 4, "ci_unit", inputs.domain)
     results.tables["stability"] = ResultTable(
         _in_order(summary, inputs.extractors),
         "Mean ICC by form and rows",
-        "Mean and SD (ddof = 1) over features of the ICC clipped at 0, and its 95 % interval by a bootstrap of "
-        f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s. Stratum all: all rows, ROIs as targets; recon=… and "
-        "dose_mgy=…: the rows of one; targets=…: patches as targets (without interval). n_undefined counts features "
+        "Mean and SD (ddof = 1) over features of the ICC clipped at 0, with 95 % intervals by the jackknife and "
+        f"Student's t over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s and over ROIs, blank where there are fewer "
+        "than three. Stratum all: all rows, ROIs as targets; recon=… and dose_mgy=…: the rows of one; targets=…: "
+        "patches as targets. n_undefined counts features "
         "that are constant or not finite. Intervals of each feature, from F tests, are in icc.csv.",
     )
     if inputs.stable_features is not None:
@@ -287,10 +370,11 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
                 inputs.extractors,
             ),
             "The most stable features",
-            f"{stable_words(inputs.stable_features, inputs.extractors)} The first {N_STABLE} of each set, by the lowest "
-            f"{mode.icc_headline} over all strata, with the interval of an F test over all rows; wcv is the "
-            "coefficient of variation over repetitions within a scanner, between_cv that over "
-            f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s. The whole list is stable_features.csv.",
+            f"{stable_words(inputs.stable_features, inputs.extractors)} The first {N_STABLE} of each set, by the lower "
+            "end of the 95 % interval of ICC(2,1) (F test), the lowest over all strata: an estimate alone would rank luck. "
+            "SDs in the feature's own unit: within a scanner over repetitions, and of a single measurement over "
+            f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s (reproducibility); relative: as a share of the typical "
+            "difference between two tissues (tissue contrast). The whole list is stable_features.csv.",
         )
     headline = inputs.icc[(inputs.icc["form"] == mode.icc_headline) & (inputs.icc["stratum"] == ALL)]
     results.tables["stability_by_class"] = ResultTable(
@@ -302,18 +386,23 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
         _in_order(icc_grades(inputs.icc), inputs.extractors),
         "Number of stable features",
         "Share of features whose ICC over all rows is poor (below 0.5), moderate (below 0.75), good (below 0.9) or "
-        "excellent.",
+        "excellent, by the estimate, and for ICC(2,1) also by the lower end of its 95 % interval (F test).",
     )
     return table7_icc_summary(inputs.icc, mode, inputs.intervals)
 
 
 def _table7(
-    stability: pd.DataFrame | None, accuracies: pd.DataFrame | None, extractors: dict[str, Extractor]
+    stability: pd.DataFrame | None, accuracies: pd.DataFrame | None, extractors: dict[str, Extractor], domain: str
 ) -> pd.DataFrame:
-    """Both halves by extractor, in the paper's order, with the paper's names of the features."""
+    """Both halves by extractor, in the paper's order, with the paper's names of the features.
+
+    Where nothing was trained, `ci_unit` is that of the ICC: the domain.
+    """
     halves = [half for half in (stability, accuracies) if half is not None]
     frame = halves[0] if len(halves) == 1 else halves[0].merge(halves[1], on="extractor", how="outer")
     frame = frame.drop(columns=[column for column in frame.columns if column.startswith("features")])
+    if "ci_unit" not in frame.columns:
+        frame["ci_unit"] = domain
     frame.insert(0, "features", [title_of(extractor, extractors) for extractor in frame["extractor"]])
     return _in_order(frame, extractors)
 
@@ -345,7 +434,7 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
         results.missing[NAME] = "neither stability nor classification was computed in this run"
         return
     domain = DOMAIN_LABELS.get(inputs.domain, inputs.domain)
-    frame = _table7(stability, accuracies, inputs.extractors)
+    frame = _table7(stability, accuracies, inputs.extractors, inputs.domain)
     frame = beside_published(frame, NAME, lambda row: origin_of(inputs.series), folder)
     if inputs.domain != PUBLISHED_DOMAIN:
         differences = [column for column in frame.columns if column.endswith("_difference")]
@@ -353,6 +442,8 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
         known = frame["comparison"].isin([COMPARED, *NOT_COMPARABLE.values()])
         frame.loc[known, "comparison"] = f"not comparable: over the {domain}, not over scanners"
     notes = [WHAT_EACH_SEES, OVERLAP_NOTE]
+    if accuracies is not None:
+        notes.append(f"{interval_words(accuracies)} {BOTH_SOURCES} {_chance_words(results)}")
     if mode.icc_headline != PUBLISHED_FORM:
         frame[["icc_mean_difference", "icc_sd_difference"]] = float("nan")
         notes.insert(0, f"The published mean ICC is {PUBLISHED_FORM}; this run's headline is {mode.icc_headline}.")
@@ -364,3 +455,30 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
         f"ROIs as targets{_trained_words(inputs, mode, domain)}."
     )
     results.tables[NAME] = ResultTable(frame, BY_NAME[NAME].title, text, True, notes)
+    _feature_differences(inputs, results)
+
+
+def _feature_differences(inputs: Inputs, results: Results) -> None:
+    """What feature sets differ by in Table 7, and reconstructions and doses in the mean ICC."""
+    from ct4bench.learning.accuracy import cells_of_table7
+
+    parts = []
+    if inputs.intervals is not None and inputs.icc_left_out is not None:
+        extractors = in_order(set(inputs.intervals["extractor"]), inputs.extractors)
+        sets, strata = icc_differences(inputs.intervals, inputs.icc_left_out, extractors)
+        parts.append(sets)
+        _differences(
+            results,
+            "stability",
+            strata,
+            "Mean ICC: differences between reconstructions and between doses",
+            "Of those that the same scanners have.",
+        )
+    if inputs.predictions is not None:
+        own = with_makers(inputs.predictions[_main(inputs.predictions)], inputs.series)
+        places = set(cells_of_table7(own).values())
+        own = own[[place in places for place in zip(own["scheme"], own["n_train"], strict=True)]]
+        parts.append(accuracy_differences(own, inputs.domain, in_order(set(own["extractor"]), inputs.extractors)))
+    parts = [part for part in parts if len(part)]
+    if parts:
+        _differences(results, "table7", pd.concat(parts, ignore_index=True), "Table 7: differences between feature sets")

@@ -5,9 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
-from ct4bench.results.features import feature_tables
+from ct4bench.results.differences import dose_differences
+from ct4bench.results.features import _differences, feature_tables
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
-from ct4bench.results.run_facts import CONTRAST_LABELS, weights_words, write_run_facts
+from ct4bench.results.run_facts import CONTRAST_LABELS, WEIGHED, weights_words, write_run_facts
 from ct4bench.core.modes import Mode
 from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
 from ct4bench.core.tables import write_table
@@ -17,7 +18,9 @@ PAIR_NOTE = (
     "collection lacks."
 )
 INTERVAL_NOTE = (
-    "Intervals (95 %) resample the scans of each scanner (2,000 draws); there are none where a scanner has one scan."
+    "Intervals (95 %) are over the scans of each scanner, by the jackknife and Student's t; there are none where a "
+    "scanner has one scan, or where no scan makes a difference. They say what other scans of these scanners would give, "
+    "not other scanners."
 )
 DIAGONAL_NOTE = (
     "The diagonal holds pairs of two scans of one scanner, and is blank where it has one: reconstructions of one scan "
@@ -134,8 +137,8 @@ def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
     results.tables["similarity_by_choice"] = ResultTable(
         by_cell,
         "Tables 3-5 by choice",
-        f"Each cell, mean and population SD, {steps}{last}. Intervals (95 %) resample "
-        "scans within scanners, where a cell holds all its pairs.",
+        f"Each cell, mean and population SD, {steps}{last}. Intervals (95 %) are over "
+        "the scans of each scanner, where a cell holds all its pairs.",
     )
     if len(by_dose):
         results.tables["dose_by_choice"] = ResultTable(
@@ -200,6 +203,13 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
                 lambda row: N_PUBLISHED_PAIRS_OF_A_DOSE * (4 if row["row_kind"] == AVERAGE else 1),
             )
         results.tables["table6_dose" + suffix] = ResultTable(frame, title, text, not same, [note])
+    _differences(
+        results,
+        "table6_dose",
+        dose_differences(table6(pairs, series, mode, same_recon=True)),
+        "Table 6: differences between doses",
+        "Means over the scanners that have both doses, of pairs of equal reconstruction; intervals over these scanners.",
+    )
     frame = decomposition(pairs)
     results.tables["decomposition"] = ResultTable(
         frame,
@@ -226,13 +236,18 @@ def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER
 def write_results(results: Results, facts: dict, folder: Path | str) -> None:
     """Write `<name>.csv` for each table, and run_facts.json: `facts`, what each table shows, and what is missing.
 
-    A table by extractor has a last column `weights`: what each extractor's weights are, blank where it has none.
+    A table by extractor has a last column `weights`: what each extractor's weights are, blank where it has none; one of
+    differences between extractors has two.
     """
     folder = Path(folder)
     for name, table in results.tables.items():
         frame = table.frame
-        if "extractor" in frame.columns and facts.get("weights"):
-            frame = frame.assign(weights=[weights_words(facts, extractor) for extractor in frame["extractor"]])
+        for column, name_of_words in WEIGHED.items():
+            weights = facts.get("weights", {})
+            known = weights if column == "extractor" else set(frame.get(column, ())) & set(weights)
+            if column in frame.columns and known:
+                words = [weights_words(facts, extractor) for extractor in frame[column]]
+                frame = frame.assign(**{name_of_words: words})
         write_table(frame, folder / f"{name}.csv", table=f"<method>/tables/{name}.csv")
     about = {
         name: {

@@ -41,6 +41,8 @@ EXCEPTIONS = {"paper": (5, 6, 11, 15)}
 """Points of docs/deviations.md where a mode that is 'as published' is not."""
 TRAINED = ("released", "user")
 """Weights' statuses that need no mark on a figure."""
+WEIGHED = {"extractor": "weights", "first": "weights_first", "second": "weights_second"}
+"""Columns of extractors, and what those of their weights are called."""
 COLUMNS = ("series_uid", "scanner", "dose_mgy", "recon", "repetition")
 
 

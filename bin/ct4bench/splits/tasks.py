@@ -202,11 +202,6 @@ def origin(plan: Plan, task: str) -> list[tuple]:
     return kfold_lines(plan.keys, task, plan.seed, False, "scan", plan.n_folds, sizes, (task, "default"))
 
 
-def guessing(n_classes: int) -> float:
-    """Return the balanced accuracy of guessing among that many classes."""
-    return 1 / n_classes
-
-
 @dataclass(frozen=True)
 class Task:
     """A question: how it is planned, and all that tables, figures, docs and parameters say of it."""
@@ -227,10 +222,17 @@ class Task:
     task does not belong there."""
     by_value: str = ""
     """Column of the test rows by whose values the task has a table of its own; blank where it has none."""
-    chance: Callable[[int], float] = guessing
-    """Balanced accuracy without knowledge, of the number of classes."""
     headline: str = ""
     """What its accuracy is on the report's first screen; blank where it is not there."""
+    unit: str = "scanner"
+    """Column whose values are the units of its intervals, besides the regions."""
+    permuted: tuple[str, ...] = ("scan_id", "roi")
+    """Columns of the blocks of rows whose classes are permuted to see what guessing scores."""
+
+    @property
+    def over_regions(self) -> bool:
+        """Whether regions are what is left out, so that the interval over regions is the one that counts."""
+        return self.permuted == ("roi",)
 
 
 TASKS = {
@@ -242,6 +244,7 @@ TASKS = {
         "tissue", "cyst or normal: trained on one ROI of each, tested on the other", other_roi, "tissue on another ROI",
         "one cyst and one normal region (hemangioma and metastasis have one region each, and are left out)",
         "the other ones, and the reverse", left_out="ROIs left out", headline="on another region (cyst or normal)",
+        permuted=("roi",),
     ),
     "tissue_inside": Task(
         "tissue", "tissues of the patches that lie in their ROI by --share_inside at least", inside_patches,
@@ -250,7 +253,7 @@ TASKS = {
     ),
     "tissue_other_maker": Task(
         "tissue", "four tissues, tested on a maker not trained on", leave_one_out("maker"), "tissue on another maker",
-        "all other makers", "each maker", left_out="maker left out",
+        "all other makers", "each maker", left_out="maker left out", unit="maker",
     ),
     "tissue_other_dose": Task(
         "tissue", "four tissues, trained at one dose, tested at others", one_to_others("dose_mgy"),
@@ -267,11 +270,11 @@ TASKS = {
     ),
     "scanner": Task(
         "scanner", "the scanner, in folds of scans: what harmonization should prevent", origin, "which scanner",
-        "nine folds of whole scans, balanced over what is predicted", "the tenth",
+        "nine folds of whole scans, balanced over what is predicted", "the tenth", permuted=("scan_id",),
     ),
     "maker": Task(
         "maker", "the maker, in folds of scans: what harmonization should prevent", origin, "which maker",
-        "nine folds of whole scans, balanced over what is predicted", "the tenth",
+        "nine folds of whole scans, balanced over what is predicted", "the tenth", permuted=("scan_id",),
     ),
 }  # fmt: skip
 PAPERS_TASK = "tissue"

@@ -14,6 +14,7 @@ The paper's Eq. 4 is ICC(3,1); it calls BMS the mean square between scanners, wh
 
 # code-table: <method>/icc.csv
 # code-table: <method>/icc_intervals.csv
+# code-table: <method>/icc_left_out.csv
 
 import logging
 from dataclasses import dataclass
@@ -23,10 +24,10 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import ROW_KEY, roi_rank, scanner_rank
-from ct4bench.core.bootstrap import LEVEL, N_DRAWS, multiplicities, percentile_interval
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import feature_columns, plain_units
+from ct4bench.core.intervals import LEVEL, SHARE, jackknife_interval
 from ct4bench.core.modes import Mode
 
 LOG = logging.getLogger(__name__)
@@ -290,77 +291,73 @@ def icc_table(features: pd.DataFrame, extractor: str, domain: str = "scanner") -
     return pd.concat(parts, ignore_index=True)[ICC_COLUMNS]
 
 
-def mean_icc_draws(values: np.ndarray, n_draws: int = N_DRAWS, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return the means over features of the clipped ICC when raters are drawn with replacement, by form, (n_draws,)
-    each.
+def mean_icc(values: np.ndarray, n_raters: int) -> dict[str, float]:
+    """Return the mean over features of the clipped ICC of each form; `values` are those of `Ratings`.
 
-    `values` are those of `Ratings`. A rater that is drawn twice agrees with itself: on average, JMS and EMS come out
-    (k - 1) / k too small, and BMS (k - 1) / k EMS too large. Both are set right, so that the draws lie about the
-    estimate. A feature without an ICC does not count in the mean, as in the estimate.
+    Forms of k raters are of `n_raters`, by Spearman and Brown's formula, however many `values` has. A feature without
+    an ICC does not count; not a number with fewer than two targets or raters.
     """
-    n_features, n, k = values.shape
-    draws = multiplicities(k, k, n_draws, seed)
-    total, count = ({form: np.zeros(n_draws) for form in FORMS} for _ in range(2))
-    for feature in np.flatnonzero(~np.isnan(icc(mean_squares(values), FORMS[0]))):
-        # In units of its own spread, and about its mean: sums of squares lose no digits.
-        x = values[feature] - values[feature].mean()
-        x = x / np.abs(x).max()
-        of_target, squares = np.zeros((n_draws, n)), np.zeros(n_draws)
-        first, second = np.zeros(n_draws), np.zeros(n_draws)
-        of_rater = x.mean(axis=0)
-        # Rater by rater, not as a product of matrices, whose last digit depends on the number of threads.
-        for rater in range(k):
-            weight = draws[:, rater]
-            of_target += weight[:, None] * x[:, rater]
-            squares += weight * (x[:, rater] ** 2).sum()
-            first += weight * of_rater[rater]
-            second += weight * of_rater[rater] ** 2
-        of_target, grand = of_target / k, first / k
-        between_targets = k * ((of_target - grand[:, None]) ** 2).sum(axis=1)
-        between_raters = n * np.maximum(second - k * grand**2, 0)
-        residual = np.maximum(squares - n * k * grand**2 - between_targets - between_raters, 0)
-        between_raters, residual = (s * k / (k - 1) for s in (between_raters, residual))
-        error = residual / ((n - 1) * (k - 1))
-        ms = MeanSquares(
-            between_targets / (n - 1) - error * (k - 1) / k,
-            between_raters / (k - 1),
-            error,
-            (between_raters + residual) / (n * (k - 1)),
-            n,
-            k,
-        )
-        for form in FORMS:
-            value = np.clip(icc(ms, form), 0, 1)
-            defined = np.isfinite(value)
-            total[form] += np.where(defined, value, 0)
-            count[form] += defined
-    with np.errstate(invalid="ignore"):
-        return {form: total[form] / count[form] for form in FORMS}
+    found = dict.fromkeys(FORMS, np.nan)
+    if min(values.shape[1:]) < 2:
+        return found
+    ms = mean_squares(values)
+    for form in FORMS[:3]:
+        single = np.clip(icc(ms, form), 0, 1)
+        single = single[np.isfinite(single)]
+        if len(single):
+            found[form] = float(single.mean())
+            found[form.replace(",1", ",k")] = float((n_raters * single / (1 + (n_raters - 1) * single)).mean())
+    return found
+
+
+ROI_UNIT = "roi"
+"""The unit of the second intervals: targets, or all patches of a ROI as targets."""
+
+
+def mean_icc_without(rated: Ratings, domain: str) -> list[tuple[str, str, dict[str, float]]]:
+    """Return unit, value and `mean_icc` without each value of the domain (a rater), then without each ROI."""
+    n_raters = len(rated.raters)
+    rois = [target[0] if isinstance(target, tuple) else target for target in rated.targets]
+    found = []
+    for number, rater in enumerate(rated.raters):
+        name = rater if isinstance(rater, str) else f"{rater:g}"
+        found.append((domain, name, mean_icc(np.delete(rated.values, number, axis=2), n_raters)))
+    for roi in dict.fromkeys(rois):
+        kept = np.array([name != roi for name in rois])
+        found.append((ROI_UNIT, roi, mean_icc(rated.values[:, kept], n_raters)))
+    return found
 
 
 def mean_icc_intervals(
-    features: pd.DataFrame, extractor: str, domain: str = "scanner", seed: int = 0, n_draws: int = N_DRAWS
-) -> pd.DataFrame:
-    """Return the mean of the clipped ICC over features with a bootstrap interval (95 %) over raters, by stratum and
-    form.
+    features: pd.DataFrame, extractor: str, domain: str = "scanner"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the mean of the clipped ICC over features with its intervals (95 %) by stratum and form, and what it is
+    without each unit.
 
-    Strata with ROIs as targets only. Columns: extractor, domain, stratum, form, n_features (that have one), icc_mean,
-    icc_ci_low, icc_ci_high.
+    Intervals are over raters (icc_ci_low, icc_ci_high) and over ROIs (icc_roi_ci_low, icc_roi_ci_high), by the
+    jackknife; blank with fewer than three of them, for two have no ICC without one. The second table has a row for each
+    unit that is left out: intervals of this mean, and of its difference to another, follow from it.
     """
-    rows = []
+    rows, without = [], []
     for stratum, table, by_patch in _strata(check_features(features), domain):
-        if by_patch:
-            continue
-        rated = ratings(table, domain, stratum=stratum)
-        ms = mean_squares(rated.values)
-        draws = mean_icc_draws(rated.values, n_draws, seed)
+        rated = ratings(table, domain, by_patch, stratum)
+        ms, whole, parts = mean_squares(rated.values), mean_icc(rated.values, len(rated.raters)), {}
+        for unit, name, means in mean_icc_without(rated, domain):
+            without += [(extractor, domain, stratum, form, unit, name, means[form]) for form in FORMS]
+            parts.setdefault(unit, []).append(means)
+        n_rois = len(parts[ROI_UNIT])
         for form in FORMS:
-            value = np.clip(icc(ms, form), 0, 1)
-            value = value[np.isfinite(value)]
-            low, high = percentile_interval(draws[form])
-            mean = value.mean() if len(value) else np.nan
-            rows.append((extractor, domain, stratum, form, len(value), mean, low, high))
-    return pd.DataFrame(rows, columns=columns_of("<method>/icc_intervals.csv"))
+            n_features = int(np.isfinite(np.clip(icc(ms, form), 0, 1)).sum())
+            ends = [
+                jackknife_interval(whole[form], [np.array([means[form] for means in parts[unit]])], SHARE)
+                for unit in (domain, ROI_UNIT)
+            ]
+            sizes = (n_features, len(rated.raters), n_rois)
+            rows.append((extractor, domain, stratum, form, *sizes, whole[form], *ends[0], *ends[1]))
+    return (
+        pd.DataFrame(rows, columns=columns_of("<method>/icc_intervals.csv")),
+        pd.DataFrame(without, columns=columns_of("<method>/icc_left_out.csv")),
+    )
 
 
 def icc_summary(icc_rows: pd.DataFrame, by: tuple[str, ...] = ("extractor", "form", "stratum")) -> pd.DataFrame:
@@ -384,13 +381,22 @@ def icc_summary(icc_rows: pd.DataFrame, by: tuple[str, ...] = ("extractor", "for
     return pd.DataFrame(rows, columns=[*by, "icc_mean", "icc_sd", "n_features", "n_undefined"])
 
 
+ENDS = ["icc_ci_low", "icc_ci_high", "icc_roi_ci_low", "icc_roi_ci_high"]
+
+
+def _ends(intervals: pd.DataFrame, form: str) -> pd.DataFrame:
+    """Return the intervals of a form over all rows, by extractor."""
+    return intervals.loc[(intervals["form"] == form) & (intervals["stratum"] == ALL), ["extractor", *ENDS]]
+
+
 def table7_icc_summary(icc_rows: pd.DataFrame, mode: Mode, intervals: pd.DataFrame | None = None) -> pd.DataFrame:
     """Return Table 7's feature stability: a row for each extractor, from icc.csv.
 
     Columns: extractor, icc_mean, icc_sd (ddof = 1) of the mode's headline form, icc_form, n_features, n_undefined,
     then the mean and SD of every single-rater form and of ICC(3,k) (icc_3_1_mean, …), and of the headline with patches
     as targets (icc_patches_mean, icc_patches_sd; blank where there is none). With `intervals` (of
-    `mean_icc_intervals`) also icc_ci_low and icc_ci_high.
+    `mean_icc_intervals`) also both intervals of the headline and of every single-rater form (icc_ci_low,
+    icc_2_1_roi_ci_high, …).
     """
     summary = icc_summary(icc_rows)
     whole = summary[summary["stratum"] == ALL]
@@ -398,8 +404,7 @@ def table7_icc_summary(icc_rows: pd.DataFrame, mode: Mode, intervals: pd.DataFra
     table = table.rename(columns={"form": "icc_form"})
     table = table[["extractor", "icc_mean", "icc_sd", "icc_form", "n_features", "n_undefined"]]
     if intervals is not None:
-        own = intervals[(intervals["form"] == mode.icc_headline) & (intervals["stratum"] == ALL)]
-        table = table.merge(own[["extractor", "icc_ci_low", "icc_ci_high"]], on="extractor", how="left")
+        table = table.merge(_ends(intervals, mode.icc_headline), on="extractor", how="left")
     beside = [(f"icc_{form[4]}_{form[6]}", whole[whole["form"] == form]) for form in (*FORMS[:3], FORMS[5])]
     by_patch = summary["stratum"].str.startswith("targets=") & (summary["form"] == mode.icc_headline)
     beside.append(("icc_patches", summary[by_patch]))
@@ -408,4 +413,9 @@ def table7_icc_summary(icc_rows: pd.DataFrame, mode: Mode, intervals: pd.DataFra
             columns={"icc_mean": f"{prefix}_mean", "icc_sd": f"{prefix}_sd"}
         )
         table = table.merge(part, on="extractor", how="left")
+    if intervals is not None:
+        for form in FORMS[:3]:
+            names = {name: name.replace("icc_", f"icc_{form[4]}_{form[6]}_") for name in ENDS}
+            ends = _ends(intervals, form).rename(columns=names)
+            table = table.merge(ends, on="extractor", how="left")
     return table.reset_index(drop=True)

@@ -17,8 +17,10 @@ def cells(**fields) -> pd.DataFrame:
     """A cell of each extractor, scheme and size."""
     rows = [
         {"extractor": extractor, "scheme": scheme, "n_train": n, "n_folds": 4, "n_rows": 40,
-         "accuracy_mean": 0.8, "accuracy_sd": 0.1, "balanced_mean": 0.7 + 0.02 * i, "balanced_sd": 0.1,
-         "accuracy_ci_low": 0.7, "accuracy_ci_high": 0.9, "balanced_ci_low": 0.6, "balanced_ci_high": np.nan}
+         "accuracy_mean": 0.8, "accuracy_sd": 0.1, "balanced_accuracy": 0.7 + 0.02 * i,
+         "ci_unit": "scanner", "n_ci_units": 4, "n_rois": 6, "accuracy_ci_low": 0.7, "accuracy_ci_high": 0.9,
+         "accuracy_roi_ci_low": 0.5, "accuracy_roi_ci_high": 0.95, "balanced_ci_low": 0.6, "balanced_ci_high": np.nan,
+         "balanced_roi_ci_low": 0.35, "balanced_roi_ci_high": 0.99, "chance_high": 0.45}
         for extractor in EXTRACTORS
         for i, (scheme, n) in enumerate((("loso", 1), ("loso", 3), ("kfold", 9)))
     ]  # fmt: skip
@@ -55,6 +57,21 @@ def test_each_question_has_its_chance():
     ]  # fmt: skip
     at = points(figure)
     assert {(round(x, 4), round(y)) for x, y in at if x < 0.5} == {(0.1667, 0), (0.1667, 1), (0.1667, 2), (0.25, 3)}
+    # Behind it, grey up to what 95 % of the permutations do not exceed.
+    bars = [(round(bar.get_x(), 4), round(bar.get_x() + bar.get_width(), 4)) for bar in axes.patches]
+    assert bars == [(0.1667, 0.45)] * 3 + [(0.25, 0.45)]
+
+
+def whiskers(figure) -> set[tuple]:
+    """Ends of all horizontal whiskers."""
+    segments = [part for bars in figure.axes[0].collections for part in bars.get_segments()]
+    return {(round(part[0][0], 3), round(part[1][0], 3)) for part in segments}
+
+
+def test_the_whiskers_of_regions_left_out_are_over_regions():
+    for task, ends in (("tissue_other_roi", (0.35, 0.99)), ("tissue_other_maker", (0.6, 0.7))):
+        table = cells(task=task, chance=0.5).iloc[[0]]
+        assert whiskers(draw_accuracy_tasks(table, LABELS)[0]) == {ends}
 
 
 @pytest.mark.parametrize("draw", ["classifier", "questions", "left_out"])
@@ -108,12 +125,15 @@ def test_cells_without_an_interval_are_drawn(draw):
 def test_means_and_intervals_share_cells_in_the_report():
     grid = folded_grid(cells(task="roi", accuracy_change=-0.02, accuracy_change_ci_low=np.nan,
                              accuracy_change_ci_high=0.0)[["task", "extractor", "accuracy_mean", "accuracy_sd",
-                             "accuracy_ci_low", "accuracy_ci_high", "balanced_mean", "balanced_ci_low",
-                             "balanced_ci_high", "accuracy_change", "accuracy_change_ci_low",
+                             "accuracy_ci_low", "accuracy_ci_high", "accuracy_roi_ci_low", "accuracy_roi_ci_high",
+                             "ci_unit", "balanced_accuracy", "balanced_ci_low", "balanced_ci_high",
+                             "accuracy_change", "accuracy_change_ci_low",
                              "accuracy_change_ci_high"]])  # fmt: skip
-    assert grid["columns"] == ["task", "extractor", "accuracy", "95 % interval", "balanced accuracy", "95 % interval",
-                               "change of accuracy", "95 % interval"]  # fmt: skip
+    over = "95 % interval over scanners"
+    assert grid["columns"] == ["task", "extractor", "accuracy", over, "95 % interval over regions", "balanced accuracy",
+                               over, "change of accuracy", over]  # fmt: skip
     texts = [cell["main"].replace("\N{NO-BREAK SPACE}", " ") for cell in grid["rows"][0]["cells"]]
-    assert texts == ["radiomics", "0.800 \N{PLUS-MINUS SIGN} 0.100", "0.700 to 0.900", "0.700", "",
+    assert texts == ["radiomics", "0.800 \N{PLUS-MINUS SIGN} 0.100", "0.700 to 0.900",
+                     "0.500 to 0.950", "0.700", "",
                      "\N{MINUS SIGN}0.020", ""]  # fmt: skip
     assert BLANK not in texts

@@ -121,10 +121,15 @@ def test_steps_are_drawn_as_roots_of_their_squared_errors():
 
 def test_shares_of_grades_lie_side_by_side_in_their_colours():
     shares = {"poor": [0.1, 0.4], "moderate": [0.05, 0.3], "good": [0.35, 0.2], "excellent": [0.5, 0.1]}
-    table = pd.DataFrame({"extractor": ["radiomics", "mine"], "form": ["ICC(3,1)", "ICC(2,1)"], **shares})
+    head = {
+        "extractor": ["radiomics", "mine"],
+        "form": ["ICC(3,1)", "ICC(2,1)"],
+        "judged_by": ["estimate", "lower end"],
+    }
+    table = pd.DataFrame({**head, **shares})
     figure, _ = draw_icc_grades(table, FACTS)
     (axes,) = figure.axes
-    assert ticks(axes.yaxis) == ["mine, ICC(2,1)", "Radiomics, ICC(3,1)"]
+    assert ticks(axes.yaxis) == ["mine, ICC(2,1), lower end", "Radiomics, ICC(3,1)"]
     colours = dict(zip((text.get_text() for text in axes.get_legend().get_texts()),
                        (patch.get_facecolor() for patch in axes.get_legend().legend_handles), strict=True))  # fmt: skip
     assert list(colours) == list(shares) and len(set(colours.values())) == 4

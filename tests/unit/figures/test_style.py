@@ -310,7 +310,8 @@ def test_feature_results_are_drawn(tmp_path):
     table = pd.concat([curves("loso", range(1, 13)), curves("kfold", range(1, 10))], ignore_index=True)
     write_table(table, tmp_path / "accuracy_by_n.csv")
     grades = pd.DataFrame(
-        {"extractor": ["radiomics", "swin_unetr"], "form": "ICC(3,1)", "n_features": [93, 768], "poor": [0.1, 0.4],
+        {"extractor": ["radiomics", "swin_unetr"], "form": "ICC(3,1)", "judged_by": "estimate",
+         "n_features": [93, 768], "poor": [0.1, 0.4],
          "moderate": [0.2, 0.3], "good": [0.3, 0.2], "excellent": [0.4, 0.1]}
     )  # fmt: skip
     write_table(grades, tmp_path / "stability_grades.csv")

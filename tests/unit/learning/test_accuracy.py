@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special, stats
 from tests.conftest import ROOT
 
 from ct4bench.core.errors import UserError
@@ -24,7 +25,12 @@ def cell(rng, scheme="loso", n_train=1, folds=None, right=0.8, n=40, **fields):
         tables.append(pd.DataFrame({"fold": fold, "scanner": scanner, "target": target, "predicted": predicted}))
     base = {"task": "tissue", "extractor": "radiomics", "classifier": "mlp", "ablation": "default"}
     table = pd.concat(tables, ignore_index=True).assign(**base | fields, scheme=scheme, n_train=n_train)
-    return table.assign(series_uid=[f"1.2.{i % 3}" for i in range(len(table))])
+    number = np.arange(len(table))
+    uids, rois = (
+        [f"1.2.{i % 3}" for i in number],
+        [f"{t}{i // 4 % 2}" for t, i in zip(table["target"], number, strict=True)],
+    )
+    return table.assign(series_uid=uids, scan_id=table["scanner"].astype(str) + "_10mGy_01", roi=rois)
 
 
 def test_accuracies_of_a_fold_by_hand():
@@ -45,14 +51,85 @@ def test_mean_and_sd_are_over_folds(rng):
     assert (found["n_folds"], found["n_rows"]) == (3, 120)
 
 
-def test_loso_interval_is_the_plain_bootstrap_of_the_folds(rng):
+def test_loso_interval_is_the_t_interval_of_the_scanners_on_the_logits_scale(rng):
     rows = cell(rng, right=rng.uniform(0.5, 1, 13))
     folds = accuracy.fold_accuracies(rows)["accuracy"].to_numpy()
-    found = accuracy.accuracy_by_cell(rows, n_draws=20000).iloc[0]
-    drawn = rng.choice(folds, (20000, 13)).mean(axis=1)
-    expected = np.quantile(drawn, [0.025, 0.975])
-    np.testing.assert_allclose([found["accuracy_ci_low"], found["accuracy_ci_high"]], expected, atol=0.01)
-    assert found["accuracy_ci_low"] < found["accuracy_mean"] < found["accuracy_ci_high"]
+    found = accuracy.accuracy_by_cell(rows).iloc[0]
+    mean, half = folds.mean(), stats.t.ppf(0.975, 12) * stats.sem(folds)
+    ends = special.expit(special.logit(mean) + np.array([-1, 1]) * half / (mean * (1 - mean)))
+    np.testing.assert_allclose([found["accuracy_ci_low"], found["accuracy_ci_high"]], ends)
+    assert (found["ci_unit"], found["n_ci_units"], found["n_rois"]) == ("scanner", 13, 6)
+
+
+def test_regions_are_a_source_of_their_own(rng):
+    """Every scanner is alike and one region of six is wrong: nothing is known of scanners, much of regions."""
+    rows = cell(rng, right=1.0, n=48)
+    rows["roi"] = rows["target"] + (rows.groupby(["fold", "target"]).cumcount() % 2).astype(str)
+    rows.loc[rows["roi"] == "cyst1", "predicted"] = "normal"
+    found = accuracy.accuracy_by_cell(rows).iloc[0]
+    assert found["accuracy_mean"] == pytest.approx(0.75)
+    assert np.isnan([found[f"{m}_ci_{end}"] for m in ("accuracy", "balanced") for end in ("low", "high")]).all()
+    assert 0 < found["accuracy_roi_ci_low"] < 0.4 and 0.9 < found["accuracy_roi_ci_high"] < 1
+
+
+def test_folds_of_1_and_of_a_half_have_no_interval_over_scanners_that_are_alike(rng):
+    """0.750 (0.750 to 0.750) for two folds of regions that all scanners answer alike, 1.0 and 0.5."""
+    rows = cell(rng, "leave_one_out", 2, ["cyst1+normal1", "cyst2+normal2"], right=1.0, n=52, task="tissue_other_roi")
+    rows = rows[rows["target"].isin(["cyst", "normal"])].assign(scanner=[f"S{i % 13}" for i in range(78)])
+    rows["roi"] = rows["target"] + rows["fold"].str[4]
+    rows.loc[rows["roi"] == "normal2", "predicted"] = "cyst"
+    found = accuracy.accuracy_by_cell(rows).iloc[0]
+    assert found["balanced_accuracy"] == pytest.approx(0.75)
+    assert np.isnan(found["balanced_ci_low"]) and np.isnan(found["balanced_ci_high"])
+    assert found["balanced_roi_ci_low"] < 0.1 and found["balanced_roi_ci_high"] > 0.99
+    # All 24 orders of four regions: half a right, all right or all wrong.
+    assert found["chance"] == pytest.approx(0.5) and found["chance_high"] >= 0.75
+
+
+def guess(rng, scans_of, predicted, rows_of_scan=60, task="maker"):
+    """Predictions of folds of one scan each; `scans_of` are the scans of each maker."""
+    makers = [maker for maker, n in scans_of.items() for _ in range(n)]
+    rows = [cell(rng, "kfold", 9, [str(i)], n=rows_of_scan, task=task) for i in range(len(makers))]
+    table = pd.concat(rows, ignore_index=True).assign(target=np.repeat(makers, rows_of_scan))
+    names = np.repeat([f"S{i:02d}" for i in range(len(makers))], rows_of_scan)
+    return table.assign(scanner=names, scan_id=names + "_10mGy_01", predicted=predicted)
+
+
+def test_guessing_one_maker_scores_chance_where_folds_hold_one_maker_each(rng):
+    """Mean recalls of folds that hold a maker or two would be 6 / 13 for who says Siemens always."""
+    rows = guess(rng, {"Siemens": 6, "Philips": 2, "GE": 3, "Toshiba": 2}, "Siemens")
+    assert accuracy.fold_accuracies(rows)["balanced_accuracy"].mean() == pytest.approx(6 / 13)
+    found = accuracy.accuracy_by_cell(rows).iloc[0]
+    assert found["balanced_accuracy"] == 0.25
+    assert found["chance"] == pytest.approx(0.25) and found["chance_high"] == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("task", ["maker", "tissue", "which_recon"])
+def test_permutations_have_the_mean_and_the_spread_of_theory(rng, task):
+    """Blocks of equal size: recalls are means of draws without replacement of the blocks' shares of the class."""
+    scans = {"Siemens": 12, "Philips": 12, "GE": 12}
+    rows = guess(rng, scans, rng.choice(["Siemens", "Philips", "GE", "?"], 36 * 60, p=[0.5, 0.2, 0.2, 0.1]), task=task)
+    rows["roi"] = "cyst1"
+    found = accuracy.chance(rows, seed=4, n_permutations=20_000)
+    shares = pd.crosstab(rows["scan_id"], rows["predicted"], normalize="index")[sorted(scans)].to_numpy()
+    assert found["chance"] == pytest.approx(shares.sum() / 36 / 3, abs=2e-4)
+    # Hoeffding 1951: the sum of a matrix's entries over a random permutation.
+    entries = np.repeat(shares, 12, axis=1) / 12 / 3
+    centred = entries - entries.mean(axis=0) - entries.mean(axis=1, keepdims=True) + entries.mean()
+    sd = np.sqrt((centred**2).sum() / 35)
+    assert found["chance_high"] == pytest.approx(found["chance"] + stats.norm.ppf(0.95) * sd, rel=0.01)
+
+
+def test_permutations_are_seeded_and_keep_rows_of_a_scan_together(rng):
+    scans = {"Siemens": 5, "Philips": 4, "GE": 4}
+    rows = guess(rng, scans, np.repeat(rng.choice(list(scans), 13), 60))
+    assert accuracy.chance(rows, seed=1) == accuracy.chance(rows.sample(frac=1, random_state=2), seed=1)
+    assert accuracy.chance(rows, seed=1) != accuracy.chance(rows, seed=2)
+    # One answer for each scan: as uncertain as thirteen rows, not as thirteen times sixty.
+    few = rows.groupby("scan_id", as_index=False).first()
+    assert accuracy.chance(few, seed=1) == accuracy.chance(rows, seed=1)
+    apart = rows.assign(scan_id=[f"{i:04d}" for i in range(len(rows))])
+    assert accuracy.chance(apart, seed=1)["chance_high"] < accuracy.chance(rows, seed=1)["chance_high"] - 0.1
 
 
 def test_kfold_interval_is_of_scanners_not_of_rows(rng):
@@ -63,22 +140,23 @@ def test_kfold_interval_is_of_scanners_not_of_rows(rng):
     found = accuracy.accuracy_by_cell(rows).iloc[0]
     assert found["accuracy_sd"] < 1e-9
     assert found["accuracy_mean"] == pytest.approx(7 / 13)
-    half_width = 1.96 * np.sqrt(6 / 13 * 7 / 13 / 13)
-    assert found["accuracy_ci_high"] - found["accuracy_ci_low"] == pytest.approx(2 * half_width, rel=0.2)
+    half_width = stats.t.ppf(0.975, 12) * np.sqrt(6 / 13 * 7 / 13 / 12)
+    ends = special.expit(special.logit(7 / 13) + np.array([-1, 1]) * half_width / (7 / 13 * 6 / 13))
+    assert [found["accuracy_ci_low"], found["accuracy_ci_high"]] == pytest.approx(list(ends), abs=0.01)
 
 
-def test_each_scanner_drawn_once_gives_the_mean_over_folds(rng):
+def test_scores_are_the_mean_over_folds_and_the_recalls_of_all_folds_together(rng):
     for scheme, folds in (("loso", None), ("kfold", [str(i) for i in range(10)])):
-        rows = cell(rng, scheme, folds=folds, n=52, right=0.7)
-        n, right = accuracy._cube(accuracy.counts(rows), "scanner")
-        plain, balanced = accuracy.resampled_means(n, right, np.ones((1, 13)))
-        folds = accuracy.fold_accuracies(rows)
-        assert plain[0] == pytest.approx(folds["accuracy"].mean())
-        assert balanced[0] == pytest.approx(folds["balanced_accuracy"].mean())
+        rows = cell(rng, scheme, folds=folds, n=52, right=rng.uniform(0.3, 1, len(folds or range(13))))
+        rows = rows[(rows["fold"] != "S03") | (rows["target"] == "cyst")]
+        plain, balanced = accuracy.scores(*accuracy._cube(accuracy.counts(rows, "scanner"), "scanner"))
+        assert plain == pytest.approx(accuracy.fold_accuracies(rows)["accuracy"].mean())
+        right = rows["target"] == rows["predicted"]
+        assert balanced == pytest.approx(right.groupby(rows["target"]).mean().mean())
 
 
 def test_one_scanner_has_no_interval_and_one_fold_no_sd(rng):
-    found = accuracy.accuracy_by_cell(cell(rng, folds=["A"]), "scanner").iloc[0]
+    found = accuracy.accuracy_by_cell(cell(rng, folds=["A"])).iloc[0]
     assert np.isnan(found["accuracy_sd"])
     assert np.isnan(found["accuracy_ci_low"])
 
@@ -88,22 +166,35 @@ def test_rows_of_one_scanner_are_drawn_by_scan(rng):
     rows = rows.assign(scan_id=[f"A1_10mGy_{i % 5:02d}" for i in range(len(rows))])
     found = accuracy.accuracy_by_cell(rows).iloc[0]
     assert found["accuracy_ci_low"] < found["accuracy_mean"] < found["accuracy_ci_high"]
-    expected = accuracy.accuracy_by_cell(rows, "scan_id").iloc[0]
-    pd.testing.assert_series_equal(found, expected)
+    assert (found["ci_unit"], found["n_ci_units"]) == ("scan", 5)
 
 
-def test_changes_are_differences_of_the_same_draws(rng):
+def test_makers_are_the_unit_where_makers_are_left_out(rng):
+    rows = cell(rng, "leave_one_out", 3, ["GE", "Philips", "Toshiba"], right=[0.9, 0.5, 0.7], task="tissue_other_maker")
+    rows = rows.assign(maker=rows["fold"], scanner=[f"S{i % 7}" for i in range(len(rows))])
+    found = accuracy.accuracy_by_cell(rows).iloc[0]
+    assert (found["ci_unit"], found["n_ci_units"]) == ("maker", 3)
+    assert accuracy.accuracy_by_cell(rows.assign(task="tissue"), "maker").iloc[0]["ci_unit"] == "maker"
+    assert accuracy.accuracy_by_cell(rows.assign(task="tissue")).iloc[0]["ci_unit"] == "scanner"
+
+
+def test_changes_leave_the_same_scanner_out_of_both(rng):
     base = cell(rng, right=rng.uniform(0.2, 1, 13))
     same = base.assign(ablation="leaking_scaler")
     found = accuracy.changes(same, base).iloc[0]
-    for what in ("accuracy", "balanced"):
-        assert [found[f"{what}_change{end}"] for end in ("", "_ci_low", "_ci_high")] == [0, 0, 0]
-    wrong = (base["fold"] == "S03") & (base.groupby("fold").cumcount() < 13)
+    assert [found[f"{what}_change"] for what in ("accuracy", "balanced")] == [0, 0]
+    assert np.isnan([found["accuracy_change_ci_low"], found["balanced_change_roi_ci_high"]]).all()
+    wrong = rng.random(len(base)) < 0.2
     worse = same.assign(predicted=base["predicted"].mask(wrong, "none"))
     found = accuracy.changes(worse, base).iloc[0]
-    lost = (wrong & (base["predicted"] == base["target"])).sum() / 40 / 13
-    assert found["accuracy_change"] == pytest.approx(-lost)
-    assert found["accuracy_change_ci_low"] < -lost < found["accuracy_change_ci_high"] == 0
+    pairs = [accuracy.fold_accuracies(rows)["accuracy"].to_numpy() for rows in (worse, base)]
+    expected = stats.ttest_rel(*pairs).confidence_interval()
+    assert found["accuracy_change"] == pytest.approx(np.mean(pairs[0] - pairs[1]))
+    ends = [found["accuracy_change_ci_low"], found["accuracy_change_ci_high"]]
+    assert ends == pytest.approx(list(expected))
+    # Far narrower than the interval of either.
+    alone = accuracy.accuracy_by_cell(base).iloc[0]
+    assert np.ptp(ends) < 0.5 * (alone["accuracy_ci_high"] - alone["accuracy_ci_low"])
 
 
 def test_a_cell_that_the_base_lacks_has_no_change(rng):
@@ -151,7 +242,7 @@ def test_table_7_takes_the_cells_of_the_largest_training(rng):
     cells = accuracy.accuracy_by_cell(rows).set_index(["scheme", "n_train"])
     assert found["tenfold_13_scanners_acc_mean"] == cells.loc[("kfold", 9), "accuracy_mean"] > 0.5
     assert found["loso_12_scanners_acc_sd"] == cells.loc[("loso", 12), "accuracy_sd"]
-    assert found["loso_1_scanner_balanced_mean"] == cells.loc[("loso", 1), "balanced_mean"]
+    assert found["loso_1_scanner_balanced_accuracy"] == cells.loc[("loso", 1), "balanced_accuracy"]
 
 
 def test_table_7_says_how_many_scanners_there_were(rng):

@@ -125,7 +125,9 @@ def table7(most=12, form="ICC(3,1)") -> pd.DataFrame:
               "loso_1_scanner_acc_ci_low": 0.65, "loso_1_scanner_acc_ci_high": 0.75,
               f"{others}_acc_mean": 0.92, f"{others}_acc_sd": 0.03,
               f"{others}_acc_mean_published": 0.986, f"{others}_acc_sd_published": 0.024,
-              f"{others}_acc_mean_difference": -0.066, f"{others}_balanced_mean": 0.88,
+              f"{others}_acc_mean_difference": -0.066, f"{others}_balanced_accuracy": 0.88,
+              f"{others}_balanced_ci_low": 0.8, f"{others}_balanced_ci_high": 0.93,
+              f"{others}_balanced_roi_ci_low": 0.5, f"{others}_balanced_roi_ci_high": 0.97, "ci_unit": "scanner",
               "tenfold_13_scanners_acc_mean": 0.95, "tenfold_13_scanners_acc_sd": 0.01, "not_a_target": "",
               "comparison": "compared", "reason": ""}  # fmt: skip
     if form == "ICC(2,1)":
@@ -217,6 +219,7 @@ def test_cells_of_table_7_stand_below_their_heads():
     assert row["Mean ICC(3,1)"]["sub"] == f"0.990{PLUS}0.120"
     assert row["Mean ICC(3,1)"]["delta"] == f"{MINUS}0.190"
     assert row["Mean ICC(3,1)"]["range"] == "0.700 to 0.850"
+    assert (row["balanced"]["range"], row["balanced"]["regions"]) == ("0.800 to 0.930", "0.500 to 0.970")
     assert row["Accuracy, LOSO, 12 training scanners"]["sub"] == f"0.986{PLUS}0.024"
     assert [line["head"] for line in grid["rows"]] == ["Radiomics", "mine"]
 

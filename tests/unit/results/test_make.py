@@ -139,7 +139,7 @@ def test_mode_corrected_has_intervals_and_says_so():
     assert "phantom's block" in table.text
     assert "full resolution" in table.text
     assert table.frame["ci_low"].notna().any()
-    assert "resample the scans" in table.notes[0]
+    assert "over the scans of each scanner" in table.notes[0]
 
 
 def test_missing_inputs_are_named_with_a_reason():

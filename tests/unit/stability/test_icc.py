@@ -1,11 +1,13 @@
-"""ICC of tables of features: ratings, strata, what is blank, summaries, and the bootstrap of the mean."""
+"""ICC of tables of features: ratings, strata, what is blank, summaries, and the intervals of the mean."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import special, stats
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, scan_id, tissue_of
 from ct4bench.core.errors import UserError
+from ct4bench.core.intervals import SHARE, jackknife_interval
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.stability.icc import (
     ALL,
@@ -18,8 +20,9 @@ from ct4bench.stability.icc import (
     icc_intervals,
     icc_summary,
     icc_table,
-    mean_icc_draws,
+    mean_icc,
     mean_icc_intervals,
+    mean_icc_without,
     mean_squares,
     ratings,
     table7_icc_summary,
@@ -222,55 +225,94 @@ def test_table_7_has_the_headline_of_the_mode_with_the_others_beside(features):
     names = [name for pair in pairs for name in pair]
     assert list(paper.columns) == ["extractor", *names[:2], "icc_form", "n_features", "n_undefined", *names[2:]]
     assert list(paper.index) == [0, 1]
-    intervals = mean_icc_intervals(features, "radiomics", n_draws=50)
+    intervals = mean_icc_intervals(features, "radiomics")[0]
     with_intervals = table7_icc_summary(rows, PAPER, intervals)
-    assert with_intervals["icc_ci_low"].notna().tolist() == [True, False]
+    for stem in ("icc", "icc_2_1"):
+        for part in ("ci", "roi_ci"):
+            assert with_intervals[f"{stem}_{part}_low"].notna().tolist() == [True, False]
+            assert (with_intervals[f"{stem}_{part}_low"] < with_intervals[f"{stem}_mean"])[0]
 
 
-def test_draws_of_the_mean_lie_about_the_estimate(rng):
-    values = rng.normal(0, 1, (40, 6, 1)) * 3 + rng.normal(0, 1, (40, 1, 13)) + rng.normal(0, 1, (40, 6, 13))
-    draws = mean_icc_draws(values, 1500, seed=1)
-    ms = mean_squares(values)
-    for form in FORMS:
-        estimate = np.clip(icc(ms, form), 0, 1).mean()
-        assert np.median(draws[form]) == pytest.approx(estimate, abs=0.012)
-        assert 0.0005 < draws[form].std() < 0.08
+def test_the_mean_without_a_unit_is_that_of_the_table_without_it(features):
+    rated = ratings(features, "scanner")
+    found = {(unit, name): means for unit, name, means in mean_icc_without(rated, "scanner")}
+    assert list(found) == [("scanner", name) for name in rated.raters] + [("roi", name) for name in ROIS]
+    for column, name in (("scanner", "C1"), ("roi", "cyst2")):
+        rows = icc_summary(icc_table(features[features[column] != name], "x")).set_index(["form", "stratum"])[
+            "icc_mean"
+        ]
+        for form in FORMS[:3]:
+            assert found[column, name][form] == pytest.approx(rows[form, ALL], rel=1e-12)
+    # With k raters less one, a form of k raters still says what k of them would: Spearman and Brown.
+    single = np.clip(icc(mean_squares(np.delete(rated.values, 1, axis=2)), "ICC(3,1)"), 0, 1)
+    single = single[np.isfinite(single)]
+    assert found["scanner", "C1"]["ICC(3,k)"] == pytest.approx((4 * single / (1 + 3 * single)).mean())
+    ms = mean_squares(rated.values)
+    for form, mean in mean_icc(rated.values, 4).items():
+        assert mean == pytest.approx(np.nanmean(np.clip(icc(ms, form), 0, 1)))
 
 
-def test_draws_are_those_of_raters_written_out(rng):
-    """Draw by draw: the table of the drawn raters, its mean squares by the plain function, and the corrections."""
-    values = rng.normal(0, 1, (3, 6, 5)) + ROI_MEANS_HU[:, None] / 40
-    draws = mean_icc_draws(values, 30, seed=4)
-    counts = np.random.default_rng([4, 5]).multinomial(5, np.full(5, 0.2), size=30)
-    for draw, count in enumerate(counts):
-        drawn = np.repeat(values, count, axis=2)
-        ms = mean_squares(drawn)
-        error, raters = ms.error * 5 / 4, ms.raters * 5 / 4
-        targets = ms.targets - error * 4 / 5
-        expected = (targets - error) / (targets + 4 * error + 5 * (raters - error) / 6)
-        assert draws["ICC(2,1)"][draw] == pytest.approx(np.clip(expected, 0, 1).mean(), rel=1e-9, abs=1e-12)
+def test_intervals_follow_from_what_is_left_out(features):
+    """Delete-one jackknife and Student's t, on the scale of the logit, over scanners and over ROIs."""
+    table, left_out = mean_icc_intervals(features, "radiomics")
+    assert table["stratum"].unique().tolist() == ["all", "recon=FBP", "recon=IR", "targets=18"]
+    assert table["form"].tolist() == list(FORMS) * 4
+    assert set(table["n_features"]) == {3} and set(table["n_raters"]) == {4} and set(table["n_rois"]) == {6}
+    for row in table.itertuples():
+        own = left_out[(left_out["stratum"] == row.stratum) & (left_out["form"] == row.form)]
+        for unit, n, low, high in (("scanner", 4, row.icc_ci_low, row.icc_ci_high),
+                                   ("roi", 6, row.icc_roi_ci_low, row.icc_roi_ci_high)):  # fmt: skip
+            x = own.loc[own["unit"] == unit, "icc_mean"].to_numpy()
+            assert len(x) == n
+            se = np.sqrt((n - 1) / n * ((x - x.mean()) ** 2).sum()) / (row.icc_mean * (1 - row.icc_mean))
+            ends = special.logit(row.icc_mean) + np.array([-1, 1]) * stats.t.ppf(0.975, n - 1) * se
+            assert (low, high) == pytest.approx(tuple(special.expit(ends)))
 
 
-def test_the_interval_of_the_mean_is_seeded_and_holds_the_mean(features):
-    one = mean_icc_intervals(features, "radiomics", seed=5, n_draws=400)
-    pd.testing.assert_frame_equal(one, mean_icc_intervals(features, "radiomics", seed=5, n_draws=400))
-    values = ratings(features, "scanner").values
-    assert (mean_icc_draws(values, 9, seed=5)["ICC(2,1)"] != mean_icc_draws(values, 9, seed=6)["ICC(2,1)"]).any()
-    assert one["stratum"].unique().tolist() == ["all", "recon=FBP", "recon=IR"]
-    assert one["form"].tolist() == list(FORMS) * 3
-    one = one[one["stratum"] == "all"]
-    assert set(one["n_features"]) == {3}
-    assert (one["icc_ci_low"] <= one["icc_mean"]).all() and (one["icc_mean"] <= one["icc_ci_high"] + 0.02).all()
+def test_two_raters_and_a_constant_table_have_no_interval(rng):
+    table = make_features(rng, scanners=("A1", "C1"))
+    found = mean_icc_intervals(table, "x")[0]
+    assert (
+        found["icc_ci_low"].isna().all() and found["icc_roi_ci_low"].notna().all() and found["icc_mean"].notna().all()
+    )
+    flat = table.drop(columns=["original_firstorder_Mean", "original_glcm_Offset", "deep_0"])
+    found = mean_icc_intervals(flat, "x")[0]
+    assert (
+        found[["icc_mean", "icc_ci_low", "icc_roi_ci_high"]].isna().all(axis=None) and (found["n_features"] == 0).all()
+    )
+
+
+@pytest.mark.parametrize("n_raters", [4, 13])
+def test_intervals_of_the_mean_hold_the_truth(n_raters):
+    """Forty features that three hidden effects move together; docs/statistics.md has the whole simulation."""
+    rng = np.random.default_rng(5)
+    n_features, hits, n = 40, dict.fromkeys(FORMS[1:3], 0), 150
+    spread = {name: np.exp(rng.normal(middle, 0.7, n_features)) for name, middle in (("raters", -0.9), ("rest", -1.2))}
+    loads = {name: rng.normal(size=(n_features, 3)) for name in ("targets", *spread)}
+    loads = {name: load / np.linalg.norm(load, axis=1, keepdims=True) for name, load in loads.items()}
+    targets = loads["targets"] @ rng.normal(size=(3, 6))
+    between, raters, rest = targets.var(axis=1, ddof=1), spread["raters"] ** 2, spread["rest"] ** 2
+    truth = {"ICC(2,1)": between / (between + raters + rest), "ICC(3,1)": between / (between + rest)}
+    for _ in range(n):
+        shift = spread["raters"][:, None] * (loads["raters"] @ rng.normal(size=(3, n_raters)))
+        error = np.einsum("pq,qrk->prk", loads["rest"], rng.normal(size=(3, 6, n_raters)))
+        values = targets[:, :, None] + shift[:, None] + spread["rest"][:, None, None] * error
+        whole = mean_icc(values, n_raters)
+        without = [mean_icc(np.delete(values, i, axis=2), n_raters) for i in range(n_raters)]
+        for form in hits:
+            ends = jackknife_interval(whole[form], [np.array([means[form] for means in without])], SHARE)
+            hits[form] += ends[0] <= truth[form].mean() <= ends[1]
+    assert all(0.9 * n <= count for count in hits.values()), hits
 
 
 def test_script_writes_its_tables(features, tmp_path):
     from measure_stability import main
 
     features.to_parquet(tmp_path / "radiomics.parquet", index=False)
-    names = ["output", "repeatability", "intervals", "stable_features"]
+    names = ["output", "repeatability", "intervals", "left_out", "stable_features"]
     for turn in "ab":
         files = [f"--{name}={tmp_path}/{turn}_{name}.csv" for name in names]
-        main(["--features", f"{tmp_path}/radiomics.parquet", "--extractor", "radiomics", "--mode", "corrected", *files])
+        main(["--features", f"{tmp_path}/radiomics.parquet", "--extractor", "radiomics", *files])
     for name in names:
         assert (tmp_path / f"a_{name}.csv").read_bytes() == (tmp_path / f"b_{name}.csv").read_bytes()
     written = pd.read_csv(tmp_path / "a_output.csv")
@@ -281,7 +323,7 @@ def test_script_writes_its_tables(features, tmp_path):
 def test_script_rates_extractors_together_as_it_rates_each_alone(features, tmp_path):
     from measure_stability import main
 
-    names = ["output", "repeatability", "intervals", "stable_features"]
+    names = ["output", "repeatability", "intervals", "left_out", "stable_features"]
     for name, scale in (("b", 1.0), ("a", -2.0)):
         columns = [column for column in features.columns if column not in FEATURE_KEY]
         features.assign(**scale * features[columns]).to_parquet(tmp_path / f"{name}.parquet", index=False)

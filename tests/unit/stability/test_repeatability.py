@@ -11,6 +11,7 @@ from ct4bench.stability.repeatability import (
     discriminability,
     repeatability_table,
     stable_features,
+    tissue_contrast,
 )
 
 SCANNERS = ("A1", "A2", "B1", "B2", "G1", "G2", "C1", "H2", "D1", "E2", "F1", "E1", "H1")
@@ -36,8 +37,6 @@ def test_components_of_variance_are_recovered(rng):
     assert row["within_sd"] == pytest.approx(2, rel=0.04)
     assert row["between_sd"] == pytest.approx(4, rel=0.12)
     assert row["reproducibility_sd"] == pytest.approx(np.hypot(row["between_sd"], row["within_sd"]), rel=1e-12)
-    assert row["wcv"] == pytest.approx(0.02, rel=0.05)
-    assert row["between_cv"] == pytest.approx(0.04, rel=0.15)
     assert row["repeatability_coefficient"] == pytest.approx(2.77 * row["within_sd"], rel=2e-3)
 
 
@@ -45,16 +44,14 @@ def test_within_is_the_pooled_variance_of_repetitions_by_hand(rng):
     table = make_table(("A1", "B1"), ("IR",), 3, 1)
     table = table.drop(index=[0, 6]).reset_index(drop=True)
     table["f"] = rng.normal(5, 1, len(table))
-    squares, df, relative = 0.0, 0, []
+    squares, df = 0.0, 0
     for _, part in table.groupby(["scanner", "roi"]):
         if len(part) > 1:
             squares += ((part["f"] - part["f"].mean()) ** 2).sum()
             df += len(part) - 1
-            relative += [part["f"].var(ddof=1) / part["f"].mean() ** 2] * (len(part) - 1)
     row = repeatability_table(table, "x").iloc[0]
     assert (row["df_within"], row["n_repeated"]) == (df, 11) == (22, 11)
     assert row["within_sd"] == pytest.approx(np.sqrt(squares / df), rel=1e-12)
-    assert row["wcv"] == pytest.approx(np.sqrt(np.mean(relative)), rel=1e-12)
 
 
 def test_between_is_the_one_way_analysis_of_variance_by_hand(rng):
@@ -80,10 +77,9 @@ def test_without_repetitions_within_is_blank_and_reproducibility_is_not(rng):
     table = make_table(repetitions=1)
     table["f"] = 50 + rng.normal(0, 3, len(table))
     row = repeatability_table(table, "x").iloc[0]
-    assert row[["within_sd", "wcv", "repeatability_coefficient", "between_sd"]].isna().all()
+    assert row[["within_sd", "within_relative", "repeatability_coefficient", "between_sd"]].isna().all()
     assert (row["n_repeated"], row["df_within"]) == (0, 0)
     assert row["reproducibility_sd"] == pytest.approx(3, rel=0.1)
-    assert row["between_cv"] == pytest.approx(0.06, rel=0.15)
 
 
 def test_a_condition_of_one_scanner_does_not_count(rng):
@@ -97,7 +93,7 @@ def test_a_condition_of_one_scanner_does_not_count(rng):
 
 
 def between_columns(frame):
-    return frame[["n_compared", "between_sd", "between_cv", "reproducibility_sd"]].iloc[0].tolist()
+    return frame[["n_compared", "between_sd", "reproducibility_sd"]].iloc[0].tolist()
 
 
 def test_makers_are_compared_with_their_scanners_as_replicates(rng):
@@ -156,7 +152,14 @@ def test_columns_and_features_that_are_not_finite(rng):
     table["f"], table["g"] = rng.normal(0, 1, len(table)), np.nan
     found = repeatability_table(table, "radiomics")
     assert list(found.columns) == REPEATABILITY_COLUMNS and found["feature"].tolist() == ["f", "g"]
-    numbers = ["within_sd", "wcv", "between_sd", "between_cv", "reproducibility_sd", "discriminability"]
+    numbers = [
+        "within_sd",
+        "within_relative",
+        "between_sd",
+        "reproducibility_sd",
+        "tissue_contrast",
+        "discriminability",
+    ]
     assert found.loc[1, numbers].isna().all() and found.loc[0, numbers].notna().all()
 
 
@@ -168,21 +171,73 @@ def test_the_most_stable_feature_everywhere_comes_first(rng):
     # Stable with IR, not with FBP: the mean over both is not the worst.
     table["sometimes"] = level + 80 * noise[2] * (table["recon"] == "FBP")
     rows = icc_table(table, "radiomics")
-    ranked = stable_features(rows, "ICC(2,1)", repeatability_table(table, "radiomics"))
+    ranked = stable_features(rows, repeatability_table(table, "radiomics"))
     assert ranked["feature"].tolist()[0] == "good" and ranked["feature"].tolist()[-1] == "flat"
     assert ranked["rank"].tolist() == [1, 2, 3, 4]
     assert ranked["stable"].tolist() == [True, False, False, False]
     row = ranked.set_index("feature").loc["sometimes"]
-    own = rows[(rows["feature"] == "sometimes") & (rows["form"] == "ICC(2,1)")].set_index("stratum")["icc"]
-    assert row["icc_lowest"] == own.min() and row["stratum_lowest"] == own.idxmin() and row["icc"] == own["all"]
-    assert {"wcv", "between_cv", "discriminability_within_tissue"} <= set(ranked.columns)
+    own = rows[(rows["feature"] == "sometimes") & (rows["form"] == "ICC(2,1)")].set_index("stratum").drop("targets=12")
+    assert row["ci_low_lowest"] == own["ci_low"].min() and row["stratum_lowest"] == own["ci_low"].idxmin()
+    assert (row["icc"], row["ci_low"]) == tuple(own.loc["all", ["icc", "ci_low"]])
+    assert {"within_relative", "reproducibility_relative", "discriminability_within_tissue"} <= set(ranked.columns)
+
+
+def test_a_feature_that_shifts_between_scanners_is_not_stable(rng):
+    """By ICC(3,1), which does not see the shift, it would be the most stable of all."""
+    table = make_table(repetitions=1, recons=("IR",))
+    level = table["roi"].map({roi: 30.0 * i for i, roi in enumerate(ROIS)})
+    table["shifts"] = level + table["scanner"].map({s: 25.0 * i for i, s in enumerate(SCANNERS)})
+    table["agrees"] = level + rng.normal(0, 5, len(table))
+    rows = icc_table(table, "x")
+    consistency = rows[(rows["form"] == "ICC(3,1)") & (rows["stratum"] == "all")].set_index("feature")["icc"]
+    assert consistency["shifts"] > consistency["agrees"] > 0.9
+    ranked = stable_features(rows).set_index("feature")
+    assert ranked["rank"].to_dict() == {"agrees": 1, "shifts": 2}
+    assert ranked.loc["agrees", "stable"] and not ranked.loc["shifts", "stable"]
+
+
+def test_an_estimate_of_few_raters_ranks_behind_a_surer_one():
+    rows = pd.DataFrame({"extractor": "x", "feature": ["lucky", "sure"], "feature_class": "glcm", "form": "ICC(2,1)",
+                         "stratum": "all", "icc": [0.97, 0.95], "ci_low": [0.5, 0.91], "ci_high": 0.99})  # fmt: skip
+    ranked = stable_features(rows)
+    assert ranked["feature"].tolist() == ["sure", "lucky"] and ranked["stable"].tolist() == [True, False]
+
+
+@pytest.mark.parametrize("shift", [0.0, -47.3, 1e4])
+def test_spread_is_measured_by_the_contrast_between_tissues_wherever_0_lies(rng, shift):
+    """HU and signed features: a coefficient of variation of the same spread would be 1.42 or 0.004 by where 0 lies."""
+    table = make_table(repetitions=10, recons=("IR",))
+    of_roi = {"cyst1": -4.0, "cyst2": 4.0, "hemangioma": 40.0, "metastasis": 40.0, "normal1": 88.0, "normal2": 96.0}
+    cells = table.groupby(["scanner", "roi", "patch"]).ngroup().to_numpy()
+    table["f"] = (
+        shift + table["roi"].map(of_roi) + rng.normal(0, 6, cells.max() + 1)[cells] + rng.normal(0, 2, len(table))
+    )
+    row = repeatability_table(table, "x").iloc[0]
+    # Tissues of 0, 40, 40 and 92 HU: differences of 40, 40, 92, 0, 52 and 52.
+    contrast = np.sqrt((2 * 40**2 + 92**2 + 2 * 52**2) / 6)
+    assert row["tissue_contrast"] == pytest.approx(contrast, rel=0.03)
+    assert row["within_relative"] == pytest.approx(2 / contrast, rel=0.08)
+    assert row["reproducibility_relative"] == pytest.approx(np.hypot(2, 6) / contrast, rel=0.15)
+    assert not {"wcv", "between_cv"} & set(row.index)
+    scaled = repeatability_table(table.assign(f=-1e-3 * table["f"]), "x").iloc[0]
+    assert scaled["within_relative"] == pytest.approx(row["within_relative"], rel=1e-6)
+
+
+def test_without_a_contrast_nothing_is_relative_to_it(rng):
+    table = make_table(("A1", "B1", "C1"), repetitions=2)
+    table["f"] = rng.normal(0, 1, len(table))
+    cysts = table[table["roi"].isin(["cyst1", "cyst2"])]
+    row = repeatability_table(cysts, "x").iloc[0]
+    assert row[["tissue_contrast", "within_relative", "reproducibility_relative"]].isna().all() and row["within_sd"] > 0
+    flat = Ratings(np.full((1, 6, 3), 0.1), ["f"], list(ROIS), list("abc"))
+    assert np.isnan(tissue_contrast(flat)).all()
 
 
 def test_ranks_are_by_extractor(rng):
     table = make_table(("A1", "B1", "C1"), repetitions=1)
     table["f"], table["g"] = rng.normal(0, 1, (2, len(table)))
     rows = pd.concat([icc_table(table, "radiomics"), icc_table(table, "swin_unetr")])
-    assert stable_features(rows, "ICC(3,1)")["rank"].tolist() == [1, 2, 1, 2]
+    assert stable_features(rows)["rank"].tolist() == [1, 2, 1, 2]
 
 
 @pytest.mark.parametrize("repetitions", [1, 3])
@@ -197,7 +252,6 @@ def test_two_scanners_are_enough_to_compare(rng, repetitions):
     both = table[table["scanner"] != "E2"]
     means = both.groupby(["recon", "roi", "scanner"])["f"].mean().unstack()
     spread = means.std(axis=1, ddof=1)
-    assert row["between_cv"] == pytest.approx(np.sqrt(((spread / means.mean(axis=1)) ** 2).mean()), rel=1e-9)
     ms_between = repetitions * (spread**2).mean()
     if repetitions == 1:
         assert np.isnan(row["between_sd"])
