@@ -52,35 +52,30 @@ def _published(value, decimals: int) -> str:
     return number(value, decimals) if is_number(value) else ""
 
 
-def _cell(value, low=None, high=None, published=None) -> dict:
-    cell = {"main": number(value, PUBLISHED_DECIMALS)}
-    more = {"range": interval(low, high), "sub": _published(published, PUBLISHED_DECIMALS)}
+def _cell(row: dict, stem: str, column: str, published=None) -> dict:
+    """The value of a column with its intervals over the domain's values (makers, scans) and over regions."""
+    cell = {"main": number(row.get(column), PUBLISHED_DECIMALS)}
+    more = {
+        "range": interval(row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high")),
+        "regions": interval(row.get(f"{stem}_roi_ci_low"), row.get(f"{stem}_roi_ci_high")),
+        "sub": _published(published, PUBLISHED_DECIMALS),
+    }
     return cell | {key: text for key, text in more.items() if text}
 
 
-def _icc_cells(form: str, table7: pd.DataFrame, stability: pd.DataFrame | None, published: bool) -> list[dict]:
-    """Mean ICC of a form for each row of Table 7; its interval is in the table of stability."""
+def _icc_cells(form: str, table7: pd.DataFrame, published: bool) -> list[dict]:
+    """Mean ICC of a form for each row of Table 7."""
     cells = []
     for row in table7.to_dict("records"):
         stem = "icc" if row.get("icc_form") == form else f"icc_{form[4]}_{form[6]}"
-        ends = (row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high"))
-        if stability is not None and "icc_ci_low" in stability.columns:
-            key = (stability["extractor"] == row.get("extractor")) & (stability["form"] == form)
-            own = stability[key & (stability["stratum"] == "all")]
-            ends = tuple(own.iloc[0][["icc_ci_low", "icc_ci_high"]]) if len(own) else ends
         paper = row.get("icc_mean_published") if published and form == LAST_FORM else None
-        cells.append(_cell(row.get(f"{stem}_mean"), *ends, paper))
+        cells.append(_cell(row, stem, f"{stem}_mean", paper))
     return cells
 
 
 def _accuracy_cells(stem: str, table7: pd.DataFrame, published: bool) -> list[dict]:
     return [
-        _cell(
-            row.get(f"{stem}_mean"),
-            row.get(f"{stem}_ci_low"),
-            row.get(f"{stem}_ci_high"),
-            row.get(f"{stem}_mean_published") if published else None,
-        )
+        _cell(row, stem, f"{stem}_mean", row.get(f"{stem}_mean_published") if published else None)
         for row in table7.to_dict("records")
     ]
 
@@ -88,8 +83,7 @@ def _accuracy_cells(stem: str, table7: pd.DataFrame, published: bool) -> list[di
 def _task_cells(rows: pd.DataFrame, titles: list[str], facts: dict) -> list[dict]:
     known = extractors_of(facts)
     by_title = {title_of(row["extractor"], known): row for row in rows.to_dict("records")}
-    found = [by_title.get(title, {}) for title in titles]
-    return [_cell(row.get("accuracy_mean"), row.get("accuracy_ci_low"), row.get("accuracy_ci_high")) for row in found]
+    return [_cell(by_title.get(title, {}), "accuracy", "accuracy_mean") for title in titles]
 
 
 def _loso_stems(table7: pd.DataFrame) -> dict[int, str]:
@@ -125,7 +119,7 @@ def feature_headlines(tables: dict[str, pd.DataFrame], facts: dict) -> dict | No
 
     def icc(form: str) -> tuple[str, list[dict]]:
         words = f"Mean {form}, {FORM_LABELS[form]} between {domain}s"
-        return words, _icc_cells(form, table7, tables.get("stability"), published)
+        return words, _icc_cells(form, table7, published)
 
     def unseen(n: int) -> tuple[str, list[dict]]:
         words = f"Accuracy on an unseen {domain}, {n} training {domain}{'' if n == 1 else 's'} (N = {n})"

@@ -172,13 +172,16 @@ def test_headlines_begin_with_what_a_harmonization_would_move(most, form):
     assert last["sub"] == "0.986" and grid["rows"][-1]["cells"][1]["main"] == "0.990"
 
 
-def test_intervals_of_both_forms_come_from_the_table_of_stability():
-    rows = [("radiomics", form, stratum, low, low + 0.1) for stratum, shift in (("all", 0.0), ("recon=IR", 0.3))
-            for form, low in (("ICC(2,1)", 0.55 + shift), ("ICC(3,1)", 0.61 + shift))]  # fmt: skip
-    stability = pd.DataFrame(rows, columns=["extractor", "form", "stratum", "icc_ci_low", "icc_ci_high"])
-    grid = feature_headlines({"table7_stability_classification": table7(), "stability": stability}, FACTS)
-    heads = {row["head"]: row["cells"][0]["range"] for row in grid["rows"] if row["head"].startswith("Mean")}
-    assert list(heads.values()) == ["0.550 to 0.650", "0.610 to 0.710"]
+def test_headlines_have_intervals_over_scanners_and_over_regions():
+    ends = {"icc_2_1_ci_low": 0.55, "icc_2_1_ci_high": 0.65, "icc_2_1_roi_ci_low": 0.3, "icc_2_1_roi_ci_high": 0.8}
+    tasks = tasks_table("tissue_other_roi").assign(accuracy_roi_ci_low=0.1, accuracy_roi_ci_high=0.99)
+    tasks[["accuracy_ci_low", "accuracy_ci_high"]] = np.nan
+    tables = {"table7_stability_classification": table7().assign(**ends), "accuracy_tasks": tasks}
+    rows = {row["head"]: row["cells"][0] for row in feature_headlines(tables, FACTS)["rows"]}
+    agreement = rows["Mean ICC(2,1), absolute agreement between scanners"]
+    assert (agreement["range"], agreement["regions"]) == ("0.550 to 0.650", "0.300 to 0.800")
+    region = rows["Accuracy on another region (cyst or normal)"]
+    assert "range" not in region and region["regions"] == "0.100 to 0.990"
 
 
 def test_another_dose_is_a_headline_where_it_was_asked_for(page_of_tables):
