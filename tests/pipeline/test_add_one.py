@@ -191,7 +191,7 @@ def test_the_question_is_asked_and_shown(run):
     table = pd.read_csv(run.outdir / "none/tables/accuracy_tasks.csv")
     own = table[table["task"] == "roi_other_maker"]
     assert set(own["description"]) == {"the six ROIs, tested on a maker not trained on"}
-    assert np.allclose(own["chance"], 1 / 6) and (own["n_folds"] == 3).all()
+    assert np.allclose(own["chance"], 1 / 6, atol=0.01) and (own["n_folds"] == 3).all()
     held_out = pd.read_csv(run.outdir / "none/tables/accuracy_left_out.csv")
     assert set(held_out.loc[held_out["task"] == "roi_other_maker", "left_out"]) == {"Siemens", "Philips", "GE"}
     assert "which ROI on another maker" in (run.outdir / "none/figures/accuracy_tasks.svg").read_text()
