@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, DOMAINS, MAKERS, ROIS, SCANNERS
 from ct4bench.figures.feature_sets import feature_sets, look_of
@@ -32,9 +33,9 @@ def _legend(figure: Figure, extractors: list[str], facts: dict, left: float, cha
         Line2D([], [], linestyle="", label=extractor_title(e, facts), **_look(e, extractors, facts)) for e in extractors
     ]
     if chance:
-        handles.append(
-            Line2D([], [], linestyle="", marker="|", color="black", markersize=9, markeredgewidth=1.6, label="chance")
-        )
+        bar = {"marker": "|", "color": "black", "markersize": 9, "markeredgewidth": 1.6}
+        handles.append(Line2D([], [], linestyle="", label="chance", **bar))
+        handles.append(Patch(color=CHANCE_COLOUR, label="up to 95 % of permutations"))
     _, rows = fitted_legend(figure, handles, 4, LEGEND_IN, left, columnspacing=1.4)
     lift(figure, (rows - 1) * LEGEND_ROW_IN)
     figure.legends[-1].set_bbox_to_anchor((left, LEGEND_IN / figure.get_figheight()))

@@ -301,7 +301,8 @@ def interval_head(frame: pd.DataFrame, part: str) -> str:
         return f"{INTERVAL} over regions"
     if "n_pairs" in frame.columns:
         return f"{INTERVAL} over scans"
-    units = dict.fromkeys(unit for unit in frame["ci_unit"].dropna() if unit) if "ci_unit" in frame.columns else {}
+    named = [unit for column in ("icc_ci_unit", "ci_unit") for unit in frame.get(column, pd.Series()).dropna()]
+    units = dict.fromkeys(unit for unit in named if unit)
     return f"{INTERVAL} over {' or '.join(UNITS.get(unit, unit) for unit in units)}" if units else INTERVAL
 
 

@@ -141,7 +141,7 @@ def value_differences(
         if own.empty:
             continue
         lines = dict(iter(counts(own, unit).groupby("fold", sort=True)))
-        for first, second in combinations(lines, 2):
+        for first, second in combinations(sorted(lines, key=_by_numbers), 2):
             (a, b), (c, d) = first.split("\n"), second.split("\n")
             same = set(lines[first][unit]) == set(lines[second][unit])
             if same and (a == c or b == d or (a, b) == (d, c)):
@@ -149,6 +149,11 @@ def value_differences(
                 made = _accuracy_rows(lines[first], lines[second], unit)
                 rows += [{"extractor": extractor} | words | row for row in made]
     return _named(rows)
+
+
+def _by_numbers(line: str) -> list[tuple]:
+    """Sort key of a line's values: numbers by size, then names."""
+    return [(0, float(part), "") if part.replace(".", "", 1).isdigit() else (1, 0.0, part) for part in line.split("\n")]
 
 
 def dose_differences(table6: pd.DataFrame) -> pd.DataFrame:

@@ -396,13 +396,13 @@ def _table7(
 ) -> pd.DataFrame:
     """Both halves by extractor, in the paper's order, with the paper's names of the features.
 
-    Where nothing was trained, `ci_unit` is that of the ICC: the domain.
+    Intervals of the ICC are over the domain's values (`icc_ci_unit`), those of accuracies over what `ci_unit` names.
     """
     halves = [half for half in (stability, accuracies) if half is not None]
     frame = halves[0] if len(halves) == 1 else halves[0].merge(halves[1], on="extractor", how="outer")
     frame = frame.drop(columns=[column for column in frame.columns if column.startswith("features")])
-    if "ci_unit" not in frame.columns:
-        frame["ci_unit"] = domain
+    if stability is not None:
+        frame["icc_ci_unit"] = domain
     frame.insert(0, "features", [title_of(extractor, extractors) for extractor in frame["extractor"]])
     return _in_order(frame, extractors)
 

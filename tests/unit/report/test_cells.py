@@ -11,7 +11,7 @@ from report_data import load_script, series_table
 from ct4bench.core.extractors import read_extractors, shown_of
 from ct4bench.core.metrics import PAIR_METRICS
 from ct4bench.core.tables import write_table
-from ct4bench.report.cells import BLANK, cells_of, matrix
+from ct4bench.report.cells import BLANK, cells_of, interval_head, matrix
 from ct4bench.report.headlines import between_and_within, feature_headlines, image_headlines
 from ct4bench.report.profile import profile_view
 
@@ -225,6 +225,13 @@ def test_cells_of_table_7_stand_below_their_heads():
     assert (row["balanced"]["range"], row["balanced"]["regions"]) == ("0.800 to 0.930", "0.500 to 0.970")
     assert row["Accuracy, LOSO, 12 training scanners"]["sub"] == f"0.986{PLUS}0.024"
     assert [line["head"] for line in grid["rows"]] == ["Radiomics", "mine"]
+
+
+def test_intervals_name_all_that_they_are_over():
+    frame = table7().assign(icc_ci_unit=["dose_mgy", ""], ci_unit=["scan", ""])
+    assert interval_head(frame, "ci") == "95 % interval over doses or scans"
+    assert interval_head(frame, "roi_ci") == "95 % interval over regions"
+    assert interval_head(table7().assign(icc_ci_unit="scanner"), "ci") == "95 % interval over scanners"
 
 
 def test_differences_are_this_run_less_published_with_their_sign(page_of_tables):

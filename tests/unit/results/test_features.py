@@ -127,7 +127,7 @@ def test_fewer_scanners_have_columns_of_their_own():
 
 def test_companions_are_made(collection):
     assert {"accuracy_by_n", "confusion", "stability", "stability_by_class", "stability_grades",
-            "repeatability_summary"} <= set(collection.tables)  # fmt: skip
+            "repeatability_summary", "table7_differences"} <= set(collection.tables)  # fmt: skip
     curves = collection.tables["accuracy_by_n"].frame
     assert set(zip(curves["scheme"], curves["n_train"], strict=True)) == {
         ("loso", 1),
@@ -135,6 +135,17 @@ def test_companions_are_made(collection):
         ("kfold", 1),
         ("kfold", 9),
     }
+
+
+def test_the_seed_of_a_run_reaches_what_guessing_scores_and_no_interval():
+    rows = predictions_table(SCANNERS, 0.75, ["radiomics"])
+    guesses = np.random.default_rng(3).choice(["cyst", "normal", "hemangioma", "metastasis"], len(rows))
+    rows = rows.assign(predicted=rows["target"].where(np.arange(len(rows)) % 3 > 0, guesses))
+    first, second = (made(predictions=rows, seed=seed).tables for seed in (1, 2))
+    one, other = (tables["accuracy_by_n"].frame for tables in (first, second))
+    assert (one["chance"] != other["chance"]).all()
+    assert one.drop(columns=["chance", "chance_high"]).equals(other.drop(columns=["chance", "chance_high"]))
+    assert one["accuracy_ci_low"].notna().all() and first[NAME].frame.equals(second[NAME].frame)
 
 
 def test_tasks_get_a_table_of_their_own():
