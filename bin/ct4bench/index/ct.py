@@ -384,6 +384,14 @@ def to_hu(pixels: np.ndarray, frame: SliceFormat) -> None:
         raise Refusal("bad_rescale", f"values from {lowest:g} to {highest:g} HU do not fit 16 bits")
 
 
+def largest_rounding_hu(frame: SliceFormat) -> float:
+    """Return how far rounding to whole HU moves a value at most, over all values that can be stored; 0 where none is a
+    fraction."""
+    sign = 1 << (frame.bits_stored - 1) if frame.is_signed else 0
+    values = np.arange(-sign, (1 << frame.bits_stored) - sign) * frame.slope + frame.intercept
+    return float(np.abs(values - np.rint(values)).max())
+
+
 def _read_native(slice_: Slice, out: np.ndarray) -> None:
     descriptor = os.open(slice_.path, os.O_RDONLY)
     try:

@@ -17,7 +17,7 @@ import pandas as pd
 from ct4bench.core.benchmark import scan_id, scanner_rank
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import Refusal, UserError
-from ct4bench.index.ct import Stack, read_pixels, same_position, stack_slices
+from ct4bench.index.ct import Stack, largest_rounding_hu, read_pixels, same_position, stack_slices
 from ct4bench.index.files import FILE_COLUMNS
 from ct4bench.index.headers import Header
 from ct4bench.index.names import (
@@ -40,7 +40,7 @@ from ct4bench.index.tree import (
     same_segmentation,
 )
 
-SERIES_COLUMNS = columns_of("index/series.csv")
+SERIES_COLUMNS = [*columns_of("index/series.csv"), "rounding_hu"]
 QUARANTINE_COLUMNS = columns_of("index/quarantine.csv")
 INPUT_COLUMNS = columns_of("index/inputs.csv")
 
@@ -401,6 +401,7 @@ def _series_row(item: _Accepted, origin: str) -> tuple:
         fov if np.isfinite(fov) else round(grid.shape[2] * column_mm, 6), header.number("KVP"),
         _exposure_mas(item.found), header.number("CTDIvol"), pitch, rotation_time, collimation,
         header.text("ConvolutionKernel"), header.text("ScanOptions"), _folders_text(item.found), source, origin,
+        round(max(largest_rounding_hu(frame) for frame in {s.frame for s in item.stack.slices}), 6),
     )  # fmt: skip
 
 

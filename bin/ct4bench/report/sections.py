@@ -109,6 +109,25 @@ def _series_words(row: pd.Series) -> str:
     return f"{row['scanner']}, {row['dose_mgy']:g} mGy, {row['recon']} #{row['repetition']}"
 
 
+def rounding_view(registered: pd.DataFrame | None) -> dict | None:
+    """Tell which series have fractions of a HU, which are rounded, and by how much at most; None where the index does
+    not say."""
+    if registered is None or "rounding_hu" not in registered.columns or registered["rounding_hu"].isna().all():
+        return None
+    rounded = registered[registered["rounding_hu"] > 0].drop_duplicates("series_uid")
+    rows = [
+        {"head": _series_words(row), "cells": [{"main": number(row["rounding_hu"], 3)}, {"main": row["series_uid"]}]}
+        for _, row in rounded.iterrows()
+    ]
+    return {
+        "n": len(rounded),
+        "n_series": registered["series_uid"].nunique(),
+        "largest": number(rounded["rounding_hu"].max(), 3),
+        "long": len(rows) > 5,
+        "table": {"columns": ["Series", "Rounded by at most (HU)", "Series UID"], "rows": rows, "kind": "grid"},
+    }
+
+
 def patch_overlaps(patches: pd.DataFrame) -> pd.DataFrame:
     """Return the mean share of their volume that two patches of a ROI have in common, and of their voxels inside it, by
     ROI."""

@@ -34,6 +34,7 @@ from ct4bench.report.sections import (
     patches_view,
     quarantine_view,
     registration_view,
+    rounding_view,
     usage_view,
     weights_view,
 )
@@ -348,6 +349,7 @@ def context(inputs: ReportInputs) -> dict:
         "section_tables": SECTION_TABLES,
         "patches": patches_view(inputs.patches),
         "registration": registration_view(inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm),
+        "rounding": rounding_view(inputs.registered),
         "quarantine": quarantine_view(inputs.quarantine),
         "points": inputs.points,
         "choices": inputs.choices,

@@ -107,6 +107,17 @@ def test_rescaling_equals_the_formula_rounded_half_to_even(bits, signed, slope, 
     np.testing.assert_array_equal(pixels, even)
 
 
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize(
+    ("slope", "intercept", "most"),
+    [(1, -1024, 0), (-2, 500, 0), (0.5, -1024, 0.5), (1, 0.25, 0.25), (0.25, 0.125, 0.375), (2, -0.1, 0.1)],
+)
+def test_how_far_rounding_moves_a_value_is_the_largest_of_all(slope, intercept, most, signed):
+    """Fractions of 0.5 n are 0 or 0.5; of n + 0.25, 0.25; of 0.25 n + 0.125, 0.125 or 0.375; of 2 n - 0.1, 0.1."""
+    frame = ct.SliceFormat("1", 1, 1, (1, 1), (), float(slope), float(intercept), 12, 11, signed, "")
+    assert ct.largest_rounding_hu(frame) == pytest.approx(most, abs=1e-9)
+
+
 @pytest.mark.parametrize("slope", [1, 2, 0.5])
 @pytest.mark.parametrize("signed", [False, True])
 def test_bits_outside_the_stored_ones_are_ignored(slope, signed):

@@ -62,10 +62,23 @@ def test_a_row_says_what_the_headers_say(tmp_path):
         "spacing_row_mm": 0.75, "spacing_col_mm": 0.5, "slice_increment_mm": 1.25, "slice_thickness_mm": 2.0,
         "fov_mm": 350.0, "kvp": 120.0, "exposure_mas": 148.0, "ctdivol_mgy": 9.97, "pitch": 1.0,
         "rotation_time_s": 0.5, "collimation_mm": 38.4, "kernel": "B30f", "scan_options": "", "path": "data/a/b",
-        "rotation_time_source": "ExposureTime x pitch", "origin": "collection",
+        "rotation_time_source": "ExposureTime x pitch", "origin": "collection", "rounding_hu": 0.0,
     }  # fmt: skip
     assert row == expected
     assert index.quarantine.empty
+
+
+def test_fractions_of_a_hu_are_told_by_series(tmp_path):
+    """Of slices that are rescaled differently, the one that rounding moves most counts."""
+
+    def rescale(index, dataset):
+        dataset.RescaleIntercept = "-1024.25" if index == 3 else "-1024"
+
+    add(tmp_path / "data", "a", edit=rescale)
+    add(tmp_path / "data", "b", "b", "B1_Harmonized_10mGy_FBP - #1", RescaleSlope="0.5")
+    add(tmp_path / "data", "c", "c", "C1_Harmonized_10mGy_FBP - #1")
+    rounding = build_index([tmp_path / "data"]).series.set_index("scanner")["rounding_hu"]
+    assert rounding.to_dict() == {"A1": 0.25, "B1": 0.5, "C1": 0.0}
 
 
 def test_files_are_listed_in_the_order_of_the_array(tmp_path):

@@ -451,6 +451,29 @@ def test_a_stretched_series_is_named_as_a_flaw(inputs, tmp_path):
     assert "a flaw of the published code, point 11" in words
 
 
+def test_the_report_says_which_hu_were_rounded_and_by_how_much(inputs, tmp_path):
+    at = inputs.index("--registered") + 1
+    registered = pd.read_csv(inputs[at])
+
+    def words(rounding) -> str:
+        registered.assign(rounding_hu=rounding).to_csv(tmp_path / "registered.csv", index=False)
+        changed = [*inputs[:at], f"{tmp_path}/registered.csv", *inputs[at + 1 :]]
+        return Page(write(changed, tmp_path / "r.html")).words
+
+    rounding = np.zeros(len(registered))
+    assert "All rescale slopes and intercepts are integers: no HU was rounded" in words(rounding)
+    rounding[[2, 4]] = 0.5, 0.125
+    text = words(rounding)
+    assert f"2 of {len(registered)} series have fractions of a HU" in text and "by 0.500 HU at most" in text
+    part = text[text.index("Series with rounded HU") :]
+    for i in (2, 4):
+        row = registered.iloc[i]
+        name = f"{row['scanner']}, {row['dose_mgy']:g} mGy, {row['recon']} #{row['repetition']}"
+        assert f"{name} {rounding[i]:.3f} {row['series_uid']}" in part
+    # the index of 0.1.0 does not say
+    assert "fractions of a HU" not in Page(write(inputs, tmp_path / "r.html")).words
+
+
 def test_overlap_of_patches():
     patches = pd.DataFrame({"roi": "cyst1", "slice": [20, 28, 60], "row": [40, 40, 40], "column": [50, 66, 50],
                             "share_inside": [1.0, 0.5, 0.75]})  # fmt: skip
