@@ -148,6 +148,7 @@ def patches_view(patches: pd.DataFrame | None) -> dict | None:
     """Return the patches of each ROI: how many, how far they overlap, how much of them is the ROI."""
     if patches is None:
         return None
+    overlaps = patch_overlaps(patches)
     rows = [
         {
             "head": row.roi,
@@ -157,10 +158,10 @@ def patches_view(patches: pd.DataFrame | None) -> dict | None:
                 {"main": _percent(row.mean_share_inside)},
             ],
         }
-        for row in patch_overlaps(patches).itertuples()
+        for row in overlaps.itertuples()
     ]
     columns = ["ROI", "Patches", "Shared by two patches, mean", "Inside the ROI, mean"]
-    return {"columns": columns, "rows": rows, "kind": "grid"}
+    return {"columns": columns, "rows": rows, "kind": "grid", "overlap": bool((overlaps["mean_overlap"] > 0).any())}
 
 
 def weights_view(facts: dict) -> list[dict]:

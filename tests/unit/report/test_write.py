@@ -23,6 +23,7 @@ from ct4bench.report.sections import (
     extractors_view,
     merge_usage,
     patch_overlaps,
+    patches_view,
     registration_errors_mm,
 )
 from ct4bench.report.write import fit, png_size, read_figures, read_usage
@@ -481,6 +482,9 @@ def test_overlap_of_patches():
     assert found["n_patches"] == 3
     assert found["mean_overlap"] == pytest.approx(0.5 * 0.5 / 3)
     assert found["mean_share_inside"] == pytest.approx(0.75)
+    assert patches_view(patches)["overlap"]
+    apart = patches.assign(slice=[0, 30, 60])
+    assert not patches_view(apart)["overlap"]
 
 
 def test_usage_adds_up(tmp_path):
