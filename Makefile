@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 NEXTFLOW = .engine/nextflow
 
-.PHONY: help demo test test-fast test-all lint bench setup lock images image-test offline-bundle clean
+.PHONY: help demo test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean
 
 help:            ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -33,6 +33,9 @@ lint: setup      ## ruff and nextflow lint
 
 bench: setup     ## ratios of time and differences of value to the reference libraries, into results/bench.json
 	@.venv/bin/python -m pytest tests/benchmarks -q -s -o pythonpath='bin tests tests/benchmarks' -o python_files='bench_*.py' -o python_functions='bench_*'
+
+lists: setup     ## docs, parameter schema and numbers of modules anew from the lists in the source
+	@.venv/bin/python tools/write_lists.py && .venv/bin/python tools/closures.py --write
 
 lock: setup      ## resolve the requirements anew, with hashes and without index addresses
 	@for name in uv engine compiler test; do .venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 \

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import DOSES_MGY, FEATURE_KEY, ROIS, SCANNERS, scan_id, tissue_of
+from ct4bench.core.metrics import BY_NAME
 from ct4bench.core.modes import PAPER
 from ct4bench.pairs.plan import plan_pairs
 
@@ -41,8 +42,8 @@ def pairs_table(series: pd.DataFrame, mode=PAPER) -> pd.DataFrame:
     rmse = np.where(pairs["is_self_pair"], 0.0, base)
     with np.errstate(divide="ignore"):
         psnr = 20 * np.log10(2000 / rmse)
-    beside = {"psnr_max_db": psnr - 16, "ssim_global": 1 - rmse / 2000}
-    return pairs.assign(n_voxels=1000, rmse_hu=rmse, psnr_db=psnr, ssim=1 - rmse / 1000, **beside)
+    known = {"rmse_hu": rmse, "psnr_db": psnr, "ssim": 1 - rmse / 1000, "psnr_max_db": psnr - 16}
+    return pairs.assign(n_voxels=1000, **{name: known.get(name, 1 - rmse / 2000) for name in BY_NAME})
 
 
 def transforms_table(series: pd.DataFrame) -> pd.DataFrame:

@@ -3,8 +3,8 @@
 
 An edit of a file in a process's closure makes -resume run that process again, and an edit of any other file does not.
 
-    tools/closures.py [PROCESS ...]     all files of these processes; without a name, the number of each process
-    tools/closures.py --write           the numbers into docs/processes.csv, which a test compares
+    .venv/bin/python tools/closures.py [PROCESS ...]   all files of these processes; without a name, the number of each
+    .venv/bin/python tools/closures.py --write         the numbers into docs/processes.csv, which a test compares
 """
 
 import argparse
@@ -92,9 +92,13 @@ def write() -> None:
 def main() -> None:
     """Print the table, or the files of some processes."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("process", nargs="*", choices=[*processes(), []], help="as docs/processes.csv names them")
+    parser.add_argument("process", nargs="*", type=str.upper, help="as docs/processes.csv names them")
     parser.add_argument("--write", action="store_true", help="the numbers into docs/processes.csv")
     args = parser.parse_args()
+    if unknown := [name for name in args.process if name not in processes()]:
+        parser.error(f"{', '.join(unknown)} is not one of {', '.join(processes())}")
+    if args.write and args.process:
+        parser.error("--write takes all processes")
     if args.write:
         write()
         return

@@ -6,7 +6,7 @@ and files that are new, and columns that were split into several, the last of wh
 With that undone in the new tables they must be equal to the old ones: CSV text by text, Parquet in values.
 Exit status 1 and a line for each difference.
 
-    tools/compare_renamed.py OLD_RESULTS NEW_RESULTS [--tolerance 1e-9 [--only REGEX]]
+    .venv/bin/python tools/compare_renamed.py OLD_RESULTS NEW_RESULTS [--tolerance 1e-9 [--only REGEX]]
 """
 
 import argparse
@@ -49,11 +49,15 @@ class Changes:
                     names[column] = re.sub(r"\*", lambda _, parts=parts: next(parts), new)
         return frame.rename(columns=names)
 
-    def without_new(self, frame: pd.DataFrame, name: str) -> pd.DataFrame:
-        """A new table without its new columns, and with those in one that an old one was split into."""
-        frame = frame.drop(columns=[new for _, new in self.of(name, "new column")])
+    def without_new(self, frame: pd.DataFrame, name: str, before: pd.DataFrame) -> pd.DataFrame:
+        """A new table without its new columns that the old one lacks, and with those in one that an old one was split
+        into."""
+        come = [new for _, new in self.of(name, "new column") if new not in before.columns]
+        frame = frame.drop(columns=come, errors="ignore")
         for old, new in self.of(name, "split"):
             parts = new.split()
+            if set(parts) <= set(before.columns) or not set(parts) <= set(frame.columns):
+                continue
             value = frame[parts[0]]
             for part in parts[1:]:
                 value = frame[part].where(frame[part] != "", value)
@@ -122,16 +126,21 @@ def main() -> int:
     parser.add_argument("--tolerance", type=float, default=0.0, help="largest relative difference of a number")
     parser.add_argument("--only", default=".*", help="tables whose numbers may differ by --tolerance")
     args = parser.parse_args()
+    for folder in (args.old, args.new):
+        if not folder.is_dir():
+            parser.error(f"there is no folder {folder}")
     changes = read_changes(args.old)
     old, new = {changes.files.get(name, name): path for name, path in tables(args.old).items()}, tables(args.new)
     faults = [f"{name} is missing" for name in sorted(set(old) - set(new))]
+    faults += [] if old else [f"{args.old} has no tables"]
     faults += [f"{name} is new" for name in sorted(set(new) - set(old) - changes.new_files)]
     exact = 0
     for name in sorted(set(old) & set(new)):
         if old[name].read_bytes() == new[name].read_bytes():
             exact += 1
             continue
-        before, now = changes.renamed(read(old[name]), name), changes.without_new(read(new[name]), name)
+        before = changes.renamed(read(old[name]), name)
+        now = changes.without_new(read(new[name]), name, before)
         if args.tolerance and re.search(args.only, name):
             difference = close(numbers(before), numbers(now), args.tolerance)
         else:

@@ -2,8 +2,8 @@
 """Write what schema and docs say of pair metrics, questions, ablations, classifiers, extractors, tables, columns,
 reasons of quarantine and deviations from the paper, from the lists in the source.
 
-    tools/write_lists.py            # after an entry was added or changed
-    tools/write_lists.py --check    # says which files are not as the lists, and ends with status 1
+    .venv/bin/python tools/write_lists.py            # after an entry was added or changed
+    .venv/bin/python tools/write_lists.py --check    # says which files are not as the lists, and ends with status 1
 
 The schema's patterns for --tasks and --ablations come from `splits/tasks.py`, that for --other_classifiers from
 `learning/other_classifiers.csv`; docs have a table between two marks, as `<!-- tasks: by tools/write_lists.py -->` and
@@ -200,7 +200,7 @@ def main(argv=None) -> int:
     args = parser.parse_args(argv)
     old = {name: text for name, text in texts(ROOT).items() if (ROOT / name).read_text(encoding="utf-8") != text}
     for name, text in old.items():
-        print(f"{name} {'is not as the lists say: run tools/write_lists.py' if args.check else 'written'}")
+        print(f"{name} {'is not as the lists say: run make lists' if args.check else 'written'}")
         if not args.check:
             (ROOT / name).write_text(text, encoding="utf-8")
     return 1 if args.check and old else 0

@@ -1,3 +1,5 @@
+include { headerOf } from '../../subworkflows/utilities/code'
+
 process INDEX_SERIES {
     label 'indexing'
 
@@ -25,8 +27,10 @@ process INDEX_SERIES {
     stub:
     """
     mkdir index
-    touch index/series.csv index/quarantine.csv index/files.parquet
-    echo 'series_uid,scanner,dose_mgy,recon,repetition,root,folders' > index/inputs.csv
+    touch index/files.parquet
+    echo '${headerOf('index/series.csv')}' > index/series.csv
+    echo '${headerOf('index/quarantine.csv')}' > index/quarantine.csv
+    echo '${headerOf('index/inputs.csv')}' > index/inputs.csv
     echo '{}' > usage.json
     """
 }

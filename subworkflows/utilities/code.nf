@@ -10,6 +10,12 @@ def codeDigest(String script) {
     return names.sort().collect { name -> "${name} ${codeContent(bin, name).digest('SHA-256')}" }.join('\n').digest('SHA-256')
 }
 
+// The head of a table of the contract as CSV, for stubs.
+def headerOf(String table) {
+    def line = file("${projectDir}/bin/ct4bench/core/tables.csv").readLines().find { row -> row.startsWith("${table},") }
+    return line.tokenize(',').last().tokenize(' ').findAll { name -> !name.endsWith('?') }.join(',')
+}
+
 // A file's text; of 'table NAME' and 'text NAME' what the contract of tables says of that table alone.
 def codeContent(bin, String name) {
     return name.contains(' ') ? codeTable(bin.resolve('ct4bench/core'), name.tokenize(' ')) : bin.resolve(name).text

@@ -36,9 +36,18 @@ def arrivalError(String name, value, Map rule, String commandLine) {
     return !typed && rule.verbatim ? "${name} is the number ${value} in a file of parameters; give it in quotes" : null
 }
 
+// The name of today of a parameter of an earlier version, with its dashes; null where it was none.
+def newName(String name) {
+    def rows = file("${projectDir}/docs/renames.csv").readLines().collect { line -> line.split(',', -1) }
+    return rows.find { row -> row[0] == 'parameter' && row[2] == "--${name}".toString() }?.getAt(3)
+}
+
 def parameterError(String name, value, Map known, String commandLine, containerEngine) {
     def rule = known[name]
     if (!rule) {
+        if (newName(name)) {
+            return "--${name} is now ${newName(name)} (docs/renames.csv)"
+        }
         // Nextflow also passes --chunk-size as chunkSize; the name as typed is the one to speak of
         def near = known.keySet().toList().closest(name.replaceAll(/([a-z])([A-Z])/, '$1_$2').toLowerCase())
         return "--${name} is not a parameter" + (near ? "; nearest: --${near.join(', --')}" : '; --help lists all')

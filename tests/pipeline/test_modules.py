@@ -48,17 +48,19 @@ def outcomes(nextflow, tmp_path_factory):
             errors = "".join(
                 (task / ".command.err").read_text() for task in folders if (task / ".command.err").exists()
             )
-            found[case.label] = outputs, [name for _, name in tasks], errors
+            exits = {(task / ".exitcode").read_text() for task in folders}
+            found[case.label] = outputs, [name for _, name in tasks], errors, exits
     return found
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.label)
 def test_case_gives_its_snapshot(case, outcomes):
-    outputs, tasks, errors = outcomes[case.label]
+    outputs, tasks, errors, exits = outcomes[case.label]
     if case.error:
         assert case.error in errors
         assert not any(outputs.values())
     else:
+        assert exits <= {"0"}, errors
         case.check([of_outputs(outputs)] if case.kind == "process" else [of_outputs(outputs), of_tasks(tasks)], errors)
 
 
@@ -67,7 +69,7 @@ def made(outcomes):
     """Files that a case has made, by name, with those of the folders among them."""
 
     def files(label: str) -> dict[str, Path]:
-        outputs, _, errors = outcomes[label]
+        outputs, _, errors, _ = outcomes[label]
         values = [value for items in outputs.values() for value in flat(items)]
         paths = [Path(value) for value in values if isinstance(value, str) and value.startswith("/")]
         found = {file.name: file for path in paths for file in (path.iterdir() if path.is_dir() else [path])}

@@ -1,6 +1,7 @@
 """tools/compare_renamed.py: equal but for what docs/renames.csv names, and not one value more."""
 
 import importlib.util
+import shutil
 
 import pandas as pd
 import pytest
@@ -85,3 +86,27 @@ def test_a_tolerance_holds_for_the_tables_that_are_named(folders, monkeypatch):
     assert compare(monkeypatch, folders, "--tolerance", "1e-6", "--only", "t.csv") == 0
     assert compare(monkeypatch, folders, "--tolerance", "1e-9", "--only", "t.csv") == 1
     assert compare(monkeypatch, folders, "--tolerance", "1e-6", "--only", "b.csv") == 1
+
+
+def test_folders_of_today_are_compared_column_by_column(folders, monkeypatch, capsys):
+    """Columns that were new once are in both: a difference in one of them is a difference."""
+    _, new = folders
+    again = new.parent / "again"
+    shutil.copytree(new, again)
+    assert compare(monkeypatch, (new, again)) == 0
+    pd.DataFrame({"a": [1, 2], "more": ["x", "z"]}).to_parquet(again / "none" / "p.parquet")
+    (again / "none" / "tables" / "t.csv").write_text(
+        "kind,dose,m_sd,n_sd,m_sd_published,why\nmean,1,2.50,3,,\naverage,,4.0,5,6,few\n"
+    )
+    assert compare(monkeypatch, (new, again)) == 1
+    said = capsys.readouterr().out
+    assert "more, row 1: y was, z is" in said and "kind, row 0: dose was, mean is" in said
+
+
+def test_folders_without_tables_are_not_equal(folders, monkeypatch, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    assert compare(monkeypatch, (tmp_path / "empty", tmp_path / "empty")) == 1
+    assert "has no tables" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        compare(monkeypatch, (tmp_path / "nowhere", folders[1]))
+    assert "there is no folder" in capsys.readouterr().err

@@ -198,7 +198,10 @@ def dose_grid(frame: pd.DataFrame) -> dict:
     compared = beside and (frame["comparison"] == "compared").any()
     columns = ["Scanner", "Dose"]
     for metric in MAIN_METRICS:
-        columns += [metric.head, *(["published"] if beside else []), *(["difference"] if compared else [])]
+        published = beside and bool(metric.paper_table)
+        columns += [
+            metric.head, *(["published"] if published else []), *(["difference"] if compared and published else [])
+        ]  # fmt: skip
     rows = []
     for row in frame.to_dict("records"):
         average = row["row_kind"] == "average"
@@ -211,8 +214,9 @@ def dose_grid(frame: pd.DataFrame) -> dict:
                 row.get(f"{metric.name}_ci_low"), row.get(f"{metric.name}_ci_high"), metric.decimals
             )
             line.append({key: value for key, value in cell.items() if key in ("main", "title", "range")})
-            line += [{"main": cell.get("sub", BLANK), "soft": True}] if beside else []
-            line += [{"main": cell.get("delta", BLANK), "soft": True}] if compared else []
+            if metric.paper_table:
+                line += [{"main": cell.get("sub", BLANK), "soft": True}] if beside else []
+                line += [{"main": cell.get("delta", BLANK), "soft": True}] if compared else []
         line.append({"main": number(row.get("n_pairs"))})
         rows.append({"head": row["scanner"], "cells": line, "strong": average})
     return {"columns": [*columns, "Pairs"], "rows": rows, "kind": "grid", "inline": True}

@@ -18,7 +18,7 @@ HEAD = """\
 had or is damage. `--mode corrected` does what the text says or what is right. A mode is a set of values in
 `bin/ct4bench/core/modes.py`; the report of a run names its mode and lists these points.
 
-This page is made from `assets/deviations.yaml`; edit that file, then run `tools/write_lists.py`.
+This page is made from `assets/deviations.yaml`; edit that file, then run `make lists`.
 
 """
 

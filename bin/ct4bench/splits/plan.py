@@ -52,9 +52,9 @@ def plan_splits(
 
 
 def several(chosen: Iterable[str], everything: Iterable[str], cheap: Iterable[str]) -> tuple[list[str], bool]:
-    """Return the names that `default`, `all`, `none` or a list of names stands for, and whether they were named one by
-    one."""
-    chosen = list(chosen)
+    """Return the names that `default`, `all`, `none` or a list of names stands for, each once, and whether they were
+    named one by one."""
+    chosen = list(dict.fromkeys(chosen))
     sets = {"all": everything, "default": cheap, "none": ()}
     return (list(sets[chosen[0]]), False) if len(chosen) == 1 and chosen[0] in sets else (chosen, True)
 

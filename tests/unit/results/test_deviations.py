@@ -14,7 +14,7 @@ def test_there_are_the_21_points_with_the_four_exceptions():
 
 def test_the_page_is_made_from_the_source():
     assert (ROOT / "docs" / "deviations.md").read_text(encoding="utf-8") == markdown(*read_deviations()), (
-        "docs/deviations.md is not what assets/deviations.yaml gives; run tools/write_lists.py"
+        "docs/deviations.md is not what assets/deviations.yaml gives; run make lists"
     )
 
 

@@ -12,7 +12,7 @@ from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.learning.mlp_sizes import MAX_CLASSES
 from ct4bench.learning.other_classifiers import CLASSIFIERS
 from ct4bench.splits import tasks
-from ct4bench.splits.plan import plan_splits, plan_tasks
+from ct4bench.splits.plan import plan_splits, plan_tasks, several
 from ct4bench.splits.splits import TRAINING_KEY, resolve, sorted_keys
 from ct4bench.splits.tasks import ABLATIONS, CHEAP_TASKS, TASKS, Plan, cells_of_table7, choices
 
@@ -261,3 +261,8 @@ def test_features_of_one_tissue_are_an_error(keys):
 
 def test_every_task_says_what_it_asks():
     assert all(task.description and task.target for task in tasks.TASKS.values())
+
+
+def test_a_name_given_twice_counts_once():
+    assert several(["roi", "roi", "maker"], ["roi", "maker"], []) == (["roi", "maker"], True)
+    assert several(["all", "all"], ["roi", "maker"], []) == (["roi", "maker"], False)
