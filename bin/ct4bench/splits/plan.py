@@ -13,6 +13,7 @@ from ct4bench.splits.splits import (
 )
 from ct4bench.splits.tasks import (
     ABLATION_LABELS,
+    ABLATIONS,
     CHEAP_ABLATIONS,
     CHEAP_TASKS,
     FURTHER_ABLATIONS,
@@ -67,7 +68,7 @@ def plan_tasks(
     `tasks` and `ablations` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
     cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `TASK_COLUMNS`:
     n_trainings of each classifier that has all (the MLP), reason (why there are none, or what the paper's own
-    lack).
+    or an ablation's lack).
     """
     further, named = several(tasks, FURTHER_TASKS, CHEAP_TASKS)
     try:
@@ -91,9 +92,11 @@ def plan_tasks(
             chosen = choices(plan.mode, name)
             if not named and chosen == choices(plan.mode, "default"):
                 raise NotAnswerable(f"what mode {plan.mode.name} does anyway")
-            if chosen.fold_unit == "scan":
+            if set(ABLATIONS[name]) == {"fold_unit"} and chosen.fold_unit == "scan":
                 enough_scans(plan)
             rows.append(plan_splits(plan, ["tissue"], [name], False))
+            lacks = lacking(plan, chosen.fold_unit)
+            left_out["tissue", name] = "; ".join(filter(None, lacks.values()))
         except NotAnswerable as reason:
             if named:
                 raise UserError(f"ablation {name} cannot be trained: {reason}; leave it out") from reason

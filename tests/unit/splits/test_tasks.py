@@ -106,6 +106,9 @@ def test_mode_corrected_does_without_folds_where_scans_are_too_few():
     own = asked_for.set_index("ablation").loc["default"]
     assert own["n_trainings"] == 2
     assert own["reason"] == "10 folds of whole scans need as many scans, the features have 4"
+    splits, asked_for = plan_tasks(Plan(few, CORRECTED), ["none"], ["unbalanced"])
+    assert set(splits.loc[splits["ablation"] == "unbalanced", "scheme"]) == {"loso"}
+    assert asked_for.set_index("ablation").loc["unbalanced", "reason"] == own["reason"]
     one = Plan(sorted_keys(keys_table(["A1"], patches=1)), CORRECTED)
     with pytest.raises(UserError, match="Table 7 cannot be trained: leave-one-out over scanner .* have A1; 10 folds"):
         plan_tasks(one, ["none"], ["none"])
