@@ -103,10 +103,15 @@ def save_figure(figure: Figure, caption: Caption, folder: Path | str) -> None:
     (folder / f"{caption.name}.json").write_text(text + "\n", encoding="utf-8")
 
 
+@functools.cache
+def _glyphs() -> frozenset[int]:
+    """Code points that the figures' font has."""
+    return frozenset(get_font(findfont(FontProperties(family=STYLE["font.family"]))).get_charmap())
+
+
 def _drawable(sign: str) -> bool:
     """Whether the figures' font has a glyph for a sign that stands by itself, left to right."""
-    font = get_font(findfont(FontProperties(family=STYLE["font.family"])))
-    return ord(sign) in font.get_charmap() and unicodedata.bidirectional(sign) not in ("R", "AL", "AN")
+    return ord(sign) in _glyphs() and unicodedata.bidirectional(sign) not in ("R", "AL", "AN")
 
 
 def replace_undrawable(figure: Figure) -> list[str]:
