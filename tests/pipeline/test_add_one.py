@@ -28,7 +28,7 @@ METRIC = {
     ),
     "bin/ct4bench/core/metrics.py": (
         (
-            '        of_self=1.0, shown_next_to="ssim",\n    ),\n',
+            '        of_self=1.0, kind=SHARE, shown_next_to="ssim",\n    ),\n',
             """\
     PairMetric(
         "offset_hu", "Offset", "HU", "difference of mean HU", 1, low_is_alike=True, of_self=0.0, figure="offset_matrix",
@@ -154,6 +154,19 @@ def test_nothing_runs_again_for_a_new_encoder(run):
     assert extracted and all("moments" in name for name in extracted), extracted
     cached = trace.loc[trace["status"] == "CACHED", "name"]
     assert all(cached.str.startswith(f"EXTRACT_DEEP (none {name} ").any() for name in ("swin_unetr", "shallow_cnn"))
+
+
+def test_the_unit_tests_hold_with_them(project):
+    folder, _ = project
+    shutil.copytree(ROOT / "tests", folder / "tests", ignore=shutil.ignore_patterns("__pycache__", "pipeline"))
+    shutil.copy2(ROOT / "pyproject.toml", folder)
+    names = ("pairs/test_tables", "core/test_metrics", "core/test_extractors", "report/test_cells", "splits/test_tasks",
+             "test_lists")  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *(f"tests/unit/{name}.py" for name in names)],
+        cwd=folder, text=True, capture_output=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
 
 
 def test_docs_and_parameters_tell_of_them(project):

@@ -31,7 +31,7 @@ def cell_by_scanners(grid) -> dict[tuple[str, str], dict]:
             for column, cell in zip(grid["columns"][1:], row["cells"], strict=True)}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("name", ["rmse_hu", "psnr_db", "ssim"])
 def test_the_least_alike_cell_has_the_darkest_ground(name):
     """Lower RMSE is better, higher PSNR and SSIM are; the best cell has no tint, the worst all of it."""
     better_is_lower = {"rmse_hu": True, "psnr_db": False, "ssim": False}[name]
@@ -299,12 +299,14 @@ def dose_table() -> pd.DataFrame:
 
 def test_cells_of_table_6_stand_below_their_heads():
     grid = cells_of("table6_dose", dose_table())
-    assert grid["columns"] == ["Scanner", "Dose", "RMSE (HU)", "published", "difference", "PSNR (dB)", "published",
-                               "difference", "SSIM", "published", "difference", "Pairs"]  # fmt: skip
+    published = ["Scanner", "Dose", "RMSE (HU)", "published", "difference", "PSNR (dB)", "published",
+                 "difference", "SSIM", "published", "difference"]  # fmt: skip
+    # then metrics that the paper has not, none today
+    assert grid["columns"][:11] == published and grid["columns"][-1] == "Pairs"
     first, average = grid["rows"]
     assert (first["head"], first["strong"], average["strong"]) == ("C1", False, True)
     space = "\N{NO-BREAK SPACE}"
-    assert [cell["main"].replace(space, "") for cell in first["cells"]] == [
+    assert [cell["main"].replace(space, "") for cell in (*first["cells"][:10], first["cells"][-1])] == [
         "3 mGy".replace(space, ""), f"10.00{PLUS}0.50", f"12.500{PLUS}0.250", f"{MINUS}2.50", f"40.00{PLUS}0.50",
         f"35.000{PLUS}0.250", "+5.00", f"0.900{PLUS}0.500", f"0.950{PLUS}0.250", f"{MINUS}0.050", "5",
     ]  # fmt: skip
