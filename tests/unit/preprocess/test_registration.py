@@ -10,7 +10,7 @@ from scene import CENTRE_MM, STILL, image, scan_grid
 from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid, Rigid, worst_displacement_mm
 from ct4bench.preprocess.find_block import find_block
-from ct4bench.preprocess.registration import prepare_fixed, register
+from ct4bench.preprocess.registration import _read_spread, _steepness, prepare_fixed, register
 
 SPACING = (4.0, 2.8, 2.8)
 """Voxels far coarser than a scanner's, for speed: errors are larger than on real grids, too."""
@@ -229,3 +229,37 @@ def test_what_is_not_the_phantom_is_refused(fixed, moved, content):
 def test_a_tiny_volume_is_refused(fixed, shape):
     series = Known(np.full(shape, -1000, np.int16), Grid.axis_aligned(shape, SPACING, CENTRE_MM), STILL)
     assert reason(fixed, series) == "registration_failed"
+
+
+def test_samples_of_a_plane_lie_on_it(rng):
+    """HU that are linear in position have their value and slope at any point, in a turned and anisotropic grid."""
+    turn = Rigid((20.0, -35.0, 50.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)).matrix
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([2.5, 0.7, 0.9])
+    affine[:3, 3] = (-30.0, 12.0, 7.0)
+    slope, shape = np.array([3.0, -2.0, 5.0]), (9, 10, 11)
+    index = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    volume = ((index @ affine[:3, :3].T + affine[:3, 3]) @ slope).astype(np.float32)
+    chosen = rng.integers(2, np.array(shape) - 2, (200, 3))
+    centre = np.array([1.0, 2.0, 3.0])
+    position, value, gradient = (np.empty(s, np.float32) for s in ((200, 3), 200, (200, 3)))
+    _read_spread(volume, chosen, affine, np.linalg.inv(affine[:3, :3]), centre, position, value, gradient)
+    np.testing.assert_allclose(value, (position + centre) @ slope, atol=1e-3)
+    np.testing.assert_allclose(gradient, np.tile(slope, (200, 1)), atol=1e-3)
+    inside = (position + centre - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T - chosen
+    assert (np.abs(inside) <= 0.5 + 1e-4).all()
+    # spread over the whole of their voxels
+    assert (np.abs(inside.mean(axis=0)) < 0.05).all() and (inside.std(axis=0) > 0.25).all()
+
+
+def test_steepness_is_the_squared_difference_of_neighbours():
+    k, j, i = np.meshgrid(*map(np.arange, (8, 9, 10)), indexing="ij")
+    volume = (3 * k + 5 * j - 7 * i + 1000).astype(np.float32)
+    bottom = np.array([[0.0, 1.0, 0.0, 0.0]])
+    sides = np.array([[0.0, 0.0, 1.0, 0.0]])
+    out = np.empty(volume.shape, np.float32)
+    _steepness(volume, bottom, sides, 3.0, 2.0, 5.0, -np.inf, out)
+    used = (j > 3) & (i > 2) & (np.minimum(j, i) <= 5)
+    for axis, n in zip((k, j, i), volume.shape, strict=True):
+        used &= (axis >= 2) & (axis < n - 2)
+    np.testing.assert_array_equal(out, np.where(used, 4 * (9 + 25 + 49), -1))
