@@ -372,8 +372,14 @@ def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
         return value_grid(frame, "scanner")
     if base == "table7_stability_classification":
         return feature_grid(frame, domain)
-    if base.startswith("accuracy_") or base == "stability" or base.endswith("_differences"):
+    if base.endswith("_differences"):
+        # the notes below it say whose weights are untrained
+        return folded_grid(frame.drop(columns=[name for name in frame.columns if name.startswith("weights")]))
+    if base.startswith("accuracy_") or base == "stability":
         return folded_grid(frame)
+    if base == "stable_features":
+        # one form, which the text above it says
+        frame = frame.drop(columns=["form"])
     if base == "decomposition":
         # the text above it says region and bins
         words = {name: frame[name].replace(CONTRAST_LABELS) for name in ("contrast", "increment_over")}

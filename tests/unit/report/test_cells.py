@@ -227,6 +227,19 @@ def test_cells_of_table_7_stand_below_their_heads():
     assert [line["head"] for line in grid["rows"]] == ["Radiomics", "mine"]
 
 
+def test_differences_have_signs_and_intervals_and_leave_the_weights_to_the_notes():
+    frame = pd.DataFrame({"measure": ["accuracy"], "first": "mine", "second": "radiomics", "value_first": 0.75,
+                          "value_second": 0.5, "difference": 0.25, "ci_unit": "scanner", "n_ci_units": 13,
+                          "difference_ci_low": -0.1, "difference_ci_high": 0.6, "n_rois": 6,
+                          "difference_roi_ci_low": np.nan, "difference_roi_ci_high": np.nan,
+                          "weights_first": "random"})  # fmt: skip
+    grid = cells_of("table7_differences", frame)
+    assert grid["columns"] == ["measure", "first", "second", "value first", "value second", "difference",
+                               "95 % interval over scanners", "95 % interval over regions"]  # fmt: skip
+    texts = [cell["main"] for cell in grid["rows"][0]["cells"]]
+    assert texts == ["mine", "radiomics", "0.75", "0.5", "+0.250", f"{MINUS}0.100 to 0.600", ""]
+
+
 def test_intervals_name_all_that_they_are_over():
     frame = table7().assign(icc_ci_unit=["dose_mgy", ""], ci_unit=["scan", ""])
     assert interval_head(frame, "ci") == "95 % interval over doses or scans"
