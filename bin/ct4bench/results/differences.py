@@ -163,7 +163,7 @@ def dose_differences(table6: pd.DataFrame) -> pd.DataFrame:
     """
     by_dose = table6[table6["dose_mgy"].notna() & (table6["n_pairs"] > 0)]
     rows = []
-    for metric in MAIN_METRICS:
+    for metric in (metric for metric in MAIN_METRICS if f"{metric.name}_mean" in table6.columns):
         values = by_dose.pivot_table(index="scanner", columns="dose_mgy", values=f"{metric.name}_mean", observed=True)
         for first, second in combinations(sorted(values.columns), 2):
             both = values[[first, second]].dropna().to_numpy(float)
