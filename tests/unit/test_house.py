@@ -127,3 +127,10 @@ def test_the_method_that_does_nothing_is_named_in_one_place():
     python = [*PACKAGE.rglob("*.py"), *(ROOT / "bin").glob("*.py"), ROOT / "assets" / "report.html.j2"]
     named = [path.name for path in python if re.search(r"""method.*["']none["']|NO_METHOD = """, path.read_text())]
     assert named == ["benchmark.py"]
+
+
+def test_legends_of_figures_show_every_name():
+    """matplotlib drops labels that begin with an underscore; `style.add_legend` does not."""
+    for path in sorted((ROOT / "bin" / "ct4bench" / "figures").glob("*.py")):
+        calls = re.findall(r"(\w+)\.legend\(", path.read_text())
+        assert calls == (["owner"] if path.stem == "style" else []), path

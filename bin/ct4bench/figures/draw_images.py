@@ -350,7 +350,7 @@ def draw_figure4(
             reason = "its registered volume was not kept"
         if reason:
             missing.append(scanner)
-            message_panel(axes, reason)
+            message_panel(axes, reason, 16)
             continue
         volume = open_volume(path)
         if not volume.grid.same_as(frame.reference.grid):

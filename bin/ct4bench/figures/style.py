@@ -191,14 +191,14 @@ def colour_bar(figure: Figure, axes, picture, label: str, width_in: float = 0.09
     bar.ax.tick_params(length=2, labelsize=7.5)
 
 
-def message_panel(axes, text: str) -> None:
-    """Fill empty axes with the reason why nothing is drawn there."""
+def message_panel(axes, text: str, n_signs: int = 24) -> None:
+    """Fill empty axes with the reason why nothing is drawn there, in lines of `n_signs` at most."""
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_facecolor("#f2f2f2")
     for spine in axes.spines.values():
         spine.set_visible(False)
-    wrapped = "\n".join(textwrap.wrap(text, 24))
+    wrapped = "\n".join(textwrap.wrap(text, n_signs))
     axes.text(0.5, 0.5, wrapped, transform=axes.transAxes, ha="center", va="center", fontsize=8, color="#555555")
 
 
