@@ -4,10 +4,11 @@ process PROFILE_SERIES {
     label 'imaging'
 
     input:
-    tuple val(meta), path(volumes, stageAs: 'volumes/*')
+    // the registered volumes, and the folders of the series as they were scanned
+    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(folders, stageAs: 'dicom*/*'), val(_fingerprint)
     path registered
+    path index
     path reference
-    val interpolator
     val _code
 
     output:
@@ -21,7 +22,8 @@ process PROFILE_SERIES {
         --series_uids ${meta.uids.join(',')} \\
         --volumes volumes \\
         --reference ${reference} \\
-        --interpolator ${interpolator} \\
+        --files ${index}/files.parquet \\
+        --folders ${folders} \\
         --output profile.parquet \\
         --fields displacement.parquet
     """

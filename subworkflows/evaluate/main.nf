@@ -44,6 +44,8 @@ workflow EVALUATE_IMAGES {
     chunks      // [meta(id, method, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
     registered  // value channel: registered.csv
     reference   // value channel: folder
+    index       // value channel: the index's folder
+    scanned     // value channel: map by series UID of [place in the index, folder, digest]
 
     main:
     PLAN_PAIRS(registered, settings.mode, codeDigest('plan_pairs.py'))
@@ -65,8 +67,11 @@ workflow EVALUATE_IMAGES {
     // what the images themselves say of their scanners
     def groups = registered.flatMap { table -> profileTasks(rowsOf(table), 4 * settings.chunk_size) }
     PROFILE_SERIES(
-        byUid.combine(groups).map { method, paths, id, uids -> [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }] },
-        registered, reference, settings.interpolator, codeDigest('profile_series.py'),
+        byUid.combine(groups).combine(scanned.map { places -> [places] }).map { method, paths, id, uids, places ->
+            def own = uids.collectMany { uid -> places[uid] }.toUnique { place -> place[0] }.toSorted { a, b -> a[0] <=> b[0] }
+            [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }, own.collect { place -> place[1] }, own.collect { place -> place[2] }.join(' ')]
+        },
+        registered, index, reference, codeDigest('profile_series.py'),
     )
     def profiled = byMethod(PROFILE_SERIES.out.profile.map { meta, rows, fields -> [meta.method, [meta.id, rows, fields]] }, null)
         .map { method, _ids, rows, fields -> [method, rows, fields] }

@@ -6,6 +6,7 @@ include { DRAW_PATCHES          } from '../../modules/draw_patches/main'
 include { REGISTER_SERIES       } from '../../modules/register_series/main'
 include { MERGE_REGISTRATION    } from '../../modules/merge_registration/main'
 include { chunksOf              } from '../utilities/channels'
+include { rowsOf                } from '../utilities/channels'
 include { codeDigest            } from '../utilities/code'
 include { fingerprint           } from '../utilities/files'
 include { shellQuote            } from '../utilities/files'
@@ -24,6 +25,16 @@ def folderOf(String place, roots) {
 // one digest over several folders, each looked at once in a run
 def fingerprints(folders, seen) {
     return folders.collect { folder -> seen.computeIfAbsent(folder, { place -> fingerprint(place) }) }.join(' ').digest('SHA-256')
+}
+
+// series UID -> [[its place in the index, the folder, its digest], ...], for stages that read series as they were scanned
+def foldersBySeries(index, roots, seen) {
+    return rowsOf(index.resolve('inputs.csv')).collectEntries { row ->
+        [row.series_uid, row.folders.tokenize(';').collect { place ->
+            def folder = folderOf(place, roots)
+            [place, folder, fingerprints([folder], seen)]
+        }]
+    }
 }
 
 workflow PREPROCESS {
@@ -71,6 +82,7 @@ workflow PREPROCESS {
     )
 
     emit:
+    scanned = index.combine(places).map { folder, own_roots -> foldersBySeries(folder, own_roots, prints) }.first()    // map by series UID
     reference = prepared                                    // folder
     patches = DRAW_PATCHES.out.patches                      // patches.csv
     chunks = REGISTER_SERIES.out.chunks                     // [meta(id, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]

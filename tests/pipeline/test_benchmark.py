@@ -107,13 +107,15 @@ def test_every_series_is_registered_to_its_true_pose(small_run):
 def test_profiles_find_the_twins_calibration_and_sharpness(small_run):
     profile, truth = read(small_run, "none/scanner_profile.csv"), read(small_run, "truth.csv")
     assert (profile["value"].notna() ^ profile["reason"].notna()).all()
-    numbers = profile[profile["at"].isna()].set_index(["measure", "region", "scanner", "dose_mgy", "recon"])["value"]
+    numbers = profile[profile["at"].isna()].set_index(["grid", "measure", "region", "scanner", "dose_mgy", "recon"])
+    own, common = (numbers.loc[grid, "value"] for grid in ("own", "common"))
     for row in truth[truth["dose_mgy"] == 10].itertuples():
         key = (row.scanner, row.dose_mgy, row.recon)
-        assert numbers["calibration_slope", "wedge", *key] == pytest.approx(row.slope, abs=0.004)
-        assert numbers["slice_sigma_native_mm", "wedge_to_liver", *key] == pytest.approx(row.slice_sigma_mm, rel=0.04)
-        assert numbers["star_sigma_native_mm", "siemens_star", *key] == pytest.approx(row.mtf_sigma_mm, rel=0.1)
-        assert np.isnan(numbers["quantum_sd_hu", "cyst1", *key])
+        assert common["calibration_slope", "wedge", *key] == pytest.approx(row.slope, abs=0.004)
+        assert own["slice_sigma_mm", "wedge_to_liver", *key] == pytest.approx(row.slice_sigma_mm, rel=0.04)
+        assert own["star_sigma_mm", "siemens_star", *key] == pytest.approx(row.mtf_sigma_mm, rel=0.1)
+        assert own["total_sd_hu", "cyst1", *key] == pytest.approx(row.cyst1_total_sd_hu, rel=0.04)
+        assert np.isnan(own["quantum_sd_hu", "cyst1", *key])
 
 
 def test_features_have_a_row_for_every_patch(small_run):

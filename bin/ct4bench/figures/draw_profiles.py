@@ -25,9 +25,11 @@ from ct4bench.figures.style import (
     stamp,
     styled,
 )
+from ct4bench.profiles.merge import COMMON, OWN
 from ct4bench.results.run_facts import stamp_text
 
 DASHES = ("-", (0, (4, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+REGISTERED_MARKER = "x"
 RECON_MARKERS = {"FBP": "s", "IR": "o", "DL": "^"}
 STEP_LABELS = {"plain_to_wedge": "plain panel to wedge", "dots_to_wedge": "dots to wedge"}
 FAINT = "#8a8a8a"
@@ -87,6 +89,14 @@ def choose(profile: pd.DataFrame) -> Chosen:
     return Chosen(rows, float(best["dose_mgy"]), str(best["recon"]), scanner_looks(profile))
 
 
+def as_scanned(profile: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of the scanners' own grids, and those of the common one of what was measured on it alone."""
+    keys = ["scanner", "dose_mgy", "recon", "measure", "region"]
+    own = profile["grid"] == OWN
+    measured = pd.MultiIndex.from_frame(profile.loc[own, keys])
+    return profile[own | ~pd.MultiIndex.from_frame(profile[keys]).isin(measured)]
+
+
 def reason_of(rows: pd.DataFrame, kind: str, *starts: str) -> str:
     """Return why a measure is missing, in the words of the table."""
     own = rows[(rows["kind"] == kind) & rows["measure"].str.startswith(starts or "")]
@@ -109,7 +119,7 @@ def _legend(figure: Figure, chosen: Chosen) -> None:
 
 def _by_scanner(axes, chosen: Chosen, rows: pd.DataFrame, marker: str, offset: float = 0.0, hollow=False) -> None:
     order = {name: n for n, name in enumerate(chosen.looks)}
-    size = 10 if marker == "_" else 5
+    size = {"_": 10, REGISTERED_MARKER: 4}.get(marker, 5)
     for own in rows.itertuples():
         colour = chosen.looks[own.scanner]["color"]
         axes.errorbar(order[own.scanner] + offset, own.value, yerr=None if np.isnan(own.sd) else own.sd, fmt=marker,
@@ -121,6 +131,17 @@ def _by_scanner(axes, chosen: Chosen, rows: pd.DataFrame, marker: str, offset: f
     axes.set_axisbelow(True)
 
 
+def _registered_handle() -> Line2D:
+    return Line2D([], [], marker=REGISTERED_MARKER, linestyle="", color="#444444", markersize=4, label="registered")
+
+
+def _grid_words(profile: pd.DataFrame) -> str:
+    """Say which grid the rows of `as_scanned` are of."""
+    if (profile["grid"] == OWN).any():
+        return "On each scanner's own grid, as scanned; crosses: the registered series, which interpolation smooths."
+    return "On the common grid, whose interpolation smooths the registered series."
+
+
 def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: str, notes=()) -> tuple:
     stamp(figure, stamp_text(facts))
     return figure, Caption(name, title, text, alt, list(notes))
@@ -129,6 +150,9 @@ def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: 
 @styled
 def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the SD in the large cyst by scanner, the spectrum of its noise, and SD over dose."""
+    registered = profile[(profile["grid"] == COMMON) & (profile["measure"] == "total_sd_hu")]
+    profile = as_scanned(profile)
+    beside = registered[~registered.index.isin(profile.index)]
     chosen = choose(profile)
     figure = new_figure(WIDTH_IN, 4.5)
     grid = figure.add_gridspec(1, 3, left=0.055, right=0.985, top=0.92, bottom=0.235, wspace=0.24)
@@ -140,6 +164,8 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         own = same_dose[same_dose["recon"] == recon]
         shift = 0.22 * (number - 0.5 * (len(recons) - 1))
         _by_scanner(axes, chosen, own[own["measure"] == "total_sd_hu"], RECON_MARKERS[recon], shift)
+        same = (beside["dose_mgy"] == chosen.dose_mgy) & (beside["region"] == "cyst1") & (beside["recon"] == recon)
+        _by_scanner(axes, chosen, beside[same], REGISTERED_MARKER, shift)
         _by_scanner(
             axes,
             chosen,
@@ -157,6 +183,8 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
             Line2D([], [], marker="o", linestyle="", color="#444444", label="total"),
             Line2D([], [], marker="o", linestyle="", color="#444444", markerfacecolor="none", label="quantum"),
         ]
+    if len(beside):
+        handles.append(_registered_handle())
     add_legend(axes, handles, loc="lower left", ncols=2, columnspacing=0.8, handletextpad=0.2)
 
     axes = figure.add_subplot(grid[1])
@@ -207,7 +235,7 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         facts,
         "profile_noise",
         "Noise of the scanners",
-        "On the common grid, whose interpolation smooths noise of all series but the reference's. Left: SD over the "
+        f"{_grid_words(profile)} Left: SD over the "
         "large cyst; the printed texture is part of the total. Middle: noise power in a block inside the cyst, "
         f"integrated along z and averaged in rings ({what}). Right: SD over dose, on logarithmic axes.",
         "Three panels: points of noise SD by scanner, curves of noise power over spatial frequency, and lines of SD "
@@ -231,6 +259,8 @@ def _many_doses(rows: pd.DataFrame, measure: str) -> bool:
 def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the transfer function, modulation of star and zone plate, widths by scanner, contrast-to-noise of tissue
     pairs."""
+    beside, profile = profile[profile["grid"] == COMMON], as_scanned(profile)
+    beside = beside[~beside.index.isin(profile.index)]
     chosen = choose(profile)
     figure = new_figure(WIDTH_IN, 7.0)
     grid = figure.add_gridspec(2, 2, left=0.06, right=0.985, top=0.955, bottom=0.125, wspace=0.21, hspace=0.32)
@@ -243,20 +273,26 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
     _falling(axes, chosen, chosen.of("star_modulation"), "modulation", "star")
 
     axes = figure.add_subplot(grid[1, 0])
-    step = next((n for n in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("edge_sigma_native_mm", n))), "")
-    plane, along = chosen.of("edge_sigma_native_mm", step), chosen.of("slice_sigma_native_mm")
-    axes.set_title(f"blur without the interpolation's, {chosen.words}")
+    step = next((n for n in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("edge_sigma_mm", n))), "")
+    plane, along = chosen.of("edge_sigma_mm", step), chosen.of("slice_sigma_mm")
+    axes.set_title(f"blur, {chosen.words}")
     if len(plane) or len(along):
         _by_scanner(axes, chosen, plane, "o", -0.1)
         _by_scanner(axes, chosen, along, "D", 0.1, hollow=True)
+        same = (beside["dose_mgy"] == chosen.dose_mgy) & (beside["recon"] == chosen.recon) & beside["value"].notna()
+        for measure, region, shift in (("edge_sigma_mm", step, -0.1), ("slice_sigma_mm", "wedge_to_liver", 0.1)):
+            named = (beside["measure"] == measure) & (beside["region"] == region)
+            _by_scanner(axes, chosen, beside[same & named], REGISTERED_MARKER, shift)
         axes.set_ylabel("Gaussian sigma (mm)")
         handles = [
             Line2D([], [], marker="o", linestyle="", color="#444444", label="in plane"),
             Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none", label="along z"),
         ]
+        if same.any():
+            handles.append(_registered_handle())
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.12 * (high - low))
-        add_legend(axes, handles, loc="upper right", ncols=2)
+        add_legend(axes, handles, loc="upper right", ncols=len(handles))
     else:
         message_panel(axes, reason_of(chosen.rows, "sharpness", "edge_sigma", "slice_sigma"))
 
@@ -278,10 +314,10 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
         facts,
         "profile_sharpness",
         "Sharpness and contrast of the scanners",
-        "The print's own blur is part of all widths. Above, on the common grid: the transfer function of a step "
+        f"{_grid_words(profile)} The print's own blur is part of all widths. Above: the transfer function of a step "
         "between two panels of the test patterns, and the modulation of the Siemens star relative to its fit at "
-        "frequency zero. Below: Gaussian sigma of the steps in plane and along z with the interpolation's blur taken "
-        "out, and difference of the means of two tissues over the root of their mean variance." + text,
+        "frequency zero. Below: Gaussian sigma of the steps in plane and along z, "
+        "and difference of the means of two tissues over the root of their mean variance." + text,
         "Curves over spatial frequency, points of blur by scanner, and a coloured table of contrast-to-noise "
         "by scanner and pair of tissues.",
     )

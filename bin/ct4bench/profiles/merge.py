@@ -14,7 +14,9 @@ from ct4bench.core.tables import concatenate
 KINDS = ("noise", "sharpness", "calibration", "geometry")
 """What a profile is about, in the order of its rows."""
 GROUP = ["scanner", "maker", "dose_mgy", "recon"]
-MEASURE = ["kind", "measure", "region", "at", "at_unit"]
+OWN, COMMON = "own", "common"
+"""Grids that a value is of: the scanner's own, as scanned, or the common one of the registered series."""
+MEASURE = ["kind", "measure", "region", "grid", "at", "at_unit"]
 SERIES_COLUMNS = columns_of("<method>/series_profile.parquet")
 """Of series_profile.parquet: a row a series and measure; what repetitions tell has no series_uid."""
 PROFILE_COLUMNS = columns_of("<method>/scanner_profile.csv")
@@ -35,10 +37,11 @@ def at_unit(measure: str) -> str:
 
 
 def _rank(frame: pd.DataFrame) -> pd.DataFrame:
-    """Columns that order rows: scanners as in the paper, kinds as in `KINDS`."""
+    """Columns that order rows: scanners as in the paper, kinds as in `KINDS`, the own grid before the common one."""
     order = frame.assign(_scanner=frame["scanner"].map(scanner_rank))
     if "kind" in frame.columns:
         order["_kind"] = frame["kind"].map(KINDS.index)
+        order["_grid"] = frame["grid"].map((OWN, COMMON).index)
     return order
 
 
@@ -63,9 +66,9 @@ def merge_profiles(paths) -> tuple[pd.DataFrame, pd.DataFrame]:
     ).reset_index()
     merged["reason"] = merged["reason"].where(merged["value"].isna(), "")
     merged["n_series"] = merged["n_series"].astype("Int64").where(merged["uid"] != "")
-    order = ["_scanner", "dose_mgy", "recon", "_kind", "measure", "region", "at"]
+    order = ["_scanner", "dose_mgy", "recon", "_kind", "measure", "region", "_grid", "at"]
     merged = _rank(merged).sort_values(order, kind="stable", ignore_index=True)[PROFILE_COLUMNS]
-    order = ["_scanner", "dose_mgy", "recon", "series_uid", "_kind", "measure", "region", "at"]
+    order = ["_scanner", "dose_mgy", "recon", "series_uid", "_kind", "measure", "region", "_grid", "at"]
     return _rank(rows).sort_values(order, kind="stable", ignore_index=True)[SERIES_COLUMNS], merged
 
 

@@ -162,20 +162,6 @@ def autocorrelation(block: np.ndarray, axis: int, lags=LAGS) -> list[float]:
     return [float((block[lag:] * block[:-lag]).mean() / (block**2).mean()) for lag in lags]
 
 
-def interpolation_power(moments, shape, spacing_mm) -> np.ndarray:
-    """Return the factor on noise power on the frequencies of `power_spectrum` that trilinear interpolation leaves, by
-    axis.
-
-    `moments` are the means of t (1 - t) over the voxels, t the weight of the further neighbour: 1/6 where all phases
-    are met alike, 0 where no voxel lies between two.
-    """
-    factors = [
-        1 - 2 * m * (1 - np.cos(2 * np.pi * f * d))
-        for m, f, d in zip(moments, frequencies(shape, spacing_mm), spacing_mm, strict=True)
-    ]
-    return factors[0] * factors[1] * factors[2]
-
-
 def homogeneous_block(mask: np.ndarray) -> tuple[slice, slice, slice] | None:
     """Return the largest block of an ellipsoid's proportions about the middle of `mask` that lies wholly in it.
 

@@ -2,28 +2,31 @@
 
 A `Profiler` is made ready once from the reference; `series_rows` measures one volume, `repeat_rows` several repetitions
 of one scanner, dose and reconstruction. Volumes are arrays of HU on the common grid, so that a method that changes
-images is measured in the same way. A row is kind, measure, region, at, value, reason: `at` is the point on a curve
+images is measured in the same way; `own` measures noise and sharpness on the scanner's grid, where nothing has been
+interpolated. A row is kind, measure, region, at, value, reason: `at` is the point on a curve
 (a frequency, a depth, a lag; its unit is in `merge.AT_UNITS`), `reason` says why a value is missing.
 """
 
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from ct4bench.core.benchmark import ROIS, TISSUES, tissue_of
-from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.core.geometry import Grid
 from ct4bench.core.phantom import DOTS_PERIOD_MM, STAR_CENTRE, STAR_PAIRS, ZONE_CENTRE, ZONE_FREQUENCY
 from ct4bench.preprocess.block import Block
-from ct4bench.preprocess.resampling import index_map
 from ct4bench.profiles import noise, patterns, sharpness
 from ct4bench.profiles.calibration import calibration_line, wedge_curve
 from ct4bench.profiles.displacement import Displacements, LocalField, field_summary
 
 HOMOGENEOUS = "cyst1"
 """The ROI whose inner block serves for spectra."""
+BLOCK = "block"
+"""Name of the homogeneous block among the ROIs of a sample."""
 ONE_REPETITION = "one repetition: quantum noise and printed texture cannot be told apart"
 NO_FIT = "no curve of its form fits"
-NO_SOURCE = "how the volume was interpolated is not known"
+NO_BLOCK = "no homogeneous block of 8 voxels a side"
 BLOCK_FACES = {"block_left": (2, 0), "block_right": (2, 1), "block_top": (1, 0)}
 FACE_MARGIN_MM = 20.0
 STAR_REACH_MM = (4.5, 43.5)
@@ -48,42 +51,15 @@ def absent(kind: str, measure: str, region: str, reason: str) -> dict:
     return row(kind, measure, region, float("nan"), reason=reason)
 
 
-def phase_moments(target: Grid, source: Grid, motion: Rigid, window) -> np.ndarray:
-    """Return the means of t (1 - t) along the source's slices, rows, columns over a window of the target: see
-    `noise.interpolation_power`."""
-    matrix, offset = index_map(target, source, motion)
-    ends = [np.arange(s.start, s.stop, max(1, (s.stop - s.start) // 24)) for s in window]
-    index = np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(-1, 3)
-    at = index @ matrix.T + offset
-    part = at - np.floor(at)
-    return (part * (1 - part)).mean(axis=0)
+@dataclass(frozen=True)
+class Pattern:
+    """A printed pattern of waves in the reference: its window and centre (in voxels from the window's first), and the
+    phase of each ring or shell."""
 
-
-class Source:
-    """How a volume came onto the common grid: needed for what is given as without interpolation (`_native`)."""
-
-    def __init__(self, target: Grid, attributes: dict, interpolator: str):
-        self._target = target
-        self._known = False
-        if "source_grid" not in attributes or "motion" not in attributes:
-            return
-        self._grid = Grid.from_dict(attributes["source_grid"])
-        self._motion = Rigid(
-            *(tuple(attributes["motion"][key]) for key in ("rotation_deg", "translation_mm", "centre_mm"))
-        )
-        matrix, offset = index_map(target, self._grid, self._motion)
-        on_voxels = np.array_equal(matrix, np.rint(matrix)) and np.array_equal(offset, np.rint(offset))
-        # beside trilinear interpolation only voxels that were merely moved are known
-        self._known = interpolator == "linear" or on_voxels
-
-    def moments(self, window) -> np.ndarray | None:
-        """Return the means of t (1 - t) by axis in a window; None where the interpolation is not known."""
-        return phase_moments(self._target, self._grid, self._motion, window) if self._known else None
-
-    def lost_mm2(self, window, axis: int) -> float | None:
-        """Return the variance in mm^2 that interpolation adds to a blur along an axis."""
-        moments = self.moments(window)
-        return None if moments is None else float(moments[axis]) * self._grid.spacing_mm[axis] ** 2
+    window: tuple[slice, slice, slice]
+    centre: tuple[float, float, float]
+    waves: sharpness.Waves
+    phases: np.ndarray
 
 
 def bounding(index: np.ndarray, shape) -> tuple[slice, slice, slice]:
@@ -96,6 +72,7 @@ class Profiler:
 
     def __init__(self, reference: np.ndarray, labels: np.ndarray, grid: Grid, block: Block, box_origin_mm):
         self.grid, self.block = grid, block
+        self.labels = labels
         self.layout = patterns.find_layout(grid, block, box_origin_mm)
         flat = labels.reshape(-1)
         self.rois = {roi: np.flatnonzero(flat == n) for n, roi in enumerate(ROIS, 1)}
@@ -226,7 +203,8 @@ class Profiler:
             found = waves.fit(image)
             outer = np.nanmean(np.abs(found[len(found) // 2 :]))
             if outer >= MIN_WAVE_HU:
-                return window, waves, sharpness.directions(found, waves.count, len(found))
+                phases = sharpness.directions(found, waves.count, len(found))
+                return Pattern(window, (0.0, *centre), waves, phases)
         self._missing("sharpness", "star_modulation", "siemens_star", window, "the Siemens star")
         return None
 
@@ -239,16 +217,16 @@ class Profiler:
             found = waves.fit(reference[window])
             phases = sharpness.directions(found, waves.count, 2)
             if np.nanmax(sharpness.projected(found, phases)) >= MIN_WAVE_HU:
-                return window, waves, phases
+                return Pattern(window, tuple(centre), waves, phases)
         self._missing("sharpness", "zone_modulation", "zone_plate", window, "the zone plate")
         return None
 
     # ------------------------------------------------------------------------------------------ one series
-    def series_rows(self, volume: np.ndarray, source: Source) -> tuple[list[dict], Displacements]:
+    def series_rows(self, volume: np.ndarray) -> tuple[list[dict], Displacements]:
         """Return the rows of all that one volume tells, and its local displacements."""
         rows = self._roi_rows(volume)
         rows += self._single_spectrum_rows(volume)
-        rows += self._step_rows(volume, source) + self._wave_rows(volume, source)
+        rows += self._step_rows(volume) + self._wave_rows(volume)
         rows += self._wedge_rows(volume)
         field = self.field.measure(volume)
         if len(field.position_mm):
@@ -257,66 +235,30 @@ class Profiler:
 
     def _roi_rows(self, volume: np.ndarray) -> list[dict]:
         found = {roi: noise.masked_moments(volume, index) for roi, index in self.rois.items()}
-        rows = []
-        for roi, (mean, sd) in found.items():
-            rows.append(row("noise", "mean_hu", roi, mean))
-            rows.append(row("noise", "bias_hu", roi, mean - self.reference_means[roi]))
-            rows.append(row("noise", "total_sd_hu", roi, sd))
-        return rows + contrast_rows(found, "cnr")
+        bias = [row("noise", "bias_hu", roi, mean - self.reference_means[roi]) for roi, (mean, _) in found.items()]
+        return region_rows(found) + bias + contrast_rows(found, "cnr")
 
     def _single_spectrum_rows(self, volume: np.ndarray) -> list[dict]:
         if self.homogeneous is None:
-            return [absent("noise", "total_nps_mean_per_mm", HOMOGENEOUS, "no homogeneous block of 8 voxels a side")]
-        return spectrum_rows([noise.detrended(volume[self.homogeneous])], self.grid.spacing_mm, "total", None)
+            return [absent("noise", "total_nps_mean_per_mm", HOMOGENEOUS, NO_BLOCK)]
+        return spectrum_rows([noise.detrended(volume[self.homogeneous])], self.grid.spacing_mm, "total")
 
-    def _step_rows(self, volume: np.ndarray, source: Source) -> list[dict]:
+    def _step_rows(self, volume: np.ndarray) -> list[dict]:
         rows = []
         for name, (window, axis, position_mm, period) in self.steps.items():
-            x, profile = self._profile(volume, window, axis)
-            step = sharpness.fit_step(x, profile, position_mm, period)
-            measure = "slice_sigma" if axis == 0 else "edge_sigma"
-            rows += sigma_rows(measure, name, step.sigma_mm, source.lost_mm2(window, axis))
-            if not np.isfinite(step.sigma_mm):
-                continue
-            if axis == 0:
-                rows.append(row("sharpness", "slice_fwhm_mm", name, 2 * np.sqrt(2 * np.log(2)) * step.sigma_mm))
-            else:
-                rows += self._transfer_rows(name, x, sharpness.without_wave(x, profile, step, period), step.position_mm)
-        for name, (window, axis, *_) in self.faces.items():
-            step = self._face_step(volume, name)
-            rows += sigma_rows("edge_sigma", name, step.sigma_mm, source.lost_mm2(window, axis))
+            rows += step_rows(name, axis, *self._profile(volume, window, axis), position_mm, period)
+        for name in self.faces:
+            rows.append(sigma_row("edge_sigma", name, self._face_step(volume, name).sigma_mm))
         return rows
 
-    @staticmethod
-    def _transfer_rows(name: str, x: np.ndarray, profile: np.ndarray, position_mm: float) -> list[dict]:
-        f = np.arange(0, 0.7001, 0.01)
-        curve = sharpness.transfer_function(x, profile, position_mm, f)
-        rows = [row("sharpness", "ttf", name, v, at) for at, v in zip(f[::5], curve[::5], strict=True)]
-        for level in (50, 10):
-            rows.append(row("sharpness", f"ttf{level}_per_mm", name, sharpness.falls_to(f, curve, level / 100)))
-        return rows
-
-    def _wave_rows(self, volume: np.ndarray, source: Source) -> list[dict]:
+    def _wave_rows(self, volume: np.ndarray) -> list[dict]:
         rows = []
-        for name, stem, found in (("siemens_star", "star", self.star), ("zone_plate", "zone", self.zone)):
+        for stem, found in (("star", self.star), ("zone", self.zone)):
             if found is None:
                 continue
-            window, waves, phases = found
-            image = volume[window].mean(axis=0, dtype=np.float64) if stem == "star" else volume[window]
-            amplitude = sharpness.projected(waves.fit(image), phases)
-            sigma, height = sharpness.gaussian_sigma(waves.frequency_per_mm, amplitude, waves.count)
-            if not np.isfinite(sigma):
-                rows.append(absent("sharpness", f"{stem}_sigma_mm", name, NO_FIT))
-                continue
-            if stem == "star":
-                lost = [source.lost_mm2(window, axis) for axis in (1, 2)]
-                rows += sigma_rows("star_sigma", name, sigma, None if None in lost else float(np.mean(lost)))
-            else:
-                rows.append(row("sharpness", "zone_sigma_mm", name, sigma))
-            for f, a in sorted(zip(waves.frequency_per_mm, amplitude, strict=True)):
-                if np.isfinite(a):
-                    rows.append(row("sharpness", f"{stem}_amplitude_hu", name, a, f))
-                    rows.append(row("sharpness", f"{stem}_modulation", name, a / height, f))
+            part = volume[found.window]
+            image = part.mean(axis=0, dtype=np.float64) if stem == "star" else part
+            rows += wave_rows(stem, found.waves, sharpness.projected(found.waves.fit(image), found.phases))
         return rows
 
     def _wedge_rows(self, volume: np.ndarray) -> list[dict]:
@@ -338,36 +280,15 @@ class Profiler:
     # ------------------------------------------------------------------------------------------ repetitions
     def sample(self, volume: np.ndarray) -> dict[str, np.ndarray]:
         """Take what `repeat_rows` needs of a volume: voxels of the ROIs, and the homogeneous block."""
-        out = {roi: volume.reshape(-1)[index] for roi, index in self.rois.items()}
-        if self.homogeneous is not None:
-            out["block"] = volume[self.homogeneous].copy()
-        return out
+        return sample_of(volume, self.rois, self.homogeneous)
 
-    def repeat_rows(self, samples: list[dict[str, np.ndarray]], source: Source) -> list[dict]:
-        """Return the rows of what repetitions tell; with one of them, rows that say why there is none.
 
-        `source` is one of the repetitions', which lie alike on their scanner's grid.
-        """
-        if len(samples) < 2:
-            names = ("quantum_sd_hu", "texture_sd_hu")
-            rows = [absent("noise", name, roi, ONE_REPETITION) for roi in self.rois for name in names]
-            return rows + [
-                absent("noise", f"quantum_{name}", HOMOGENEOUS, ONE_REPETITION)
-                for name in ("nps_peak_per_mm", "nps_mean_per_mm", "autocorrelation_z")
-            ]
-        rows, found = [], {}
-        for roi in self.rois:
-            parts = noise.separate(np.stack([sample[roi] for sample in samples]))
-            rows.append(row("noise", "quantum_sd_hu", roi, parts.quantum_sd_hu))
-            rows.append(row("noise", "texture_sd_hu", roi, parts.texture_sd_hu))
-            found[roi] = (parts.mean_hu, parts.quantum_sd_hu)
-        rows += contrast_rows(found, "quantum_cnr")
-        if self.homogeneous is not None:
-            blocks = noise.differences(np.stack([sample["block"] for sample in samples]))
-            blocks = [block - block.mean() for block in blocks]
-            moments = source.moments(self.homogeneous)
-            rows += spectrum_rows(blocks, self.grid.spacing_mm, "quantum", moments)
-        return rows
+def sample_of(volume: np.ndarray, rois: dict[str, np.ndarray], block) -> dict[str, np.ndarray]:
+    """Take the voxels of ROIs (flat indices by name), and of a block (slices, or None) under the name `BLOCK`."""
+    out = {roi: volume.reshape(-1)[index] for roi, index in rois.items()}
+    if block is not None:
+        out[BLOCK] = volume[block].copy()
+    return out
 
 
 def contrast_rows(moments: dict[str, tuple[float, float]], measure: str) -> list[dict]:
@@ -383,64 +304,102 @@ def contrast_rows(moments: dict[str, tuple[float, float]], measure: str) -> list
     ]
 
 
-def sigma_rows(measure: str, region: str, sigma_mm: float, lost_mm2: float | None) -> list[dict]:
-    """Make the rows of a sigma as it is on the common grid, and without the interpolation's blur."""
+def region_rows(found: dict[str, tuple[float, float]]) -> list[dict]:
+    """Make the rows of mean and SD by ROI."""
+    rows = []
+    for roi, (mean, sd) in found.items():
+        rows += [row("noise", "mean_hu", roi, mean), row("noise", "total_sd_hu", roi, sd)]
+    return rows
+
+
+def sigma_row(measure: str, region: str, sigma_mm: float) -> dict:
+    """Make the row of a sigma, or of why there is none."""
     if not np.isfinite(sigma_mm):
-        return [absent("sharpness", f"{measure}_mm", region, NO_FIT)]
-    rows = [row("sharpness", f"{measure}_mm", region, sigma_mm)]
-    if lost_mm2 is None:
-        return rows + [absent("sharpness", f"{measure}_native_mm", region, NO_SOURCE)]
-    return rows + [row("sharpness", f"{measure}_native_mm", region, sharpness.native_sigma(sigma_mm, lost_mm2))]
+        return absent("sharpness", f"{measure}_mm", region, NO_FIT)
+    return row("sharpness", f"{measure}_mm", region, sigma_mm)
 
 
-def spectrum_rows(blocks: list[np.ndarray], spacing_mm, component: str, moments) -> list[dict]:
-    """Return the noise power spectrum, its peak and mean frequency, and autocorrelation, from blocks of noise of mean
-    zero.
+def step_rows(name: str, axis: int, x: np.ndarray, profile: np.ndarray, position_mm: float, period) -> list[dict]:
+    """Return the rows of a step along an axis near `position_mm`: mean HU `profile` at even places `x` in mm."""
+    step = sharpness.fit_step(x, profile, position_mm, period)
+    rows = [sigma_row("slice_sigma" if axis == 0 else "edge_sigma", name, step.sigma_mm)]
+    if not np.isfinite(step.sigma_mm):
+        return rows
+    if axis == 0:
+        return [*rows, row("sharpness", "slice_fwhm_mm", name, 2 * np.sqrt(2 * np.log(2)) * step.sigma_mm)]
+    f = np.arange(0, 0.7001, 0.01)
+    plain = sharpness.without_wave(x, profile, step, period)
+    curve = sharpness.transfer_function(x, plain, step.position_mm, f)
+    rows += [row("sharpness", "ttf", name, v, at) for at, v in zip(f[::5], curve[::5], strict=True)]
+    for level in (50, 10):
+        rows.append(row("sharpness", f"ttf{level}_per_mm", name, sharpness.falls_to(f, curve, level / 100)))
+    return rows
 
-    With `moments` of the interpolation also SD, peak and mean frequency without it.
-    """
+
+def wave_rows(stem: str, waves: sharpness.Waves, amplitude: np.ndarray) -> list[dict]:
+    """Return the rows of a pattern of waves (`star`, `zone`) from its amplitudes in HU along the reference's phase."""
+    name = {"star": "siemens_star", "zone": "zone_plate"}[stem]
+    sigma, height = sharpness.gaussian_sigma(waves.frequency_per_mm, amplitude, waves.count)
+    rows = [sigma_row(f"{stem}_sigma", name, sigma)]
+    if not np.isfinite(sigma):
+        return rows
+    for f, a in sorted(zip(waves.frequency_per_mm, amplitude, strict=True)):
+        if np.isfinite(a):
+            rows.append(row("sharpness", f"{stem}_amplitude_hu", name, a, f))
+            rows.append(row("sharpness", f"{stem}_modulation", name, a / height, f))
+    return rows
+
+
+def spectrum_rows(blocks: list[np.ndarray], spacing_mm, component: str) -> list[dict]:
+    """Return the noise power spectrum, its peak and mean frequency, SD and autocorrelation, from blocks of noise of
+    mean zero."""
     power = np.mean([noise.power_spectrum(block, spacing_mm) for block in blocks], axis=0)
-    rows = _mean_rows(power, spacing_mm, component, "")
-    peaked = None
+    rings, (along, line) = noise.in_plane(power, spacing_mm), noise.along_z(power, spacing_mm)
+    volume = power.size * float(np.prod(spacing_mm))
+    numbers = {
+        "nps_mean_per_mm": noise.mean_frequency(rings.f_per_mm, rings.power),
+        "nps_z_mean_per_mm": noise.mean_frequency(along, line),
+        "block_sd_hu": np.sqrt(power.sum() / volume),
+    }
     if component == "quantum":
         # the texture's power only falls, so that a total has no peak
         peaked = np.mean([noise.power_spectrum(noise.tapered(block), spacing_mm) for block in blocks], axis=0)
-        peak = noise.peak_frequency(noise.in_plane(peaked, spacing_mm))
-        rows.append(row("noise", "quantum_nps_peak_per_mm", HOMOGENEOUS, peak))
-    rings = noise.in_plane(power, spacing_mm)
+        numbers["nps_peak_per_mm"] = noise.peak_frequency(noise.in_plane(peaked, spacing_mm))
+    rows = [row("noise", f"{component}_{name}", HOMOGENEOUS, value) for name, value in numbers.items()]
     rows += [
         row("noise", f"{component}_nps_hu2_mm2", HOMOGENEOUS, p, at)
         for at, p in zip(rings.f_per_mm, rings.power, strict=True)
     ]
-    f, line = noise.along_z(power, spacing_mm)
-    rows += [row("noise", f"{component}_nps_z_hu2_mm", HOMOGENEOUS, p, at) for at, p in zip(f, line, strict=True)]
+    rows += [row("noise", f"{component}_nps_z_hu2_mm", HOMOGENEOUS, p, at) for at, p in zip(along, line, strict=True)]
     for axis, name in enumerate("zyx"):
         found = np.mean([noise.autocorrelation(block, axis) for block in blocks], axis=0)
         rows += [
             row("noise", f"{component}_autocorrelation_{name}", HOMOGENEOUS, c, lag * spacing_mm[axis])
             for lag, c in zip(noise.LAGS, found, strict=True)
         ]
-    if moments is not None:
-        factor = noise.interpolation_power(moments, power.shape, spacing_mm)
-        native = power / factor
-        rows += _mean_rows(native, spacing_mm, component, "_native")
-        if peaked is not None:
-            peak = noise.peak_frequency(noise.in_plane(peaked / factor, spacing_mm))
-            rows.append(row("noise", "quantum_nps_peak_native_per_mm", HOMOGENEOUS, peak))
-        volume = power.size * float(np.prod(spacing_mm))
-        rows.append(row("noise", f"{component}_sd_native_hu", HOMOGENEOUS, np.sqrt(native.sum() / volume)))
     return rows
 
 
-def _mean_rows(power: np.ndarray, spacing_mm, component: str, suffix: str) -> list[dict]:
-    rings = noise.in_plane(power, spacing_mm)
-    along, line = noise.along_z(power, spacing_mm)
-    return [
-        row(
-            "noise",
-            f"{component}_nps_mean{suffix}_per_mm",
-            HOMOGENEOUS,
-            noise.mean_frequency(rings.f_per_mm, rings.power),
-        ),
-        row("noise", f"{component}_nps_z_mean{suffix}_per_mm", HOMOGENEOUS, noise.mean_frequency(along, line)),
-    ]
+def repeat_rows(samples: list[dict[str, np.ndarray]], spacing_mm) -> list[dict]:
+    """Return the rows of what repetitions tell, from samples of one grid; with one, rows that say why there is none."""
+    rois = [name for name in samples[0] if name != BLOCK]
+    if len(samples) < 2:
+        return no_repeat_rows(rois, ONE_REPETITION)
+    rows, found = [], {}
+    for roi in rois:
+        parts = noise.separate(np.stack([sample[roi] for sample in samples]))
+        rows.append(row("noise", "quantum_sd_hu", roi, parts.quantum_sd_hu))
+        rows.append(row("noise", "texture_sd_hu", roi, parts.texture_sd_hu))
+        found[roi] = (parts.mean_hu, parts.quantum_sd_hu)
+    rows += contrast_rows(found, "quantum_cnr")
+    if BLOCK in samples[0]:
+        blocks = noise.differences(np.stack([sample[BLOCK] for sample in samples]))
+        rows += spectrum_rows([block - block.mean() for block in blocks], spacing_mm, "quantum")
+    return rows
+
+
+def no_repeat_rows(rois, reason: str) -> list[dict]:
+    """Return rows that say why repetitions tell nothing."""
+    rows = [absent("noise", name, roi, reason) for roi in rois for name in ("quantum_sd_hu", "texture_sd_hu")]
+    names = ("nps_peak_per_mm", "nps_mean_per_mm", "autocorrelation_z")
+    return rows + [absent("noise", f"quantum_{name}", HOMOGENEOUS, reason) for name in names]

@@ -95,23 +95,23 @@ def fit_face(depth_mm: np.ndarray, profile: np.ndarray) -> Step:
 
 
 def transfer_function(x_mm: np.ndarray, profile: np.ndarray, position_mm: float, f_per_mm=FREQUENCIES_PER_MM):
-    """Return the task transfer function at `f_per_mm` of a step sampled evenly at `x_mm` (1 at frequency zero).
+    """Return the task transfer function at `f_per_mm` of a step sampled at `x_mm`, ascending (1 at frequency zero).
 
     The derivative is by differences of neighbours, whose own transfer is taken out; what the derivative is more than
     4 mm from the step is taken for a slope, and the rest is tapered to its end.
     """
     x = np.asarray(x_mm, float)
-    step = float(x[1] - x[0])
+    steps = np.diff(x)
     middle = 0.5 * (x[1:] + x[:-1]) - position_mm
-    spread = np.diff(np.asarray(profile, float)) / step
+    spread = np.diff(np.asarray(profile, float)) / steps
     far = np.abs(middle) > 4.0
     if far.sum() >= 2:
         spread = spread - spread[far].mean()
     taper = np.clip((5.5 - np.abs(middle)) / 1.5, 0, 1)
-    spread = spread * np.sin(0.5 * np.pi * taper) ** 2
-    f = np.asarray(f_per_mm, float)
-    wave = np.exp(-2j * np.pi * f[:, None] * middle[None, :])
-    return np.abs(wave @ spread) / abs(spread.sum()) / np.sinc(f * step)
+    rise = spread * steps * np.sin(0.5 * np.pi * taper) ** 2
+    f = np.asarray(f_per_mm, float)[:, None]
+    wave = np.exp(-2j * np.pi * f * middle[None, :]) / np.sinc(f * steps[None, :])
+    return np.abs(wave @ rise) / abs(rise.sum())
 
 
 def falls_to(f: np.ndarray, values: np.ndarray, level: float) -> float:
@@ -121,11 +121,6 @@ def falls_to(f: np.ndarray, values: np.ndarray, level: float) -> float:
         return float("nan")
     n = below[0]
     return float(f[n - 1] + (values[n - 1] - level) / (values[n - 1] - values[n]) * (f[n] - f[n - 1]))
-
-
-def native_sigma(sigma_mm: float, lost_mm2: float) -> float:
-    """Return the sigma without the blur of an interpolation of variance `lost_mm2`."""
-    return float(np.sqrt(max(sigma_mm**2 - lost_mm2, 0.0)))
 
 
 class Waves:
@@ -181,6 +176,11 @@ def star_waves(shape, centre, spacing_mm, pairs: int, reach_mm: tuple[float, flo
     RING_MM."""
     y = (np.arange(shape[0]) - centre[0])[:, None] * spacing_mm[0]
     x = (np.arange(shape[1]) - centre[1])[None, :] * spacing_mm[1]
+    return star_waves_at(y, x, pairs, reach_mm)
+
+
+def star_waves_at(y: np.ndarray, x: np.ndarray, pairs: int, reach_mm: tuple[float, float]) -> Waves:
+    """Return the waves of a Siemens star at places in mm from its centre, in rings of RING_MM."""
     radius = np.hypot(y, x)
     part = np.where((radius >= reach_mm[0]) & (radius < reach_mm[1]), (radius - reach_mm[0]) / RING_MM, -1).astype(int)
     part[(radius < reach_mm[0]) | (radius >= reach_mm[1])] = -1
@@ -211,10 +211,18 @@ def zone_waves(shape, centre, spacing_mm, start_per_mm: float, rise_per_mm2: flo
         ((np.arange(n) - c) * d).reshape([-1 if a == axis else 1 for a in range(3)]).astype(np.float32)
         for axis, (n, c, d) in enumerate(zip(shape, centre, spacing_mm, strict=True))
     )
+    return zone_waves_at(z, y, x, start_per_mm, rise_per_mm2)
+
+
+def zone_waves_at(z, y, x, start_per_mm: float, rise_per_mm2: float, n_shells: int | None = None) -> Waves:
+    """Return the waves of a zone plate at places in mm from its centre, in shells of SHELL_MM, all or the first
+    `n_shells`."""
     radius = np.sqrt(z * z + y * y + x * x)
     phase = 2 * np.pi * (start_per_mm * radius + 0.5 * rise_per_mm2 * radius**2)
     part = (radius / SHELL_MM).astype(int)
-    middle = SHELL_MM * (np.arange(part.max() + 1) + 0.5)
+    n_shells = part.max() + 1 if n_shells is None else n_shells
+    part[part >= n_shells] = -1
+    middle = SHELL_MM * (np.arange(n_shells) + 0.5)
     return Waves(part, phase, start_per_mm + rise_per_mm2 * middle)
 
 

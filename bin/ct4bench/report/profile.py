@@ -3,14 +3,15 @@
 import pandas as pd
 
 from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
-from ct4bench.report.cells import number
+from ct4bench.profiles.merge import COMMON, OWN
+from ct4bench.report.cells import is_number, number
 
 COLUMNS = (
     ("SD in the large cyst, total (HU)", ("total_sd_hu", "cyst1"), 1),
     ("quantum (HU)", ("quantum_sd_hu", "cyst1"), 1),
     ("Mean frequency of noise (1/mm)", ("quantum_nps_mean_per_mm", "cyst1", "total_nps_mean_per_mm"), 3),
-    ("Sigma in plane (mm)", ("edge_sigma_native_mm", "dots_to_wedge"), 2),
-    ("Sigma along z (mm)", ("slice_sigma_native_mm", "wedge_to_liver"), 2),
+    ("Sigma in plane (mm)", ("edge_sigma_mm", "dots_to_wedge"), 2),
+    ("Sigma along z (mm)", ("slice_sigma_mm", "wedge_to_liver"), 2),
     ("CNR cyst to normal", ("cnr", "cyst_normal"), 1),
     ("Slope of HU", ("calibration_slope", "wedge"), 3),
     ("Offset (HU)", ("calibration_offset_hu", "wedge"), 1),
@@ -25,6 +26,14 @@ def _value(rows: pd.DataFrame, measure: str, region: str, other: str = "") -> fl
         if len(found):
             return float(found.iloc[0])
     return float("nan")
+
+
+def _cell(rows: pd.DataFrame, wanted: tuple, decimals: int) -> dict:
+    """The value as scanned, and in brackets that of the registered series; the latter alone where there is no other."""
+    own, common = (_value(rows[rows["grid"] == grid], *wanted) for grid in (OWN, COMMON))
+    if not is_number(own):
+        return {"main": number(common, decimals)}
+    return {"main": number(own, decimals), **({"sd": f"({number(common, decimals)})"} if is_number(common) else {})}
 
 
 def profile_view(profile: pd.DataFrame | None) -> dict | None:
@@ -42,7 +51,7 @@ def profile_view(profile: pd.DataFrame | None) -> dict | None:
         profile[profile["dose_mgy"] == dose].groupby(["scanner", "recon"]),
         key=lambda item: (scanner_rank(item[0][0]), item[0][1]),
     ):
-        cells = [{"main": number(_value(own, *wanted), decimals)} for _, wanted, decimals in COLUMNS]
+        cells = [_cell(own, wanted, decimals) for _, wanted, decimals in COLUMNS]
         rows.append({"head": f"{scanner} {recon}", "cells": cells})
     missing = profile[(profile["dose_mgy"] == dose) & (profile["reason"] != "")]
     missing = missing.drop_duplicates(["measure", "region", "reason"])

@@ -23,7 +23,7 @@ ALL_SCANNERS = ("A1", "A2", "B1", "B2", "G1", "G2")
 
 def profile_of(rows, **given) -> pd.DataFrame:
     """Rows (scanner, measure, region, at, value, and what else there is) as a profile, at 10 mGy and IR unless said."""
-    blank = {"dose_mgy": 10.0, "recon": "IR", "kind": "noise", "at": np.nan, "at_unit": "", "sd": np.nan,
+    blank = {"dose_mgy": 10.0, "recon": "IR", "kind": "noise", "grid": "own", "at": np.nan, "at_unit": "", "sd": np.nan,
              "n_series": 1, "n_repetitions": 1, "reason": ""}  # fmt: skip
     names = ("scanner", "measure", "region", "at", "value")
     entries = [blank | given | dict(zip(names, row[:5], strict=True)) | (row[5] if len(row) > 5 else {})
@@ -140,8 +140,8 @@ def sharpness_profile() -> pd.DataFrame:
             for scanner, sigma in SIGMA.items() for at in (0.5, 0.0)]  # fmt: skip
     rows += [(scanner, "star_modulation", "star", at, 1 - at, {"at_unit": "per_mm"})
              for scanner in ("C1", "A1") for at in (0.2, 0.4)]  # fmt: skip
-    rows += [(scanner, "edge_sigma_native_mm", "dots_to_wedge", np.nan, sigma) for scanner, sigma in SIGMA.items()]
-    rows += [(scanner, "slice_sigma_native_mm", "block", np.nan, 2 * sigma) for scanner, sigma in SIGMA.items()]
+    rows += [(scanner, "edge_sigma_mm", "dots_to_wedge", np.nan, sigma) for scanner, sigma in SIGMA.items()]
+    rows += [(scanner, "slice_sigma_mm", "block", np.nan, 2 * sigma) for scanner, sigma in SIGMA.items()]
     rows += [(scanner, "cnr", pair, np.nan, value * sigma) for scanner, sigma in SIGMA.items()
              for pair, value in (("normal_cyst", 10.0), ("normal_metastasis", 4.0))]  # fmt: skip
     return profile_of(rows, kind="sharpness")

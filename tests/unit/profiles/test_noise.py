@@ -4,8 +4,6 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from ct4bench.core.geometry import Grid, Rigid
-from ct4bench.preprocess.resampling import resample
 from ct4bench.profiles import noise
 
 SPACING_MM = (1.0, 0.68359375, 0.68359375)
@@ -90,22 +88,6 @@ def test_autocorrelation_of_filtered_noise(rng):
 def test_a_trend_of_the_second_order_is_taken_away():
     z, y, x = np.meshgrid(*(np.arange(n, dtype=float) for n in (6, 7, 8)), indexing="ij")
     np.testing.assert_allclose(noise.detrended(3 + z - 2 * y * x + 0.5 * x * x), 0.0, atol=1e-9)
-
-
-@pytest.mark.parametrize("shift", [0.5, 0.25, 0.0])
-def test_interpolation_takes_the_power_that_is_stated(rng, shift):
-    """White noise, moved by a share of a voxel along all axes through the pipeline's own interpolation."""
-    source = (1000 * rng.standard_normal((40, 60, 60))).astype(np.int16)
-    grid = Grid.axis_aligned(source.shape, SPACING_MM, (0, 0, 0))
-    motion = Rigid((0, 0, 0), tuple(shift * s for s in SPACING_MM[::-1]), (0, 0, 0))
-    moved = resample(source, grid, grid, motion)[:-1, :-1, :-1].astype(float)
-    before, after = (
-        noise.power_spectrum(v - v.mean(), SPACING_MM) for v in (source[:-1, :-1, :-1].astype(float), moved)
-    )
-    factor = noise.interpolation_power([shift * (1 - shift)] * 3, after.shape, SPACING_MM)
-    assert after.sum() / (before * factor).sum() == pytest.approx(1.0, rel=0.02)
-    low = factor > 0.5
-    assert after[low].mean() == pytest.approx((before * factor)[low].mean(), rel=0.03)
 
 
 def test_homogeneous_block_lies_in_the_mask():

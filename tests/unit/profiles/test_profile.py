@@ -8,7 +8,7 @@ import pytest
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.figures.draw_profiles import choose, draw_profiles
+from ct4bench.figures.draw_profiles import as_scanned, choose, draw_profiles
 from ct4bench.profiles.merge import (
     FIELD_COLUMNS,
     PROFILE_COLUMNS,
@@ -25,8 +25,8 @@ LABELS = {"origin": "synthetic", "origin_words": "synthetic input", "mode": "pap
 MAKERS = {"C1": "Philips", "A1": "Siemens", "E2": "GE"}
 
 
-def series_table(scanner, recon, repetition, entries, n_repetitions, dose=10.0) -> pd.DataFrame:
-    frame = pd.DataFrame(entries)
+def series_table(scanner, recon, repetition, entries, n_repetitions, dose=10.0, grid="own") -> pd.DataFrame:
+    frame = pd.DataFrame(entries).assign(grid=grid)
     frame["at_unit"] = frame["measure"].map(at_unit).where(frame["at"].notna(), "")
     uid = "" if repetition is None else f"1.{scanner}.{recon}.{repetition}"
     about = {"scanner": scanner, "maker": MAKERS[scanner], "dose_mgy": dose, "recon": recon, "series_uid": uid}
@@ -38,7 +38,7 @@ def entries_of(sd: float) -> list[dict]:
     found += [row("noise", "total_nps_hu2_mm2", "cyst1", 900 * np.exp(-f / 0.2), f) for f in (0.1, 0.2, 0.3)]
     found += [row("sharpness", "ttf", "dots_to_wedge", np.exp(-f), f) for f in (0.0, 0.1, 0.2)]
     found += [row("sharpness", "star_modulation", "siemens_star", np.exp(-f), f) for f in (0.1, 0.2)]
-    found.append(row("sharpness", "edge_sigma_native_mm", "dots_to_wedge", 0.7))
+    found.append(row("sharpness", "edge_sigma_mm", "dots_to_wedge", 0.7))
     found += [row("calibration", "wedge_less_reference_hu", "wedge", 0.02 * hu, hu) for hu in (50, 200, 500)]
     found.append(row("calibration", "calibration_slope", "wedge", 1.02))
     found.append(row("geometry", "displacement_p95_mm", "block", 0.08))
@@ -125,6 +125,23 @@ def test_report_has_a_row_for_each_scanner_and_the_reasons(parts, tmp_path):
     assert profile_view(None) is None
 
 
+def test_the_registered_value_stands_beside_what_was_scanned(tmp_path):
+    tables = [
+        series_table("A1", "IR", 1, entries_of(sd), 1, grid=grid) for sd, grid in ((15.0, "own"), (12.0, "common"))
+    ]
+    tables.append(series_table("C1", "IR", 1, entries_of(17.0), 1, grid="common"))
+    write_table(pd.concat(tables), tmp_path / "p.parquet")
+    profile = merge_profiles([tmp_path / "p.parquet"])[1]
+    assert list(profile.loc[profile["measure"] == "total_sd_hu", "grid"]) == ["own", "common", "common"]
+    first, second = (row["cells"][0] for row in profile_view(profile)["table"]["rows"])
+    assert (first["main"], first["sd"]) == ("15.0", "(12.0)")
+    assert second == {"main": "17.0"}
+    shown = as_scanned(profile)
+    assert shown.loc[shown["measure"] == "total_sd_hu", ["scanner", "grid"]].to_numpy().tolist() == [
+        ["A1", "own"], ["C1", "common"],
+    ]  # fmt: skip
+
+
 def test_figures_of_each_kind_are_drawn(parts, tmp_path):
     profile = merge_profiles(parts)[1]
     fields = merge_fields([field_part(tmp_path / f"{s}.parquet", s, 0.05) for s in ("A1", "C1")])
@@ -159,4 +176,4 @@ def test_an_unknown_series_is_said(tmp_path):
     about = {"scanner": "A1", "maker": "Siemens", "dose_mgy": 10, "recon": "IR", "repetition": 1}
     registered = pd.DataFrame([{"series_uid": "1.2", **about}])
     with pytest.raises(UserError, match="no series 9.9"):
-        profile_chunk(registered, ["9.9"], tmp_path, tmp_path, "linear")
+        profile_chunk(registered, ["9.9"], tmp_path, tmp_path)
