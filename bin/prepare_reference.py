@@ -4,6 +4,7 @@
 import argparse
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table
 from ct4bench.index.files import FILE_KEY
@@ -31,6 +32,8 @@ def main(argv=None):
     parser.add_argument("--folders", required=True, nargs="+", help="folders of the series and its segmentation")
     parser.add_argument("--reference", default="A1 10mGy IR", help=FORM)
     parser.add_argument("--spacing", help="row,column,slice in mm of the common grid; default: the reference's own")
+    parser.add_argument("--mode", choices=sorted(MODES), default="paper")
+    parser.add_argument("--interpolator", default="linear", help="linear, nearest or bspline, as for the series")
     parser.add_argument("--box_origin_mm", help="=x,y,z that the published boxes count from; default: the first voxel")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the reference's folder")
@@ -45,8 +48,9 @@ def main(argv=None):
     slice_first = (spacing[2], spacing[0], spacing[1]) if spacing else None
     checks = Checks()
     prepare_reference(
-        series, files, args.folders, args.reference, args.output, slice_first, origin, args.threads, checks
-    )
+        series, files, args.folders, args.reference, args.output, slice_first, origin, args.threads, checks,
+        MODES[args.mode].grid_move, args.interpolator,
+    )  # fmt: skip
     if args.checks:
         checks.write(args.checks)
 

@@ -43,7 +43,7 @@ workflow BENCHMARK {
         // every evaluation has a method; those of today leave the volumes as they are
         def chunks = PREPROCESS.out.chunks.combine(methods).map { meta, rows, volumes, method -> [meta + [method: method], rows, volumes] }
         EXTRACT(settings, chunks, INDEX.out.index, PREPROCESS.out.registered, PREPROCESS.out.patches, PREPROCESS.out.reference)
-        EVALUATE_IMAGES(settings, chunks, PREPROCESS.out.registered, PREPROCESS.out.reference, INDEX.out.index, PREPROCESS.out.scanned)
+        EVALUATE_IMAGES(settings, chunks, PREPROCESS.out.registered, PREPROCESS.out.reference, INDEX.out.index, roots)
         features = EXTRACT.out.features
         images.putAll([
             index: INDEX.out.index, registered: PREPROCESS.out.registered, quarantine: PREPROCESS.out.quarantine,

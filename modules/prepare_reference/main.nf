@@ -7,6 +7,8 @@ process PREPARE_REFERENCE {
     path index
     val spacing             // row,column,slice in mm, or ''
     val box_origin_mm       // x,y,z, or ''
+    val mode
+    val interpolator
     val _code
 
     output:
@@ -23,6 +25,8 @@ process PREPARE_REFERENCE {
         --reference ${uid} \\
         ${spacing ? "--spacing ${spacing}" : ''} \\
         ${box_origin_mm ? "--box_origin_mm=${box_origin_mm}" : ''} \\
+        --mode ${mode} \\
+        --interpolator ${interpolator} \\
         --threads ${task.cpus} \\
         --output reference \\
         --checks checks.json

@@ -14,6 +14,8 @@ include { byMethod          } from '../utilities/channels'
 include { rowsOf            } from '../utilities/channels'
 include { volumesByMethod   } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
+include { fingerprints      } from '../utilities/files'
+include { folderOf          } from '../utilities/files'
 include { isClassified      } from '../utilities/extractors'
 
 // Series in tasks of at most `size`, across scanners: a task takes longer to start than to measure a series. All
@@ -45,7 +47,7 @@ workflow EVALUATE_IMAGES {
     registered  // value channel: registered.csv
     reference   // value channel: folder
     index       // value channel: the index's folder
-    scanned     // value channel: map by series UID of [place in the index, folder, digest]
+    roots       // channel of one list of folders: the input
 
     main:
     PLAN_PAIRS(registered, settings.mode, codeDigest('plan_pairs.py'))
@@ -66,10 +68,15 @@ workflow EVALUATE_IMAGES {
 
     // what the images themselves say of their scanners
     def groups = registered.flatMap { table -> profileTasks(rowsOf(table), 4 * settings.chunk_size) }
+    // in the images as they were scanned, too
+    def prints = new java.util.concurrent.ConcurrentHashMap()
+    def scanned = index.combine(roots.map { folders -> [folders] }).map { folder, own_roots ->
+        [rowsOf(folder.resolve('inputs.csv')).collectEntries { row -> [row.series_uid, row.folders.tokenize(';')] }, own_roots]
+    }
     PROFILE_SERIES(
-        byUid.combine(groups).combine(scanned.map { places -> [places] }).map { method, paths, id, uids, places ->
-            def own = uids.collectMany { uid -> places[uid] }.toUnique { place -> place[0] }.toSorted { a, b -> a[0] <=> b[0] }
-            [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }, own.collect { place -> place[1] }, own.collect { place -> place[2] }.join(' ')]
+        byUid.combine(groups).combine(scanned).map { method, paths, id, uids, places, own_roots ->
+            def folders = uids.collectMany { uid -> places[uid] }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
+            [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }, folders, fingerprints(folders, prints)]
         },
         registered, index, reference, codeDigest('profile_series.py'),
     )

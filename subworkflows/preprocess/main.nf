@@ -6,36 +6,10 @@ include { DRAW_PATCHES          } from '../../modules/draw_patches/main'
 include { REGISTER_SERIES       } from '../../modules/register_series/main'
 include { MERGE_REGISTRATION    } from '../../modules/merge_registration/main'
 include { chunksOf              } from '../utilities/channels'
-include { rowsOf                } from '../utilities/channels'
 include { codeDigest            } from '../utilities/code'
-include { fingerprint           } from '../utilities/files'
+include { fingerprints          } from '../utilities/files'
+include { folderOf              } from '../utilities/files'
 include { shellQuote            } from '../utilities/files'
-
-// 'root/folder' of the index -> the folder itself; `roots` are the roots' own paths
-def folderOf(String place, roots) {
-    def name = place.tokenize('/')[0]
-    def root = roots.find { folder -> folder.name == name }
-    if (!root) {
-        error("--index is of a folder ${name}, which is not among this run's input (${roots.collect { folder -> folder.name }.join(', ')}); name the index of the same input, or leave --index out")
-    }
-    def rest = place.substring(name.size()).replaceAll('^/+', '')
-    return rest ? root.resolve(rest) : root
-}
-
-// one digest over several folders, each looked at once in a run
-def fingerprints(folders, seen) {
-    return folders.collect { folder -> seen.computeIfAbsent(folder, { place -> fingerprint(place) }) }.join(' ').digest('SHA-256')
-}
-
-// series UID -> [[its place in the index, the folder, its digest], ...], for stages that read series as they were scanned
-def foldersBySeries(index, roots, seen) {
-    return rowsOf(index.resolve('inputs.csv')).collectEntries { row ->
-        [row.series_uid, row.folders.tokenize(';').collect { place ->
-            def folder = folderOf(place, roots)
-            [place, folder, fingerprints([folder], seen)]
-        }]
-    }
-}
 
 workflow PREPROCESS {
     take:
@@ -59,7 +33,7 @@ workflow PREPROCESS {
             def folders = rows.collect { row -> folderOf("${row.root}/${row.folder}".toString(), own_roots) }
             [rows[0].series_uid, folders, fingerprints(folders, prints)]
         }
-    PREPARE_REFERENCE(chosen, index, settings.spacing ?: '', settings.box_origin_mm ?: '', codeDigest('prepare_reference.py'))
+    PREPARE_REFERENCE(chosen, index, settings.spacing ?: '', settings.box_origin_mm ?: '', settings.mode, settings.interpolator, codeDigest('prepare_reference.py'))
     def prepared = PREPARE_REFERENCE.out.reference.first()
 
     def centres = settings.patches ? file(settings.patches) : []
@@ -82,7 +56,6 @@ workflow PREPROCESS {
     )
 
     emit:
-    scanned = index.combine(places).map { folder, own_roots -> foldersBySeries(folder, own_roots, prints) }.first()    // map by series UID
     reference = prepared                                    // folder
     patches = DRAW_PATCHES.out.patches                      // patches.csv
     chunks = REGISTER_SERIES.out.chunks                     // [meta(id, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]

@@ -54,3 +54,19 @@ def layFiles(String root, List places, List paths) {
         .collect { place, items -> "mkdir -p '${root}/${place}' && mv ${items.collect { item -> item[1] }.join(' ')} '${root}/${place}'" }
         .join('\n')
 }
+
+// 'root/folder' of the index -> the folder itself; `roots` are the roots' own paths
+def folderOf(String place, roots) {
+    def name = place.tokenize('/')[0]
+    def root = roots.find { folder -> folder.name == name }
+    if (!root) {
+        error("--index is of a folder ${name}, which is not among this run's input (${roots.collect { folder -> folder.name }.join(', ')}); name the index of the same input, or leave --index out")
+    }
+    def rest = place.substring(name.size()).replaceAll('^/+', '')
+    return rest ? root.resolve(rest) : root
+}
+
+// one digest over several folders, each looked at once in a run
+def fingerprints(folders, seen) {
+    return folders.collect { folder -> seen.computeIfAbsent(folder, { place -> fingerprint(place) }) }.join(' ').digest('SHA-256')
+}

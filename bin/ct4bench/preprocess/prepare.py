@@ -107,24 +107,39 @@ def spaced_grid(grid: Grid, spacing_mm) -> Grid:
     return Grid.axis_aligned(tuple(shape), spacing_mm, grid.origin_mm)
 
 
-def build_reference(volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=None) -> tuple:
+def moved_grid(grid: Grid, share: float) -> Grid:
+    """Return the grid moved by a share of a voxel along slice, row and column, so that none of its voxels is one of
+    `grid`; without a move `grid` itself."""
+    if not share:
+        return grid
+    affine = grid.affine.copy()
+    affine[:3, 3] = grid.to_lps([share] * 3)
+    return Grid(grid.shape, affine)
+
+
+def build_reference(
+    volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=None, move: float = 0.0, interpolator: str = "linear"
+) -> tuple:
     """Build the volume, labels, grid, block, values of reference.json, and own voxels of a series on axes along the
     patient's.
 
-    The default grid is the series' own, cut to what anything reads, and its voxels pass as they are. `spacing_mm`
-    (slice, row, column) resamples volume and labels once; only then are the own voxels (volume, grid) kept beside
-    them, for series are registered to what no interpolation has touched.
+    The default grid is the series' own, cut to what anything reads, and its voxels pass as they are. `move` (voxels)
+    moves that grid, and `spacing_mm` (slice, row, column) lays another one: volume and labels are then resampled once,
+    as every series is, and the own voxels (volume, grid) kept beside them, for series are registered to what no
+    interpolation has touched.
     """
     block = find_block(volume, grid)
     origin = [float(v) for v in (grid.origin_mm if box_origin_mm is None else box_origin_mm)]
     box = crop_box(grid, block, labels, origin)
     cropped = grid.crop(box)
-    target = cropped if spacing_mm is None else spaced_grid(cropped, spacing_mm)
+    target = moved_grid(cropped, move) if spacing_mm is None else spaced_grid(cropped, spacing_mm)
     if target is cropped:
         volume, labels, lost, own = np.ascontiguousarray(volume[box]), np.ascontiguousarray(labels[box]), 0.0, None
     else:
-        lost, own = lost_noise_variance(grid, target, Rigid.identity()), (np.ascontiguousarray(volume[box]), cropped)
-        volume, labels = resample(volume, grid, target, Rigid.identity()), resample_labels(labels, grid, target)
+        still, own = Rigid.identity(), (np.ascontiguousarray(volume[box]), cropped)
+        lost = lost_noise_variance(grid, target, still, interpolator)
+        volume = resample(volume, grid, target, still, interpolator)
+        labels = resample_labels(labels, grid, target)
     missing = [roi for number, roi in enumerate(ROIS, 1) if not np.any(labels == number)]
     if missing:
         raise UserError(f"the reference's segmentation has no voxel of {', '.join(missing)}; name another --reference")
@@ -147,10 +162,13 @@ def prepare_reference(
     box_origin_mm=None,
     threads: int = 1,
     checks: Checks | None = None,
+    move: float = 0.0,
+    interpolator: str = "linear",
 ) -> None:
     """Write the folder `output` of the series that `reference` names (see `select.find_reference`).
 
-    `folders` are those of the series' slices and segmentation in the order of `files.folders_of`. `spacing_mm` is
+    `folders` are those of the series' slices and segmentation in the order of `files.folders_of`; `move` and
+    `interpolator` as in `build_reference`. `spacing_mm` is
     (slice, row, column). A slice is read anew by pydicom, and counted in `checks`: `UserError` where it differs.
     """
     uid = find_reference(series, reference)
@@ -172,7 +190,9 @@ def prepare_reference(
         raise UserError(f"the reference {uid} has more than one segmentation; index the input again") from error
     labels, _ = along_patient_axes(labels, grid)
     volume, grid = along_patient_axes(volume, grid)
-    volume, labels, target, block, values, own = build_reference(volume, labels, grid, spacing_mm, box_origin_mm)
+    volume, labels, target, block, values, own = build_reference(
+        volume, labels, grid, spacing_mm, box_origin_mm, move, interpolator
+    )
     attributes = {"series_uid": uid, "name": name_of(row), **values}
     save_reference(output, volume, labels, target, block, attributes, own)
     LOG.info("reference %s on %d x %d x %d voxels", name_of(row), *target.shape)

@@ -98,11 +98,31 @@ def registration_view(
         "n_stretched": int(frame["detail"].astype(str).str.startswith(STRETCHED).sum()),
         "status": [{"status": str(name), "n": int(status[name])} for name in sorted(status.index)],
         "reference": [_series_words(known.loc[uid]) for uid in references],
+        "lost": _lost_words(frame),
         "errors": {"n": len(errors), "median": number(errors.median(), 3), "largest": number(errors.max(), 3)}
         if len(errors)
         else None,
         "table": {"columns": heads, "rows": rows, "kind": "grid"},
     }
+
+
+def _lost_words(frame: pd.DataFrame) -> str:
+    """How much white noise the interpolation to the common grid takes from the reference and from the others."""
+    lost = frame["lost_noise_variance"].astype(float)
+    own, others = lost[frame["status"] == "reference"].median(), lost[frame["status"] == "registered"].median()
+    if not (is_number(own) and is_number(others)):
+        return ""
+    words = (
+        f"The interpolation takes {_percent(own)} of the variance of white noise from the reference, and "
+        f"{_percent(others)} from the other series in the median"
+    )
+    if own == 0 < others:
+        return (
+            f"{words}: the reference alone escapes it, and other series of its scanner nearly do, so that noise, "
+            "texture features and what is made of them are not of one kind between them and the others (point 22; mode "
+            "corrected treats all alike)."
+        )
+    return f"{words} (point 22)."
 
 
 def _series_words(row: pd.Series) -> str:

@@ -7,10 +7,12 @@ from scene import CENTRE_MM, SIZE_MM, image, scan_grid
 
 from ct4bench.core.benchmark import BOXES, PATCH_SHAPE
 from ct4bench.core.errors import UserError
-from ct4bench.core.geometry import Grid, euler_zyx_matrix
+from ct4bench.core.geometry import Grid, Rigid, euler_zyx_matrix
+from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.preprocess.draw import draw_centres, patch_table
-from ct4bench.preprocess.prepare import along_patient_axes, build_reference, patch_region, spaced_grid
+from ct4bench.preprocess.prepare import along_patient_axes, build_reference, moved_grid, patch_region, spaced_grid
 from ct4bench.preprocess.reference import open_reference, save_reference
+from ct4bench.preprocess.resampling import OUTSIDE_HU, resample
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +164,46 @@ def test_what_is_no_reference_is_refused(tmp_path, text):
         (tmp_path / "reference.json").write_text(text)
     with pytest.raises(UserError, match="is not a reference"):
         open_reference(tmp_path)
+
+
+NOISE_GRID = Grid.axis_aligned((40, 60, 70), (1.0, 0.68359375, 0.68359375), (-20.0, -30.0, 10.0))
+ASKEW = Rigid((1.1, -0.8, 1.4), (0.3, 0.2, -0.4), tuple(NOISE_GRID.corners_mm().mean(axis=0)))
+
+
+def kept(noise, target, motion) -> float:
+    """Share of the variance of white noise that is left on a grid."""
+    made = resample(noise, NOISE_GRID, target, motion)
+    return float(made[made != OUTSIDE_HU].astype(float).var() / noise.astype(float).var())
+
+
+@pytest.mark.parametrize("move", [0.0, 0.1, 0.5, CORRECTED.grid_move])
+def test_a_moved_grid_leaves_the_variance_that_the_weights_say(rng, move):
+    """Trilinear weights w and 1 - w on each of three axes."""
+    noise = rng.normal(0, 1000, NOISE_GRID.shape).astype(np.int16)
+    target = moved_grid(NOISE_GRID, move)
+    assert kept(noise, target, Rigid.identity()) == pytest.approx((move**2 + (1 - move) ** 2) ** 3, rel=0.04)
+    np.testing.assert_allclose(target.to_lps([0, 0, 0]), NOISE_GRID.to_lps([move] * 3))
+
+
+def test_mode_corrected_takes_as_much_from_the_reference_as_from_a_series_that_lies_askew(rng):
+    noise = rng.normal(0, 1000, NOISE_GRID.shape).astype(np.int16)
+    left = {}
+    for mode in (PAPER, CORRECTED):
+        target = moved_grid(NOISE_GRID, mode.grid_move)
+        left[mode.name] = [kept(noise, target, motion) for motion in (Rigid.identity(), ASKEW)]
+    assert left["paper"][0] == pytest.approx(1, abs=1e-3) and left["paper"][1] == pytest.approx((2 / 3) ** 3, rel=0.05)
+    assert left["corrected"] == pytest.approx([(2 / 3) ** 3] * 2, rel=0.05)
+
+
+def test_the_reference_of_mode_corrected_is_resampled_once_and_keeps_its_own_voxels(series, built):
+    volume, labels, common, block, values, own = build_reference(*series, move=CORRECTED.grid_move)
+    plain = built
+    np.testing.assert_array_equal(own[0], plain[0])
+    assert own[1].same_as(plain[2]) and values["lost_noise_variance"] == pytest.approx(1 - (2 / 3) ** 3, abs=0.01)
+    assert common.shape == plain[2].shape
+    shift = common.to_lps([0, 0, 0]) - plain[2].to_lps([0, 0, 0])
+    np.testing.assert_allclose(shift, CORRECTED.grid_move * np.array(common.spacing_mm[::-1]), atol=1e-9)
+    np.testing.assert_array_equal(volume, resample(series[0], series[2], common, Rigid.identity()))
+    # labels of the nearest voxel: the same but for the volume's end
+    np.testing.assert_array_equal(labels[:-1, :-1, :-1], plain[1][:-1, :-1, :-1])
+    np.testing.assert_allclose(block.corners_mm, plain[3].corners_mm)
