@@ -102,6 +102,12 @@ def _neighbours(n: int) -> str:
     return f"{min(100, n - 1)} neighbours, minimum distance 1, 1000 epochs"
 
 
+def _legend_columns(names: list[str]) -> int:
+    """Columns of a legend below a panel, by its longest name."""
+    longest = max(map(len, names))
+    return 3 if longest <= 6 else 2 if longest <= 12 else 1
+
+
 def _forms_in_words(recons) -> str:
     return ", ".join(f"{RECON_FORMS[recon][0]}: {recon}" for recon in RECON_FORMS if recon in recons)
 
@@ -117,7 +123,8 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     n_columns = min(N_MAKER_COLUMNS, len(makers))
     bands = -(-len(makers) // n_columns)
     side, head, foot, between = 1.68, 0.3, 0.42, 0.36
-    names_in = 0.16 * max(-(-len(scanners) // 3) for scanners in makers.values()) + 0.24
+    columns_of = {maker: _legend_columns(scanners) for maker, scanners in makers.items()}
+    names_in = 0.16 * max(-(-len(scanners) // columns_of[maker]) for maker, scanners in makers.items()) + 0.24
     step = side + between
     total = head + step * len(extractors) * bands - between + names_in * bands + foot
     figure = new_figure(WIDTH_IN, total)
@@ -144,7 +151,7 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
                     for name, look in looks_of(scanners).items()
                 ]
                 anchor = (left, 1 - (top + side + 0.2) / total)
-                add_legend(figure, handles, loc="upper left", ncols=3, bbox_to_anchor=anchor, **LEGEND)
+                add_legend(figure, handles, loc="upper left", ncols=columns_of[maker], bbox_to_anchor=anchor, **LEGEND)
     handles = [
         Line2D([], [], linestyle="", marker="o", color="#555555", markersize=5.5, label=recon, **look)
         for recon, (_, look) in RECON_FORMS.items()

@@ -5,6 +5,7 @@ import json
 import re
 import textwrap
 import unicodedata
+import warnings
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +21,8 @@ DPI = 150
 WIDTH_IN = 10.2
 """Widest figure: at its own size in the report's column on a screen of 1280 pixels, and on a landscape A4 page, where
 7.05 inches are the highest."""
+FITTING_SIGNS = 4
+"""A name of an axis with so many signs at most is never replaced."""
 SMALLEST_PT = 7
 """Smallest text of a figure, whose report shows it no smaller than it is."""
 
@@ -95,7 +98,9 @@ def save_figure(figure: Figure, caption: Caption, folder: Path | str) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
-        caption = replace(caption, notes=[*caption.notes, *replace_undrawable(figure)])
+        undrawable = replace_undrawable(figure)
+        notes = [*caption.notes, *undrawable, *replace_crowded(figure, len(undrawable) + 1)]
+        caption = replace(caption, notes=notes)
         figure.savefig(folder / f"{caption.name}.png", dpi=DPI, metadata={"Software": None})
         metadata = {"Date": None, "Creator": "ct4bench", "Title": caption.title, "Description": caption.alt}
         figure.savefig(folder / f"{caption.name}.svg", dpi=DPI, metadata=metadata)
@@ -141,6 +146,43 @@ def replace_undrawable(figure: Figure) -> list[str]:
     return [f"In the figure, [{number}] stands for {run}." for run, number in numbers.items()]
 
 
+def _extent(artist):
+    """Window extent of an artist, whose text may still have signs that the font lacks."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return artist.get_window_extent()
+
+
+def _crowded(axis) -> list[bool]:
+    """Which labels of an axis of names lie over a neighbour (x) or beyond the figure's left edge (y)."""
+    boxes = [_extent(label) for label in axis.get_ticklabels()]
+    if axis.axis_name == "y":
+        return [box.x0 < 0 for box in boxes]
+    close = [a.x1 > b.x0 and a.width > 0 < b.width for a, b in zip(boxes, boxes[1:], strict=False)]
+    return [any(close)] * len(boxes)
+
+
+def replace_crowded(figure: Figure, first: int) -> list[str]:
+    """Write a number in brackets, from `first` on, for each name of an axis whose names do not fit, and return notes
+    that say which.
+
+    Numbers and short names stay.
+    """
+    numbers: dict[str, int] = {}
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            labels = [label.get_text() for label in axis.get_ticklabels()]
+            if not any(len(label) > FITTING_SIGNS for label in labels):
+                continue
+            shown = [
+                f"[{numbers.setdefault(label, first + len(numbers))}]" if over and len(label) > FITTING_SIGNS else label
+                for label, over in zip(labels, _crowded(axis), strict=True)
+            ]
+            if shown != labels:
+                axis.set_ticks(axis.get_ticklocs(), shown)
+    return [f"In the figure, [{number}] stands for {name}." for name, number in numbers.items()]
+
+
 def add_legend(owner, handles, **options):
     """Add a legend to a figure or axes with every label of `handles`, also those that begin with an underscore.
 
@@ -163,7 +205,7 @@ def fitted_legend(figure: Figure, handles, n_columns: int, y_in: float, left: fl
         legend = add_legend(
             figure, handles, loc=where[0], bbox_to_anchor=(where[1], y_in / height), ncols=columns, **options
         )
-        if columns == 1 or left * width + legend.get_window_extent().width / figure.dpi <= width:
+        if columns == 1 or left * width + _extent(legend).width / figure.dpi <= width:
             break
         legend.remove()
     return legend, -(-len(handles) // columns)

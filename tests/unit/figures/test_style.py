@@ -26,6 +26,7 @@ from ct4bench.figures.style import (
     TISSUE_COLOURS,
     Caption,
     add_legend,
+    replace_crowded,
     replace_undrawable,
     save_figure,
     stamp,
@@ -371,3 +372,19 @@ def test_no_figure_has_an_empty_box_and_all_names_are_in_its_legend(tmp_path, re
     assert "_A" in shown and "[1]" in shown
     assert "In the figure, [1] stands for \u6771\u4eac." in caption(tmp_path, "figure5")["notes"]
     assert not [w for w in recwarn if "Glyph" in str(w.message) or "legend" in str(w.message)]
+
+
+def test_names_that_do_not_fit_their_axis_are_numbered():
+    """Names of stations may be long; none lies over another, and each is named below."""
+    figure = Figure(figsize=(4, 2), dpi=100)
+    axes = figure.subplots()
+    names = ["C1", "Department of Radiology", "Second Department of Radiology", "D1"]
+    axes.set_xticks(range(4), names)
+    axes.set_yticks([0.0, 1.0], ["A1", "a name far longer than the margin at the left of these axes"])
+    notes = replace_crowded(figure, 3)
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["C1", "[3]", "[4]", "D1"]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["A1", "[5]"]
+    assert notes[0] == "In the figure, [3] stands for Department of Radiology." and len(notes) == 3
+    short = Figure(figsize=(4, 2), dpi=100)
+    short.subplots().set_xticks(range(3), ["first", "second", "third"])
+    assert replace_crowded(short, 1) == []
