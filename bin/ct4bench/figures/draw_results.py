@@ -171,7 +171,7 @@ def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
                           color="white" if grade in ("poor", "excellent") else "black")  # fmt: skip
         left = left + share
     names = [
-        f"{extractor_title(row.extractor, facts)}, {row.form}" + f", {row.judged_by}" * (row.judged_by != "estimate")
+        f"{extractor_title(row.extractor, facts)}\n{row.form}" + f", {row.judged_by}" * (row.judged_by != "estimate")
         for row in rows.itertuples()
     ]
     axes.set_yticks(positions, names)

@@ -129,7 +129,7 @@ def test_shares_of_grades_lie_side_by_side_in_their_colours():
     table = pd.DataFrame({**head, **shares})
     figure, _ = draw_icc_grades(table, FACTS)
     (axes,) = figure.axes
-    assert ticks(axes.yaxis) == ["mine, ICC(2,1), lower end", "Radiomics, ICC(3,1)"]
+    assert ticks(axes.yaxis) == ["mine ICC(2,1), lower end", "Radiomics ICC(3,1)"]
     colours = dict(zip((text.get_text() for text in axes.get_legend().get_texts()),
                        (patch.get_facecolor() for patch in axes.get_legend().legend_handles), strict=True))  # fmt: skip
     assert list(colours) == list(shares) and len(set(colours.values())) == 4
@@ -143,6 +143,19 @@ def test_shares_of_grades_lie_side_by_side_in_their_colours():
         shown = [(start + end) / 2 for start, end in zip(edges, edges[1:], strict=False) if end - start > 0.055]
         assert [x for x, _ in texts] == pytest.approx(shown)
     assert [text.get_text() for text in axes.texts if text.get_position()[1] == 0] == ["40 %", "30 %", "20 %", "10 %"]
+
+
+def test_names_of_grades_fit_the_figure():
+    """Three feature sets with the words of their weights, as in the demo."""
+    names = ["radiomics"] * 3 + ["shallow_cnn"] * 3 + ["swin_unetr"] * 3
+    how = {"form": ["ICC(2,1)", "ICC(2,1)", "ICC(3,1)"] * 3, "judged_by": ["estimate", "lower end", "estimate"] * 3}
+    table = pd.DataFrame({"extractor": names, **how, **dict.fromkeys(("poor", "moderate", "good", "excellent"), 0.25)})
+    weights = {"shallow_cnn": {"status": "stand-in", "words": "?"}, "swin_unetr": {"status": "random", "words": "?"}}
+    figure, _ = draw_icc_grades(table, FACTS | {"weights": weights})
+    boxes = [text.get_window_extent() for text in figure.axes[0].get_yticklabels()]
+    assert "stand-in weights" in figure.axes[0].get_yticklabels()[4].get_text()
+    assert min(box.x0 for box in boxes) >= 0
+    assert all(low.y1 <= high.y0 for low, high in zip(boxes, boxes[1:], strict=False))
 
 
 def curves() -> pd.DataFrame:
