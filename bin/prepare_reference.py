@@ -33,7 +33,7 @@ def main(argv=None):
     parser.add_argument("--reference", default="A1 10mGy IR", help=FORM)
     parser.add_argument("--spacing", help="row,column,slice in mm of the common grid; default: the reference's own")
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
-    parser.add_argument("--interpolator", default="linear", help="linear, nearest or bspline, as for the series")
+    parser.add_argument("--interpolator", help="linear, nearest or bspline, as for the series; default: the mode's")
     parser.add_argument("--box_origin_mm", help="=x,y,z that the published boxes count from; default: the first voxel")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the reference's folder")
@@ -49,7 +49,7 @@ def main(argv=None):
     checks = Checks()
     prepare_reference(
         series, files, args.folders, args.reference, args.output, slice_first, origin, args.threads, checks,
-        MODES[args.mode].grid_move, args.interpolator,
+        MODES[args.mode].grid_move, args.interpolator or MODES[args.mode].interpolator,
     )  # fmt: skip
     if args.checks:
         checks.write(args.checks)

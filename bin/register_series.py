@@ -4,6 +4,7 @@
 import argparse
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.index.files import FILE_KEY
@@ -17,7 +18,8 @@ def main(argv=None):
     parser.add_argument("--series_uids", required=True, help="series of this chunk, comma-separated")
     parser.add_argument("--folders", required=True, nargs="+", help="folders of their slices, in the index's order")
     parser.add_argument("--reference", required=True, help="folder of the prepared reference")
-    parser.add_argument("--interpolator", default="linear", help="linear, nearest or bspline")
+    parser.add_argument("--mode", choices=sorted(MODES), default="paper")
+    parser.add_argument("--interpolator", help="linear, nearest or bspline; default: the mode's")
     parser.add_argument(
         "--short_series", choices=("pad", "stretch"), default="pad", help="stretch: as the published code did, point 11"
     )
@@ -34,12 +36,13 @@ def main(argv=None):
     from ct4bench.preprocess.resampling import INTERPOLATORS
     from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, registered_rows
 
-    if args.interpolator not in INTERPOLATORS:
+    interpolator = args.interpolator or MODES[args.mode].interpolator
+    if interpolator not in INTERPOLATORS:
         raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")
     series = read_table(args.series, ["series_uid"])
     checks = Checks()
     registration = RegistrationRun(
-        open_reference(args.reference), args.volumes, args.nifti, args.interpolator, args.threads, args.short_series
+        open_reference(args.reference), args.volumes, args.nifti, interpolator, args.threads, args.short_series
     )
     transforms = register_chunk(
         registration,

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bin"))
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, scan_id, tissue_of
 from ct4bench.core.geometry import Grid, bounding_box
+from ct4bench.core.modes import CORRECTED
 from ct4bench.features.radiomics import FEATURES, region_features
 from ct4bench.pairs.similarity import compare
 from ct4bench.preprocess.draw import draw_centres
@@ -51,9 +52,9 @@ WAYS = {
     "trilinear, the reference's grid": ("linear", 0.0),
     "trilinear, grid moved by half a voxel": ("linear", 0.5),
     "trilinear, grid moved by 0.211 voxel": ("linear", MEAN_SHIFT),
-    "nearest voxel, grid moved by 0.211 voxel": ("nearest", MEAN_SHIFT),
+    "nearest voxel, grid moved by 0.245 voxel": ("nearest", CORRECTED.grid_move),
     "cubic B-spline, the reference's grid": ("bspline", 0.0),
-    "cubic B-spline, grid moved by 0.211 voxel": ("bspline", MEAN_SHIFT),
+    "cubic B-spline, grid moved by 0.245 voxel": ("bspline", CORRECTED.grid_move),
 }
 
 
@@ -176,7 +177,11 @@ def main():
         back = reference_pose.inverse()
         labels = region_labels(reference, back.matrix, back.offset)
         box = bounding_box(labels)
-        box = tuple(slice(max(0, s.start - int(h)), s.stop + int(h)) for s, h in zip(box, HALF, strict=True))
+        # a voxel less than A1 has: half a voxel beyond its end would be outside
+        box = tuple(
+            slice(max(1, s.start - int(h)), min(n - 1, s.stop + int(h)))
+            for s, h, n in zip(box, HALF, reference.shape, strict=True)
+        )
         grid, labels = reference.crop(box), np.ascontiguousarray(labels[box])
         centres = draw_centres(labels, args.patches_per_roi, 0)
         inside = np.all((centres[VOXEL] >= HALF) & (centres[VOXEL] + HALF <= np.array(grid.shape)), axis=1)

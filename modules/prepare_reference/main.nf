@@ -8,7 +8,7 @@ process PREPARE_REFERENCE {
     val spacing             // row,column,slice in mm, or ''
     val box_origin_mm       // x,y,z, or ''
     val mode
-    val interpolator
+    val interpolator        // or '', for the mode's
     val _code
 
     output:
@@ -26,7 +26,7 @@ process PREPARE_REFERENCE {
         ${spacing ? "--spacing ${spacing}" : ''} \\
         ${box_origin_mm ? "--box_origin_mm=${box_origin_mm}" : ''} \\
         --mode ${mode} \\
-        --interpolator ${interpolator} \\
+        ${interpolator ? "--interpolator ${interpolator}" : ''} \\
         --threads ${task.cpus} \\
         --output reference \\
         --checks checks.json

@@ -6,7 +6,8 @@ process REGISTER_SERIES {
     tuple val(meta), path(folders, stageAs: 'dicom*/*'), val(_fingerprint)
     path index
     path reference
-    val interpolator
+    val mode
+    val interpolator    // or '', for the mode's
     val short_series    // pad or stretch
     val nifti       // whether to write NIfTI, too
     val _code
@@ -27,7 +28,8 @@ process REGISTER_SERIES {
         --series_uids ${meta.uids.join(',')} \\
         --folders ${folders} \\
         --reference ${reference} \\
-        --interpolator ${interpolator} \\
+        --mode ${mode} \\
+        ${interpolator ? "--interpolator ${interpolator}" : ''} \\
         --short_series ${short_series} \\
         --threads ${task.cpus} \\
         --volumes volumes \\

@@ -33,7 +33,7 @@ workflow PREPROCESS {
             def folders = rows.collect { row -> folderOf("${row.root}/${row.folder}".toString(), own_roots) }
             [rows[0].series_uid, folders, fingerprints(folders, prints)]
         }
-    PREPARE_REFERENCE(chosen, index, settings.spacing ?: '', settings.box_origin_mm ?: '', settings.mode, settings.interpolator, codeDigest('prepare_reference.py'))
+    PREPARE_REFERENCE(chosen, index, settings.spacing ?: '', settings.box_origin_mm ?: '', settings.mode, settings.interpolator ?: '', codeDigest('prepare_reference.py'))
     def prepared = PREPARE_REFERENCE.out.reference.first()
 
     def centres = settings.patches ? file(settings.patches) : []
@@ -47,7 +47,7 @@ workflow PREPROCESS {
             def folders = rows.collectMany { row -> row.folders.tokenize(';') }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
             [[id: id, uids: rows.collect { row -> row.series_uid }], folders, fingerprints(folders, prints)]
         }
-    REGISTER_SERIES(planned, index, prepared, settings.interpolator, settings.short_series, settings.publish_volumes, codeDigest('register_series.py'))
+    REGISTER_SERIES(planned, index, prepared, settings.mode, settings.interpolator ?: '', settings.short_series, settings.publish_volumes, codeDigest('register_series.py'))
     MERGE_REGISTRATION(
         index,
         REGISTER_SERIES.out.transforms.toSortedList { a, b -> a.toString() <=> b.toString() },

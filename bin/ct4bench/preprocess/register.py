@@ -16,10 +16,10 @@ from ct4bench.core.volumes import SUFFIX, save_volume, write_nifti
 from ct4bench.index.ct import read_series
 from ct4bench.index.files import locate
 from ct4bench.preprocess.reference import Reference
-from ct4bench.preprocess.registration import Fixed, Registration, prepare_fixed, register
+from ct4bench.preprocess.registration import Fixed, Registration, prepare_fixed, register, sample_similarity
 from ct4bench.preprocess.resampling import lost_noise_variance, resample, stretched
 from ct4bench.preprocess.transforms import STRETCHED, TRANSFORM_COLUMNS, motion_columns
-from ct4bench.preprocess.verify import check_reading, check_registration, check_resampling
+from ct4bench.preprocess.verify import PLACES, check_reading, check_registration, check_resampling
 
 LOG = logging.getLogger(__name__)
 
@@ -140,9 +140,8 @@ def register_chunk(
                 if run.interpolator == "linear":
                     check_resampling(checks, uid, source, grid, motion, array, reference.grid)
                 if "registration" not in checks.found:
-                    places = fixed.inner[1]
-                    at_mm = fixed.centre_mm + places.position_mm.astype(float)
-                    check_registration(checks, uid, at_mm, places.value, found.middle, motion, found.similarity_after)
+                    sample = sample_similarity(fixed, found, PLACES)
+                    check_registration(checks, uid, *sample, found.middle, motion)
                 del source, found
             rows.append({"series_uid": uid, **motion_columns(motion), "detail": "", **row})
         except Refusal as error:

@@ -396,6 +396,16 @@ def _similarity(samples: Samples, centre_mm, level, motion: Rigid, skip=False) -
     return _correlation(samples.position_mm, samples.value, volume, matrix, offset, HOLE_HU, skip)
 
 
+def sample_similarity(fixed: Fixed, found: Registration, most: int) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return LPS places (n, 3) inside the block, up to about `most`, the reference's HU there, and their correlation
+    with the series at the motion found."""
+    inner = fixed.inner[1]
+    stride = max(1, len(inner.value) // most)
+    few = Samples(inner.position_mm[::stride].copy(), inner.value[::stride].copy(), inner.gradient[:0])
+    value, *_ = _similarity(few, fixed.centre_mm, found.middle, found.motion)
+    return fixed.centre_mm + few.position_mm.astype(float), few.value, float(value)
+
+
 def _rodrigues(w: np.ndarray) -> np.ndarray:
     angle = float(np.linalg.norm(w))
     if angle < 1e-12:

@@ -80,21 +80,20 @@ def correlation(position_mm: np.ndarray, value: np.ndarray, level, motion: Rigid
 
 
 def check_registration(
-    checks: Checks, uid: str, position_mm: np.ndarray, value: np.ndarray, level, motion: Rigid, similarity: float
+    checks: Checks, uid: str, position_mm: np.ndarray, value: np.ndarray, similarity: float, level, motion: Rigid
 ) -> None:
     """Compute the correlation inside the block anew by SciPy, at the motion found and 1 mm to each side of it.
 
     `position_mm` (n, 3) are the LPS places whose correlation is `similarity`, `value` their HU in the reference,
     `level` the volume and grid of the series.
     """
-    checks.add("registration", 1, abs(correlation(position_mm, value, level, motion) - similarity), f"series {uid}")
-    few = slice(None, None, max(1, len(value) // PLACES))
-    here = correlation(position_mm[few], value[few], level, motion)
+    here = correlation(position_mm, value, level, motion)
+    checks.add("registration", 1, abs(here - similarity), f"series {uid}")
     aside = []
     for axis in range(3):
         for step in (-ASIDE_MM, ASIDE_MM):
             shift = list(motion.translation_mm)
             shift[axis] += step
             moved = Rigid(motion.rotation_deg, tuple(shift), motion.centre_mm)
-            aside.append(correlation(position_mm[few], value[few], level, moved))
+            aside.append(correlation(position_mm, value, level, moved))
     checks.add("registration_place", 1, max(aside) - here, f"series {uid}")

@@ -12,7 +12,7 @@ from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.preprocess.draw import draw_centres, patch_table
 from ct4bench.preprocess.prepare import along_patient_axes, build_reference, moved_grid, patch_region, spaced_grid
 from ct4bench.preprocess.reference import open_reference, save_reference
-from ct4bench.preprocess.resampling import OUTSIDE_HU, resample
+from ct4bench.preprocess.resampling import OUTSIDE_HU, kept_variance, resample
 
 
 @pytest.fixture(scope="module")
@@ -170,10 +170,11 @@ NOISE_GRID = Grid.axis_aligned((40, 60, 70), (1.0, 0.68359375, 0.68359375), (-20
 ASKEW = Rigid((1.1, -0.8, 1.4), (0.3, 0.2, -0.4), tuple(NOISE_GRID.corners_mm().mean(axis=0)))
 
 
-def kept(noise, target, motion) -> float:
+def kept(noise, target, motion, interpolator="linear") -> float:
     """Share of the variance of white noise that is left on a grid."""
-    made = resample(noise, NOISE_GRID, target, motion)
-    return float(made[made != OUTSIDE_HU].astype(float).var() / noise.astype(float).var())
+    made = resample(noise, NOISE_GRID, target, motion, interpolator)
+    inner = made[4:-4, 4:-4, 4:-4]
+    return float(inner[inner != OUTSIDE_HU].astype(float).var() / noise.astype(float).var())
 
 
 @pytest.mark.parametrize("move", [0.0, 0.1, 0.5, CORRECTED.grid_move])
@@ -185,25 +186,38 @@ def test_a_moved_grid_leaves_the_variance_that_the_weights_say(rng, move):
     np.testing.assert_allclose(target.to_lps([0, 0, 0]), NOISE_GRID.to_lps([move] * 3))
 
 
-def test_mode_corrected_takes_as_much_from_the_reference_as_from_a_series_that_lies_askew(rng):
+def test_mode_corrected_takes_as_little_from_the_reference_as_from_a_series_that_lies_askew(rng):
     noise = rng.normal(0, 1000, NOISE_GRID.shape).astype(np.int16)
     left = {}
     for mode in (PAPER, CORRECTED):
         target = moved_grid(NOISE_GRID, mode.grid_move)
-        left[mode.name] = [kept(noise, target, motion) for motion in (Rigid.identity(), ASKEW)]
-    assert left["paper"][0] == pytest.approx(1, abs=1e-3) and left["paper"][1] == pytest.approx((2 / 3) ** 3, rel=0.05)
-    assert left["corrected"] == pytest.approx([(2 / 3) ** 3] * 2, rel=0.05)
+        left[mode.name] = [kept(noise, target, motion, mode.interpolator) for motion in (Rigid.identity(), ASKEW)]
+    assert left["paper"] == pytest.approx([1, (2 / 3) ** 3], rel=0.05)
+    assert left["corrected"] == pytest.approx([0.668] * 2, rel=0.04)
+
+
+@pytest.mark.parametrize("interpolator", ["linear", "bspline"])
+@pytest.mark.parametrize("share", [0.1, 0.245, 0.5, 0.8])
+def test_the_variance_that_is_kept_is_that_of_weights_read_off_an_impulse(interpolator, share):
+    """What one voxel of 20,000 HU gives to voxels at `share`, along x alone, by the resampling itself."""
+    grid = Grid.axis_aligned((9, 9, 60), (1.0, 1.0, 1.0), (0.0, 0.0, 0.0))
+    impulse = np.zeros(grid.shape, np.int16)
+    impulse[:, :, 30] = 20_000
+    made = resample(impulse, grid, grid, Rigid((0, 0, 0), (share, 0, 0), (0, 0, 0)), interpolator)[4, 4, 5:55]
+    weights = made.astype(float) / 20_000
+    assert kept_variance(share, interpolator) == pytest.approx((weights**2).sum(), abs=2e-3)
 
 
 def test_the_reference_of_mode_corrected_is_resampled_once_and_keeps_its_own_voxels(series, built):
-    volume, labels, common, block, values, own = build_reference(*series, move=CORRECTED.grid_move)
+    way = CORRECTED.grid_move, CORRECTED.interpolator
+    volume, labels, common, block, values, own = build_reference(*series, move=way[0], interpolator=way[1])
     plain = built
     np.testing.assert_array_equal(own[0], plain[0])
-    assert own[1].same_as(plain[2]) and values["lost_noise_variance"] == pytest.approx(1 - (2 / 3) ** 3, abs=0.01)
+    assert own[1].same_as(plain[2]) and values["lost_noise_variance"] == pytest.approx(1 - 0.668, abs=0.01)
     assert common.shape == plain[2].shape
     shift = common.to_lps([0, 0, 0]) - plain[2].to_lps([0, 0, 0])
     np.testing.assert_allclose(shift, CORRECTED.grid_move * np.array(common.spacing_mm[::-1]), atol=1e-9)
-    np.testing.assert_array_equal(volume, resample(series[0], series[2], common, Rigid.identity()))
+    np.testing.assert_array_equal(volume, resample(series[0], series[2], common, Rigid.identity(), way[1]))
     # labels of the nearest voxel: the same but for the volume's end
     np.testing.assert_array_equal(labels[:-1, :-1, :-1], plain[1][:-1, :-1, :-1])
     np.testing.assert_allclose(block.corners_mm, plain[3].corners_mm)

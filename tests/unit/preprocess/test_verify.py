@@ -53,13 +53,12 @@ def test_the_motion_found_is_where_the_correlation_is_largest(scan):
     level, checks = (scan.astype(np.float32), THERE), Checks()
     here = verify.correlation(places, values, level, MOTION)
     assert here > 0.99
-    verify.check_registration(checks, "1.2", places, values, level, MOTION, here + 2e-5)
+    verify.check_registration(checks, "1.2", places, values, here + 2e-5, level, MOTION)
     assert checks.found["registration"]["largest"] == pytest.approx(2e-5, rel=1e-6)
     assert checks.found["registration_place"]["largest"] < 0
     with pytest.raises(UserError, match="correlation of reference and series"):
-        verify.check_registration(Checks(), "1.2", places, values, level, MOTION, here + 2e-4)
+        verify.check_registration(Checks(), "1.2", places, values, here + 2e-4, level, MOTION)
     off = Rigid(MOTION.rotation_deg, (2.4, -0.7, 2.2), MOTION.centre_mm)
     with pytest.raises(UserError, match="1 mm to each side"):
-        verify.check_registration(
-            Checks(), "1.2", places, values, level, off, verify.correlation(places, values, level, off)
-        )
+        there = verify.correlation(places, values, level, off)
+        verify.check_registration(Checks(), "1.2", places, values, there, level, off)
