@@ -227,7 +227,7 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     else:
         message_panel(axes, "one dose in this run")
     _legend(figure, chosen)
-    notes = []
+    over_dose, notes = _over_dose_in_words(over), []
     if not separated.any():
         notes.append("With one repetition of each scan, quantum noise and printed texture cannot be told apart.")
     return _finish(
@@ -237,9 +237,10 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "Noise of the scanners",
         f"{_grid_words(profile)} Left: SD over the "
         "large cyst; the printed texture is part of the total. Middle: noise power in a block inside the cyst, "
-        f"integrated along z and averaged in rings ({what}). Right: SD over dose, on logarithmic axes.",
-        "Three panels: points of noise SD by scanner, curves of noise power over spatial frequency, and lines of SD "
-        f"over dose{_over_dose_in_words(over)}.",
+        f"integrated along z and averaged in rings ({what})."
+        f"{' Right: SD over dose, on logarithmic axes.' if over_dose else ''}",
+        "Points of noise SD by scanner, and curves of noise power over spatial frequency"
+        f"{f'; lines of SD over dose{over_dose}' if over_dose else ''}.",
         notes,
     )
 

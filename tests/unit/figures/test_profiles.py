@@ -258,6 +258,8 @@ def test_the_words_do_not_say_that_noise_falls_where_it_rises():
     alts = [draw_noise(t, FACTS)[1].alt for t in (table, table.assign(value=table["value"] * rising))]
     assert "lower at the highest dose than at the lowest for 2 of 2 scanners" in alts[0]
     assert "for 0 of 2 scanners" in alts[1] and not any("fall" in alt for alt in alts)
+    caption = draw_noise(table[table["dose_mgy"] == 10], FACTS)[1]
+    assert "over dose" not in caption.text + caption.alt
 
 
 def test_cells_that_are_known_better_weigh_more():
