@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter1d, minimum_filter1d
 from ct4bench.core.checks import Checks
 from ct4bench.pairs.similarity import HU_RANGE, REACH, SIGMA, Similarity
 
-MOST_BINS = 150_000
+MOST_BINS = 10_000
 """Of a larger region only the middle is checked: it costs as much as a few pairs."""
 SMALL = (30.0**2, 90.0**2)
 """C1 and C2 of SSIM for a range of 3000 HU."""

@@ -45,20 +45,20 @@ def test_metrics_are_scikit_images(volumes):
 
 def test_every_region_of_a_task_has_a_pair_checked(volumes):
     checks = Checks()
-    plan = plan_of(("box", 1), ("mask", 2))
+    plan = plan_of(("box", 1), ("mask", 4))
     table = compare.compare_plan(plan, lambda uid, box: volumes[uid][box], region_of, checks=checks)
     assert {kind: own["n"] for kind, own in checks.found.items()} == dict.fromkeys(verify.CHECKED, 2)
     assert checks.found["rmse_hu"]["largest"] < 1e-4 and checks.found["ssim"]["largest"] < 1e-6
     # the plain box holds more bins than are checked, the shrunk one is checked whole
-    shapes = [region_of("box", 1).inside.shape, region_of("mask", 2).inside.shape]
+    shapes = [region_of("box", 1).inside.shape, region_of("mask", 4).inside.shape]
     assert [verify.middle_box(shape) == tuple(slice(0, n) for n in shape) for shape in shapes] == [False, True]
-    inside = region_of("mask", 2)
-    a, b = (verify.binned(volumes[uid][inside.box], 2) for uid in "ab")
+    inside = region_of("mask", 4)
+    a, b = (verify.binned(volumes[uid][inside.box], 4) for uid in "ab")
     assert table["rmse_hu"][1] == pytest.approx(verify.plain_metrics(a, b, inside.inside)["rmse_hu"], abs=1e-4)
 
 
 @pytest.mark.parametrize("name", ["squared", "unlike"])
-@pytest.mark.parametrize("region", [("box", 1), ("mask", 2)])
+@pytest.mark.parametrize("region", [("box", 1), ("mask", 4)])
 def test_a_kernel_that_computes_wrongly_ends_the_task(volumes, monkeypatch, name, region):
     true = compare.pair_sums
 
