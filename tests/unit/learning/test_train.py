@@ -1,3 +1,4 @@
+import dataclasses
 import time
 
 import numpy as np
@@ -280,3 +281,36 @@ def test_stacks_give_what_single_trainings_give(features, splits, whole, monkeyp
     pd.testing.assert_frame_equal(found.losses, whole.losses, rtol=0, atol=1e-5)
     pd.testing.assert_frame_equal(found.trainings, whole.trainings, rtol=0, atol=1e-5)
     assert (found.times["cpu_s"] > 0).all()
+
+
+def test_torch_repeats_the_share_of_mlps_that_was_asked_and_the_smallest(features, splits):
+    plan = resolve(splits, features.keys)
+    material = train.Material(pd.DataFrame(), None, plan[0].key)
+
+    def repeated(**options):
+        run = TrainingRun("radiomics", PAPER, **options)
+        return [split.key for split in plan if train.is_verified(run, material, split)]
+
+    everything = [split.key for split in plan]
+    assert repeated(verify=1.0) == everything
+    assert repeated(verify=1e-9) == [plan[0].key]
+    assert repeated(verify=0.0) == repeated(verify=1.0, classifier="logistic_regression") == []
+    share = len(repeated(verify=0.3)) / len(plan)
+    assert 0.05 < share < 0.7
+
+
+def test_a_leaking_scaler_is_given_all_other_rows_and_none_else(features, splits):
+    split = resolve(splits, features.keys)[0]
+    material = train.Material(features.keys, None, split.key)
+    run = TrainingRun("radiomics", PAPER)
+    assert len(train.fold_of(run, material, split).beyond) == 0
+    leaking = train.fold_of(run, material, dataclasses.replace(split, ablation="leaking_scaler"))
+    own = {*split.training, *split.validation, *split.test}
+    assert set(leaking.beyond) == set(range(len(features.keys))) - own
+
+
+def test_other_classifiers_train_the_cells_of_table_7_alone(features, splits):
+    about = train_part(features, "radiomics", splits, PAPER, 0, "logistic_regression").trainings
+    most = len(SCANNERS) - 1
+    trained = {scheme: set(rows["n_train"]) for scheme, rows in about.groupby("scheme")}
+    assert trained == {"loso": {1, most}, "kfold": {2}}
