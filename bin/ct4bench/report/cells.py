@@ -1,7 +1,7 @@
 """Render DataFrames as report cells: plain strings and numbers, that the template escapes and lays out.
 
 A cell is a dict with `main` (text), and where there is one `sd` (where it stands below), `range` (the 95 % interval),
-`regions` (that over regions, where `range` is over scanners),
+`regions` (that over regions, where `range` is over scanners), `note` (words below),
 `sub` (the published value), `delta` (computed - published), `mark` (why the published value is not a target), `n` (of
 pairs), `tint` (0..1, how dark the cell's ground is), `title` (why it is blank), `left` (words), and `soft` (less
 weight).
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import scanner_rank
-from ct4bench.core.intervals import UNITS
+from ct4bench.core.intervals import ROUNDING, UNITS
 from ct4bench.core.metrics import BY_NAME as METRIC_BY_NAME
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
 from ct4bench.results.run_facts import CONTRAST_LABELS
@@ -240,13 +240,11 @@ def feature_grid(frame: pd.DataFrame, domain: str = "scanner") -> dict:
         """Maker of the cell of a value, with its intervals below; `column` has it where it is no mean with an SD."""
 
         def make(row) -> dict:
-            ranges = {
-                name: interval(row.get(f"{stem}_{part}_low"), row.get(f"{stem}_{part}_high"))
-                for name, part in (("range", "ci"), ("regions", "roi_ci"))
-            }
             if column:
-                return {"main": number(row.get(column), PUBLISHED_DECIMALS), **ranges}
-            return {**pair_cell(row, stem, PUBLISHED_DECIMALS, tight=True), **ranges}
+                made = {"main": number(row.get(column), PUBLISHED_DECIMALS)}
+            else:
+                made = pair_cell(row, stem, PUBLISHED_DECIMALS, tight=True)
+            return made if made["main"] == BLANK else {**made, **named_intervals(row, stem, domain)}
 
         return make
 
@@ -317,6 +315,41 @@ def interval(low, high, decimals: int = PUBLISHED_DECIMALS, between: str = " to 
     return number(low, decimals) + between + number(high, decimals)
 
 
+def named_intervals(row, stem: str, domain: str) -> dict[str, str]:
+    """Return the intervals of a value, and those over regions, each with its unit: `scanners 0.896 to 0.914`.
+
+    `row` (a mapping) has <stem>_ci_low and so on, and what the first are over (icc_ci_unit, ci_unit; else `domain`).
+    One without ends is a dash, so that none is taken for the other, and one without columns is left out.
+    """
+    unit, found = row.get("icc_ci_unit" if stem.startswith("icc") else "ci_unit"), {}
+    unit = unit if isinstance(unit, str) and unit else domain
+    for key, part, words in (("range", "ci", UNITS.get(unit, f"{unit}s")), ("regions", "roi_ci", "regions")):
+        if f"{stem}_{part}_low" in row:
+            found[key] = f"{words} {interval(row[f'{stem}_{part}_low'], row[f'{stem}_{part}_high']) or BLANK}"
+    return found
+
+
+NOT_BEYOND_CHANCE = "not beyond chance"
+
+
+def chance_note(row) -> dict[str, str]:
+    """Return the note where a balanced accuracy is no more than what 95 % of the permutations do not exceed; `row` is a
+    mapping."""
+    score, high = row.get("balanced_accuracy"), row.get("chance_high")
+    known = is_number(score) and is_number(high)
+    return {"note": NOT_BEYOND_CHANCE} if known and score <= high + ROUNDING else {}
+
+
+COMPARED_VALUES = ("value_first", "value_second")
+"""What a table of differences compares, in the same digits as the difference."""
+
+
+def _decimals(frame: pd.DataFrame) -> list[int]:
+    """Digits after the point of each row: of the metric of pairs that it is of, else of accuracies and ICC."""
+    of_metric = {metric.head: metric.decimals for metric in PAIR_METRICS}
+    return [of_metric.get(measure, PUBLISHED_DECIMALS) for measure in frame.get("measure", [""] * len(frame))]
+
+
 def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """Return the frame with value, SD and intervals of each stem of `FOLDED` in columns of text, and their heads.
 
@@ -328,21 +361,27 @@ def folded(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     parts = [
         f"{stem}_{end}" for stem in values.values() for end in ("sd", "ci_low", "ci_high", "roi_ci_low", "roi_ci_high")
     ]
+    decimals = _decimals(frame)
     for column in frame.columns:
         if column in values:
             stem = values[column]
             deviations = frame.get(f"{stem}_sd", pd.Series(np.nan, frame.index))
             signed = stem.endswith("_change") or stem == "difference"
             columns[stem] = [
-                delta(value, PUBLISHED_DECIMALS) or BLANK if signed else mean_sd(value, sd, PUBLISHED_DECIMALS)
-                for value, sd in zip(frame[column], deviations, strict=True)
+                delta(value, digits) or BLANK if signed else mean_sd(value, sd, digits)
+                for value, sd, digits in zip(frame[column], deviations, decimals, strict=True)
             ]
             heads.append(FOLDED[stem][1])
             for part in ("ci", "roi_ci"):
                 if f"{stem}_{part}_low" in frame.columns:
                     ends = zip(frame[f"{stem}_{part}_low"], frame[f"{stem}_{part}_high"], strict=True)
-                    columns[f"{stem}_{part}_interval"] = [interval(*pair) for pair in ends]
+                    columns[f"{stem}_{part}_interval"] = [
+                        interval(*pair, digits) for pair, digits in zip(ends, decimals, strict=True)
+                    ]
                     heads.append(interval_head(frame, part))
+        elif column in COMPARED_VALUES:
+            columns[column] = [number(value, digits) for value, digits in zip(frame[column], decimals, strict=True)]
+            heads.append(head(column))
         elif column not in (*parts, "ci_unit", "n_ci_units", "n_rois", "n_raters"):
             columns[column] = frame[column]
             heads.append(head(column))
@@ -353,11 +392,19 @@ def folded_grid(frame: pd.DataFrame) -> dict:
     """Return `plain_grid` of the folded frame; cells of numbers stay to the right."""
     small, heads = folded(frame)
     grid = plain_grid(small)
-    numeric = {i for i, column in enumerate(small.columns) if column in FOLDED or column.endswith("_interval")}
+    numeric = {
+        i
+        for i, column in enumerate(small.columns)
+        if column in (*FOLDED, *COMPARED_VALUES) or column.endswith("_interval")
+    }
     for row in grid["rows"]:
         for i, cell in enumerate(row["cells"], 1):
             if i in numeric:
                 cell["left"] = False
+    if {"balanced", "chance_high"} <= set(small.columns):
+        at = list(small.columns).index("balanced") - 1
+        for row, values in zip(grid["rows"], frame.to_dict("records"), strict=False):
+            row["cells"][at] |= chance_note(values)
     return {**grid, "columns": heads, "left": [i for i in grid["left"] if i not in numeric]}
 
 

@@ -6,15 +6,16 @@ scanners, which is near 1 without any harmonization. A published value is shown 
 """
 
 import re
+from itertools import combinations
 
 import pandas as pd
 
 from ct4bench.core.benchmark import DOMAIN_LABELS
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.metrics import MAIN_METRICS
-from ct4bench.report.cells import BLANK, PUBLISHED_DECIMALS, interval, is_number, number
-from ct4bench.results.run_facts import COLLECTION
-from ct4bench.splits.tasks import TASKS
+from ct4bench.report.cells import BLANK, PUBLISHED_DECIMALS, chance_note, is_number, named_intervals, number
+from ct4bench.results.run_facts import COLLECTION, extractor_title
+from ct4bench.splits.tasks import TASKS, value_table
 
 TABLE_7 = "table7_stability_classification"
 TASKS_TABLE = "accuracy_tasks"
@@ -52,38 +53,70 @@ def _published(value, decimals: int) -> str:
     return number(value, decimals) if is_number(value) else ""
 
 
-def _cell(row: dict, stem: str, column: str, published=None) -> dict:
-    """The value of a column with its intervals over the domain's values (makers, scans) and over regions."""
+def _cell(row: dict, stem: str, column: str, domain: str, published=None) -> dict:
+    """The value of a column with its intervals over what the row says (else the domain) and over regions."""
     cell = {"main": number(row.get(column), PUBLISHED_DECIMALS)}
-    more = {
-        "range": interval(row.get(f"{stem}_ci_low"), row.get(f"{stem}_ci_high")),
-        "regions": interval(row.get(f"{stem}_roi_ci_low"), row.get(f"{stem}_roi_ci_high")),
-        "sub": _published(published, PUBLISHED_DECIMALS),
-    }
-    return cell | {key: text for key, text in more.items() if text}
+    if cell["main"] == BLANK:
+        return cell
+    paper = _published(published, PUBLISHED_DECIMALS)
+    return cell | named_intervals(row, stem, domain) | ({"sub": paper} if paper else {})
 
 
-def _icc_cells(form: str, table7: pd.DataFrame, published: bool) -> list[dict]:
+def _icc_cells(form: str, table7: pd.DataFrame, domain: str, published: bool) -> list[dict]:
     """Mean ICC of a form for each row of Table 7."""
     cells = []
     for row in table7.to_dict("records"):
         stem = "icc" if row.get("icc_form") == form else f"icc_{form[4]}_{form[6]}"
         paper = row.get("icc_mean_published") if published and form == LAST_FORM else None
-        cells.append(_cell(row, stem, f"{stem}_mean", paper))
+        cells.append(_cell(row, stem, f"{stem}_mean", domain, paper))
     return cells
 
 
-def _accuracy_cells(stem: str, table7: pd.DataFrame, published: bool) -> list[dict]:
-    return [
-        _cell(row, stem, f"{stem}_mean", row.get(f"{stem}_mean_published") if published else None)
-        for row in table7.to_dict("records")
-    ]
+def _accuracy_cells(stem: str, table7: pd.DataFrame, domain: str, published: bool) -> list[dict]:
+    cells = []
+    for row in table7.to_dict("records"):
+        paper = row.get(f"{stem}_mean_published") if published else None
+        cells.append(_cell(row, stem, f"{stem}_mean", domain, paper))
+    return cells
 
 
 def _task_cells(rows: pd.DataFrame, titles: list[str], facts: dict) -> list[dict]:
     known = extractors_of(facts)
     by_title = {title_of(row["extractor"], known): row for row in rows.to_dict("records")}
-    return [_cell(by_title.get(title, {}), "accuracy", "accuracy_mean") for title in titles]
+    found = [by_title.get(title, {}) for title in titles]
+    domain = facts.get("domain", "scanner")
+    return [_cell(row, "accuracy", "accuracy_mean", domain) | chance_note(row) for row in found]
+
+
+def averaged_values(rows: pd.DataFrame, by_value: pd.DataFrame) -> list[str]:
+    """Return the values (reconstructions, doses) that a task's cells average over, as far as they can be told.
+
+    `rows` of accuracy_tasks.csv count the folds, one for each value, and the test rows of all; `by_value`, the task's
+    own table, has the test rows of each pair of values, also of values that the average leaves out. Empty where no set
+    of values, or more than one, has that many.
+    """
+    n_folds, n_rows = rows.iloc[0][["n_folds", "n_rows"]]
+    first = by_value[by_value["extractor"] == rows.iloc[0]["extractor"]].astype({"trained_on": str, "tested_on": str})
+    names = sorted(
+        set(first["trained_on"]), key=lambda name: (float(name) if name.replace(".", "", 1).isdigit() else 0.0, name)
+    )
+    fits = [
+        chosen
+        for chosen in combinations(names, int(n_folds))
+        if first.loc[first["trained_on"].isin(chosen) & first["tested_on"].isin(chosen), "n_rows"].sum() == n_rows
+    ]
+    return list(fits[0]) if len(fits) == 1 else []
+
+
+def _task_head(name: str, rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> str:
+    """What a task's accuracy is, with the values it averages over where the task has several."""
+    task, by_value = TASKS[name], tables.get(value_table(name))
+    words = f"Accuracy {task.headline}"
+    if not task.by_value or by_value is None:
+        return words
+    values = averaged_values(rows, by_value)
+    unit = " mGy" if task.by_value == "dose_mgy" else ""
+    return f"{words} ({', '.join(values)}{unit})" if values else words
 
 
 def _loso_stems(table7: pd.DataFrame) -> dict[int, str]:
@@ -109,6 +142,7 @@ def feature_headlines(tables: dict[str, pd.DataFrame], facts: dict) -> dict | No
     table7 = table7[table7[own].notna().any(axis=1)]
     titles = [str(title) for title in table7["features"]]
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
+    of = facts.get("domain", "scanner")
     published = facts["origin"] == COLLECTION
     tasks = tables.get(TASKS_TABLE, pd.DataFrame({"task": []}))
     tasks = tasks[tasks["task"].isin([n for n, t in TASKS.items() if t.headline])]
@@ -119,22 +153,24 @@ def feature_headlines(tables: dict[str, pd.DataFrame], facts: dict) -> dict | No
 
     def icc(form: str) -> tuple[str, list[dict]]:
         words = f"Mean {form}, {FORM_LABELS[form]} between {domain}s"
-        return words, _icc_cells(form, table7, published)
+        return words, _icc_cells(form, table7, of, published)
 
     def unseen(n: int) -> tuple[str, list[dict]]:
         words = f"Accuracy on an unseen {domain}, {n} training {domain}{'' if n == 1 else 's'} (N = {n})"
-        return words, _accuracy_cells(sizes[n], table7, published)
+        return words, _accuracy_cells(sizes[n], table7, of, published)
 
     rows = [icc(FIRST_FORM)]
     rows += [unseen(least)] if least else []
-    for name, task in TASKS.items():
+    for name in TASKS:
         part = tasks[tasks["task"] == name]
         if len(part):
-            rows.append((f"Accuracy {task.headline}", _task_cells(part, titles, facts)))
+            rows.append((_task_head(name, part, tables), _task_cells(part, titles, facts)))
     rows.append(icc(LAST_FORM))
     rows += [unseen(most)] if most > least else []
     rows = [(words, cells) for words, cells in rows if any(cell["main"] != BLANK for cell in cells)]
     if not rows:
         return None
     lines = [{"head": words, "cells": cells} for words, cells in rows]
-    return {"columns": ["", *titles], "rows": lines, "kind": "headlines"}
+    marked = {title_of(name, known): extractor_title(name, facts) for name in facts.get("weights", {})}
+    heads = [marked.get(title, title) for title in titles]
+    return {"columns": ["", *heads], "rows": lines, "kind": "headlines"}

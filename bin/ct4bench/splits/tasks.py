@@ -263,7 +263,7 @@ TASKS = {
     "tissue_other_recon": Task(
         "tissue", "four tissues, trained on one reconstruction, tested on others", one_to_others("recon"),
         "tissue, another reconstruction", "one reconstruction", "all others", by_value="recon",
-        headline="on another reconstruction",
+        headline="on another reconstruction of the same scans",
     ),
     "roi": Task(
         "roi", "the six ROIs", both_schemes, "which of six ROIs", "as Table 7", "as Table 7", default=False

@@ -160,13 +160,15 @@ def test_headlines_begin_with_what_a_harmonization_would_move(most, form):
         ("Mean ICC(2,1), absolute agreement between scanners", "0.600"),
         ("Accuracy on an unseen scanner, 1 training scanner (N = 1)", "0.710"),
         ("Accuracy on another region (cyst or normal)", "0.510"),
-        ("Accuracy on another reconstruction", "0.610"),
+        ("Accuracy on another reconstruction of the same scans", "0.610"),
         ("Mean ICC(3,1), consistency between scanners", "0.800"),
         (f"Accuracy on an unseen scanner, {most} training scanners (N = {most})", "0.920"),
     ]
     by_head = {row["head"]: row["cells"] for row in grid["rows"]}
     assert by_head["Accuracy on another region (cyst or normal)"][1]["main"] == "0.500"
-    assert [cell["range"] for cell in by_head["Accuracy on another reconstruction"]] == ["0.400 to 0.700"] * 2
+    assert [cell["range"] for cell in by_head["Accuracy on another reconstruction of the same scans"]] == [
+        "scanners 0.400 to 0.700"
+    ] * 2
     agreement, last = grid["rows"][0]["cells"][0], grid["rows"][-1]["cells"][0]
     assert ("range" in agreement) == (form == "ICC(2,1)") and "sub" not in agreement
     assert last["sub"] == "0.986" and grid["rows"][-1]["cells"][1]["main"] == "0.990"
@@ -179,9 +181,58 @@ def test_headlines_have_intervals_over_scanners_and_over_regions():
     tables = {"table7_stability_classification": table7().assign(**ends), "accuracy_tasks": tasks}
     rows = {row["head"]: row["cells"][0] for row in feature_headlines(tables, FACTS)["rows"]}
     agreement = rows["Mean ICC(2,1), absolute agreement between scanners"]
-    assert (agreement["range"], agreement["regions"]) == ("0.550 to 0.650", "0.300 to 0.800")
+    assert (agreement["range"], agreement["regions"]) == ("scanners 0.550 to 0.650", "regions 0.300 to 0.800")
     region = rows["Accuracy on another region (cyst or normal)"]
-    assert "range" not in region and region["regions"] == "0.100 to 0.990"
+    assert (region["range"], region["regions"]) == (f"scanners {BLANK}", "regions 0.100 to 0.990")
+
+
+def test_each_interval_of_a_headline_names_its_own_unit_and_none_takes_the_place_of_another():
+    """Where regions are left out scanners are all alike: the interval over regions must not stand for theirs."""
+    frame = table7().assign(icc_ci_unit="dose_mgy", ci_unit="maker", icc_roi_ci_low=np.nan, icc_roi_ci_high=np.nan)
+    tasks = tasks_table("tissue_other_roi", "tissue_other_recon").assign(ci_unit=["scanner"] * 2 + ["scan"] * 2)
+    tables = {"table7_stability_classification": frame, "accuracy_tasks": tasks}
+    rows = {row["head"]: row["cells"][0] for row in feature_headlines(tables, FACTS)["rows"]}
+    assert rows["Mean ICC(3,1), consistency between scanners"]["range"] == "doses 0.700 to 0.850"
+    assert rows["Mean ICC(3,1), consistency between scanners"]["regions"] == f"regions {BLANK}"
+    assert "range" not in rows["Mean ICC(2,1), absolute agreement between scanners"]  # its ends are no columns here
+    assert rows["Accuracy on an unseen scanner, 1 training scanner (N = 1)"]["range"] == "makers 0.650 to 0.750"
+    assert rows["Accuracy on another reconstruction of the same scans"]["range"] == "scans 0.400 to 0.700"
+    cells = cells_of("table7_stability_classification", frame)["rows"][0]["cells"]
+    assert (cells[0]["range"], cells[0]["regions"]) == ("doses 0.700 to 0.850", f"regions {BLANK}")
+
+
+def test_the_first_screen_has_the_unit_in_sight_and_the_weights_in_the_heads(page_of_tables):
+    page = page_of_tables(table7_stability_classification=table7())
+    table = re.search(r'<table class="headlines">.*?</table>', page, re.DOTALL)[0]
+    assert "</span>scanners 0.650 to 0.750</span>" in table
+    assert "first over" not in page
+    weights = {"radiomics": {"status": "random", "words": "", "file": "", "sha256": ""}}
+    facts = FACTS | {"weights": weights}
+    columns = feature_headlines({"table7_stability_classification": table7()}, facts)["columns"]
+    assert columns == ["", "Radiomics (random weights)", "mine"]
+
+
+@pytest.mark.parametrize(("balanced", "said"), [(0.99, True), (1.0, True), (1.0001, False)])
+def test_what_guessing_scores_as_well_is_said_beside_it(balanced, said):
+    tasks = tasks_table("tissue_other_roi").assign(balanced_accuracy=balanced, balanced_ci_low=0.4,
+                                                   balanced_ci_high=1.0, chance=0.5, chance_high=1.0)  # fmt: skip
+    tables = {"table7_stability_classification": table7(), "accuracy_tasks": tasks}
+    (row,) = (row for row in feature_headlines(tables, FACTS)["rows"] if "another region" in row["head"])
+    assert [cell.get("note") for cell in row["cells"]] == (["not beyond chance"] * 2 if said else [None] * 2)
+    grid = cells_of("accuracy_tasks", tasks)
+    at = grid["columns"].index("balanced accuracy") - 1
+    assert [row["cells"][at].get("note") for row in grid["rows"]] == (["not beyond chance"] * 2 if said else [None] * 2)
+
+
+@pytest.mark.parametrize(("n_folds", "n_rows", "words"), [(2, 20, " (FBP, IR)"), (3, 26, " (DL, FBP, IR)"), (2, 7, "")])
+def test_another_reconstruction_names_those_that_it_averages(n_folds, n_rows, words):
+    """Ten test rows of FBP and of IR, one or two of DL, which one scanner alone has."""
+    lines = [("FBP", "IR", 10), ("IR", "FBP", 10), ("FBP", "DL", 1), ("IR", "DL", 2), ("DL", "FBP", 2), ("DL", "IR", 1)]
+    by_value = pd.DataFrame(lines, columns=["trained_on", "tested_on", "n_rows"]).assign(extractor="mine")
+    tasks = tasks_table("tissue_other_recon").assign(n_folds=n_folds, n_rows=n_rows)
+    tables = {"table7_stability_classification": table7(), "accuracy_tasks": tasks, "accuracy_other_recon": by_value}
+    heads = [row["head"] for row in feature_headlines(tables, FACTS)["rows"]]
+    assert f"Accuracy on another reconstruction of the same scans{words}" in heads
 
 
 def test_another_dose_is_a_headline_where_it_was_asked_for(page_of_tables):
@@ -221,8 +272,11 @@ def test_cells_of_table_7_stand_below_their_heads():
     }  # fmt: skip
     assert row["Mean ICC(3,1)"]["sub"] == f"0.990{PLUS}0.120"
     assert row["Mean ICC(3,1)"]["delta"] == f"{MINUS}0.190"
-    assert row["Mean ICC(3,1)"]["range"] == "0.700 to 0.850"
-    assert (row["balanced"]["range"], row["balanced"]["regions"]) == ("0.800 to 0.930", "0.500 to 0.970")
+    assert row["Mean ICC(3,1)"]["range"] == "scanners 0.700 to 0.850"
+    assert (row["balanced"]["range"], row["balanced"]["regions"]) == (
+        "scanners 0.800 to 0.930",
+        "regions 0.500 to 0.970",
+    )
     assert row["Accuracy, LOSO, 12 training scanners"]["sub"] == f"0.986{PLUS}0.024"
     assert [line["head"] for line in grid["rows"]] == ["Radiomics", "mine"]
 
@@ -237,7 +291,17 @@ def test_differences_have_signs_and_intervals_and_leave_the_weights_to_the_notes
     assert grid["columns"] == ["measure", "first", "second", "value first", "value second", "difference",
                                "95 % interval over scanners", "95 % interval over regions"]  # fmt: skip
     texts = [cell["main"] for cell in grid["rows"][0]["cells"]]
-    assert texts == ["mine", "radiomics", "0.75", "0.5", "+0.250", f"{MINUS}0.100 to 0.600", ""]
+    assert texts == ["mine", "radiomics", "0.750", "0.500", "+0.250", f"{MINUS}0.100 to 0.600", ""]
+
+
+def test_differences_of_pairs_have_as_many_digits_as_their_metric_in_every_row():
+    frame = pd.DataFrame({"measure": ["RMSE (HU)", "SSIM"], "first": "1 mGy", "second": "3 mGy",
+                          "value_first": [22.4512, 0.5], "value_second": [13.0, 0.25], "difference": [9.4512, 0.25],
+                          "ci_unit": "scanner", "n_ci_units": 13, "difference_ci_low": [9.0, 0.1],
+                          "difference_ci_high": [10.0, 0.4]})  # fmt: skip
+    rows = [[cell["main"] for cell in row["cells"]] for row in cells_of("table6_dose_differences", frame)["rows"]]
+    assert rows == [["1 mGy", "3 mGy", "22.45", "13.00", "+9.45", "9.00 to 10.00"],
+                    ["1 mGy", "3 mGy", "0.500", "0.250", "+0.250", "0.100 to 0.400"]]  # fmt: skip
 
 
 def test_intervals_name_all_that_they_are_over():
