@@ -29,12 +29,22 @@ class Kind:
 
 KINDS = {
     "reading": Kind("voxels of slices read from DICOM", "pydicom", "slices", "HU", 0.5),
-    "resampling": Kind("voxels of registered series, before they are rounded", "SciPy", "voxels", "HU", 0.51),
+    "resampling": Kind(
+        "voxels of registered series, before they are rounded to whole HU (up to half a HU is rounding)",
+        "SciPy",
+        "voxels",
+        "HU",
+        0.51,
+    ),
     "registration": Kind(
         "correlation of reference and series at the motion that was found", "SciPy", "series", "", 1e-4
     ),
     "registration_place": Kind(
-        "correlation 1 mm to each side of that motion along x, y and z, less that at it", "SciPy", "series", "", 0.002
+        "what correlation gains 1 mm to each side of that motion along x, y, z (below 0: no better place)",
+        "SciPy",
+        "series",
+        "",
+        0.002,
     ),
     "rmse_hu": Kind("RMSE of pairs", "NumPy", "pairs", "HU", 1e-3),
     "ssim": Kind("SSIM of pairs", "SciPy", "pairs", "", 1e-5),

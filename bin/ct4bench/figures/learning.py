@@ -144,7 +144,8 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
         "Other tasks from the same features",
         "Balanced accuracy of the MLP; whiskers: 95 % intervals over scanners (over makers where a maker, over regions "
         "where regions are left out; none where all are alike); black bars: guessing, by permutation of the true "
-        "classes; grey: up to what 95 % of the permutations do not exceed."
+        "classes; grey: up to what 95 % of the permutations do not exceed, of "
+        "the set with the widest."
         f"{_domain_words(set(table['task']))}",
         "A list of questions with points and whiskers for each feature set on an axis of balanced accuracy.",
     )

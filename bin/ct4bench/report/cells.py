@@ -426,7 +426,12 @@ def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:
         return folded_grid(frame)
     if base == "stable_features":
         # one form, which the text above it says
-        frame = frame.drop(columns=["form"])
+        grid = plain_grid(frame.drop(columns=["form"]))
+        if "reproducibility_relative" in frame.columns:
+            at = [c for c in frame.columns if c != "form"].index("reproducibility_relative") - 1
+            for row, share in zip(grid["rows"], frame["reproducibility_relative"], strict=False):
+                row["cells"][at] |= {"note": "more than the contrast"} if share > 1 else {}
+        return grid
     if base == "decomposition":
         # the text above it says region and bins
         words = {name: frame[name].replace(CONTRAST_LABELS) for name in ("contrast", "increment_over")}

@@ -6,6 +6,7 @@ import pandas as pd
 from ct4bench.core.benchmark import PATCH_SHAPE, scanner_rank
 from ct4bench.core.extractors import Extractor, extractors_of, in_order, title_of
 from ct4bench.core.geometry import worst_displacement_mm
+from ct4bench.core.modes import MODES
 from ct4bench.core.reasons import Reason, read_reasons
 from ct4bench.preprocess.transforms import STRETCHED, motion_of
 from ct4bench.report.cells import is_number, number
@@ -104,6 +105,24 @@ def registration_view(
         else None,
         "table": {"columns": heads, "rows": rows, "kind": "grid"},
     }
+
+
+def grid_words(mode: str, transforms: pd.DataFrame | None) -> str:
+    """Tell on which grid the series lie and how often each was interpolated, from what interpolation took from the
+    reference's noise; where `transforms` do not say, from the mode."""
+    lost = np.nan
+    if transforms is not None:
+        lost = transforms.loc[transforms["status"] == "reference", "lost_noise_variance"].astype(float).median()
+    on_own_grid = lost == 0 if is_number(lost) else MODES[mode].grid_move == 0
+    if on_own_grid:
+        return (
+            "All series lie on the reference's grid: the others after one rigid registration and one interpolation "
+            "each, the reference as it is, without any."
+        )
+    return (
+        "All series lie on one common grid after one rigid registration and one interpolation each, the reference too, "
+        "whose own grid is another."
+    )
 
 
 def _lost_words(frame: pd.DataFrame) -> str:
@@ -249,7 +268,7 @@ def checks_view(facts: dict) -> dict | None:
             f"{check['tolerance']:g}{unit}",
         )
         rows.append({"head": check["words"], "cells": [{"main": text, "left": True} for text in texts]})
-    columns = ["What was computed twice", "By", "How many", "Largest difference", "Would have ended the run"]
+    columns = ["What was computed twice", "By", "How many", "Largest difference", "Must not exceed"]
     return {"columns": columns, "rows": rows, "kind": "words"} if rows else None
 
 

@@ -30,6 +30,7 @@ from ct4bench.report.profile import profile_view
 from ct4bench.report.sections import (
     checks_view,
     extractors_view,
+    grid_words,
     merge_usage,
     patches_view,
     quarantine_view,
@@ -216,10 +217,13 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
         marks = [f"{title_of(extractor, extractors_of(facts))}: {mark}." for extractor, mark in made.items() if mark]
     base = BY_NAME.get(name.removesuffix("_same_recon"))
     label = f"Table {base.number}" if base else "Table"
+    label = label if published or not base else f"{label}, equal reconstruction"
+    title = str(about.get("title", name.replace("_", " ")))
     return {
         "id": name,
-        "label": label if published or not base else f"{label}, equal reconstruction",
-        "title": str(about.get("title", name.replace("_", " "))),
+        "label": label if base else title,
+        "title": title,
+        "heading": f"{label}. {title}" if base else title if title.startswith("Table") else f"{label}: {title}",
         "text": str(about.get("text", "")),
         "notes": [str(note) for note in about.get("notes", [])] + marks,
         "legend": legend,
@@ -348,6 +352,7 @@ def context(inputs: ReportInputs) -> dict:
         "section_figures": SECTION_FIGURES,
         "section_tables": SECTION_TABLES,
         "patches": patches_view(inputs.patches),
+        "grid_words": grid_words(facts["mode"], inputs.transforms),
         "registration": registration_view(inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm),
         "rounding": rounding_view(inputs.registered),
         "quarantine": quarantine_view(inputs.quarantine),

@@ -310,14 +310,38 @@ N_STABLE = 10
 """Features of each extractor in the report's list of stable ones."""
 
 
-def stable_words(stable: pd.DataFrame, extractors: dict[str, Extractor]) -> str:
-    """Return how many features of each extractor are stable in every stratum, by the interval of their ICC(2,1)."""
-    counts = stable.groupby("extractor")["stable"].agg(["sum", "size"])
-    parts = [
-        f"{int(counts.loc[name, 'sum'])} of {counts.loc[name, 'size']} of {title_of(name, extractors)}"
-        for name in sorted(counts.index, key=lambda name: extractor_rank(name, extractors))
-    ]
-    return f"Features whose ICC(2,1) is 0.9 or more by the lower end of its 95 % interval: {', '.join(parts)}."
+def stable_words(stable: pd.DataFrame, extractors: dict[str, Extractor], strata: list[str] = ()) -> str:
+    """Return how many features of each extractor are stable, by the interval of their ICC(2,1): in every one of
+    `strata`, and over all rows; of how many that have an ICC over all rows, and how many have none."""
+    from ct4bench.stability.repeatability import EXCELLENT
+
+    parts, without = [], []
+    for name in in_order(set(stable["extractor"]), extractors):
+        own, title = stable[stable["extractor"] == name], title_of(name, extractors)
+        n, n_all = int(own["icc"].notna().sum()), int((own["ci_low"] >= EXCELLENT).sum())
+        over_all = f" (over all rows alone {n_all})" if len(strata) > 1 else ""
+        parts.append(f"{int(own['stable'].sum())} of {n} of {title}{over_all}")
+        without += [f"{len(own) - n} of {title}"] if n < len(own) else []
+    where = f", in every stratum ({', '.join(map(_stratum_words, strata))})" if len(strata) > 1 else ""
+    none = f" Further features have no ICC, being constant or not finite: {', '.join(without)}." if without else ""
+    return (
+        f"Features whose ICC(2,1) is {EXCELLENT:g} or more by the lower end of its 95 % interval{where}: "
+        f"{', '.join(parts)}.{none}"
+    )
+
+
+def _stratum_words(stratum: str) -> str:
+    """`recon=FBP` as FBP, `dose_mgy=3` as 3 mGy, `all` as all rows."""
+    column, _, value = stratum.partition("=")
+    return f"{value} mGy" if column == "dose_mgy" else value or "all rows"
+
+
+SPREAD_WORDS = (
+    "The ICC is of means over the patches of a region, the SDs are of single patches: a stable feature may have a "
+    "relative reproducibility above 1, a spread of single patches as large as the difference between two tissues, which "
+    "they do not tell apart by it then ('more than the contrast')."
+)
+"""What the ICC of a feature and its spread do not have in common."""
 
 
 def _in_order(frame: pd.DataFrame, extractors: dict[str, Extractor]) -> pd.DataFrame:
@@ -364,17 +388,18 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
         "that are constant or not finite. Intervals of each feature, from F tests, are in icc.csv.",
     )
     if inputs.stable_features is not None:
+        strata = [name for name in dict.fromkeys(inputs.icc["stratum"]) if not name.startswith("targets=")]
         results.tables["stable_features"] = ResultTable(
             _in_order(
                 inputs.stable_features[inputs.stable_features["rank"] <= N_STABLE].reset_index(drop=True),
                 inputs.extractors,
             ),
             "The most stable features",
-            f"{stable_words(inputs.stable_features, inputs.extractors)} The first {N_STABLE} of each set, by the lower "
+            f"{stable_words(inputs.stable_features, inputs.extractors, strata)} The first {N_STABLE} of each set, by the lower "
             "end of the 95 % interval of ICC(2,1) (F test), the lowest over all strata: an estimate alone would rank luck. "
             "SDs in the feature's own unit: within a scanner over repetitions, and of a single measurement over "
             f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s (reproducibility); relative: as a share of the typical "
-            "difference between two tissues (tissue contrast). The whole list is stable_features.csv.",
+            f"difference between two tissues (tissue contrast). {SPREAD_WORDS} The whole list is stable_features.csv.",
         )
     headline = inputs.icc[(inputs.icc["form"] == mode.icc_headline) & (inputs.icc["stratum"] == ALL)]
     results.tables["stability_by_class"] = ResultTable(

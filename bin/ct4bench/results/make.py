@@ -7,6 +7,7 @@ import pandas as pd
 from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
 from ct4bench.results.differences import dose_differences
 from ct4bench.results.features import _differences, feature_tables
+from ct4bench.core.benchmark import MAIN_DOSE_MGY
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
 from ct4bench.results.run_facts import CONTRAST_LABELS, WEIGHED, weights_words, write_run_facts
 from ct4bench.core.modes import Mode
@@ -74,6 +75,32 @@ def _pairs_words(frame: pd.DataFrame) -> str:
     if (frame["variant"] == "all_unordered").any():
         words += ": a cell whose draw leaves fewer than five pairs of two scans takes all of its pairs"
     return f"{words[0].upper()}{words[1:]}."
+
+
+def is_drawn(frame: pd.DataFrame, series: pd.DataFrame, same_recon: bool) -> bool:
+    """Tell whether any cell of Tables 3-5, or dose of Table 6, holds a draw, fewer pairs than all of its kind.
+
+    Tables of equal reconstruction do not say how a cell's pairs were chosen; `series` (the registered ones) tell how
+    many there are.
+    """
+    if not same_recon:
+        return bool((frame["variant"] == "published_draw").any())
+    from ct4bench.pairs.plan import REFERENCE_DOSE_MGY
+
+    of_recon = series.groupby(["scanner", "dose_mgy", "recon"]).size().unstack("recon", fill_value=0)
+    for row in frame[frame["n_pairs"] > 0].to_dict("records"):
+        if row.get("row_kind") == "average":
+            continue
+        ends = (
+            ((row["scanner"], row["dose_mgy"]), (row["scanner"], REFERENCE_DOSE_MGY))
+            if "row_kind" in row
+            else ((row["scanner_row"], MAIN_DOSE_MGY), (row["scanner_col"], MAIN_DOSE_MGY))
+        )
+        one, other = (of_recon.loc[end] for end in ends)
+        n_all = (one * (one - 1) // 2 if ends[0] == ends[1] else one * other).sum()
+        if row["n_pairs"] < n_all:
+            return True
+    return False
 
 
 def steps_words(frame: pd.DataFrame) -> str:
@@ -149,6 +176,11 @@ def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
         )
 
 
+def _choice_notes(drawn: bool, same_recon: bool, mode: Mode) -> list[str]:
+    """What the choice of pairs means; those of equal reconstruction have intervals in mode corrected alone."""
+    return [PAIR_NOTE] if drawn else [INTERVAL_NOTE] if mode.all_pairs or not same_recon else []
+
+
 def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     """Tables 3-6, each also over pairs of equal reconstruction, and the decomposition by contrast."""
     from ct4bench.pairs.tables import AVERAGE, decomposition, table6, tables3to5
@@ -161,16 +193,16 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     pairs, series = inputs.pairs, inputs.series
     where = REGION_LABELS[mode.pair_region]
     bins = "on volumes averaged over bins of 4 x 4 x 4 voxels, " if mode.pair_shrink == 4 else "at full resolution, "
-    choice = (
-        "over all pairs"
-        if mode.all_pairs
-        else "over the published seeded draw (there 20 pairs, 18 with E1, 30 for E2-E2)"
-    )
-    note = INTERVAL_NOTE if mode.all_pairs else PAIR_NOTE
     for same in (False, True):
         suffix, which = ("_same_recon", " of equal reconstruction") if same else ("", "")
         for name, frame in tables3to5(pairs, series, same).items():
             metric = BY_TABLE[name]
+            drawn = is_drawn(frame, series, same)
+            choice = (
+                "over the published seeded draw (there 20 pairs, 18 with E1, 30 for E2-E2)"
+                if drawn
+                else "over all pairs"
+            )
             text = (
                 f"{metric.meaning}, {metric.direction}: mean and population SD {choice}{which} of series at 10 mGy; {bins}{where}. "
                 f"{_pairs_words(frame)}"
@@ -182,10 +214,12 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
                 frame = beside_published(
                     frame, name, origin, folder, lambda row: n_published_pairs(row["scanner_row"], row["scanner_col"])
                 )
-            results.tables[name + suffix] = ResultTable(frame, title, text, published, [note, DIAGONAL_NOTE])
+            notes = [*_choice_notes(drawn, same, mode), DIAGONAL_NOTE]
+            results.tables[name + suffix] = ResultTable(frame, title, text, published, notes)
         frame = table6(pairs, series, mode, same)
         centre = {"median": "medians", "mean": "means"}[mode.dose_average]
-        choice6 = "all pairs" if mode.all_pairs else "the published seeded draw of five pairs at most"
+        drawn = is_drawn(frame, series, same)
+        choice6 = "the published seeded draw of five pairs at most" if drawn else "all pairs"
         text = (
             f"Each dose against 14 mGy of the same scanner, {choice6}{which}: mean and population SD; at full "
             f"resolution, {where}. The average is the mean and population SD of the doses' {centre}. "
@@ -202,7 +236,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
                 folder,
                 lambda row: N_PUBLISHED_PAIRS_OF_A_DOSE * (4 if row["row_kind"] == AVERAGE else 1),
             )
-        results.tables["table6_dose" + suffix] = ResultTable(frame, title, text, not same, [note])
+        results.tables["table6_dose" + suffix] = ResultTable(frame, title, text, not same, _choice_notes(drawn, same, mode))
     _differences(
         results,
         "table6_dose",

@@ -48,7 +48,8 @@ def test_each_classifier_has_a_point_in_each_panel():
 
 def test_each_question_has_its_chance():
     table = pd.concat([cells(task="roi", chance=1 / 6), cells(task="maker", chance=0.25).iloc[[2, 5]]])
-    figure, _ = draw_accuracy_tasks(table, LABELS)
+    figure, caption = draw_accuracy_tasks(table, LABELS)
+    assert "of the set with the widest" in caption.text  # one grey bar for all sets
     axes = figure.axes[0]
     names = [text.get_text() for text in axes.get_yticklabels()]
     assert names == [

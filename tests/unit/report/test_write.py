@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from report_data import features_table, load_script, pairs_table, series_table, transforms_table
 
+from ct4bench.core.checks import entry
 from ct4bench.core.errors import UserError
 from ct4bench.core.extractors import read_extractors
 from ct4bench.core.geometry import Rigid
@@ -20,13 +21,15 @@ from ct4bench.core.tables import write_table
 from ct4bench.report.cells import delta, matrix, mean_sd, number, text_of, value_grid
 from ct4bench.report.headlines import feature_headlines
 from ct4bench.report.sections import (
+    checks_view,
     extractors_view,
+    grid_words,
     merge_usage,
     patch_overlaps,
     patches_view,
     registration_errors_mm,
 )
-from ct4bench.report.write import fit, png_size, read_figures, read_usage
+from ct4bench.report.write import TEMPLATE, fit, png_size, read_figures, read_usage
 from ct4bench.results.deviations import read_deviations
 from ct4bench.stability.icc import icc_table
 
@@ -161,6 +164,39 @@ def test_every_table_has_heads_with_a_scope(page):
     heads = [attributes for tag, attributes in Page(page).tags if tag == "th"]
     assert heads
     assert all(attributes.get("scope") in ("row", "col") for attributes in heads)
+
+
+@pytest.mark.parametrize(
+    ("mode", "lost", "interpolated"),
+    [("paper", 0.0, False), ("paper", 0.35, True), ("corrected", 0.33, True), ("paper", None, False),
+     ("corrected", None, True)],
+)  # fmt: skip
+def test_the_reference_is_called_interpolated_only_where_it_lost_noise(mode, lost, interpolated):
+    """What the transforms say counts, else the mode."""
+    frame = transforms_table(series_table("synthetic", ("A1", "C1")))
+    frame.loc[frame["status"] == "reference", "lost_noise_variance"] = lost
+    words = grid_words(mode, None if lost is None else frame)
+    assert ("the reference too" in words, "without any" in words) == (interpolated, not interpolated)
+
+
+def test_headings_say_table_once_and_the_contents_name_each(page):
+    parsed = Page(page)
+    assert "Table: Table" not in parsed.words
+    contents = re.findall(r'<li><a href="#[^"]*">(.*?)</a>', page.split("</nav>")[0])
+    assert "Table" not in contents and "Table 3" in contents and len(contents) > 5
+    text = TEMPLATE.read_text(encoding="utf-8")
+    assert "leaves, Noise" not in text
+
+
+def test_what_must_stay_below_is_not_headed_as_an_error():
+    """The correlation falls off aside of the motion found: -0.0046, where up to 0.002 more would pass."""
+    grid = checks_view(
+        {"checks": [entry("registration_place", 13, -0.0046, "series a"), entry("resampling", 9, 0.5, "b")]}
+    )
+    assert grid["columns"][-1] == "Must not exceed"
+    place, voxels = grid["rows"]
+    assert "below 0: no better place" in place["head"] and place["cells"][3]["main"] == "0.002"
+    assert "up to half a HU is rounding" in voxels["head"]
 
 
 def test_the_first_screen_says_what_was_run(page):

@@ -6,12 +6,13 @@ import pytest
 from report_data import features_table, series_table
 
 from ct4bench.core.benchmark import SCANNERS
+from ct4bench.core.extractors import read_extractors
 from ct4bench.results.comparison import Inputs, Results
-from ct4bench.results.features import NAME, feature_tables, icc_grades, repeatability_summary
+from ct4bench.results.features import NAME, feature_tables, icc_grades, repeatability_summary, stable_words
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.results.published import FOLDER, read_published
-from ct4bench.stability.repeatability import repeatability_table
-from ct4bench.report.cells import feature_grid
+from ct4bench.stability.repeatability import repeatability_table, stable_features
+from ct4bench.report.cells import cells_of, feature_grid
 from ct4bench.stability.icc import icc_table
 
 EXTRACTORS = ("radiomics", "shallow_cnn", "swin_unetr")
@@ -190,6 +191,28 @@ def test_table_7_says_what_the_scans_were_too_few_for():
     assert "Left out: 10 folds need ten scans." in notes
     assert not any("another" in note for note in notes)
     assert not any(note.startswith("Left out") for note in made(predictions=rows).tables[NAME].notes)
+
+
+def test_counts_of_stable_features_say_over_which_rows_and_of_how_many():
+    """Of four features one is stable everywhere, two over all rows, one has no ICC."""
+    stable = pd.DataFrame({"extractor": "radiomics", "icc": [0.99, 0.98, 0.5, np.nan], "ci_low": [0.95, 0.9, 0.2, np.nan],
+                           "stable": [True, False, False, False]})  # fmt: skip
+    words = stable_words(stable, read_extractors(), ["all", "recon=FBP", "dose_mgy=3"])
+    assert "in every stratum (all rows, FBP, 3 mGy): 1 of 3 of Radiomics (over all rows alone 2)" in words
+    assert "1 of Radiomics" in words.split("no ICC")[1]
+    whole = stable_words(stable.assign(stable=[True, True, False, False]).iloc[:3], read_extractors(), ["all"])
+    assert whole.endswith("interval: 2 of 3 of Radiomics.")
+
+
+def test_stable_features_say_what_their_icc_and_their_spread_are_of(stability):
+    frame = stable_features(*stability)
+    text = made(icc=stability[0], repeatability=stability[1], stable_features=frame).tables["stable_features"].text
+    assert "means over the patches" in text and "single patches" in text and "in every stratum (all rows" in text
+    for share in (0.999, 1.344):
+        grid = cells_of("stable_features", frame.head(2).assign(reproducibility_relative=[share, np.nan]))
+        at = grid["columns"].index("reproducibility relative") - 1
+        notes = [row["cells"][at].get("note") for row in grid["rows"]]
+        assert notes == ["more than the contrast" if share > 1 else None, None]
 
 
 def test_nothing_computed_is_said():

@@ -11,7 +11,7 @@ from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
 from ct4bench.results.comparison import Results, ResultTable
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.results.published import BY_NAME, FOLDER, IMPOSSIBLE_PAIRS, keys_as_text, read_published
-from ct4bench.results.make import Inputs, beside_published, make_tables, origin_by_scanners, write_results
+from ct4bench.results.make import Inputs, beside_published, make_tables, is_drawn, origin_by_scanners, write_results
 from ct4bench.core.tables import read_table
 from ct4bench.twin.scanners import read_scanners
 
@@ -40,6 +40,31 @@ def test_rows_and_columns_are_the_papers(synthetic, name):
     keys = list(BY_NAME[name].keys)
     pd.testing.assert_frame_equal(keys_as_text(frame, keys)[keys], published[keys], check_dtype=False)
     assert list(frame.columns[: published.shape[1]]) == list(published.columns)
+
+
+DRAW = ("drawn like the paper's", "seeded draw")
+
+
+@pytest.mark.parametrize(("repetitions", "drawn"), [(1, False), (6, True)])
+def test_a_draw_is_spoken_of_only_where_one_was_made(repetitions, drawn):
+    """One scan of each scanner leaves fewer than five pairs a cell, of which all are taken; six leave a draw of some.
+
+    In Table 6 of equal reconstruction six scans are 6 x 6 pairs a dose.
+    """
+    tables = tables_of("synthetic", ("A1", "C1"), repetitions=repetitions)
+    for name in ("table3_rmse_hu", "table3_rmse_hu_same_recon", "table6_dose", "table6_dose_same_recon"):
+        words = " ".join([tables[name].text, *tables[name].notes])
+        assert [part in words for part in DRAW] == [drawn] * 2, name
+        assert ("all pairs" in tables[name].text) or drawn
+
+
+def test_all_pairs_of_equal_reconstruction_are_no_draw():
+    """Six scans of A1 with FBP and two of C1: 12 pairs between them, 15 and 1 within."""
+    series = pd.DataFrame({"scanner": ["A1"] * 6 + ["C1"] * 2, "dose_mgy": 10.0, "recon": "FBP"})
+    cells = pd.DataFrame({"scanner_row": ["A1", "C1", "C1"], "scanner_col": ["A1", "A1", "C1"], "n_pairs": [15, 12, 1]})
+    assert not is_drawn(cells, series, True)
+    assert is_drawn(cells.assign(n_pairs=[15, 11, 1]), series, True)
+    assert is_drawn(cells.assign(n_pairs=[14, 12, 1]), series, True)
 
 
 @pytest.mark.parametrize("name", IMAGE_TABLES)
