@@ -6,10 +6,13 @@ from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
 from ct4bench.profiles.merge import COMMON, OWN
 from ct4bench.report.cells import is_number, number
 
+FREQUENCY = ("Mean frequency of noise (1/mm)", ("quantum_nps_mean_per_mm", "cyst1"), 3)
+FREQUENCY_WITH_PRINT = ("Mean frequency of noise and print (1/mm)", ("total_nps_mean_per_mm", "cyst1"), 3)
+"""What stands in place of `FREQUENCY` where repetitions do not tell the noise of all from the print."""
 COLUMNS = (
     ("SD in the large cyst, total (HU)", ("total_sd_hu", "cyst1"), 1),
     ("quantum (HU)", ("quantum_sd_hu", "cyst1"), 1),
-    ("Mean frequency of noise (1/mm)", ("quantum_nps_mean_per_mm", "cyst1", "total_nps_mean_per_mm"), 3),
+    FREQUENCY,
     ("Sigma in plane (mm)", ("edge_sigma_mm", "dots_to_wedge"), 2),
     ("Sigma along z (mm)", ("slice_sigma_mm", "wedge_to_liver"), 2),
     ("CNR cyst to normal", ("cnr", "cyst_normal"), 1),
@@ -17,15 +20,23 @@ COLUMNS = (
     ("Offset (HU)", ("calibration_offset_hu", "wedge"), 1),
     ("Displace\N{SOFT HYPHEN}ment, 95th percentile (mm)", ("displacement_p95_mm", "block"), 2),
 )
-"""Head, (measure, region, measure to take where that one has no value), decimals."""
+"""Head, (measure, region), decimals."""
 
 
-def _value(rows: pd.DataFrame, measure: str, region: str, other: str = "") -> float:
-    for name in filter(None, (measure, other)):
-        found = rows.loc[(rows["measure"] == name) & (rows["region"] == region), "value"].dropna()
-        if len(found):
-            return float(found.iloc[0])
-    return float("nan")
+def _value(rows: pd.DataFrame, measure: str, region: str) -> float:
+    found = rows.loc[(rows["measure"] == measure) & (rows["region"] == region), "value"].dropna()
+    return float(found.iloc[0]) if len(found) else float("nan")
+
+
+def _columns(rows: pd.DataFrame) -> list[tuple]:
+    """Return `COLUMNS` as these rows have them, so that a column is of one measure and its head says which."""
+    known = rows[rows["value"].notna()]
+    with_noise, with_both = (
+        set(known.loc[known["measure"] == measure, ["scanner", "recon"]].itertuples(index=False, name=None))
+        for _, (measure, _), _ in (FREQUENCY, FREQUENCY_WITH_PRINT)
+    )
+    instead = {} if with_both <= with_noise else {FREQUENCY: FREQUENCY_WITH_PRINT}
+    return [instead.get(column, column) for column in COLUMNS]
 
 
 def _cell(rows: pd.DataFrame, wanted: tuple, decimals: int) -> dict:
@@ -46,12 +57,12 @@ def profile_view(profile: pd.DataFrame | None) -> dict | None:
     groups = profile[["scanner", "dose_mgy", "recon"]].drop_duplicates()
     counts = groups.groupby("dose_mgy").size()
     dose = max(counts.index, key=lambda value: (value == MAIN_DOSE_MGY, counts[value], value))
-    rows = []
+    columns, rows = _columns(profile[profile["dose_mgy"] == dose]), []
     for (scanner, recon), own in sorted(
         profile[profile["dose_mgy"] == dose].groupby(["scanner", "recon"]),
         key=lambda item: (scanner_rank(item[0][0]), item[0][1]),
     ):
-        cells = [_cell(own, wanted, decimals) for _, wanted, decimals in COLUMNS]
+        cells = [_cell(own, wanted, decimals) for _, wanted, decimals in columns]
         rows.append({"head": f"{scanner} {recon}", "cells": cells})
     missing = profile[(profile["dose_mgy"] == dose) & (profile["reason"] != "")]
     missing = missing.drop_duplicates(["measure", "region", "reason"])
@@ -62,6 +73,6 @@ def profile_view(profile: pd.DataFrame | None) -> dict | None:
     return {
         "dose": f"{dose:g} mGy",
         "n": len(profile),
-        "table": {"columns": ["Scanner", *(head for head, _, _ in COLUMNS)], "rows": rows, "kind": "grid"},
+        "table": {"columns": ["Scanner", *(head for head, _, _ in columns)], "rows": rows, "kind": "grid"},
         "reasons": reasons,
     }

@@ -346,12 +346,27 @@ def test_each_number_of_a_profile_stands_below_its_head():
         dict(zip(heads, (cell["main"] for cell in row["cells"]), strict=True)) for row in view["table"]["rows"]
     )
     assert third == {
-        "SD in the large cyst, total (HU)": "15.2", "quantum (HU)": "11.0", "Mean frequency of noise (1/mm)": "0.310",
-        "Sigma in plane (mm)": "0.62", "Sigma along z (mm)": "1.21", "CNR cyst to normal": "4.3",
-        "Slope of HU": "1.012", "Offset (HU)": f"{MINUS}2.6", "Displacement, 95th percentile (mm)": "0.07",
+        "SD in the large cyst, total (HU)": "15.2", "quantum (HU)": "11.0",
+        "Mean frequency of noise and print (1/mm)": "0.310", "Sigma in plane (mm)": "0.62",
+        "Sigma along z (mm)": "1.21", "CNR cyst to normal": "4.3", "Slope of HU": "1.012",
+        "Offset (HU)": f"{MINUS}2.6", "Displacement, 95th percentile (mm)": "0.07",
     }  # fmt: skip
     assert (first["SD in the large cyst, total (HU)"], second["SD in the large cyst, total (HU)"]) == ("12.0", "20.0")
     assert first["quantum (HU)"] == BLANK
+
+
+def test_the_mean_frequency_is_of_one_measure_that_its_head_names():
+    """Noise alone where repetitions tell it of all; noise and print of all where one scanner has one repetition."""
+    about = {"recon": "IR", "dose_mgy": 10.0, "reason": "", "grid": "own", "region": "cyst1"}
+    values = {("A1", "total_nps_mean_per_mm"): 0.2, ("A1", "quantum_nps_mean_per_mm"): 0.3,
+              ("C1", "total_nps_mean_per_mm"): 0.25, ("C1", "quantum_nps_mean_per_mm"): 0.35}  # fmt: skip
+    rows = pd.DataFrame([{**about, "scanner": s, "measure": name, "value": v} for (s, name), v in values.items()])
+    for chosen, head, shown in ((rows, "Mean frequency of noise (1/mm)", ["0.300", "0.350"]),
+                                (rows[:-1], "Mean frequency of noise and print (1/mm)",
+                                 ["0.200", "0.250"])):  # fmt: skip
+        table = profile_view(chosen)["table"]
+        place = table["columns"].index(head)
+        assert [row["cells"][place - 1]["main"] for row in table["rows"]] == shown
 
 
 def dose_table() -> pd.DataFrame:
