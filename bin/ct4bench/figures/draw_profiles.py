@@ -37,6 +37,8 @@ ARROW_FACTOR = 200
 """How much longer than the displacement its arrow is."""
 LEAST_OF_ERROR = 2.0
 """A displacement is drawn where it is this many times its error: noise alone does so in 2 % of the cells."""
+AS_SCANNED = 1e-3
+"""Relative difference up to which a registered value is the one as scanned; interpolation changes it by percents."""
 LEGEND_IN, LEGEND_ROW_IN = 0.2, 0.17
 """Where the legend of scanners starts over the lower edge, and what each of its rows takes."""
 
@@ -135,11 +137,19 @@ def _registered_handle() -> Line2D:
     return Line2D([], [], marker=REGISTERED_MARKER, linestyle="", color="#444444", markersize=4, label="registered")
 
 
-def _grid_words(profile: pd.DataFrame) -> str:
-    """Say which grid the rows of `as_scanned` are of."""
-    if (profile["grid"] == OWN).any():
-        return "On each scanner's own grid, as scanned; crosses: the registered series, which interpolation smooths."
-    return "On the common grid, whose interpolation smooths the registered series."
+def _grid_words(chosen: Chosen, registered: pd.DataFrame) -> str:
+    """Say which grid the rows of `as_scanned` are of, and of which scanners the `registered` rows that are drawn beside
+    them are the same."""
+    if not (chosen.rows["grid"] == OWN).any():
+        return "On the common grid, whose interpolation smooths the registered series."
+    words = "On each scanner's own grid, as scanned; crosses: the registered series, which interpolation smooths."
+    keys = ["scanner", "dose_mgy", "recon", "measure", "region"]
+    both = chosen.rows.merge(registered, on=keys, suffixes=("", "_registered"))
+    same = np.isclose(both["value"], both["value_registered"], rtol=AS_SCANNED, atol=0)
+    names = [name for name in chosen.looks if (both["scanner"] == name).any() and same[both["scanner"] == name].all()]
+    if not names:
+        return words
+    return f"{words} Those of {', '.join(names)} ({chosen.words}) lie on the points: the series was not interpolated."
 
 
 def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: str, notes=()) -> tuple:
@@ -152,8 +162,9 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the SD in the large cyst by scanner, the spectrum of its noise, and SD over dose."""
     registered = profile[(profile["grid"] == COMMON) & (profile["measure"] == "total_sd_hu")]
     profile = as_scanned(profile)
-    beside = registered[~registered.index.isin(profile.index)]
     chosen = choose(profile)
+    beside = registered[~registered.index.isin(profile.index) & (registered["dose_mgy"] == chosen.dose_mgy)]
+    beside = beside[beside["region"] == "cyst1"]
     figure = new_figure(WIDTH_IN, 4.5)
     grid = figure.add_gridspec(1, 3, left=0.055, right=0.985, top=0.92, bottom=0.235, wspace=0.24)
     axes = figure.add_subplot(grid[0])
@@ -164,8 +175,7 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         own = same_dose[same_dose["recon"] == recon]
         shift = 0.22 * (number - 0.5 * (len(recons) - 1))
         _by_scanner(axes, chosen, own[own["measure"] == "total_sd_hu"], RECON_MARKERS[recon], shift)
-        same = (beside["dose_mgy"] == chosen.dose_mgy) & (beside["region"] == "cyst1") & (beside["recon"] == recon)
-        _by_scanner(axes, chosen, beside[same], REGISTERED_MARKER, shift)
+        _by_scanner(axes, chosen, beside[beside["recon"] == recon], REGISTERED_MARKER, shift)
         _by_scanner(
             axes,
             chosen,
@@ -235,7 +245,7 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         facts,
         "profile_noise",
         "Noise of the scanners",
-        f"{_grid_words(profile)} Left: SD over the "
+        f"{_grid_words(chosen, beside)} Left: SD over the "
         "large cyst; the printed texture is part of the total. Middle: noise power in a block inside the cyst, "
         f"integrated along z and averaged in rings ({what})."
         f"{' Right: SD over dose, on logarithmic axes.' if over_dose else ''}",
@@ -276,20 +286,22 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
     axes = figure.add_subplot(grid[1, 0])
     step = next((n for n in ("dots_to_wedge", "plain_to_wedge") if len(chosen.of("edge_sigma_mm", n))), "")
     plane, along = chosen.of("edge_sigma_mm", step), chosen.of("slice_sigma_mm")
+    drawn = (beside["measure"] == "slice_sigma_mm") & (beside["region"] == "wedge_to_liver")
+    drawn |= (beside["measure"] == "edge_sigma_mm") & (beside["region"] == step)
+    same = (beside["dose_mgy"] == chosen.dose_mgy) & (beside["recon"] == chosen.recon) & beside["value"].notna()
+    beside = beside[drawn & same]
     axes.set_title(f"blur, {chosen.words}")
     if len(plane) or len(along):
         _by_scanner(axes, chosen, plane, "o", -0.1)
         _by_scanner(axes, chosen, along, "D", 0.1, hollow=True)
-        same = (beside["dose_mgy"] == chosen.dose_mgy) & (beside["recon"] == chosen.recon) & beside["value"].notna()
-        for measure, region, shift in (("edge_sigma_mm", step, -0.1), ("slice_sigma_mm", "wedge_to_liver", 0.1)):
-            named = (beside["measure"] == measure) & (beside["region"] == region)
-            _by_scanner(axes, chosen, beside[same & named], REGISTERED_MARKER, shift)
+        for measure, shift in (("edge_sigma_mm", -0.1), ("slice_sigma_mm", 0.1)):
+            _by_scanner(axes, chosen, beside[beside["measure"] == measure], REGISTERED_MARKER, shift)
         axes.set_ylabel("Gaussian sigma (mm)")
         handles = [
             Line2D([], [], marker="o", linestyle="", color="#444444", label="in plane"),
             Line2D([], [], marker="D", linestyle="", color="#444444", markerfacecolor="none", label="along z"),
         ]
-        if same.any():
+        if len(beside):
             handles.append(_registered_handle())
         low, high = axes.get_ylim()
         axes.set_ylim(low, high + 0.12 * (high - low))
@@ -315,8 +327,8 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
         facts,
         "profile_sharpness",
         "Sharpness and contrast of the scanners",
-        f"{_grid_words(profile)} The print's own blur is part of all widths. Above: the transfer function of a step "
-        "between two panels of the test patterns, and the modulation of the Siemens star relative to its fit at "
+        f"{_grid_words(chosen, beside)} The print's own blur is part of all widths. Above: the transfer function of a "
+        "step between two panels of the test patterns, and the modulation of the Siemens star relative to its fit at "
         "frequency zero. Below: Gaussian sigma of the steps in plane and along z, "
         "and difference of the means of two tissues over the root of their mean variance." + text,
         "Curves over spatial frequency, points of blur by scanner, and a coloured table of contrast-to-noise "
@@ -463,8 +475,10 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
         add_legend(axes, handles, loc="upper right", ncols=3, columnspacing=1)
     else:
         message_panel(axes, reason_of(chosen.rows, "geometry"))
-    n_arrows, n_cells = _arrows(figure, own, scanners, columns, rows, height, chosen)
+    n_arrows, n_cells, reference = _arrows(figure, own, scanners, columns, rows, height, chosen)
     _legend(figure, chosen)
+    without = " of all but the reference" if reference else ""
+    zero = f" The reference is a series of {reference}, whose displacement is zero by definition." if reference else ""
     return _finish(
         figure,
         facts,
@@ -474,9 +488,9 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
         f"sag of the table, and errors.{_known_to(own)} Above: mean along y of the cells of a layer, and size of the "
         "components. Below: displacement in plane, mean over z: dots are cells where it is known, arrows, "
         f"{ARROW_FACTOR} times as long as it, those where it is {LEAST_OF_ERROR:g} times its error or more "
-        f"({n_arrows} of {n_cells} cells).",
+        f"({n_arrows} of {n_cells} cells{without})." + zero,
         f"Lines of displacement over z, points of its size by scanner, and small maps, one for each of "
-        f"{len(scanners)} scanners, with {n_arrows} arrows on {n_cells} cells.",
+        f"{len(scanners)} scanners, with {n_arrows} arrows on {n_cells} cells{without}.",
     )
 
 
@@ -500,9 +514,10 @@ def _known_to(own: pd.DataFrame) -> str:
     return f" Half of the cells are known to {np.median(errors):.2g} mm or better along an axis." if len(errors) else ""
 
 
-def _arrows(figure, own, scanners: list[str], columns: int, rows: int, height: float, chosen) -> tuple[int, int]:
-    """Draw the maps; returns how many arrows there are on how many cells."""
-    n_arrows = n_cells = 0
+def _arrows(figure, own, scanners: list[str], columns: int, rows: int, height: float, chosen) -> tuple[int, int, str]:
+    """Draw the maps; returns how many arrows there are on how many cells without the reference's, and its scanner,
+    blank where it is not drawn."""
+    n_arrows, n_cells, reference = 0, 0, ""
     grid = figure.add_gridspec(
         rows, columns, left=0.02, right=0.99, top=1 - 3.2 / height, bottom=0.6 / height, wspace=0.06, hspace=0.22
     )
@@ -515,7 +530,6 @@ def _arrows(figure, own, scanners: list[str], columns: int, rows: int, height: f
                   "headlength": 3.5, "headaxislength": 3}  # fmt: skip
         length, error = (np.hypot(cells[f"{what}_x_mm"], cells[f"{what}_y_mm"]) for what in ("displacement", "error"))
         sure = cells[length >= LEAST_OF_ERROR * error]
-        n_arrows, n_cells = n_arrows + len(sure), n_cells + len(cells)
         moved = [sure["displacement_x_mm"], sure["displacement_y_mm"]]
         axes.quiver(sure["x_mm"], sure["y_mm"], *moved, color=chosen.looks[scanner]["color"], **arrows)
         if number == 0 and len(own):
@@ -523,6 +537,10 @@ def _arrows(figure, own, scanners: list[str], columns: int, rows: int, height: f
             axes.quiver(left, low, 0.1, 0, color="black", **arrows)
             axes.text(left + 0.1 * ARROW_FACTOR + 4, low, "0.1 mm", fontsize=7, va="center")
         still = len(cells) > 0 and length.max() < 1e-6
+        if still:
+            reference = scanner
+        else:
+            n_arrows, n_cells = n_arrows + len(sure), n_cells + len(cells)
         axes.set_title(f"{scanner}, the reference" if still else scanner, pad=2)
         axes.set_aspect("equal")
         if len(own):
@@ -533,7 +551,7 @@ def _arrows(figure, own, scanners: list[str], columns: int, rows: int, height: f
         for spine in axes.spines.values():
             spine.set_visible(True)
             spine.set_color("#d8d8d8")
-    return n_arrows, n_cells
+    return n_arrows, n_cells, reference
 
 
 def draw_profiles(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict, folder: Path) -> None:

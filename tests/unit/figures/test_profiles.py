@@ -240,6 +240,26 @@ def test_displacements_are_drawn_by_layer_by_size_and_as_arrows():
     assert low > high  # rows run down, as in an image
 
 
+def test_cells_of_the_reference_are_not_counted():
+    """Eight cells of C1 are four in plane, all beyond their error; A1's, the reference's, are zero by definition."""
+    profile, fields = geometry()
+    caption = draw_geometry(profile, fields, FACTS)[1]
+    assert "(4 of 4 cells of all but the reference)" in caption.text and "series of A1" in caption.text
+    assert "4 arrows on 4 cells of all but the reference" in caption.alt
+    caption = draw_geometry(profile, fields[fields["scanner"] != "A1"], FACTS)[1]
+    assert "(4 of 4 cells)." in caption.text and "reference is a series" not in caption.text
+
+
+def test_the_words_say_whose_crosses_lie_on_the_points():
+    """Of A1 the registered values are those as scanned, and of no scanner once A1 is interpolated as well."""
+    for draw, own in ((draw_noise, noise_profile(False)), (draw_sharpness, sharpness_profile())):
+        for factor, said in ((1.0, True), (0.9, False)):
+            registered = own.assign(grid="common", value=own["value"] * own["scanner"].map({"A1": factor}).fillna(0.9))
+            caption = draw(pd.concat([own, registered], ignore_index=True), FACTS)[1]
+            assert ("Those of A1 (10 mGy, IR) lie on the points" in caption.text) == said, draw.__name__
+            assert "crosses: the registered series" in caption.text
+
+
 def test_only_displacements_beyond_their_error_have_an_arrow():
     """Of four cells along x, two of 0.1 mm and two of 0.05 mm, all known to 0.03 mm along either axis."""
     profile, _ = geometry()
