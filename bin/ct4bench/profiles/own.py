@@ -35,7 +35,7 @@ MOST_VOXELS = 600_000
 BINS_A_VOXEL = 4
 """A step's profile has up to so many points a voxel, as many as the grid lies askew enough to fill."""
 FEW = 0.05
-"""Bins of a profile with a smaller share of the largest count are left out."""
+"""Points of a profile with a smaller share of the largest count are left out."""
 
 
 class Part:
@@ -109,10 +109,12 @@ class OwnGrid:
             part = self._part(window)
             if part.inside.sum() < 100:
                 continue
-            x = common.origin_mm[2 - axis] + common.spacing_mm[axis] * part.at[axis][part.inside]
-            own_mm = self._spacing_along(axis)
+            places_mm = [common.origin_mm[2 - a] + common.spacing_mm[a] * part.at[a][part.inside] for a in range(3)]
+            x, beside = places_mm.pop(axis), np.stack(places_mm)
             values = volume[part.box][part.inside].astype(np.float64)
-            rows += step_rows(name, axis, *binned_profile(x, values, own_mm / BINS_A_VOXEL), position_mm, period)
+            values = sharpness.without_ramps(x, beside, values, position_mm)
+            places, profile, count = binned_profile(x, values, self._spacing_along(axis) / BINS_A_VOXEL)
+            rows += step_rows(name, axis, places, profile, position_mm, period, count)
         return rows
 
     def _spacing_along(self, axis: int) -> float:
@@ -133,7 +135,7 @@ class OwnGrid:
             used = part.inside & (depth > -5.0) & (depth < 0.25)
             if used.sum() < 100:
                 continue
-            places, profile = binned_profile(depth[used], volume[part.box][used].astype(np.float64), 0.1)
+            places, profile, _ = binned_profile(depth[used], volume[part.box][used].astype(np.float64), 0.1)
             rows.append(sigma_row("edge_sigma", name, sharpness.fit_face(places, profile).sigma_mm))
         return rows
 
@@ -162,9 +164,23 @@ class OwnGrid:
         return sample_of(volume, self.rois, self.block)
 
 
-def binned_profile(x: np.ndarray, values: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean places and mean values in bins of a width, ascending; bins with hardly a value are left out."""
+def binned_profile(x: np.ndarray, values: np.ndarray, width: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return mean places, mean values and counts in bins of a width, ascending.
+
+    A cluster of places that an edge of bins cuts is one point, not two that nearly coincide: neighbours less than half
+    a width apart are merged. Points of hardly a value are left out.
+    """
     number = np.floor((x - x.min()) / width).astype(int)
     count = np.bincount(number)
+    sums = np.stack([count, np.bincount(number, x), np.bincount(number, values)])
+    sums = sums[:, count > 0]
+    merged = [sums[:, 0]]
+    for column in sums.T[1:]:
+        if column[1] / column[0] - merged[-1][1] / merged[-1][0] < 0.5 * width:
+            merged[-1] = merged[-1] + column
+        else:
+            merged.append(column)
+    count, place, value = np.stack(merged, axis=1)
     good = count > FEW * count.max()
-    return np.bincount(number, x)[good] / count[good], np.bincount(number, values)[good] / count[good]
+    count, place, value = count[good], place[good], value[good]
+    return place / count, value / count, count

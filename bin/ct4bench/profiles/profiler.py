@@ -26,6 +26,10 @@ BLOCK = "block"
 """Name of the homogeneous block among the ROIs of a sample."""
 ONE_REPETITION = "one repetition: quantum noise and printed texture cannot be told apart"
 NO_FIT = "no curve of its form fits"
+MOST_TRANSFER = 1.1
+"""A transfer function that rises above this is of noise, not of the step; that of a sharp kernel stays below."""
+RISES = f"the transfer function rises above {MOST_TRANSFER:g}: noise, or too few points"
+NO_FALL = "the transfer function does not fall to this level"
 NO_BLOCK = "no homogeneous block of 8 voxels a side"
 BLOCK_FACES = {"block_left": (2, 0), "block_right": (2, 1), "block_top": (1, 0)}
 FACE_MARGIN_MM = 20.0
@@ -319,9 +323,12 @@ def sigma_row(measure: str, region: str, sigma_mm: float) -> dict:
     return row("sharpness", f"{measure}_mm", region, sigma_mm)
 
 
-def step_rows(name: str, axis: int, x: np.ndarray, profile: np.ndarray, position_mm: float, period) -> list[dict]:
-    """Return the rows of a step along an axis near `position_mm`: mean HU `profile` at even places `x` in mm."""
-    step = sharpness.fit_step(x, profile, position_mm, period)
+def step_rows(
+    name: str, axis: int, x: np.ndarray, profile: np.ndarray, position_mm: float, period, count=None
+) -> list[dict]:
+    """Return the rows of a step along an axis near `position_mm`: mean HU `profile` of `count` voxels at places `x` in
+    mm, ascending; without `count` all weigh alike."""
+    step = sharpness.fit_step(x, profile, position_mm, period, count)
     rows = [sigma_row("slice_sigma" if axis == 0 else "edge_sigma", name, step.sigma_mm)]
     if not np.isfinite(step.sigma_mm):
         return rows
@@ -329,10 +336,21 @@ def step_rows(name: str, axis: int, x: np.ndarray, profile: np.ndarray, position
         return [*rows, row("sharpness", "slice_fwhm_mm", name, 2 * np.sqrt(2 * np.log(2)) * step.sigma_mm)]
     f = np.arange(0, 0.7001, 0.01)
     plain = sharpness.without_wave(x, profile, step, period)
-    curve = sharpness.transfer_function(x, plain, step.position_mm, f)
-    rows += [row("sharpness", "ttf", name, v, at) for at, v in zip(f[::5], curve[::5], strict=True)]
+    return rows + curve_rows(name, f, sharpness.transfer_function(x, plain, step.position_mm, f))
+
+
+def curve_rows(name: str, f: np.ndarray, curve: np.ndarray) -> list[dict]:
+    """Return the rows of a transfer function at frequencies in 1/mm, 0.01 apart; blank where it rises above
+    `MOST_TRANSFER`, or does not fall to a level, with the reason."""
+    reason = "" if curve.max() <= MOST_TRANSFER else RISES
+    rows = [
+        row("sharpness", "ttf", name, np.nan if reason else v, at, reason)
+        for at, v in zip(f[::5], curve[::5], strict=True)
+    ]
     for level in (50, 10):
-        rows.append(row("sharpness", f"ttf{level}_per_mm", name, sharpness.falls_to(f, curve, level / 100)))
+        found = np.nan if reason else sharpness.falls_to(f, curve, level / 100)
+        why = "" if np.isfinite(found) else reason or NO_FALL
+        rows.append(row("sharpness", f"ttf{level}_per_mm", name, found, reason=why))
     return rows
 
 

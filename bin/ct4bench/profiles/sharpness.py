@@ -15,6 +15,7 @@ FREQUENCIES_PER_MM = np.round(np.arange(0.0, 0.701, 0.05), 2)
 AIR_HU = -996.0
 RING_MM = 1.5
 SHELL_MM = 3.0
+USUAL_SIGMA_MM = 0.75
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,16 @@ def _rise(x, sigma, position):
     return 0.5 * (1 + erf((x - position) / (np.sqrt(2) * sigma)))
 
 
-def fit_step(x_mm: np.ndarray, profile: np.ndarray, position_mm: float, period_mm: float | None = None) -> Step:
+def fit_step(
+    x_mm: np.ndarray,
+    profile: np.ndarray,
+    position_mm: float,
+    period_mm: float | None = None,
+    count: np.ndarray | None = None,
+) -> Step:
     """Fit a step near `position_mm`: a slope on its upper side (large x), a wave of `period_mm`, if any, on its lower.
 
-    `profile` holds HU at `x_mm`, ascending.
+    `profile` holds HU at `x_mm`, ascending, each the mean of `count` voxels; without it all points weigh alike.
     """
     x = np.asarray(x_mm, float)
     y = np.asarray(profile, float)
@@ -55,9 +62,10 @@ def fit_step(x_mm: np.ndarray, profile: np.ndarray, position_mm: float, period_m
 
     reach = 0.3 * (x[-1] - x[0])
     left, right = y[x < position_mm - reach].mean(), y[x > position_mm + reach].mean()
-    start = [0.75, position_mm, left, right, 0.0] + ([0.0, 0.0] if period_mm else [])
+    start = [USUAL_SIGMA_MM, position_mm, left, right, 0.0] + ([0.0, 0.0] if period_mm else [])
+    error = None if count is None else 1 / np.sqrt(count)
     try:
-        found, _ = curve_fit(model, x, y, start, maxfev=2000)
+        found, _ = curve_fit(model, x, y, start, sigma=error, maxfev=2000)
     except RuntimeError:
         return NO_STEP
     sigma = abs(float(found[0]))
@@ -73,6 +81,22 @@ def without_wave(x_mm: np.ndarray, profile: np.ndarray, step: Step, period_mm: f
     angle = 2 * np.pi * np.asarray(x_mm, float) / period_mm
     wave = step.wave_hu[0] * np.cos(angle) + step.wave_hu[1] * np.sin(angle)
     return profile - wave * (1 - _rise(np.asarray(x_mm, float), step.sigma_mm, step.position_mm))
+
+
+def without_ramps(x_mm: np.ndarray, beside_mm: np.ndarray, values: np.ndarray, position_mm: float) -> np.ndarray:
+    """Return the HU (voxels,) of a step at `position_mm` along `x_mm` without what changes linearly across it.
+
+    `beside_mm` (2, voxels) are the places along the other two axes. Either side has its ramps, by least squares; means
+    over all of `beside_mm` stay. The wedge rises by 2 HU a row: on a grid that lies askew, voxels at one `x_mm` are of
+    a few rows only, so that their mean would have the ramp's HU in it.
+    """
+    x = np.asarray(x_mm, float) - position_mm
+    beside = beside_mm - beside_mm.mean(axis=1, keepdims=True)
+    upper = _rise(x, USUAL_SIGMA_MM, 0.0)
+    ramps = np.concatenate([beside * upper, beside * (1 - upper)])
+    terms = np.concatenate([[upper, 1 - upper, x * upper, x * (1 - upper)], ramps])
+    found = np.linalg.lstsq(terms @ terms.T, terms @ values, rcond=None)[0]
+    return values - found[-len(ramps) :] @ ramps
 
 
 def fit_face(depth_mm: np.ndarray, profile: np.ndarray) -> Step:
@@ -97,18 +121,19 @@ def fit_face(depth_mm: np.ndarray, profile: np.ndarray) -> Step:
 def transfer_function(x_mm: np.ndarray, profile: np.ndarray, position_mm: float, f_per_mm=FREQUENCIES_PER_MM):
     """Return the task transfer function at `f_per_mm` of a step sampled at `x_mm`, ascending (1 at frequency zero).
 
-    The derivative is by differences of neighbours, whose own transfer is taken out; what the derivative is more than
-    4 mm from the step is taken for a slope, and the rest is tapered to its end.
+    The derivative is by differences of neighbours, whose own transfer is taken out; the rise by length more than 4 mm
+    from the step is taken for a slope, and the rest is tapered to its end.
     """
     x = np.asarray(x_mm, float)
     steps = np.diff(x)
     middle = 0.5 * (x[1:] + x[:-1]) - position_mm
-    spread = np.diff(np.asarray(profile, float)) / steps
+    rise = np.diff(np.asarray(profile, float))
     far = np.abs(middle) > 4.0
     if far.sum() >= 2:
-        spread = spread - spread[far].mean()
+        # of all the length, not the mean over pairs: a pair of points that nearly coincide has any slope
+        rise = rise - rise[far].sum() / steps[far].sum() * steps
     taper = np.clip((5.5 - np.abs(middle)) / 1.5, 0, 1)
-    rise = spread * steps * np.sin(0.5 * np.pi * taper) ** 2
+    rise = rise * np.sin(0.5 * np.pi * taper) ** 2
     f = np.asarray(f_per_mm, float)[:, None]
     wave = np.exp(-2j * np.pi * f * middle[None, :]) / np.sinc(f * steps[None, :])
     return np.abs(wave @ rise) / abs(rise.sum())

@@ -68,6 +68,40 @@ def test_a_step_is_the_same_wherever_it_was_sampled(rng):
     np.testing.assert_allclose(curve, np.exp(-2 * (np.pi * 0.7 * f) ** 2), atol=0.02)
 
 
+@pytest.mark.parametrize("apart_mm", [0.34, 0.1, 0.01, 0.001])
+def test_points_that_nearly_coincide_do_not_tilt_the_transfer_function(apart_mm, rng):
+    """Pairs of points with noise of 0.5 HU, on a slope, which is that of the length and not of a pair."""
+    x = np.sort(np.concatenate([X_MM, X_MM + apart_mm]))
+    f = np.array([0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5])
+    profile = step(0.74, x=x) + 0.4 * x + 0.5 * rng.standard_normal(len(x))
+    curve = sharpness.transfer_function(x, profile, 8.3, f)
+    np.testing.assert_allclose(curve, np.exp(-2 * (np.pi * 0.74 * f) ** 2), atol=0.02)
+
+
+def test_points_of_few_voxels_weigh_little(rng):
+    x = np.sort(np.concatenate([X_MM, X_MM + 0.2]))
+    count = np.where(np.arange(len(x)) % 2, 1.0, 400.0)
+    sigmas = {True: [], False: []}
+    for _ in range(40):
+        profile = step(0.7, x=x) + 30 * rng.standard_normal(len(x)) / np.sqrt(count)
+        for weighted, found in sigmas.items():
+            found.append(sharpness.fit_step(x, profile, 8.0, None, count if weighted else None).sigma_mm)
+    assert np.mean(sigmas[True]) == pytest.approx(0.7, abs=0.01)
+    assert np.nanstd(sigmas[True]) < 0.4 * np.nanstd(sigmas[False])
+
+
+def test_ramps_across_a_step_are_taken_out_on_their_side():
+    """Voxels at places (3, voxels) of a grid turned by a degree: ramps along y above, along z below the step."""
+    y, z = 0.7 * np.arange(60), 1.0 * np.arange(8)
+    places = np.stack([p.ravel() for p in np.meshgrid(X_MM, y, z, indexing="ij")])
+    x = places[0] + np.radians(1) * (places[1] - y.mean())
+    values, upper = step(0.75, x=x), step(0.75, 0.0, 1.0, x=x)
+    beside = places[1:] - places[1:].mean(axis=1, keepdims=True)
+    ramped = values + 2.9 * beside[0] * upper - 1.3 * beside[1] * (1 - upper)
+    assert np.abs(ramped - values).max() > 50
+    np.testing.assert_allclose(sharpness.without_ramps(x, places[1:], ramped, 8.3), values, atol=1e-6)
+
+
 def star_image(sigma, centre=(64.4, 66.8), amplitude=90.0, pairs=20):
     y, x = (np.arange(131)[:, None] - centre[0]) * PIXEL_MM, (np.arange(131)[None] - centre[1]) * PIXEL_MM
     f = pairs / (2 * np.pi * np.maximum(np.hypot(y, x), 0.3))
