@@ -78,7 +78,7 @@ def _pairs_words(frame: pd.DataFrame) -> str:
 
 
 def is_drawn(frame: pd.DataFrame, series: pd.DataFrame, same_recon: bool) -> bool:
-    """Tell whether any cell of Tables 3-5, or dose of Table 6, holds a draw, fewer pairs than all of its kind.
+    """Tell whether any cell of Tables 3-5, or dose of Table 6, holds a draw, fewer pairs than all of two scans.
 
     Tables of equal reconstruction do not say how a cell's pairs were chosen; `series` (the registered ones) tell how
     many there are.
@@ -87,7 +87,10 @@ def is_drawn(frame: pd.DataFrame, series: pd.DataFrame, same_recon: bool) -> boo
         return bool((frame["variant"] == "published_draw").any())
     from ct4bench.pairs.plan import REFERENCE_DOSE_MGY
 
-    of_recon = series.groupby(["scanner", "dose_mgy", "recon"]).size().unstack("recon", fill_value=0)
+    keys = ["scanner", "dose_mgy", "recon"]
+    of_scan = series.groupby([*keys, "scan_id"]).size()
+    of_recon = of_scan.groupby(keys).sum().unstack("recon", fill_value=0)
+    of_one_scan = (of_scan * (of_scan - 1) // 2).groupby(keys).sum().unstack("recon", fill_value=0)
     for row in frame[frame["n_pairs"] > 0].to_dict("records"):
         if row.get("row_kind") == "average":
             continue
@@ -97,7 +100,8 @@ def is_drawn(frame: pd.DataFrame, series: pd.DataFrame, same_recon: bool) -> boo
             else ((row["scanner_row"], MAIN_DOSE_MGY), (row["scanner_col"], MAIN_DOSE_MGY))
         )
         one, other = (of_recon.loc[end] for end in ends)
-        n_all = (one * (one - 1) // 2 if ends[0] == ends[1] else one * other).sum()
+        within = one * (one - 1) // 2 - of_one_scan.loc[ends[0]]
+        n_all = (within if ends[0] == ends[1] else one * other).sum()
         if row["n_pairs"] < n_all:
             return True
     return False

@@ -59,12 +59,15 @@ def test_a_draw_is_spoken_of_only_where_one_was_made(repetitions, drawn):
 
 
 def test_all_pairs_of_equal_reconstruction_are_no_draw():
-    """Six scans of A1 with FBP and two of C1: 12 pairs between them, 15 and 1 within."""
-    series = pd.DataFrame({"scanner": ["A1"] * 6 + ["C1"] * 2, "dose_mgy": 10.0, "recon": "FBP"})
+    """Six scans of A1 with FBP and two of C1: 12 pairs between them, 15 and 1 within; a scan that has two such series
+    is no repetition of itself."""
+    series = pd.DataFrame({"scanner": ["A1"] * 6 + ["C1"] * 2, "dose_mgy": 10.0, "recon": "FBP",
+                           "scan_id": [*"abcdefgh"]})  # fmt: skip
     cells = pd.DataFrame({"scanner_row": ["A1", "C1", "C1"], "scanner_col": ["A1", "A1", "C1"], "n_pairs": [15, 12, 1]})
     assert not is_drawn(cells, series, True)
     assert is_drawn(cells.assign(n_pairs=[15, 11, 1]), series, True)
     assert is_drawn(cells.assign(n_pairs=[14, 12, 1]), series, True)
+    assert not is_drawn(cells.assign(n_pairs=[14, 12, 1]), series.assign(scan_id=[*"aacdefgh"]), True)
 
 
 @pytest.mark.parametrize("name", IMAGE_TABLES)
