@@ -93,7 +93,10 @@ def test_the_table_may_stand_anywhere(fixed, moved):
 
 def test_twice_the_same_gives_the_same_bits(fixed, moved):
     one, other = (register(fixed, moved.volume, moved.grid) for _ in range(2))
-    assert one == other
+    assert (one.motion, one.similarity_before, one.similarity_after, one.overlap) == (
+        other.motion, other.similarity_before, other.similarity_after, other.overlap
+    )  # fmt: skip
+    np.testing.assert_array_equal(one.middle[0], other.middle[0])
 
 
 @pytest.mark.parametrize("signs", [signs for signs in SIGNS if np.prod(signs) == 1])
