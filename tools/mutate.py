@@ -45,7 +45,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "ct4bench"
 MODULES = [
-    "core.geometry", "core.feature_tables", "core.bootstrap",
+    "core.geometry", "core.feature_tables", "core.intervals",
     "index.ct", "index.headers", "index.names", "index.segmentation",
     "splits.splits", "splits.tasks", "splits.plan", "splits.fold",
     "pairs.similarity", "pairs.plan", "pairs.compare", "pairs.tables",
@@ -55,7 +55,7 @@ MODULES = [
     "preprocess.pyramids", "preprocess.patches", "preprocess.draw", "preprocess.transforms",
     "features.radiomics", "features.texture_matrices", "features.merge",
     "profiles.noise", "profiles.sharpness", "profiles.calibration", "profiles.displacement", "profiles.patterns",
-    "profiles.profiler",
+    "profiles.profiler", "profiles.own",
     "learning.mlp", "learning.mlp_kernels", "learning.train", "learning.accuracy", "learning.predictions",
     "learning.merge",
     "results.comparison", "results.features", "results.make",
