@@ -10,7 +10,7 @@ process COMPARE_PAIRS {
 
     output:
     tuple val(meta), path('pairs.parquet'), emit: pairs
-    path 'checks.json', topic: checks
+    tuple val(meta.method), path('checks.json'), topic: checks
     path 'usage.json', topic: usage
 
     script:

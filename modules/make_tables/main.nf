@@ -3,13 +3,13 @@ process MAKE_TABLES {
     label 'small'
 
     input:
-    // meta: method, mode, domain, seed; registered series, or a table of features where there is no index
-    tuple val(meta), path(series, stageAs: 'series/*'), path(evaluation, stageAs: 'evaluation/*'), path(settings, stageAs: 'settings/*')
+    // meta: method, mode, domain, seed; registered series, or a table of features where there is no index; checks: what
+    // tasks computed twice, or []
+    tuple val(meta), path(series, stageAs: 'series/*'), path(evaluation, stageAs: 'evaluation/*'), path(settings, stageAs: 'settings/*'), path(checks, stageAs: 'checks*/*')
     path index, stageAs: 'index.csv'       // all accepted series, or []
     path published, stageAs: 'published/*'  // the paper's tables
     path scanners                           // display names
     path extractors                         // their list
-    path checks, stageAs: 'checks*/*'       // what tasks computed twice, or []
     val _code
 
     output:

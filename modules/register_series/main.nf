@@ -17,7 +17,7 @@ process REGISTER_SERIES {
     tuple val(meta), path('registered.csv'), path('volumes/*.b2nd', arity: '0..*'), emit: chunks
     path 'transforms.csv', emit: transforms
     path 'nifti/*.nii.gz', emit: nifti, optional: true
-    path 'checks.json', topic: checks
+    tuple val(''), path('checks.json'), topic: checks     // of any method
     path 'usage.json', topic: usage
 
     script:

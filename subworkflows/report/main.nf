@@ -46,11 +46,15 @@ workflow REPORT {
         .map { item -> [item[0], item.drop(1).flatten().toSorted { a, b -> a.name <=> b.name }] }
 
     // what tasks computed twice, by other libraries
-    def checks = settings.features ? [] : channel.topic('checks').toSortedList { a, b -> a.toString() <=> b.toString() }
+    def checks = settings.features
+        ? notesOf.map { method, _notes -> [method, []] }
+        : notesOf.map { method, _notes -> method }
+            .combine(channel.topic('checks').toSortedList { a, b -> a.toString() <=> b.toString() }.map { found -> [found] })
+            .map { method, found -> [method, found.findAll { of, _path -> !of || of == method }.collect { _of, path -> path }] }
     MAKE_TABLES(
-        series.join(evaluated).join(notesOf)
-            .map { method, rows, tables, notes -> [[method: method, mode: settings.mode, domain: settings.domain, seed: settings.seed], rows, tables, notes] },
-        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), checks, codeDigest('make_tables.py'),
+        series.join(evaluated).join(notesOf).join(checks)
+            .map { method, rows, tables, notes, twice -> [[method: method, mode: settings.mode, domain: settings.domain, seed: settings.seed], rows, tables, notes, twice] },
+        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), codeDigest('make_tables.py'),
     )
     def tables = MAKE_TABLES.out.tables.map { meta, paths -> [meta.method, meta, paths] }
 
