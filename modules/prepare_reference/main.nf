@@ -13,7 +13,7 @@ process PREPARE_REFERENCE {
 
     output:
     path 'reference', emit: reference
-    path 'checks.json', topic: checks
+    tuple val(''), path('checks.json'), topic: checks     // of any method
     path 'usage.json', topic: usage
 
     script:
