@@ -42,7 +42,7 @@ class Simulated:
         self.scan = prepare_scan(read_scanners()[code], phantom)
         self.model = self.scan.scanner.reconstructions[recon]
         shape = self.scan.padded.shape[1:]
-        self.shaping = noise_filter(self.model, shape)
+        self.shaping = noise_filter(self.model.noise[10], shape)
         self.transfer = blur_filter(self.model.sigma_mm, self.scan.base_sigma_mm, shape)
         self.seeds = (0, ORDER.index(code))
 

@@ -4,7 +4,7 @@ process SIMULATE_SERIES {
 
     input:
     tuple val(scanners), path(phantom)
-    path tables, stageAs: 'tables/*'    // scanners.csv, reconstructions.csv, couches.csv, odd_series.csv
+    path tables, stageAs: 'tables/*'    // scanners.csv, reconstructions.csv, noise.csv, couches.csv, odd_series.csv
     val choice      // map: doses, reconstructions, repetitions, other_reconstructions, other_repetitions, seed
     val _code
 

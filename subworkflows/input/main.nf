@@ -40,7 +40,7 @@ workflow SIMULATE {
     ]
     // wrapped, so that combine() takes a list as one item
     def scanners = channel.fromList(simulationTasks(settings).collect { group -> [group] })
-    def tables = twinTables(['scanners', 'reconstructions', 'couches', 'odd_series'])
+    def tables = twinTables(['scanners', 'reconstructions', 'noise', 'couches', 'odd_series'])
     SIMULATE_SERIES(scanners.combine(DRAW_PHANTOM.out.phantom), tables, choice, codeDigest('simulate_series.py'))
 
     emit:

@@ -77,7 +77,7 @@ def plain_series(phantom, scanner, grid, folder) -> np.ndarray:
     fy, fx = frequencies(grid.shape[1:])
     fz = np.fft.fftfreq(grid.shape[0], grid.spacing_mm[0])[:, None, None]
     along = np.exp(-2 * (np.pi * scanner.noise_slice_sigma_mm * fz) ** 2)
-    noise = np.fft.irfftn(np.fft.rfftn(white) * along * np.sqrt(noise_power(model, fy, fx)), s=grid.shape)
+    noise = np.fft.irfftn(np.fft.rfftn(white) * along * np.sqrt(noise_power(model.noise[10], fy, fx)), s=grid.shape)
     place = grid.to_lps(np.stack(np.meshgrid([0], *(np.arange(n) for n in grid.shape[1:]), indexing="ij"), -1))[0]
     noise *= model.quantum_sd_hu(10) / noise.std() * noise_in_plane(place, pose(scanner))
     images = np.clip(np.rint(clean + noise), -1024, 3071).astype(np.int16)

@@ -92,7 +92,7 @@ def test_noise_is_the_models(twin, scanner, recon):
     inside = np.linalg.norm(away, axis=-1) <= 14.0
     one, other = (volume[inside].astype(float) for volume, _ in images)
     assert (one - other).std() / np.sqrt(2) == pytest.approx(row["noise_sd_hu"], rel=0.05)
-    assert 0.5 * (one.std() + other.std()) == pytest.approx(model.total_sd_hu, rel=0.05)
+    assert 0.5 * (one.std() + other.std()) == pytest.approx(model.noise[10].total_sd_hu, rel=0.05)
 
 
 def test_segments_are_the_regions_of_the_phantom(twin):

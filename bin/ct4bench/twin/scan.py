@@ -22,10 +22,8 @@ from ct4bench.core.benchmark import PIXEL_MM
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.phantom import AIR_HU, BLOCK
 from ct4bench.twin.phantom import Phantom
-from ct4bench.twin.scanners import MATRIX, Reconstruction, Scanner
+from ct4bench.twin.scanners import MATRIX, Noise, Scanner
 
-ANISOTROPY = 0.3
-"""Noise power along y over that along x is (1 + a) / (1 - a): rays through the block's long side carry more noise."""
 PAD = 8
 """Pixels round the image that keep the periodic filters' wrap out of it."""
 HALO_SIGMAS = 3.4
@@ -369,21 +367,21 @@ def blurred(images: np.ndarray, transfer: np.ndarray | None) -> np.ndarray:
 
 
 # ---------------------------------------------------------------------------------------------------- noise
-def noise_power(reconstruction: Reconstruction, fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
+def noise_power(noise: Noise, fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
     """Return the noise power in plane, to a factor, at frequencies in 1/mm: f exp(-(f / f0)^p) with its peak where
     stated."""
     f = np.hypot(fy, fx)
-    p = reconstruction.nps_power
-    scale = reconstruction.nps_peak_per_mm * p ** (1 / p)
+    p = noise.nps_power
+    scale = noise.nps_peak_per_mm * p ** (1 / p)
     squared = np.where(f > 0, f * f, 1.0)
-    return f * np.exp(-((f / scale) ** p)) * (1 - ANISOTROPY * (fx * fx - fy * fy) / squared)
+    return f * np.exp(-((f / scale) ** p)) * (1 - noise.anisotropy * (fx * fx - fy * fy) / squared)
 
 
-def noise_filter(reconstruction: Reconstruction, shape: tuple[int, int]) -> np.ndarray:
+def noise_filter(noise: Noise, shape: tuple[int, int]) -> np.ndarray:
     """Return the amplitude (float32) that takes the white spectrum of `white_slices` to noise of unit SD with this
     spectrum."""
     fy, fx = frequencies(shape)
-    amplitude = np.sqrt(noise_power(reconstruction, fy, fx))
+    amplitude = np.sqrt(noise_power(noise, fy, fx))
     twice = np.full(fx.shape, 2.0)
     twice[0, 0] = 1.0
     if shape[1] % 2 == 0:

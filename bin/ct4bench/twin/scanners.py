@@ -1,14 +1,14 @@
 """The scanners of the digital twin: headers, grids, poses, noise, sharpness, calibration; read from their tables.
 
-Headers and exposures are those of the collection (Table 1 of the paper, and the public series index). Noise totals are
-the measured ones (SD in the large cyst at 10 mGy); where only one reconstruction was measured the other follows by the
-ratio FBP / IR = 1.27, and where it was measured twice the mean holds. Poses, calibration, sharpness and the shapes of
-the noise spectra are not published: they are choices within what such scanners show. assets/twin/README.md describes
+Headers and exposures are those of the collection (Table 1 of the paper, and the public series index). Calibration,
+shading and noise were measured in published figures and features; each row of the noise table says where it is from.
+Poses and sharpness are not published: they are choices within what such scanners show. assets/twin/README.md describes
 the tables.
 """
 
 # code-data: ../assets/twin/scanners.csv
 # code-data: ../assets/twin/reconstructions.csv
+# code-data: ../assets/twin/noise.csv
 # code-data: ../assets/twin/couches.csv
 # code-data: ../assets/twin/odd_series.csv
 
@@ -22,36 +22,47 @@ from ct4bench.core.benchmark import MAIN_DOSE_MGY
 TABLES = Path(__file__).resolve().parents[3] / "assets" / "twin"
 TEXTURE_SD_HU = 10.0
 """SD of the printed texture in the cysts, which every measured total contains."""
-DOSE_EXPONENT = -0.33
-"""Quantum SD is proportional to (dose / 10 mGy) to this power."""
 MATRIX = 512
 FOV_MM = 350.0
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Noise of one reconstruction at one dose: its size and its power in plane."""
+
+    total_sd_hu: float
+    """SD in the large cyst, printed texture included."""
+    nps_peak_per_mm: float
+    """Spatial frequency at which the noise power in plane is largest."""
+    nps_power: float
+    """p of the noise power f exp(-(f / f0)^p)."""
+    anisotropy: float
+    """a, where the noise power along y over that along x is (1 + a) / (1 - a): rays through the block's long side carry
+    more noise, and where they are starved of photons it is seen as streaks along x."""
 
 
 @dataclass(frozen=True)
 class Reconstruction:
     """One way to reconstruct on one scanner."""
 
-    doses_mgy: tuple[float, ...]
-    """Doses at which the collection has it."""
     kernel: tuple[str, ...]
     """Values of ConvolutionKernel."""
-    total_sd_hu: float
-    """SD in the large cyst at 10 mGy, printed texture included."""
     texture_sd_hu: float
     """SD that the printed texture of the cysts has in this reconstruction: TEXTURE_SD_HU, less in slices of 2.5 mm and
     by DL."""
     sigma_mm: float
     """Gaussian sigma in plane of a step in the phantom, the print's own blur included."""
-    nps_peak_per_mm: float
-    """Spatial frequency at which the noise power in plane is largest."""
-    nps_power: float
-    """p of the noise power f exp(-(f / f0)^p)."""
+    noise: dict[float, Noise]
+    """By dose in mGy: those at which the collection has the reconstruction."""
+
+    @property
+    def doses_mgy(self) -> tuple[float, ...]:
+        """Doses at which the collection has it."""
+        return tuple(self.noise)
 
     def quantum_sd_hu(self, dose_mgy: float) -> float:
-        """Return the SD of the quantum noise in the large cyst at a dose."""
-        at_main_dose = (self.total_sd_hu**2 - self.texture_sd_hu**2) ** 0.5
-        return at_main_dose * (dose_mgy / MAIN_DOSE_MGY) ** DOSE_EXPONENT
+        """Return the SD of the quantum noise in the large cyst at a dose of `doses_mgy`."""
+        return (self.noise[float(dose_mgy)].total_sd_hu ** 2 - self.texture_sd_hu**2) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -98,7 +109,9 @@ class Scanner:
     """Whether InstanceNumber falls with rising z, as on A1."""
     slope: float
     offset_hu: float
-    """A material of the block at H HU measures slope H + offset; air stays air."""
+    """A material of the block that A1 shows at H HU measures slope H + offset; air stays air."""
+    shading_hu: float
+    """Cupping: liver near the ribs less liver 32 mm further inwards, in HU."""
     transfer_syntax: str
     signed: bool
     """Stored pixels: 16 bits signed, else 12 bits unsigned."""
@@ -138,7 +151,16 @@ TEXT = ("maker", "manufacturer", "model", "software", "station", "study_date", "
 FLAGS = ("descending", "signed", "has_revolution_time")
 NUMBERS = (
     *("exposure_mas", "ctdi_ratio", "pitch", "rotation_time_s", "collimation_mm", "detector_row_mm", "thickness_mm"),
-    *("increment_mm", "table_height_mm", "image_centre_y_mm", "table_z_mm", "slope", "offset_hu", "field_radius_mm"),
+    *(
+        "increment_mm",
+        "table_height_mm",
+        "image_centre_y_mm",
+        "table_z_mm",
+        "slope",
+        "offset_hu",
+        "shading_hu",
+        "field_radius_mm",
+    ),
 )
 """Columns of scanners.csv that are fields of the same name."""
 
@@ -148,10 +170,17 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _reconstruction(row: dict[str, str]) -> Reconstruction:
-    doses_mgy = tuple(float(dose) for dose in row["doses_mgy"].split())
-    names = ("total_sd_hu", "texture_sd_hu", "sigma_mm", "nps_peak_per_mm", "nps_power")
-    return Reconstruction(doses_mgy, tuple(row["kernel"].split("\\")), **{name: float(row[name]) for name in names})
+NOISE = ("total_sd_hu", "nps_peak_per_mm", "nps_power", "anisotropy")
+
+
+def _reconstruction(row: dict[str, str], noise: list[dict[str, str]]) -> Reconstruction:
+    by_dose = {
+        float(own["dose_mgy"]): Noise(**{name: float(own[name]) for name in NOISE})
+        for own in noise
+        if (own["scanner"], own["recon"]) == (row["scanner"], row["recon"])
+    }
+    numbers = {name: float(row[name]) for name in ("texture_sd_hu", "sigma_mm")}
+    return Reconstruction(kernel=tuple(row["kernel"].split("\\")), **numbers, noise=by_dose)
 
 
 def _couch(rows: list[dict[str, str]]) -> Couch:
@@ -163,9 +192,9 @@ def _couch(rows: list[dict[str, str]]) -> Couch:
 
 @lru_cache
 def read_scanners(folder: Path = TABLES) -> dict[str, Scanner]:
-    """Read the scanners by code, in the paper's order of makers, from the four tables in `folder`."""
-    reconstructions, couches, odd_series = (
-        _rows(folder / f"{name}.csv") for name in ("reconstructions", "couches", "odd_series")
+    """Read the scanners by code, in the paper's order of makers, from the five tables in `folder`."""
+    reconstructions, noise, couches, odd_series = (
+        _rows(folder / f"{name}.csv") for name in ("reconstructions", "noise", "couches", "odd_series")
     )
     return {
         row["scanner"]: Scanner(
@@ -180,7 +209,7 @@ def read_scanners(folder: Path = TABLES) -> dict[str, Scanner]:
             shift_mm=tuple(float(row[f"shift_{axis}_mm"]) for axis in "xy"),
             couch=_couch([part for part in couches if part["maker"] == row["maker"]]),
             reconstructions={
-                own["recon"]: _reconstruction(own) for own in reconstructions if own["scanner"] == row["scanner"]
+                own["recon"]: _reconstruction(own, noise) for own in reconstructions if own["scanner"] == row["scanner"]
             },
             odd_series={
                 (float(odd["dose_mgy"]), odd["recon"], int(odd["repetition"])): int(odd["n_slices"])

@@ -15,7 +15,6 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.tables import write_table
 from ct4bench.twin.phantom import Phantom, open_phantom, region_labels
 from ct4bench.twin.scan import (
-    ANISOTROPY,
     Scan,
     WhiteField,
     blur_filter,
@@ -118,7 +117,7 @@ def _truth_row(
 ):
     scanner, motion = scan.scanner, scan.motion
     model = scanner.reconstructions[recon]
-    quantum = model.quantum_sd_hu(planned.dose_mgy)
+    noise, quantum = model.noise[planned.dose_mgy], model.quantum_sd_hu(planned.dose_mgy)
     row = {
         "series_uid": name.uid("series"),
         "scan_id": scan_id(scanner.code, planned.dose_mgy, planned.repetition),
@@ -142,9 +141,9 @@ def _truth_row(
         "offset_hu": scanner.offset_hu,
         "mtf_sigma_mm": max(model.sigma_mm, scan.base_sigma_mm),
         "slice_sigma_mm": max(scanner.slice_sigma_mm, scan.phantom.sigma_slice_mm),
-        "nps_peak_per_mm": model.nps_peak_per_mm,
-        "nps_power": model.nps_power,
-        "nps_anisotropy": ANISOTROPY,
+        "nps_peak_per_mm": noise.nps_peak_per_mm,
+        "nps_power": noise.nps_power,
+        "nps_anisotropy": noise.anisotropy,
         "noise_slice_sigma_mm": scanner.noise_slice_sigma_mm,
         "n_slices": n_slices,
         "noise_seed": " ".join(str(n) for n in _noise_seeds(seed, planned, scanner)),
@@ -177,7 +176,7 @@ class _SeriesOutput:
         self.header = ct_header(self.name, scan.scanner, model, self.grid, seed)
         self.folder = folder / self.name.folder
         self.writer = CtSeriesWriter(self.folder / "ct", self.name, self.header, scan.scanner, self.grid)
-        self.shaping = noise_filter(model, scan.padded.shape[1:])
+        self.shaping = noise_filter(model.noise[planned.dose_mgy], scan.padded.shape[1:])
         self.quantum_sd_hu = model.quantum_sd_hu(planned.dose_mgy)
 
     def write(self, clean: np.ndarray, white: np.ndarray, first: int) -> None:
