@@ -30,6 +30,11 @@ def main(argv=None):
     parser.add_argument("--repetitions", type=int, default=1, help="at the main dose")
     parser.add_argument("--other_reconstructions", default="IR", help="at the other doses")
     parser.add_argument("--other_repetitions", type=int, default=1, help="at the other doses")
+    parser.add_argument("--other_scanners", default=",".join(SCANNERS), help="that are scanned at the other doses, too")
+    parser.add_argument(
+        "--other_series", choices=("all", "table6"), default="all",
+        help="at each other dose all of these series, or the five that Table 6's draw takes",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tables", type=Path, default=TABLES, help="folder of scanners.csv and the tables beside it")
@@ -40,11 +45,15 @@ def main(argv=None):
     doses = chosen(args.doses, DOSES_MGY, "dose")
     recons = chosen(args.reconstructions, RECONSTRUCTIONS, "reconstruction")
     others = chosen(args.other_reconstructions, RECONSTRUCTIONS, "reconstruction")
-    from ct4bench.twin.simulate import plan_scans, simulate_series
+    other_scanners = chosen(args.other_scanners, SCANNERS, "scanner")
+    from ct4bench.twin.simulate import Design, plan_scans, simulate_series
 
-    choice = (doses, recons, args.repetitions, others, args.other_repetitions, args.main_dose)
+    design = Design(
+        tuple(doses), tuple(recons), args.repetitions, tuple(others), args.other_repetitions, tuple(other_scanners),
+        args.other_series, args.main_dose,
+    )  # fmt: skip
     scanners = read_scanners(args.tables)
-    planned = [(scanners[code], plan_scans(scanners[code], *choice)) for code in codes]
+    planned = [(scanners[code], plan_scans(scanners[code], design)) for code in codes]
     simulate_series(args.phantom, planned, args.seed, args.output, args.truth, args.threads)
 
 

@@ -11,7 +11,7 @@ from ct4bench.index.ct import read_series
 from ct4bench.twin.draw import draw_phantom
 from ct4bench.twin.phantom import Phantom, open_phantom, parse_slab
 from ct4bench.twin.scanners import read_scanners
-from ct4bench.twin.simulate import plan_scans, simulate_series
+from ct4bench.twin.simulate import Design, plan_scans, simulate_series
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def pose_of(row: pd.Series) -> Rigid:
 def simulate(phantom: Path, folder: Path, scanner: str, doses, recons, repetitions: int, seed=0, threads=1):
     """Simulate one scanner, all reconstructions and repetitions at all doses; returns its truth."""
     model = read_scanners()[scanner]
-    scans = plan_scans(model, doses, recons, repetitions, recons, repetitions, 10)
+    scans = plan_scans(model, Design(tuple(doses), tuple(recons), repetitions, tuple(recons), repetitions))
     path = folder / f"truth_{scanner}.csv"
     simulate_series(phantom, [(model, scans)], seed, folder / "dicom", path, threads)
     return pd.read_csv(path)

@@ -5,7 +5,7 @@ process SIMULATE_SERIES {
     input:
     tuple val(scanners), path(phantom)
     path tables, stageAs: 'tables/*'    // scanners.csv, reconstructions.csv, noise.csv, couches.csv, odd_series.csv
-    val choice      // map: doses, reconstructions, repetitions, other_reconstructions, other_repetitions, seed
+    val choice      // map: doses, reconstructions, repetitions, the same and scanners and series of other doses (other_...), seed
     val _code
 
     output:
@@ -23,6 +23,8 @@ process SIMULATE_SERIES {
         --repetitions ${choice.repetitions} \\
         --other_reconstructions ${choice.other_reconstructions} \\
         --other_repetitions ${choice.other_repetitions} \\
+        --other_scanners ${choice.other_scanners} \\
+        --other_series ${choice.other_series} \\
         --seed ${choice.seed} \\
         --threads ${task.cpus} \\
         --tables tables \\

@@ -11,16 +11,22 @@ def twinTables(List names) {
     return names.collect { name -> file("${projectDir}/assets/twin/${name}.csv") }
 }
 
-// Scanners in tasks of about three chunks of series, none or one more in any: a task takes longer to start than to
-// simulate a series. A range, since the engine cannot read a subList() back from its cache.
+// Scanners in tasks of about three chunks of series: a task takes longer to start than to simulate a series.
 def simulationTasks(settings) {
     def names = settings.twin_scanners.toString().tokenize(',').toUnique().toSorted()
+    def wide = settings.twin_other_scanners.toString().tokenize(',')
     def (doses, recons, others) = [settings.twin_doses, settings.twin_reconstructions, settings.twin_other_reconstructions]
         .collect { list -> list.toString().tokenize(',').toUnique().size() }
-    def series = recons * settings.twin_repetitions + (doses - 1) * others * settings.twin_other_repetitions
-    def size = Math.max(1, (3 * settings.chunk_size).intdiv(series))
-    def tasks = (names.size() + size - 1).intdiv(size)
-    return (0..<tasks).collect { number -> names[(number * names.size()).intdiv(tasks)..<((number + 1) * names.size()).intdiv(tasks)] }
+    def of_a_dose = others * settings.twin_other_repetitions
+    def other = (doses - 1) * (settings.twin_other_series == 'table6' ? Math.min(5, of_a_dose) : of_a_dose)
+    def series = names.collect { name -> recons * settings.twin_repetitions + (name in wide ? other : 0) }
+    def size = 3 * settings.chunk_size
+    def tasks = Math.min(names.size(), (series.sum() + size - 1).intdiv(size))
+    // A scanner belongs to the task in whose share of all series its middle lies.
+    def task_of = names.indices.collect { i ->
+        (tasks * (2 * (series.take(i).sum() ?: 0) + series[i])).intdiv(2 * series.sum())
+    }
+    return names.indices.groupBy { i -> task_of[i] }.values().collect { group -> group.collect { i -> names[i] } }
 }
 
 workflow SIMULATE {
@@ -36,6 +42,8 @@ workflow SIMULATE {
         repetitions: settings.twin_repetitions,
         other_reconstructions: settings.twin_other_reconstructions,
         other_repetitions: settings.twin_other_repetitions,
+        other_scanners: settings.twin_other_scanners,
+        other_series: settings.twin_other_series,
         seed: settings.seed,
     ]
     // wrapped, so that combine() takes a list as one item

@@ -31,10 +31,11 @@ import shutil, sys, time
 from pathlib import Path
 from ct4bench.twin.phantom import open_phantom
 from ct4bench.twin.scanners import read_scanners
-from ct4bench.twin.simulate import plan_scans, simulate_scanner
+from ct4bench.twin.simulate import Design, plan_scans, simulate_scanner
 warm, phantom, folder, doses = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
 def run(phantom, doses):
-    scans = plan_scans(read_scanners()["A1"], [int(d) for d in doses.split(",")], ["FBP", "IR"], 1, ["IR"], 1, 10)
+    design = Design(tuple(int(d) for d in doses.split(",")), ("FBP", "IR"), 1, ("IR",), 1)
+    scans = plan_scans(read_scanners()["A1"], design)
     start = time.process_time()
     truth = simulate_scanner(open_phantom(phantom), read_scanners()["A1"], scans, 0, folder)
     seconds = time.process_time() - start

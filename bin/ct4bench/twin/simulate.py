@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import RECONSTRUCTIONS, ROIS, scan_id
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, RECONSTRUCTIONS, ROIS, SCANNERS, scan_id
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import write_table
+from ct4bench.pairs.plan import REFERENCE_DOSE_MGY, seeded_dose_pairs
 from ct4bench.twin.phantom import Phantom, open_phantom, region_labels
 from ct4bench.twin.scan import (
     Scan,
@@ -37,6 +38,7 @@ from ct4bench.twin.write_seg import SegmentationWriter
 
 LOG = logging.getLogger(__name__)
 MAX_REPETITIONS = 10
+ALL_SERIES = "all"
 BLOCK_VOXELS = 7_000_000
 """Voxels of the padded images worked on at a time: memory against work done twice at the seams."""
 
@@ -50,24 +52,61 @@ class PlannedScan:
     recons: tuple[str, ...]
 
 
-def plan_scans(
-    scanner: Scanner, doses_mgy, recons, repetitions: int, other_recons, other_repetitions: int, main_dose_mgy: int
-) -> list[PlannedScan]:
-    """Plan the scans to simulate: `recons` and `repetitions` at the main dose, the others elsewhere, as the
-    collection has them (a reconstruction or scan that it lacks is left out). A `UserError` where repetitions are
-    none or too many."""
-    for name, count in (("repetitions", repetitions), ("other_repetitions", other_repetitions)):
+@dataclass(frozen=True)
+class Design:
+    """Which series of a scanner are wanted, as far as the collection has them."""
+
+    doses_mgy: tuple[int, ...]
+    recons: tuple[str, ...]
+    """At the main dose."""
+    repetitions: int
+    """At the main dose."""
+    other_recons: tuple[str, ...]
+    other_repetitions: int
+    other_scanners: tuple[str, ...] = SCANNERS
+    """Codes of the scanners that are scanned at the other doses, too."""
+    other_series: str = ALL_SERIES
+    """`all`, or `table6`: at each other dose the five series that Table 6's draw takes of those."""
+    main_dose_mgy: int = MAIN_DOSE_MGY
+
+
+def plan_scans(scanner: Scanner, design: Design) -> list[PlannedScan]:
+    """Plan the scans to simulate, by dose and repetition. A `UserError` where repetitions are none or too many."""
+    for name in ("repetitions", "other_repetitions"):
+        count = getattr(design, name)
         if not 1 <= count <= MAX_REPETITIONS:
             raise UserError(f"--{name} {count} must be 1 to {MAX_REPETITIONS}, as many as the collection has")
-    scans = []
-    for dose in sorted(set(doses_mgy)):
-        main = dose == main_dose_mgy
-        for repetition in range(1, (repetitions if main else other_repetitions) + 1):
-            wanted = set(recons if main else other_recons)
-            held = tuple(r for r in RECONSTRUCTIONS if r in wanted and scanner.n_slices_of(dose, r, repetition))
-            if held:
-                scans.append(PlannedScan(int(dose), repetition, held))
-    return scans
+    doses = [
+        d for d in sorted(set(design.doses_mgy)) if d == design.main_dose_mgy or scanner.code in design.other_scanners
+    ]
+    # In the order of the pairs' lists: by reconstruction, then repetition.
+    held: dict[float, list[tuple[str, int]]] = {}
+    for dose in doses:
+        main = dose == design.main_dose_mgy
+        recons, count = (design.recons, design.repetitions) if main else (design.other_recons, design.other_repetitions)
+        every = [(r, n) for r in RECONSTRUCTIONS if r in recons for n in range(1, count + 1)]
+        held[dose] = [(r, n) for r, n in every if scanner.n_slices_of(dose, r, n)]
+    chosen = CHOICES_OF_OTHERS[design.other_series](held, design.main_dose_mgy)
+    return [
+        PlannedScan(int(dose), repetition, tuple(r for r, n in series if n == repetition))
+        for dose, series in chosen.items()
+        for repetition in sorted({n for _, n in series})
+    ]
+
+
+def _table6_series(held: dict[float, list[tuple[str, int]]], main_dose_mgy: int) -> dict[float, list[tuple[str, int]]]:
+    """Keep the main dose's series, and of the others those that Table 6 compares."""
+    drawn = seeded_dose_pairs(held)
+    kept = {dose: [a for a, _ in pairs] for dose, pairs in drawn.items()}
+    kept[REFERENCE_DOSE_MGY] = max(([b for _, b in pairs] for pairs in drawn.values()), key=len, default=[])
+    return {
+        dose: series if dose == main_dose_mgy else [one for one in series if one in kept[dose]]
+        for dose, series in held.items()
+    }
+
+
+CHOICES_OF_OTHERS = {ALL_SERIES: lambda held, _: held, "table6": _table6_series}
+"""Which of the series at other doses are simulated, by the word that chooses them."""
 
 
 @dataclass

@@ -3,22 +3,25 @@
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pydicom
 import pytest
 from tests.conftest import ROOT
 from twin_fixture import Twin, pose_of, simulate
 
-from ct4bench.core.benchmark import ROIS, SCANNERS
+from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, ROIS, SCANNERS
 from ct4bench.index.index import build_index
 from ct4bench.index.segmentation import read_segmentation
+from ct4bench.pairs.plan import ordered, seeded_dose_pairs
 from ct4bench.results.acquisition import table1
 from ct4bench.twin.phantom import REGIONS, region_labels
 from ct4bench.twin.scan import full_grid
 from ct4bench.twin.scanners import read_scanners
-from ct4bench.twin.simulate import PlannedScan, plan_scans
+from ct4bench.twin.simulate import Design, PlannedScan, plan_scans
 from ct4bench.twin.write_ct import make_uid
 
 MODELS = read_scanners()
@@ -47,20 +50,45 @@ def headers(twin: Twin, scanner: str, recon: str = "IR") -> list[pydicom.Dataset
 
 # ------------------------------------------------------------------------------------------------- which series
 def test_plan_has_what_the_collection_has():
-    assert plan_scans(MODELS["A1"], [10], ["FBP", "DL"], 1, ["IR"], 1, 10) == [PlannedScan(10, 1, ("FBP",))]
-    assert plan_scans(MODELS["D1"], [6, 10], ["DL", "IR"], 1, ["DL"], 1, 10) == [
+    assert plan_scans(MODELS["A1"], Design((10,), ("FBP", "DL"), 1, ("IR",), 1)) == [PlannedScan(10, 1, ("FBP",))]
+    assert plan_scans(MODELS["D1"], Design((6, 10), ("DL", "IR"), 1, ("DL",), 1)) == [
         PlannedScan(6, 1, ("DL",)), PlannedScan(10, 1, ("IR",)),
     ]  # fmt: skip
-    assert [scan.repetition for scan in plan_scans(MODELS["E1"], [10], ["IR"], 10, [], 10, 10)] == list(range(1, 10))
-    demo = plan_scans(MODELS["E2"], [1, 3, 6, 10, 14], ["FBP", "IR", "DL"], 1, ["IR"], 1, 10)
-    assert [(scan.dose_mgy, len(scan.recons)) for scan in demo] == [(1, 1), (3, 1), (6, 1), (10, 3), (14, 1)]
+    nine = plan_scans(MODELS["E1"], Design((10,), ("IR",), 10, (), 10))
+    assert [scan.repetition for scan in nine] == list(range(1, 10))
+    one_of_each = Design(DOSES_MGY, RECONSTRUCTIONS, 1, ("IR",), 1, other_scanners=("E2", "A1"))
+    plan = plan_scans(MODELS["E2"], one_of_each)
+    assert [(scan.dose_mgy, len(scan.recons)) for scan in plan] == [(1, 1), (3, 1), (6, 1), (10, 3), (14, 1)]
+    assert plan_scans(MODELS["F1"], one_of_each) == [PlannedScan(10, 1, ("FBP", "IR"))]
+
+
+WHOLE = Design(DOSES_MGY, RECONSTRUCTIONS, 10, RECONSTRUCTIONS, 10)
 
 
 def test_whole_plan_is_the_collection():
-    recons = ("FBP", "IR", "DL")
-    plans = {code: plan_scans(model, [1, 3, 6, 10, 14], recons, 10, recons, 10, 10) for code, model in MODELS.items()}
+    plans = {code: plan_scans(model, WHOLE) for code, model in MODELS.items()}
     assert sum(len(scans) for scans in plans.values()) == 649
     assert sum(len(scan.recons) for scans in plans.values() for scan in scans) == 1378
+
+
+def test_series_of_table_6_are_the_five_a_dose_that_its_draw_takes():
+    """Against the plan of pairs of the whole collection."""
+    design = replace(WHOLE, other_series="table6")
+    for code, model in MODELS.items():
+        rows = [
+            (f"{dose} {recon} {n}", code, float(dose), recon, n)
+            for dose in DOSES_MGY
+            for recon in RECONSTRUCTIONS
+            for n in range(1, 11)
+            if model.n_slices_of(dose, recon, n)
+        ]
+        series = pd.DataFrame(rows, columns=["series_uid", "scanner", "dose_mgy", "recon", "repetition"])
+        pairs = seeded_dose_pairs({dose: ordered(group) for dose, group in series.groupby("dose_mgy")})
+        compared = {uid for pair in pairs.values() for one in pair for uid in one if not uid.startswith("10 ")}
+        found = {f"{scan.dose_mgy} {r} {scan.repetition}" for scan in plan_scans(model, design) for r in scan.recons}
+        assert len(compared) == 20
+        assert {name for name in found if not name.startswith("10 ")} == compared, code
+        assert {name for name in found if name.startswith("10 ")} == set(series.query("dose_mgy == 10")["series_uid"])
 
 
 # -------------------------------------------------------------------------------------------- names and headers
