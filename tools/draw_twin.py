@@ -52,7 +52,9 @@ class Simulated:
         clean = blurred(object_slices(self.scan, first, last), self.transfer)
         sigma = scanner.noise_slice_sigma_mm / scanner.increment_mm
         white = WhiteField(self.seeds, clean.shape[1:], sigma).slices(first, last)
-        return image_slices(self.scan, clean, white, self.shaping, self.model.quantum_sd_hu(10), first)
+        return image_slices(
+            self.scan, clean, white, self.shaping, self.model.quantum_sd_hu(10), first, self.model.noise[10].tail
+        )
 
     def index(self, place) -> np.ndarray:
         """Where a place (slice, row, column) of A1's grid lies on this scanner's."""

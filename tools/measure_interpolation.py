@@ -69,7 +69,9 @@ def images_of(scanner, phantom, recon: str) -> tuple[dict, Grid]:
         seeds = (int.from_bytes(scanner.station.encode()[:4]), number)
         white = WhiteField(seeds, shape, scanner.noise_slice_sigma_mm / scanner.increment_mm).slices(0, n)
         shaping = noise_filter(model.noise[dose], shape)
-        found[dose, repetition] = image_slices(scan, clean, white, shaping, model.quantum_sd_hu(dose), 0)
+        found[dose, repetition] = image_slices(
+            scan, clean, white, shaping, model.quantum_sd_hu(dose), 0, model.noise[dose].tail
+        )
     return found, scan.grid
 
 

@@ -465,21 +465,29 @@ NOISE_AT_CYST = _plane_factor(BLOCK.to_mm((157, 180, 322)))
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _compose(clean, noise, plane, factors, outside, pad, low, high, out):
+def _compose(clean, noise, tail, plane, factors, outside, pad, low, high, out):
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
             for i in range(out.shape[2]):
-                value = np.rint(clean[k, j + pad, i + pad] + factors[k] * plane[j, i] * noise[k, j + pad, i + pad])
+                n = noise[k, j + pad, i + pad]
+                n += tail * n * n * n
+                value = np.rint(clean[k, j + pad, i + pad] + factors[k] * plane[j, i] * n)
                 out[k, j, i] = low if outside[j, i] else np.int16(min(max(value, low), high))
 
 
 def image_slices(
-    scan: Scan, clean: np.ndarray, white: np.ndarray, shaping: np.ndarray, sd_hu: float, first: int
+    scan: Scan,
+    clean: np.ndarray,
+    white: np.ndarray,
+    shaping: np.ndarray,
+    sd_hu: float,
+    first: int,
+    tail: float = 0.0,
 ) -> np.ndarray:
     """Make the HU (int16) of one reconstruction: `clean` on the padded grid, plus the scan's white field shaped and
     scaled.
 
-    `first` is the number of the first slice; `shaping` comes from `noise_filter`.
+    `first` is the number of the first slice; `shaping` comes from `noise_filter`, `tail` is the noise's.
     """
     noise = np.empty(clean.shape, np.float32)
     for k in range(len(clean)):
@@ -489,5 +497,8 @@ def image_slices(
     )
     along = noise_along_z(z[:, 2] - scan.motion.translation_mm[2])
     out = np.empty((len(clean), *scan.grid.shape[1:]), np.int16)
-    _compose(clean, noise, scan.noise_plane, (sd_hu * along).astype(np.float32), scan.outside, PAD, MIN_HU, MAX_HU, out)
+    # The SD of n + k n^3 of normal n.
+    along *= sd_hu / np.sqrt(1 + 6 * tail + 15 * tail**2)
+    cubic, factors = np.float32(tail), along.astype(np.float32)
+    _compose(clean, noise, cubic, scan.noise_plane, factors, scan.outside, PAD, MIN_HU, MAX_HU, out)
     return out

@@ -216,13 +216,14 @@ class _SeriesOutput:
         self.folder = folder / self.name.folder
         self.writer = CtSeriesWriter(self.folder / "ct", self.name, self.header, scan.scanner, self.grid)
         self.shaping = noise_filter(model.noise[planned.dose_mgy], scan.padded.shape[1:])
+        self.tail = model.noise[planned.dose_mgy].tail
         self.quantum_sd_hu = model.quantum_sd_hu(planned.dose_mgy)
 
     def write(self, clean: np.ndarray, white: np.ndarray, first: int) -> None:
         """Write the slices of a block that this series has."""
         count = min(len(clean), self.n_slices - first)
         if count > 0:
-            images = image_slices(self.scan, clean[:count], white, self.shaping, self.quantum_sd_hu, first)
+            images = image_slices(self.scan, clean[:count], white, self.shaping, self.quantum_sd_hu, first, self.tail)
             for k in range(count):
                 self.writer.write(first + k, images[k])
 

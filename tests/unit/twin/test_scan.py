@@ -50,6 +50,20 @@ def test_quantum_noise_and_total_are_the_truths(twin, scanner, recon):
     assert mean == pytest.approx(row["cyst1_mean_hu"], abs=0.5)
 
 
+def test_noise_of_iterative_reconstructions_has_a_tail(twin):
+    """Kurtosis of n + k n^3 of a normal n, by its moments; FBP's noise is normal."""
+    for recon, tail in (("FBP", 0.0), ("IR", SCANNERS["A1"].reconstructions["IR"].noise[10].tail)):
+        cyst = cyst_of(twin, "A1", recon)
+        noise = noise_of(twin, "A1", recon)[cyst]
+        noise -= noise.mean()
+        second = 1 + 6 * tail + 15 * tail**2
+        fourth = 3 + 60 * tail + 630 * tail**2 + 3780 * tail**3 + 10395 * tail**4
+        # Half a difference of two independent fields has half the excess of one.
+        excess = 0.5 * (fourth / second**2 - 3)
+        assert (noise**4).mean() / (noise**2).mean() ** 2 - 3 == pytest.approx(excess, abs=0.06), recon
+    assert tail > 0
+
+
 def test_noise_falls_with_dose(twin, tmp_path):
     simulate(twin.phantom.folder, tmp_path, "A1", (1, 3, 6, 14), ("FBP",), 2)
     again = Twin(twin.phantom, tmp_path / "dicom", twin.truth)

@@ -196,7 +196,7 @@ LIMITS = {
     "image_centre_y_mm": (-200, -100), "rotation_x_deg": (-1.5, 1.5), "rotation_y_deg": (-1.5, 1.5),
     "rotation_z_deg": (-1.5, 1.5), "shift_x_mm": (-5, 5), "shift_y_mm": (-5, 5), "table_z_mm": (100, 300),
     "slope": (1.0, 1.2), "offset_hu": (-7, 11), "shading_hu": (3, 14), "field_radius_mm": (175, 250),
-    "total_sd_hu": (9, 65), "anisotropy": (0.1, 0.8),
+    "total_sd_hu": (9, 65), "anisotropy": (0.1, 0.8), "tail": (0.0, 0.05),
     "texture_sd_hu": (8, 10), "sigma_mm": (0.6, 0.9), "nps_peak_per_mm": (0.1, 0.3), "nps_power": (1, 4),
     "below_centre_mm": (150, 200), "radius_mm": (300, 700),
 }  # fmt: skip
