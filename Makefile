@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 NEXTFLOW = .engine/nextflow
 
-.PHONY: help demo test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean
+.PHONY: help demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean
 
 help:            ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -13,6 +13,10 @@ setup:           ## .venv from the locked requirements, and the engine
 
 demo: setup      ## simulate the demo data set, run the whole benchmark on it, say where the report is
 	@tools/demo.sh
+
+# ARGS: other parameters, as in make paper-size ARGS='--twin_scanners A1,C1'
+paper-size: setup ## the same at the paper's size: 528 series of the twin, about an hour and 30 GB of disk
+	@tools/paper_size.sh $(ARGS)
 
 # tests of a file stay in one process; 0 processes for a debugger
 TEST_PROCESSES ?= 2

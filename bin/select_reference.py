@@ -17,12 +17,13 @@ def main(argv=None):
     parser.add_argument("--series", required=True, help="series.csv of the index")
     parser.add_argument("--files", required=True, help="files.parquet of the index")
     parser.add_argument("--reference", default="A1 10mGy IR", help=FORM)
-    parser.add_argument("--domain", default="scanner", help="the factor that will be left out and compared")
+    parser.add_argument("--domain", help="the factor that will be left out and compared; without it nothing is checked")
     parser.add_argument("--feature_doses", default="10", help="doses in mGy whose series features are extracted from")
     parser.add_argument("--output", required=True, help="the choice, CSV")
     args = parser.parse_args(argv)
     series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_KEY)
-    check_domains(series, args.domain, [float(dose) for dose in args.feature_doses.split(",")])
+    if args.domain:
+        check_domains(series, args.domain, [float(dose) for dose in args.feature_doses.split(",")])
     write_table(choose_reference(series, files, args.reference), args.output)
 
 

@@ -2,6 +2,7 @@
 
 include { SIMULATE          } from '../subworkflows/input/main'
 include { INDEX             } from '../subworkflows/input/main'
+include { TAKE              } from '../subworkflows/parts/main'
 include { PREPROCESS        } from '../subworkflows/preprocess/main'
 include { EXTRACT           } from '../subworkflows/extract/main'
 include { GIVEN_FEATURES    } from '../subworkflows/extract/main'
@@ -27,27 +28,42 @@ workflow BENCHMARK {
         features = GIVEN_FEATURES.out.features
     }
     else {
-        def roots
-        if (settings.input) {
-            roots = channel.value([file(settings.input).toAbsolutePath()])
-        }
-        else {
-            SIMULATE(settings)
-            roots = SIMULATE.out.roots
-            images.truth = SIMULATE.out.truth.first()
-        }
-        INDEX(settings, roots)
         // the twin's slab lies in A1's full grid, whose first voxel is here
         def boxed = settings.input ? settings : settings + [box_origin_mm: settings.box_origin_mm ?: '-174.658203125,-340.158203125,24']
-        PREPROCESS(boxed, roots, INDEX.out.index)
+        def index
+        def roots = channel.value([])
+        def taken
+        // rows of profiles that were made while the DICOM was there
+        def own = channel.empty()
+        if (settings.in_parts && !settings.input) {
+            TAKE(boxed)
+            images.truth = TAKE.out.truth.first()
+            index = TAKE.out.index
+            taken = TAKE.out
+            own = TAKE.out.profile
+        }
+        else {
+            if (settings.input) {
+                roots = channel.value([file(settings.input).toAbsolutePath()])
+            }
+            else {
+                SIMULATE(settings)
+                roots = SIMULATE.out.roots
+                images.truth = SIMULATE.out.truth.first()
+            }
+            INDEX(settings, roots)
+            PREPROCESS(boxed, roots, INDEX.out.index)
+            index = INDEX.out.index
+            taken = PREPROCESS.out
+        }
         // every evaluation has a method; those of today leave the volumes as they are
-        def chunks = PREPROCESS.out.chunks.combine(methods).map { meta, rows, volumes, method -> [meta + [method: method], rows, volumes] }
-        EXTRACT(settings, chunks, INDEX.out.index, PREPROCESS.out.registered, PREPROCESS.out.patches, PREPROCESS.out.reference)
-        EVALUATE_IMAGES(settings, chunks, PREPROCESS.out.registered, PREPROCESS.out.reference, INDEX.out.index, roots)
+        def chunks = taken.chunks.combine(methods).map { meta, rows, volumes, method -> [meta + [method: method], rows, volumes] }
+        EXTRACT(settings, chunks, index, taken.registered, taken.patches, taken.reference)
+        EVALUATE_IMAGES(settings, chunks, taken.registered, taken.reference, index, roots, own)
         features = EXTRACT.out.features
         images.putAll([
-            index: INDEX.out.index, registered: PREPROCESS.out.registered, quarantine: PREPROCESS.out.quarantine,
-            transforms: PREPROCESS.out.transforms, patches: PREPROCESS.out.patches, reference: PREPROCESS.out.reference,
+            index: index, registered: taken.registered, quarantine: taken.quarantine,
+            transforms: taken.transforms, patches: taken.patches, reference: taken.reference,
             volumes: EVALUATE_IMAGES.out.volumes, pairs: EVALUATE_IMAGES.out.pairs, profile: EVALUATE_IMAGES.out.profile,
         ])
     }

@@ -7,27 +7,27 @@ process INDEX_SERIES {
     path roots, stageAs: 'roots/*'
     val series_pattern      // text quoted for the shell, or ''
     val strict
-    val _fingerprint
+    tuple val(only), val(_fingerprint)      // entries of the root that are a part of it, quoted for the shell, or [] for the whole
     val _code
 
     output:
-    path 'index', emit: index
+    path 'index', emit: index       // four tables, or of a part its contents.json
     path 'usage.json', topic: usage
 
     script:
+    def whole = "${series_pattern ? "--series_pattern ${series_pattern}" : ''} ${strict ? '--strict' : ''} --output index"
     """
+    mkdir -p index
     index_series.py \\
         --roots roots/* \\
-        ${series_pattern ? "--series_pattern ${series_pattern}" : ''} \\
-        ${strict ? '--strict' : ''} \\
         --threads ${task.cpus} \\
-        --output index
+        ${only ? "--only ${only.join(' ')} --contents index/contents.json" : whole}
     """
 
     stub:
     """
     mkdir index
-    touch index/files.parquet
+    touch index/files.parquet index/contents.json
     echo '${headerOf('index/series.csv')}' > index/series.csv
     echo '${headerOf('index/quarantine.csv')}' > index/quarantine.csv
     echo '${headerOf('index/inputs.csv')}' > index/inputs.csv

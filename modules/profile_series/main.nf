@@ -4,7 +4,7 @@ process PROFILE_SERIES {
     label 'imaging'
 
     input:
-    // the registered volumes, and the folders of the series as they were scanned
+    // the registered volumes, and the folders of the series as they were scanned, or [] where that is measured already
     tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(folders, stageAs: 'dicom*/*'), val(_fingerprint)
     path registered
     path index
@@ -22,8 +22,7 @@ process PROFILE_SERIES {
         --series_uids ${meta.uids.join(',')} \\
         --volumes volumes \\
         --reference ${reference} \\
-        --files ${index}/files.parquet \\
-        --folders ${folders} \\
+        ${folders ? "--files ${index}/files.parquet --folders ${folders}" : ''} \\
         --output profile.parquet \\
         --fields displacement.parquet
     """

@@ -4,7 +4,7 @@ process SELECT_REFERENCE {
     input:
     path index
     val reference      // text quoted for the shell
-    val domain
+    val domain              // or '', where the index is of the reference alone
     val feature_doses       // mGy, comma-separated
     val _code
 
@@ -18,8 +18,7 @@ process SELECT_REFERENCE {
         --series ${index}/series.csv \\
         --files ${index}/files.parquet \\
         --reference ${reference} \\
-        --domain ${domain} \\
-        --feature_doses ${feature_doses} \\
+        ${domain ? "--domain ${domain} --feature_doses ${feature_doses}" : ''} \\
         --output reference.csv
     """
 

@@ -47,7 +47,8 @@ workflow EVALUATE_IMAGES {
     registered  // value channel: registered.csv
     reference   // value channel: folder
     index       // value channel: the index's folder
-    roots       // channel of one list of folders: the input
+    roots       // channel of one list of folders: the input; of [] where its series were profiled as they were scanned
+    own         // channel of their rows, as PROFILE_SERIES makes them
 
     main:
     PLAN_PAIRS(registered, settings.mode, codeDigest('plan_pairs.py'))
@@ -75,13 +76,14 @@ workflow EVALUATE_IMAGES {
     }
     PROFILE_SERIES(
         byUid.combine(groups).combine(scanned).map { method, paths, id, uids, places, own_roots ->
-            def folders = uids.collectMany { uid -> places[uid] }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
+            def folders = !own_roots ? [] : uids.collectMany { uid -> places[uid] }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
             [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }, folders, fingerprints(folders, prints)]
         },
         registered, index, reference, codeDigest('profile_series.py'),
     )
     def profiled = byMethod(PROFILE_SERIES.out.profile.map { meta, rows, fields -> [meta.method, [meta.id, rows, fields]] }, null)
-        .map { method, _ids, rows, fields -> [method, rows, fields] }
+        .combine(own.toSortedList { a, b -> a.toString() <=> b.toString() }.map { tables -> [tables] })
+        .map { method, _ids, rows, fields, scans -> [method, rows + scans, fields] }
     MERGE_PROFILES(profiled, codeDigest('merge_profiles.py'))
 
     emit:

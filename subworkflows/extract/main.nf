@@ -4,6 +4,7 @@ include { EXTRACT_RADIOMICS } from '../../modules/extract_radiomics/main'
 include { EXTRACT_DEEP      } from '../../modules/extract_deep/main'
 include { MERGE_FEATURES    } from '../../modules/merge_features/main'
 include { atDoses           } from '../utilities/channels'
+include { chunkSize         } from '../utilities/channels'
 include { chunksOf          } from '../utilities/channels'
 include { featureTasks      } from '../utilities/channels'
 include { rowsOf            } from '../utilities/channels'
@@ -35,7 +36,7 @@ workflow EXTRACT {
 
     main:
     def doses = settings.feature_doses.toString().tokenize(',')
-    def tasks = index.map { folder -> featureTasks(chunksOf(folder, settings.chunk_size), doses, 3 * settings.chunk_size) }
+    def tasks = index.map { folder -> featureTasks(chunksOf(folder, chunkSize(settings)), doses, 3 * settings.chunk_size) }
     // the series of a task follow as soon as its own chunks are registered
     def chosen = chunks
         .combine(tasks.map { all -> [all] })

@@ -3,6 +3,7 @@
 include { DRAW_PHANTOM      } from '../../modules/draw_phantom/main'
 include { SIMULATE_SERIES   } from '../../modules/simulate_series/main'
 include { INDEX_SERIES      } from '../../modules/index_series/main'
+include { MERGE_INDEX       } from '../../modules/merge_index/main'
 include { codeDigest        } from '../utilities/code'
 include { fingerprint       } from '../utilities/files'
 include { shellQuote        } from '../utilities/files'
@@ -29,14 +30,9 @@ def simulationTasks(settings) {
     return names.indices.groupBy { i -> task_of[i] }.values().collect { group -> group.collect { i -> names[i] } }
 }
 
-workflow SIMULATE {
-    take:
-    settings    // map of parameters
-
-    main:
-    def like = settings.twin_like ? file(settings.twin_like) : []
-    DRAW_PHANTOM(settings.twin_slab, like, settings.seed, twinTables(['outlines', 'rib_sections']), like ? fingerprint(like) : '', codeDigest('draw_phantom.py'))
-    def choice = [
+// Options of simulate_series.py.
+def twinChoice(settings) {
+    return [
         doses: settings.twin_doses,
         reconstructions: settings.twin_reconstructions,
         repetitions: settings.twin_repetitions,
@@ -46,14 +42,48 @@ workflow SIMULATE {
         other_series: settings.twin_other_series,
         seed: settings.seed,
     ]
+}
+
+// What SIMULATE_SERIES reads beside the phantom.
+def scannerTables() {
+    return twinTables(['scanners', 'reconstructions', 'noise', 'couches', 'odd_series'])
+}
+
+workflow PHANTOM {
+    take:
+    settings    // map of parameters
+
+    main:
+    def like = settings.twin_like ? file(settings.twin_like) : []
+    DRAW_PHANTOM(settings.twin_slab, like, settings.seed, twinTables(['outlines', 'rib_sections']), like ? fingerprint(like) : '', codeDigest('draw_phantom.py'))
+
+    emit:
+    phantom = DRAW_PHANTOM.out.phantom      // folder
+}
+
+workflow SIMULATE {
+    take:
+    settings    // map of parameters
+
+    main:
+    PHANTOM(settings)
     // wrapped, so that combine() takes a list as one item
     def scanners = channel.fromList(simulationTasks(settings).collect { group -> [group] })
-    def tables = twinTables(['scanners', 'reconstructions', 'noise', 'couches', 'odd_series'])
-    SIMULATE_SERIES(scanners.combine(DRAW_PHANTOM.out.phantom), tables, choice, codeDigest('simulate_series.py'))
+    SIMULATE_SERIES(scanners.combine(PHANTOM.out.phantom), scannerTables(), twinChoice(settings), codeDigest('simulate_series.py'))
 
     emit:
     roots = SIMULATE_SERIES.out.dicom.flatten().toSortedList { a, b -> a.name <=> b.name }    // [folder of a scanner, ...]
     truth = SIMULATE_SERIES.out.truth.collectFile(name: 'truth.csv', keepHeader: true, sort: { part -> part.name })
+}
+
+// The entries of a folder in at most 16 parts, neighbours together: [[entry, ...], digest of what they hold].
+def folderParts(folder) {
+    def entries = folder.listFiles().toSorted { a, b -> a.name <=> b.name }
+    def size = Math.max(1, (entries.size() + 15).intdiv(16))
+    return entries.collate(size).collect { part ->
+        def prints = part.collect { entry -> entry.isDirectory() ? "${entry.name} ${fingerprint(entry)}" : "${entry.name} ${entry.size()} ${entry.lastModified()}" }
+        [part.collect { entry -> shellQuote(entry.name) }, prints.join('\n').digest('SHA-256')]
+    }
 }
 
 workflow INDEX {
@@ -62,13 +92,23 @@ workflow INDEX {
     roots       // channel of one list of folders
 
     main:
+    def pattern = settings.series_pattern ? shellQuote(settings.series_pattern) : ''
     def found
     if (settings.index) {
         found = channel.value(file(settings.index))
     }
+    else if (settings.input && settings.in_parts) {
+        // a channel of one list has but one task; a value serves all parts
+        INDEX_SERIES(roots.first(), pattern, false, channel.fromList(folderParts(file(settings.input))), codeDigest('index_series.py'))
+        MERGE_INDEX(
+            INDEX_SERIES.out.index.map { folder -> folder.resolve('contents.json') }.toSortedList { a, b -> a.toString() <=> b.toString() },
+            roots, pattern, settings.strict, codeDigest('merge_index.py'),
+        )
+        found = MERGE_INDEX.out.index
+    }
     else {
         def print = settings.input ? fingerprint(file(settings.input)) : ''
-        INDEX_SERIES(roots, settings.series_pattern ? shellQuote(settings.series_pattern) : '', settings.strict, print, codeDigest('index_series.py'))
+        INDEX_SERIES(roots, pattern, settings.strict, [[], print], codeDigest('index_series.py'))
         found = INDEX_SERIES.out.index
     }
 

@@ -5,24 +5,24 @@ include { PREPARE_REFERENCE     } from '../../modules/prepare_reference/main'
 include { DRAW_PATCHES          } from '../../modules/draw_patches/main'
 include { REGISTER_SERIES       } from '../../modules/register_series/main'
 include { MERGE_REGISTRATION    } from '../../modules/merge_registration/main'
+include { chunkSize             } from '../utilities/channels'
 include { chunksOf              } from '../utilities/channels'
 include { codeDigest            } from '../utilities/code'
 include { fingerprints          } from '../utilities/files'
 include { folderOf              } from '../utilities/files'
 include { shellQuote            } from '../utilities/files'
 
-workflow PREPROCESS {
+// The reference of a run: chosen in the index, cut to what anything reads, and the patches drawn in it.
+workflow REFERENCE {
     take:
     settings    // map of parameters
-    roots       // channel of one list of folders
+    places      // channel of one list of folders, wrapped
     index       // value channel: the index's folder
+    domain      // the factor of which the index must have two values, or '' where it is of the reference alone
+    prints      // map: digests of the folders that were looked at
 
     main:
-    // wrapped, so that combine() takes a list as one item
-    def places = roots.map { folders -> [folders] }
-    def prints = new java.util.concurrent.ConcurrentHashMap()
-
-    SELECT_REFERENCE(index, shellQuote(settings.reference), settings.domain, settings.feature_doses, codeDigest('select_reference.py'))
+    SELECT_REFERENCE(index, shellQuote(settings.reference), domain, settings.feature_doses, codeDigest('select_reference.py'))
     def chosen = SELECT_REFERENCE.out.choice
         .splitCsv(header: true, quote: '"')
         .toList()
@@ -39,9 +39,28 @@ workflow PREPROCESS {
     def centres = settings.patches ? file(settings.patches) : []
     DRAW_PATCHES(prepared, centres, settings.patches_per_roi, settings.seed, codeDigest('draw_patches.py'))
 
+    emit:
+    reference = prepared                    // folder
+    patches = DRAW_PATCHES.out.patches      // patches.csv
+}
+
+workflow PREPROCESS {
+    take:
+    settings    // map of parameters
+    roots       // channel of one list of folders
+    index       // value channel: the index's folder
+
+    main:
+    // wrapped, so that combine() takes a list as one item
+    def places = roots.map { folders -> [folders] }
+    def prints = new java.util.concurrent.ConcurrentHashMap()
+
+    REFERENCE(settings, places, index, settings.domain, prints)
+    def prepared = REFERENCE.out.reference
+
     // a task takes a chunk of one scanner's series
     def planned = index
-        .flatMap { folder -> chunksOf(folder, settings.chunk_size) }
+        .flatMap { folder -> chunksOf(folder, chunkSize(settings)) }
         .combine(places)
         .map { id, rows, own_roots ->
             def folders = rows.collectMany { row -> row.folders.tokenize(';') }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
@@ -57,7 +76,7 @@ workflow PREPROCESS {
 
     emit:
     reference = prepared                                    // folder
-    patches = DRAW_PATCHES.out.patches                      // patches.csv
+    patches = REFERENCE.out.patches                      // patches.csv
     chunks = REGISTER_SERIES.out.chunks                     // [meta(id, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
     registered = MERGE_REGISTRATION.out.registered          // registered.csv of all chunks
     quarantine = MERGE_REGISTRATION.out.quarantine          // quarantine.csv

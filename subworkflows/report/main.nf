@@ -85,7 +85,7 @@ workflow REPORT {
         .map { item -> [item[0], item.drop(1).flatten()] }
 
     def about = channel.of(groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(run))).collectFile(name: 'run.json', newLine: true).first()
-    def usage = channel.topic('usage').toSortedList { a, b -> a.toString() <=> b.toString() }
+    def usage = channel.topic('usage').flatten().toSortedList { a, b -> a.toString() <=> b.toString() }
     def profiles = settings.features ? notesOf.map { method, _notes -> [method, [], [], []] } : images.profile
     def reported = tables.join(figures).join(notesOf).join(profiles).map { method, _meta, folder, pictures, notes, profile, _displacement, _rows ->
         [method, placed("${method}/tables", folder) + placed("${method}/figures", pictures) + placed("${method}/features", notes) + placed(method, profile)]

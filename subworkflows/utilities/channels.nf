@@ -34,6 +34,11 @@ def inOrder(row) {
     return String.format('%010.3f %-10s %06d %s', row.dose_mgy as Double, row.recon, row.repetition as Integer, row.series_uid)
 }
 
+// Series of one scanner that are registered in one task, at most: the twin in parts has all of them.
+def chunkSize(Map settings) {
+    return settings.in_parts && !settings.input ? 100000 : settings.chunk_size
+}
+
 // The chunks of an index, at most `size` series of one scanner each: [[id, rows], ...].
 def chunksOf(index, int size) {
     return rowsOf(index.resolve('inputs.csv'))

@@ -114,6 +114,11 @@ class Header:
         self.pixels_size = pixels_size
         self.file_size = file_size
 
+    @property
+    def values(self) -> tuple:
+        """All values as stored, as the constructor takes them."""
+        return tuple(self._values)
+
     def raw(self, *names: str) -> tuple:
         """Return the values of these keywords as stored (bytes, None where absent)."""
         values = self._values

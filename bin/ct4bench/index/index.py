@@ -4,7 +4,6 @@
 # code-table: index/quarantine.csv
 # code-table: index/inputs.csv
 
-import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -105,8 +104,13 @@ def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads
     `NothingAcceptedError` where no series is accepted. The result depends neither on the order of `roots` nor on
     `threads`.
     """
+    compile_pattern(pattern)
+    return index_contents(read_tree(roots, threads), pattern)
+
+
+def index_contents(contents: Contents, pattern: str | None = None) -> Index:
+    """Index what a tree holds, as `build_index` does of folders."""
     compiled = compile_pattern(pattern)
-    contents = read_tree(roots, threads)
     quarantine = []
     segmentations = _segmentations_by_series(contents, quarantine)
     refused = defaultdict(list)
@@ -137,7 +141,7 @@ def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads
         n_files=contents.n_files,
     )
     if not accepted:
-        raise NothingAcceptedError(_nothing_accepted(roots, contents, quarantine), index)
+        raise NothingAcceptedError(_nothing_accepted(contents, quarantine), index)
     return index
 
 
@@ -424,8 +428,8 @@ def _input_row(item: _Accepted) -> tuple:
     return item.uid, name.scanner, name.dose_mgy, name.recon, name.repetition, *folders
 
 
-def _nothing_accepted(roots, contents: Contents, quarantine: pd.DataFrame) -> str:
-    where = ", ".join(os.path.basename(os.path.abspath(root)) for root in roots)
+def _nothing_accepted(contents: Contents, quarantine: pd.DataFrame) -> str:
+    where = ", ".join(contents.root_paths)
     if not contents.n_files:
         return f"no file in {where}; name a folder that holds DICOM files"
     counts = ", ".join(f"{reason} {n}" for reason, n in quarantine["reason"].value_counts(sort=False).items())

@@ -4,7 +4,7 @@ import filecmp
 import os
 import stat
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import repeat
@@ -128,8 +128,10 @@ class Contents:
         self.n_files += other.n_files
 
 
-def list_files(root: Path, aside: Counter | None = None) -> list[File]:
+def list_files(root: Path, aside: Counter | None = None, only: Container[str] = ()) -> list[File]:
     """List all files below `root`, sorted by folder and name. Links are followed, each folder and file once.
+
+    `only` names the entries of `root` that belong to a part of it.
 
     Hidden folders and those of a system are left out, and so is a file's second name (a link, hard or symbolic);
     `aside` counts them.
@@ -148,6 +150,8 @@ def list_files(root: Path, aside: Counter | None = None) -> list[File]:
             continue
         seen.add((status.st_dev, status.st_ino))
         for entry in entries:
+            if only and not folder and entry.name not in only:
+                continue
             try:
                 if not entry.is_dir():
                     found.append((entry.is_symlink(), *_file(root.name, folder, entry)))
@@ -295,10 +299,10 @@ def _read_references(file: File, path: str, header: Header) -> SegmentationFile:
 
 def same_segmentation(one: str, other: str) -> bool:
     """Tell whether two files hold the same segmentation, in whatever transfer syntax; no where one cannot be read."""
-    if filecmp.cmp(one, other, shallow=False):
-        return True
     pydicom = quiet_pydicom()
     try:
+        if filecmp.cmp(one, other, shallow=False):
+            return True
         both = [pydicom.dcmread(path) for path in (one, other)]
         if not np.array_equal(*(dataset.pixel_array for dataset in both)):
             return False
@@ -309,8 +313,9 @@ def same_segmentation(one: str, other: str) -> bool:
         return False
 
 
-def read_tree(roots: Iterable[Path | str], threads: int = 1) -> Contents:
-    """Read the headers of all files below `roots`; each is known by its last name, and these must differ."""
+def read_tree(roots: Iterable[Path | str], threads: int = 1, only: Container[str] = ()) -> Contents:
+    """Read the headers of all files below `roots`, or of those below their entries `only`; each root is known by its
+    last name, and these must differ."""
     roots = [Path(os.path.abspath(root)) for root in roots]
     names = Counter(root.name for root in roots)
     for root in roots:
@@ -321,7 +326,7 @@ def read_tree(roots: Iterable[Path | str], threads: int = 1) -> Contents:
         if not root.is_dir():
             raise UserError(f"input folder {root} does not exist or is no folder; name a folder of DICOM files")
     contents = Contents(root_paths={root.name: str(root) for root in roots})
-    files = [f for root in sorted(roots, key=lambda root: root.name) for f in list_files(root, contents.ignored)]
+    files = [f for root in sorted(roots, key=lambda root: root.name) for f in list_files(root, contents.ignored, only)]
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:

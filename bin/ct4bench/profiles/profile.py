@@ -12,7 +12,7 @@ from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.volumes import SUFFIX, Volume, open_volume
 from ct4bench.index.ct import read_series
 from ct4bench.index.files import locate
-from ct4bench.preprocess.reference import open_reference
+from ct4bench.preprocess.reference import Reference, open_reference
 from ct4bench.profiles.merge import COMMON, FIELD_COLUMNS, GROUP, OWN, SERIES_COLUMNS, at_unit
 from ct4bench.profiles.own import NOT_AS_SCANNED, OTHER_GRIDS, OwnGrid
 from ct4bench.profiles.profiler import Profiler, absent, no_repeat_rows, repeat_rows
@@ -85,6 +85,29 @@ class _Own:
         return repeat_rows(self._samples, self._grid.grid.spacing_mm)
 
 
+def profile_scanned(registered: pd.DataFrame, volumes: Path | str, reference_folder: Path | str, scanned: Scanned):
+    """Measure all series of `registered` on their own grids alone: the rows of that kind of `profile_chunk`.
+
+    The registered volumes tell the motions; their voxels are not read.
+    """
+    profiler = _profiler(open_reference(reference_folder))
+    paths, tables = scanned.paths(), []
+    for _, series in registered.groupby(GROUP, sort=True):
+        own, n = _Own(profiler), len(series)
+        for about in series.sort_values(["repetition", "series_uid"]).to_dict("records"):
+            uid = about["series_uid"]
+            volume = open_volume(Path(volumes) / f"{uid}{SUFFIX}")
+            tables.append(_table(own.series_rows(paths[uid], volume), about, uid, n, OWN))
+        tables.append(_table(own.repeat_rows(), about, "", n, OWN))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=SERIES_COLUMNS)
+
+
+def _profiler(reference: Reference) -> Profiler:
+    return Profiler(
+        reference.read("volume"), reference.read("labels"), reference.grid, reference.block, reference.box_origin_mm
+    )
+
+
 def profile_chunk(
     registered: pd.DataFrame,
     uids: list[str],
@@ -103,9 +126,7 @@ def profile_chunk(
     if unknown:
         raise UserError(f"the table of registered series has no series {unknown[0]}; register the series again")
     reference = open_reference(reference_folder)
-    profiler = Profiler(
-        reference.read("volume"), reference.read("labels"), reference.grid, reference.block, reference.box_origin_mm
-    )
+    profiler = _profiler(reference)
     paths = scanned.paths() if scanned else {}
     tables, fields = [], []
     for _, series in chosen.groupby(GROUP, sort=True):

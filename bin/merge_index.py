@@ -1,0 +1,24 @@
+#!/usr/bin/env python3
+"""Merge the contents of all parts of a tree into its index, as index_series.py makes it of the whole tree."""
+
+import argparse
+
+from ct4bench.core.script import run
+from ct4bench.index.merge import merge_index
+from ct4bench.index.write import write_index_of
+
+
+def main(argv=None):
+    """Write series.csv, quarantine.csv, files.parquet and inputs.csv."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--parts", nargs="+", required=True, help="by index_series.py --contents")
+    parser.add_argument("--roots", nargs="*", default=[], help="the folders themselves, where they are still there")
+    parser.add_argument("--series_pattern", help="regular expression with the named groups dose, recon, ...")
+    parser.add_argument("--strict", action="store_true", help="refuse the input if anything in it is not accepted")
+    parser.add_argument("--output", required=True, help="folder of the tables")
+    args = parser.parse_args(argv)
+    write_index_of(lambda: merge_index(args.parts, args.roots, args.series_pattern or None), args.output, args.strict)
+
+
+if __name__ == "__main__":
+    run(main)
