@@ -15,13 +15,12 @@ from ct4bench.core.benchmark import SCANNERS as ORDER  # noqa: E402
 from ct4bench.core.phantom import BLOCK
 from ct4bench.figures.style import GRAY_LIMITS_HU, WINDOW_HU  # noqa: E402
 from ct4bench.twin.draw import draw_phantom  # noqa: E402
+from ct4bench.twin.noise import WhiteField, noise_filter  # noqa: E402
 from ct4bench.twin.phantom import open_phantom
 from ct4bench.twin.scan import (  # noqa: E402
-    WhiteField,
     blur_filter,
     blurred,
     image_slices,
-    noise_filter,
     object_slices,
     prepare_scan,
 )

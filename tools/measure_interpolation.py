@@ -31,17 +31,9 @@ from ct4bench.preprocess.patches import HALF, VOXEL, patch_box
 from ct4bench.preprocess.resampling import resample
 from ct4bench.stability.icc import FORMS, icc, mean_squares, ratings
 from ct4bench.twin.draw import draw_phantom
+from ct4bench.twin.noise import WhiteField, noise_filter
 from ct4bench.twin.phantom import open_phantom, parse_slab, region_labels
-from ct4bench.twin.scan import (
-    WhiteField,
-    blur_filter,
-    blurred,
-    image_slices,
-    noise_filter,
-    object_slices,
-    pose,
-    prepare_scan,
-)
+from ct4bench.twin.scan import blur_filter, blurred, image_slices, object_slices, pose, prepare_scan
 from ct4bench.twin.scanners import read_scanners
 
 SCANS = {(10, 1): "first", (10, 2): "second", (3, 1): "low", (14, 1): "high"}

@@ -15,8 +15,9 @@ from scipy.ndimage import gaussian_filter
 
 from ct4bench.core.phantom import AIR_HU
 from ct4bench.twin.draw import draw_phantom
+from ct4bench.twin.noise import frequencies, noise_in_plane, noise_power
 from ct4bench.twin.phantom import open_phantom, parse_slab, region_labels
-from ct4bench.twin.scan import PAD, frequencies, noise_in_plane, noise_power, object_slices, pose, prepare_scan
+from ct4bench.twin.scan import PAD, object_slices, pose, prepare_scan
 from ct4bench.twin.scanners import read_scanners
 from ct4bench.twin.write_ct import CtSeriesWriter, SeriesIdentity, ct_header
 from ct4bench.twin.write_seg import SegmentationWriter

@@ -15,7 +15,8 @@ from twin_fixture import pose_of
 from ct4bench.core.benchmark import ROIS
 from ct4bench.core.phantom import A1_GRID
 from ct4bench.index.segmentation import read_segmentation
-from ct4bench.twin.scan import image_slices, noise_filter, object_slices, prepare_scan, white_slice
+from ct4bench.twin.noise import noise_filter, white_slice
+from ct4bench.twin.scan import image_slices, object_slices, prepare_scan
 from ct4bench.twin.scanners import read_scanners
 
 SCANNERS = read_scanners()

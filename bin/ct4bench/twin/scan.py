@@ -2,7 +2,7 @@
 
 A scan is linear in the object until the pixels are rounded. What each reconstruction shows is
 
-    HU = PSF * (calibrated block + board + couch) + quantum noise,
+    HU = PSF * (shading x calibrated block + board + couch) + quantum noise,
 
 where PSF is a Gaussian in plane and along z that makes up the scanner's sharpness together with the blur which the
 drawn object has already, and the noise is one white field of the scan, filtered by the reconstruction's own noise
@@ -21,15 +21,21 @@ from scipy.special import erf
 from ct4bench.core.benchmark import PIXEL_MM
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.phantom import AIR_HU, BLOCK
+from ct4bench.twin.noise import (
+    filter_slices,
+    frequencies,
+    noise_along_z,
+    noise_in_plane,
+    streak_power,
+    streaks_in_plane,
+)
 from ct4bench.twin.phantom import Phantom
-from ct4bench.twin.scanners import MATRIX, Noise, Scanner
+from ct4bench.twin.scanners import MATRIX, Scanner
+from ct4bench.twin.shading import BODY
 
 PAD = 8
 """Pixels round the image that keep the periodic filters' wrap out of it."""
-HALO_SIGMAS = 3.4
 MIN_HU, MAX_HU = -1024, 3071
-TEST_NOISE, THORAX_NOISE, AIR_NOISE = 1.3, 0.86, 0.52
-"""Noise SD relative to the liver part: in the test patterns, in the thorax, and in air beside the block."""
 TABLE_STEP_MM = 0.05
 
 
@@ -84,21 +90,6 @@ def spline_taps(sigma_px: float) -> np.ndarray:
     half = int(np.flatnonzero(np.abs(response[: n // 2]) > 3e-5 * response[0])[-1])
     taps = np.concatenate([response[half:0:-1], response[: half + 1]])
     return (taps / taps.sum()).astype(np.float32)
-
-
-@njit(cache=True, error_model="numpy", nogil=True)
-def _filter_slices(volume, taps, first, start, out):
-    """out[k] = start + sum of taps[t] volume[first + k + t]; slices beyond the ends repeat the last."""
-    last = volume.shape[0] - 1
-    for k in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            line = out[k, j]
-            line[:] = start
-            for t in range(len(taps)):
-                weight = taps[t]
-                source = volume[min(max(first + k + t, 0), last), j]
-                for i in range(len(line)):
-                    line[i] += weight * np.float32(source[i])
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -186,18 +177,26 @@ def _look_up(table, at):
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
-def _add_boxes(out, matrix, offset, block_x, block_y, block_z, board_y, board_z, starts, step, slope, constant, board):
-    """out = slope out + constant * block box + board * board box, boxes in the phantom's frame by their tables."""
+def _add_boxes(
+    out, matrix, offset, block_x, block_y, block_z, board_y, board_z, starts, step, slope, constant, board, body,
+    along, shading, level,
+):  # fmt: skip
+    """out = (slope out + constant * block box) * (1 + shading) + board * board box, boxes in the phantom's frame by
+    their tables; `body` is the middle and the inverse half width that shading follows, `along` its table along z."""
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
             for i in range(out.shape[2]):
-                x = (matrix[0, 0] * k + matrix[0, 1] * j + matrix[0, 2] * i + offset[0] - starts[0]) / step
-                y = (matrix[1, 0] * k + matrix[1, 1] * j + matrix[1, 2] * i + offset[1] - starts[1]) / step
+                at_x = matrix[0, 0] * k + matrix[0, 1] * j + matrix[0, 2] * i + offset[0]
+                at_y = matrix[1, 0] * k + matrix[1, 1] * j + matrix[1, 2] * i + offset[1]
+                x, y = (at_x - starts[0]) / step, (at_y - starts[1]) / step
                 z = (matrix[2, 0] * k + matrix[2, 1] * j + matrix[2, 2] * i + offset[2] - starts[2]) / step
-                value = slope * out[k, j, i] + board * _look_up(board_y, y) * _look_up(board_z, z)
+                value = slope * out[k, j, i]
                 if constant != 0.0:
                     value += constant * _look_up(block_x, x) * _look_up(block_y, y) * _look_up(block_z, z)
-                out[k, j, i] = value
+                squared = min(((at_x - body[0]) * body[1]) ** 2, 1.0)
+                squared *= squared
+                value *= np.float32(1.0) + (shading * np.float32(squared * squared) - level) * _look_up(along, z)
+                out[k, j, i] = value + board * _look_up(board_y, y) * _look_up(board_z, z)
 
 
 def couch_image(scanner: Scanner, sigma_mm: float) -> np.ndarray:
@@ -237,6 +236,8 @@ class Scan:
     """Couch on the padded grid (rows, columns), HU above air."""
     noise_plane: np.ndarray
     """Noise SD relative to the large cyst's by position in plane, on the images' grid."""
+    streaks: np.ndarray
+    """Strength of the noise's diagonal streaks by position in plane, on the images' grid."""
     outside: np.ndarray
     """Pixels outside of the reconstruction circle (bool), on the images' grid."""
 
@@ -272,18 +273,21 @@ def prepare_scan(scanner: Scanner, phantom: Phantom) -> Scan:
         base,
         environment,
         noise_in_plane(position_mm, motion),
+        streaks_in_plane(position_mm, motion),
         radius > scanner.field_radius_mm,
     )
 
 
 def object_slices(scan: Scan, first: int, last: int) -> np.ndarray:
     """Return the noise-free HU (float32) of the slices [first, last) on the padded grid, as sharp as the sharpest
-    reconstruction.
+    reconstruction; slices may lie beyond the images.
 
     Block, calibrated, board and couch, in air.
     """
     scanner, phantom = scan.scanner, scan.phantom
-    block = scan.padded.crop((slice(first, last), slice(None), slice(None)))
+    affine = scan.padded.affine.copy()
+    affine[:3, 3] = scan.padded.to_lps([first, 0, 0])
+    block = Grid((last - first, *scan.padded.shape[1:]), affine)
     back = scan.motion.inverse()
     fine = phantom.grid
     to_fine = np.linalg.inv(fine.affine[:3, :3])
@@ -306,7 +310,7 @@ def object_slices(scan: Scan, first: int, last: int) -> np.ndarray:
         source = phantom.read((slice(start, stop), slice(None), slice(None)))
         coefficients = np.empty((high - low, *fine.shape[1:]), np.float32)
         # The taps have unit sum: from here on HU count from air.
-        _filter_slices(source, taps_z, low - half - start, np.float32(-AIR_HU), coefficients)
+        filter_slices(source, taps_z, low - half - start, np.float32(-AIR_HU), coefficients)
         del source
         _filter_plane(
             coefficients,
@@ -336,15 +340,13 @@ def _add_board(scan: Scan, block: Grid, back: Rigid, out: np.ndarray) -> None:
     # The board goes on beyond the block's first slices and ends with its last.
     board_z = _edge_table(-1e6, BLOCK.high_mm[2], along, low[2], lengths[2])
     constant = scanner.slope * AIR_HU + scanner.offset_hu - AIR_HU
+    shading, level = BODY.factors(scanner.shading_hu, scanner.reference_shading_hu)
+    ribs = _edge_table(BODY.first_mm, 1e6, BODY.rise_mm, low[2], lengths[2])
     _add_boxes(
         out, matrix, offset, *sides, board_y, board_z, low, TABLE_STEP_MM, np.float32(scanner.slope),
-        np.float32(constant), np.float32(scanner.couch.board_hu - AIR_HU),
+        np.float32(constant), np.float32(scanner.couch.board_hu - AIR_HU), BODY.across, ribs,
+        np.float32(shading), np.float32(level),
     )  # fmt: skip
-
-
-def frequencies(shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Return the spatial frequencies (1/mm) along rows (n, 1) and columns (1, n // 2 + 1) of a real FFT of an image."""
-    return np.fft.fftfreq(shape[0], PIXEL_MM)[:, None], np.fft.rfftfreq(shape[1], PIXEL_MM)[None, :]
 
 
 def blur_filter(sigma_mm: float, base_sigma_mm: float, shape: tuple[int, int]) -> np.ndarray | None:
@@ -366,112 +368,19 @@ def blurred(images: np.ndarray, transfer: np.ndarray | None) -> np.ndarray:
     return out
 
 
-# ---------------------------------------------------------------------------------------------------- noise
-def noise_power(noise: Noise, fy: np.ndarray, fx: np.ndarray) -> np.ndarray:
-    """Return the noise power in plane, to a factor, at frequencies in 1/mm: f exp(-(f / f0)^p) with its peak where
-    stated."""
-    f = np.hypot(fy, fx)
-    p = noise.nps_power
-    scale = noise.nps_peak_per_mm * p ** (1 / p)
-    squared = np.where(f > 0, f * f, 1.0)
-    return f * np.exp(-((f / scale) ** p)) * (1 - noise.anisotropy * (fx * fx - fy * fy) / squared)
-
-
-def noise_filter(noise: Noise, shape: tuple[int, int]) -> np.ndarray:
-    """Return the amplitude (float32) that takes the white spectrum of `white_slices` to noise of unit SD with this
-    spectrum."""
-    fy, fx = frequencies(shape)
-    amplitude = np.sqrt(noise_power(noise, fy, fx))
-    twice = np.full(fx.shape, 2.0)
-    twice[0, 0] = 1.0
-    if shape[1] % 2 == 0:
-        twice[0, -1] = 1.0
-    # Columns without a mirror image keep only the Hermitian half of their random numbers.
-    single = np.where(twice == 1.0, np.sqrt(2.0), 1.0)
-    variance = 2.0 * float((amplitude**2 * twice).sum()) / (shape[0] * shape[1]) ** 2
-    return (amplitude * single / np.sqrt(variance)).astype(np.float32)
-
-
-def white_slice(seeds: tuple[int, ...], number: int, shape: tuple[int, int]) -> np.ndarray:
-    """Draw the half spectrum (complex64) of one slice of white noise: both parts normal with unit SD."""
-    generator = np.random.Generator(np.random.SFC64([*seeds, number]))
-    values = generator.standard_normal((shape[0], 2 * (shape[1] // 2 + 1)), dtype=np.float32)
-    return values.view(np.complex64)
-
-
-def slice_taps(sigma_slices: float) -> np.ndarray:
-    """Return the Gaussian along z (float32, odd length) that keeps the variance of white noise."""
-    half = int(np.ceil(HALO_SIGMAS * sigma_slices))
-    taps = np.exp(-0.5 * (np.arange(-half, half + 1) / sigma_slices) ** 2)
-    return (taps / np.sqrt((taps**2).sum())).astype(np.float32)
-
-
-class WhiteField:
-    """White noise of one scan, correlated along z; slices are asked for in order, in blocks."""
-
-    def __init__(self, seeds: tuple[int, ...], shape: tuple[int, int], sigma_slices: float):
-        self._seeds, self._shape = seeds, shape
-        self._taps = slice_taps(sigma_slices)
-        self._kept: dict[int, np.ndarray] = {}
-
-    def slices(self, first: int, last: int) -> np.ndarray:
-        """Return the half spectra (slices, rows, columns // 2 + 1), complex64."""
-        half = len(self._taps) // 2
-        wanted = range(first - half, last + half)
-        kept = self._kept
-        # A slice's numbers depend on its own number only, shifted to be no negative seed.
-        raw = np.stack([kept[n] if n in kept else white_slice(self._seeds, n + 1000, self._shape) for n in wanted])
-        self._kept = {n: raw[n - wanted.start] for n in range(last - half, last + half)}
-        self._kept = {n: part.copy() for n, part in self._kept.items()}
-        flat = raw.view(np.float32)
-        out = np.empty((last - first, *flat.shape[1:]), np.float32)
-        _filter_slices(flat, self._taps, 0, np.float32(0), out)
-        return out.view(np.complex64)
-
-
-def noise_in_plane(position_mm: np.ndarray, motion: Rigid) -> np.ndarray:
-    """Return the noise SD relative to the large cyst's (float32) at LPS positions (rows, columns, 3) of one slice.
-
-    Highest in the middle of the block, some per cent less at its sides, about half of it in air.
-    """
-    centre = motion(np.array(BLOCK.centre_mm))
-    half = 0.5 * (np.array(BLOCK.high_mm) - np.array(BLOCK.low_mm))
-    u = (position_mm[..., 0] - centre[0]) / half[0]
-    v = (position_mm[..., 1] - centre[1]) / half[1]
-    inside = 0.95 + 0.1 * np.clip(1 - u * u, 0, 1) * np.clip(1 - v * v, 0, 1)
-    beyond = np.maximum(np.maximum(np.abs(u) - 1, 0) * half[0], np.maximum(np.abs(v) - 1, 0) * half[1])
-    edge = np.exp(-beyond / 12.0)
-    return (inside * (AIR_NOISE + (1 - AIR_NOISE) * edge) / NOISE_AT_CYST).astype(np.float32)
-
-
-def _plane_factor(point_mm) -> float:
-    identity = Rigid.identity(BLOCK.centre_mm)
-    return float(noise_in_plane(np.array(point_mm, float)[None, None], identity)[0, 0])
-
-
-def noise_along_z(z_mm: np.ndarray) -> np.ndarray:
-    """Return the noise SD relative to the liver part at positions along the phantom's z in mm."""
-    first, liver, thorax, last = BLOCK.low_mm[2], BLOCK.liver_mm, BLOCK.thorax_mm, BLOCK.high_mm[2]
-
-    def step(at, width=3.0):
-        return 0.5 * (1 + erf((z_mm - at) / (np.sqrt(2) * width)))
-
-    inside = TEST_NOISE + (1 - TEST_NOISE) * step(liver) + (THORAX_NOISE - 1) * step(thorax)
-    return 0.2 + (inside - 0.2) * step(first, 2.0) * (1 - step(last, 2.0))
-
-
-NOISE_AT_CYST = 1.0
-NOISE_AT_CYST = _plane_factor(BLOCK.to_mm((157, 180, 322)))
-
-
+# ---------------------------------------------------------------------------------------------------- images
 @njit(cache=True, error_model="numpy", nogil=True)
-def _compose(clean, noise, tail, plane, factors, outside, pad, low, high, out):
+def _compose(clean, noise, tail, plane, streaks, unit, factors, outside, pad, low, high, out):
     for k in range(out.shape[0]):
         for j in range(out.shape[1]):
+            above, here, below = noise[k, j + pad - 1], noise[k, j + pad], noise[k, j + pad + 1]
+            line = clean[k, j + pad]
             for i in range(out.shape[2]):
-                n = noise[k, j + pad, i + pad]
+                p = i + pad
+                n = here[p] + streaks[j, i] * (above[p - 1] + below[p + 1] - above[p + 1] - below[p - 1])
+                n *= unit[j, i]
                 n += tail * n * n * n
-                value = np.rint(clean[k, j + pad, i + pad] + factors[k] * plane[j, i] * n)
+                value = np.rint(line[p] + factors[k] * plane[j, i] * n)
                 out[k, j, i] = low if outside[j, i] else np.int16(min(max(value, low), high))
 
 
@@ -484,8 +393,8 @@ def image_slices(
     first: int,
     tail: float = 0.0,
 ) -> np.ndarray:
-    """Make the HU (int16) of one reconstruction: `clean` on the padded grid, plus the scan's white field shaped and
-    scaled.
+    """Make the HU (int16) of one reconstruction: `clean` on the padded grid, plus the scan's white field shaped, turned
+    and scaled.
 
     `first` is the number of the first slice; `shaping` comes from `noise_filter`, `tail` is the noise's.
     """
@@ -496,9 +405,12 @@ def image_slices(
         np.stack([np.arange(first, first + len(clean)), np.zeros(len(clean)), np.zeros(len(clean))], 1)
     )
     along = noise_along_z(z[:, 2] - scan.motion.translation_mm[2])
-    out = np.empty((len(clean), *scan.grid.shape[1:]), np.int16)
     # The SD of n + k n^3 of normal n.
     along *= sd_hu / np.sqrt(1 + 6 * tail + 15 * tail**2)
-    cubic, factors = np.float32(tail), along.astype(np.float32)
-    _compose(clean, noise, cubic, scan.noise_plane, factors, scan.outside, PAD, MIN_HU, MAX_HU, out)
+    unit = (1 / np.sqrt(1 + streak_power(shaping, clean.shape[2]) * scan.streaks.astype(float) ** 2)).astype(np.float32)
+    out = np.empty((len(clean), *scan.grid.shape[1:]), np.int16)
+    _compose(
+        clean, noise, np.float32(tail), scan.noise_plane, scan.streaks, unit, along.astype(np.float32), scan.outside,
+        PAD, MIN_HU, MAX_HU, out,
+    )  # fmt: skip
     return out

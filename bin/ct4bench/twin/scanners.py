@@ -22,6 +22,8 @@ from ct4bench.core.benchmark import MAIN_DOSE_MGY
 TABLES = Path(__file__).resolve().parents[3] / "assets" / "twin"
 TEXTURE_SD_HU = 10.0
 """SD of the printed texture in the cysts, which every measured total contains."""
+REFERENCE = "A1"
+"""The scanner to whose HU calibration relates."""
 MATRIX = 512
 FOV_MM = 350.0
 
@@ -115,6 +117,8 @@ class Scanner:
     """A material of the block that A1 shows at H HU measures slope H + offset; air stays air."""
     shading_hu: float
     """Cupping: liver near the ribs less liver 32 mm further inwards, in HU."""
+    reference_shading_hu: float
+    """That of A1, through which calibration is stated."""
     transfer_syntax: str
     signed: bool
     """Stored pixels: 16 bits signed, else 12 bits unsigned."""
@@ -199,12 +203,15 @@ def read_scanners(folder: Path = TABLES) -> dict[str, Scanner]:
     reconstructions, noise, couches, odd_series = (
         _rows(folder / f"{name}.csv") for name in ("reconstructions", "noise", "couches", "odd_series")
     )
+    rows = _rows(folder / "scanners.csv")
+    reference_shading_hu = float(next(row["shading_hu"] for row in rows if row["scanner"] == REFERENCE))
     return {
         row["scanner"]: Scanner(
             code=row["scanner"],
             **{name: row[name] for name in TEXT},
             **{name: row[name] == "true" for name in FLAGS},
             **{name: float(row[name]) for name in NUMBERS},
+            reference_shading_hu=reference_shading_hu,
             n_slices=int(row["n_slices"]),
             intercept=int(row["intercept_hu"]),
             transfer_syntax=row["transfer_syntax_uid"],
@@ -220,5 +227,5 @@ def read_scanners(folder: Path = TABLES) -> dict[str, Scanner]:
                 if odd["scanner"] == row["scanner"]
             },
         )
-        for row in _rows(folder / "scanners.csv")
+        for row in rows
     }

@@ -14,19 +14,10 @@ from ct4bench.core.benchmark import MAIN_DOSE_MGY, RECONSTRUCTIONS, ROIS, SCANNE
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import write_table
 from ct4bench.pairs.plan import REFERENCE_DOSE_MGY, seeded_dose_pairs
+from ct4bench.twin.noise import WhiteField, noise_along_z, noise_filter
 from ct4bench.twin.phantom import Phantom, open_phantom, region_labels
-from ct4bench.twin.scan import (
-    Scan,
-    WhiteField,
-    blur_filter,
-    blurred,
-    full_grid,
-    image_slices,
-    noise_along_z,
-    noise_filter,
-    object_slices,
-    prepare_scan,
-)
+from ct4bench.twin.repetition import REACH, moved, repetition
+from ct4bench.twin.scan import PAD, Scan, blur_filter, blurred, full_grid, image_slices, object_slices, prepare_scan
 from ct4bench.twin.scanners import Scanner
 from ct4bench.twin.write_ct import (
     SCANNER_NUMBERS,
@@ -122,16 +113,15 @@ class _RegionSums:
     def empty(cls) -> "_RegionSums":
         return cls(*(np.zeros(len(ROIS)) for _ in range(4)))
 
-    def add(self, labels: np.ndarray, clean: np.ndarray, noise_factor: np.ndarray) -> None:
-        """Add a block: label values, noise-free HU, and the noise SD's factor by voxel."""
-        for value in range(1, len(ROIS) + 1):
-            inside = labels == value
-            if inside.any():
-                hu = clean[inside].astype(float)
-                self.count[value - 1] += len(hu)
-                self.first[value - 1] += hu.sum()
-                self.second[value - 1] += (hu**2).sum()
-                self.noise[value - 1] += (noise_factor[inside].astype(float) ** 2).sum()
+    def add(self, places: list[tuple[np.ndarray, float]], clean: np.ndarray) -> None:
+        """Add a block of noise-free HU: for each region its voxels' flat indices, and the sum over them of the noise
+        SD's factor squared."""
+        for n, (inside, noise) in enumerate(places):
+            hu = clean.reshape(-1)[inside].astype(float)
+            self.count[n] += len(hu)
+            self.first[n] += hu.sum()
+            self.second[n] += (hu**2).sum()
+            self.noise[n] += noise
 
     def columns(self, quantum_sd_hu: float) -> dict[str, float]:
         """Truth of each region: mean, SD of the noise-free image, quantum SD, and total SD in HU."""
@@ -151,9 +141,8 @@ class _RegionSums:
         return out
 
 
-def _truth_row(
-    scan: Scan, name: SeriesIdentity, planned: PlannedScan, recon: str, sums: _RegionSums, seed: int, n_slices
-):
+def _truth_row(scan: Scan, output: "_SeriesOutput", seed: int) -> dict:
+    name, planned, recon, state = output.name, output.planned, output.recon, output.state
     scanner, motion = scan.scanner, scan.motion
     model = scanner.reconstructions[recon]
     noise, quantum = model.noise[planned.dose_mgy], model.quantum_sd_hu(planned.dose_mgy)
@@ -166,8 +155,8 @@ def _truth_row(
         "recon": recon,
         "repetition": planned.repetition,
     }
-    for axis, value in zip("xyz", motion.translation_mm, strict=True):
-        row[f"translation_{axis}_mm"] = value
+    for axis, value, shift in zip("xyz", motion.translation_mm, state.shift_mm, strict=True):
+        row[f"translation_{axis}_mm"] = round(value + shift, 6)
     for axis, value in zip("xyz", motion.rotation_deg, strict=True):
         row[f"rotation_{axis}_deg"] = value
     for axis, value in zip("xyz", motion.centre_mm, strict=True):
@@ -178,17 +167,19 @@ def _truth_row(
         "noise_sd_hu": round(quantum, 6),
         "slope": scanner.slope,
         "offset_hu": scanner.offset_hu,
+        "shading_hu": scanner.shading_hu,
+        "drift_hu": state.drift_hu,
         "mtf_sigma_mm": max(model.sigma_mm, scan.base_sigma_mm),
         "slice_sigma_mm": max(scanner.slice_sigma_mm, scan.phantom.sigma_slice_mm),
         "nps_peak_per_mm": noise.nps_peak_per_mm,
         "nps_power": noise.nps_power,
         "nps_anisotropy": noise.anisotropy,
         "noise_slice_sigma_mm": scanner.noise_slice_sigma_mm,
-        "n_slices": n_slices,
+        "n_slices": output.n_slices,
         "noise_seed": " ".join(str(n) for n in _noise_seeds(seed, planned, scanner)),
         "phantom": scan.phantom.origin,
     }
-    return row | sums.columns(quantum)
+    return row | output.sums.columns(quantum)
 
 
 def _noise_seeds(seed: int, planned: PlannedScan, scanner: Scanner) -> tuple[int, ...]:
@@ -218,9 +209,17 @@ class _SeriesOutput:
         self.shaping = noise_filter(model.noise[planned.dose_mgy], scan.padded.shape[1:])
         self.tail = model.noise[planned.dose_mgy].tail
         self.quantum_sd_hu = model.quantum_sd_hu(planned.dose_mgy)
+        self.state = repetition(_noise_seeds(seed, planned, scan.scanner), planned.dose_mgy, planned.repetition)
+        self.sums = _RegionSums.empty()
 
-    def write(self, clean: np.ndarray, white: np.ndarray, first: int) -> None:
-        """Write the slices of a block that this series has."""
+    def write(self, clean: np.ndarray, white: np.ndarray, first: int, places: list[tuple[np.ndarray, float]]) -> None:
+        """Write the slices of a block that this series has: noise-free HU with `REACH` slices more on either side,
+        the scan's white field, and the regions' places."""
+        if self.state.is_first:
+            clean = clean[REACH:-REACH]
+        else:
+            clean = moved(clean, self.state, self.scan.grid.spacing_mm)
+        self.sums.add(places, clean)
         count = min(len(clean), self.n_slices - first)
         if count > 0:
             images = image_slices(self.scan, clean[:count], white, self.shaping, self.quantum_sd_hu, first, self.tail)
@@ -242,37 +241,39 @@ def simulate_scanner(
     fields = {p: WhiteField(_noise_seeds(seed, p, scanner), shape, sigma) for p in scans}
     back = scan.motion.inverse()
     labels = region_labels(scan.grid, back.matrix, back.offset)
-    sums = {recon: _RegionSums.empty() for recon in recons}
 
-    def write(planned: PlannedScan, clean: dict[str, np.ndarray], first: int, last: int) -> None:
+    def write(planned: PlannedScan, clean: dict[str, np.ndarray], first: int, last: int, places) -> None:
         white = fields[planned].slices(first, last)
         for output in outputs[planned]:
-            output.write(clean[output.recon], white, first)
+            output.write(clean[output.recon], white, first, places)
 
     with ThreadPoolExecutor(max(1, threads)) as pool:
         for first in range(0, scan.grid.shape[0], depth):
             last = min(first + depth, scan.grid.shape[0])
-            base = object_slices(scan, first, last)
+            base = object_slices(scan, first - REACH, last + REACH)
             clean = {recon: blurred(base, transfers[recon]) for recon in recons}
-            factor = _noise_factor(scan, first, last)
-            for recon in recons:
-                sums[recon].add(labels[first:last], scan.inner(clean[recon]), factor)
-            list(pool.map(lambda p, c=clean, a=first, b=last: write(p, c, a, b), scans))
+            places = _places(scan, labels, first, last)
+            list(pool.map(lambda p, c=clean, a=first, b=last, q=places: write(p, c, a, b, q), scans))
     first_output = outputs[scans[0]][0]
     segments = SegmentationWriter(first_output.writer, first_output.header, labels, scanner)
     rows = []
     for planned in scans:
         for output in outputs[planned]:
             segments.write(output.folder / "seg", output.name)
-            rows.append(_truth_row(scan, output.name, planned, output.recon, sums[output.recon], seed, output.n_slices))
+            rows.append(_truth_row(scan, output, seed))
     LOG.info("%s: %d series of %s voxels", scanner.code, len(rows), " x ".join(str(n) for n in scan.grid.shape))
     return pd.DataFrame(rows)
 
 
-def _noise_factor(scan: Scan, first: int, last: int) -> np.ndarray:
+def _places(scan: Scan, labels: np.ndarray, first: int, last: int) -> list[tuple[np.ndarray, float]]:
+    """Flat indices, in a block of padded slices, of the voxels of each region, and their noise power's factor."""
     z = scan.grid.origin_mm[2] + scan.grid.spacing_mm[0] * np.arange(first, last)
-    along = noise_along_z(z - scan.motion.translation_mm[2]).astype(np.float32)
-    return along[:, None, None] * scan.noise_plane
+    along = noise_along_z(z - scan.motion.translation_mm[2])
+    k, j, i = np.unravel_index(np.flatnonzero(labels[first:last]), (last - first, *labels.shape[1:]))
+    flat = np.ravel_multi_index((k, j + PAD, i + PAD), (last - first, *scan.padded.shape[1:]))
+    power = (along[k] * scan.noise_plane[j, i]) ** 2
+    value = labels[first:last][k, j, i]
+    return [(flat[value == n], float(power[value == n].sum())) for n in range(1, len(ROIS) + 1)]
 
 
 def simulate_series(

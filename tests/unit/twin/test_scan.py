@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 from scipy.optimize import curve_fit
 from scipy.special import erf
-from twin_fixture import Twin, pose_of, simulate
+from twin_fixture import Twin, make_twin, pose_of, simulate
 
 from ct4bench.core.benchmark import ROIS
 from ct4bench.core.phantom import AIR_HU, BLOCK
+from ct4bench.twin import repetition
+from ct4bench.twin.noise import white_slice
 from ct4bench.twin.phantom import region_labels
-from ct4bench.twin.scan import spline_taps, white_slice
+from ct4bench.twin.scan import spline_taps
 from ct4bench.twin.scanners import read_scanners
 
 SLAB = "145:171,130:230,270:460"
@@ -20,8 +22,12 @@ KINDS = [(code, recon) for code, model in SCANNERS.items() for recon in model.re
 
 
 @pytest.fixture(scope="module")
-def twin(twin_of) -> Twin:
-    return twin_of(SLAB, tuple(SCANNERS), repetitions=2)
+def twin(tmp_path_factory) -> Twin:
+    """Two repetitions of all scanners that lie in one place, so that their difference is noise alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(repetition, "SHIFT_SD_MM", 0.0)
+        folder = tmp_path_factory.mktemp("still")
+        return make_twin(folder, SLAB, tuple(SCANNERS), (10,), ("FBP", "IR", "DL"), 2)
 
 
 def noise_of(twin: Twin, scanner: str, recon: str) -> np.ndarray:
@@ -60,7 +66,7 @@ def test_noise_of_iterative_reconstructions_has_a_tail(twin):
         fourth = 3 + 60 * tail + 630 * tail**2 + 3780 * tail**3 + 10395 * tail**4
         # Half a difference of two independent fields has half the excess of one.
         excess = 0.5 * (fourth / second**2 - 3)
-        assert (noise**4).mean() / (noise**2).mean() ** 2 - 3 == pytest.approx(excess, abs=0.06), recon
+        assert (noise**4).mean() / (noise**2).mean() ** 2 - 3 == pytest.approx(excess, abs=0.12), recon
     assert tail > 0
 
 
