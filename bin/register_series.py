@@ -49,7 +49,7 @@ def main(argv=None):
         series,
         read_table(args.files, FILE_KEY),
         args.folders,
-        args.series_uids.split(","),
+        sorted(args.series_uids.split(",")),
         checks,
     )
     if args.checks:

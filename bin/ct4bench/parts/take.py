@@ -12,12 +12,12 @@ import pandas as pd
 from ct4bench.core.checks import Checks
 from ct4bench.index.contents import write_contents
 from ct4bench.index.files import folders_of
-from ct4bench.index.index import Index, NothingAcceptedError, index_contents
+from ct4bench.index.index import NothingAcceptedError, index_contents
 from ct4bench.index.tree import read_tree
 from ct4bench.preprocess.register import RegistrationRun, register_chunk
 from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, registered_rows
-from ct4bench.profiles.merge import SERIES_COLUMNS
-from ct4bench.profiles.profile import Scanned, profile_scanned
+from ct4bench.profiles.merge import GROUP, SERIES_COLUMNS
+from ct4bench.profiles.profile import OwnProfiles
 
 LOG = logging.getLogger(__name__)
 
@@ -43,31 +43,25 @@ def take_part(
     The contents for `index.merge` go to `contents_path`. A part without an accepted series gives empty tables: the
     merged index says why.
     """
-    contents = _timed("read headers", read_tree, roots)
+    roots = list(roots)
+    contents = read_tree(roots)
     write_contents(contents, contents_path)
     try:
         index = index_contents(contents, pattern)
     except NothingAcceptedError as error:
         return Taken(error.index.series, pd.DataFrame(columns=TRANSFORM_COLUMNS), pd.DataFrame(columns=SERIES_COLUMNS))
-    roots_of = contents.root_paths
+    roots_of = {Path(root).name: Path(root) for root in roots}
     del contents
-    slices = index.files[index.files["role"] == "ct"]
-    folders = [Path(roots_of[root]) / folder for root, folder in folders_of(slices)]
-    uids = list(index.series["series_uid"])
-    transforms = _timed("register", register_chunk, run, index.series, index.files, folders, uids, checks)
-    registered = registered_rows(index.series, transforms)
-    scanned = _scanned(index, registered, roots_of)
-    own = _timed("profile", profile_scanned, registered, run.volumes, run.reference.folder, scanned)
-    return Taken(registered, transforms, own)
-
-
-def _scanned(index: Index, registered: pd.DataFrame, roots_of: dict[str, str]) -> Scanned:
-    files = index.files[index.files["series_uid"].isin(set(registered["series_uid"])) & (index.files["role"] == "ct")]
-    return Scanned(files, [Path(roots_of[root]) / folder for root, folder in folders_of(files)])
-
-
-def _timed(what: str, function, *arguments):
+    slices, profiles, transforms = index.files[index.files["role"] == "ct"], OwnProfiles(run.reference), []
     start = time.process_time()
-    made = function(*arguments)
-    LOG.info("%s: %.1f CPU s", what, time.process_time() - start)
-    return made
+    # each series is read once: what it tells as scanned is measured while it is in memory
+    for _, unordered in index.series.groupby(GROUP, sort=True):
+        group = unordered.sort_values(["repetition", "series_uid"])
+        uids = list(group["series_uid"])
+        files = slices[slices["series_uid"].isin(uids)]
+        folders = [roots_of[root] / folder for root, folder in folders_of(files)]
+        transforms.append(register_chunk(run, group, files, folders, uids, checks, profiles.add))
+        profiles.close(registered_rows(group, transforms[-1]))
+    LOG.info("registered and profiled in %.1f CPU s", time.process_time() - start)
+    transforms = pd.concat(transforms, ignore_index=True)
+    return Taken(registered_rows(index.series, transforms), transforms, profiles.table())

@@ -1,8 +1,9 @@
 """A chunk of series, one after another: read, register to the reference, resample once, write."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,16 @@ class RegistrationRun:
     """With `stretch`, a series of the reference's increment with fewer slices is stretched to as many, as the published
     code did; `detail` says so."""
 
+    @cached_property
+    def fixed(self) -> Fixed:
+        """The samples of the reference, taken once for all series."""
+        return prepare_fixed(*self.reference.own(), self.reference.block)
+
+
+Seen = Callable[[str, np.ndarray, Grid, Rigid, bool], None]
+"""What is called with a series as scanned, while it is in memory: its UID, voxels (int16 HU) and grid, the motion, and
+whether it is stretched and so not as it was scanned."""
+
 
 def register_chunk(
     run: RegistrationRun,
@@ -95,13 +106,15 @@ def register_chunk(
     folders: Sequence[Path | str],
     uids: Sequence[str],
     checks: Checks | None = None,
+    seen: Seen | None = None,
 ) -> pd.DataFrame:
     """Write `<series_uid>.b2nd` of every series that registers; returns transforms.csv with a row for every one.
 
     `folders` are those of the slices of these series in the order of `files.folders_of`. The reference itself passes
     as `prepare_reference` left it. A series that cannot be read or registered gets its quarantine reason as status, and
-    no volume. One series is in memory at a time. A slice and some voxels of each are computed anew by libraries, of the
-    first also the registration, and counted in `checks`: `UserError` where one differs.
+    no volume. One series is in memory at a time; `seen` is called with every one that registers. A slice and some
+    voxels of each are computed anew by libraries, of the first also the registration, and counted in `checks`:
+    `UserError` where one differs.
     """
     checks = Checks() if checks is None else checks
     reference, volumes = run.reference, Path(run.volumes)
@@ -112,9 +125,10 @@ def register_chunk(
     located = locate(files[files["series_uid"].isin(set(uids)) & (files["role"] == "ct")], folders)
     for folder in filter(None, (volumes, run.nifti)):
         Path(folder).mkdir(parents=True, exist_ok=True)
-    fixed, rows = None, []
-    for uid in sorted(set(uids)):
+    rows = []
+    for uid in dict.fromkeys(uids):
         motion, array = _still(reference), None
+        paths = located.loc[located["series_uid"] == uid, "file"]
         try:
             if uid == reference.series_uid:
                 array, grid = reference.read("volume"), Grid.from_dict(reference.values["full_grid"])
@@ -125,23 +139,24 @@ def register_chunk(
                     "lost_noise_variance": reference.values["lost_noise_variance"],
                     "status": "reference",
                 }
+                if seen:
+                    seen(uid, *read_series(paths, run.threads), motion, False)
             else:
-                if fixed is None:
-                    fixed = prepare_fixed(*reference.own(), reference.block)
-                paths = located.loc[located["series_uid"] == uid, "file"]
                 source, grid = read_series(paths, run.threads)
                 check_reading(checks, uid, paths, source, grid)
                 detail, full = "", Grid.from_dict(reference.values["full_grid"])
                 if run.short_series == "stretch" and is_short(grid, full):
                     detail = f"{STRETCHED}: {grid.shape[0]} slices to {full.shape[0]}"
                     source, grid = stretched(source, grid, full.shape[0])
-                array, found, row = on_common_grid(source, grid, reference, fixed, run.interpolator, run.threads)
+                array, found, row = on_common_grid(source, grid, reference, run.fixed, run.interpolator, run.threads)
                 motion, row["detail"] = found.motion, detail
                 if run.interpolator == "linear":
                     check_resampling(checks, uid, source, grid, motion, array, reference.grid)
                 if "registration" not in checks.found:
-                    sample = sample_similarity(fixed, found, PLACES)
+                    sample = sample_similarity(run.fixed, found, PLACES)
                     check_registration(checks, uid, *sample, found.middle, motion)
+                if seen:
+                    seen(uid, source, grid, motion, bool(detail))
                 del source, found
             rows.append({"series_uid": uid, **motion_columns(motion), "detail": "", **row})
         except Refusal as error:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from ct4bench.core.errors import Refusal, UserError
@@ -67,9 +68,14 @@ class _Own:
                 f"{paths[0]} was read before and cannot be read now: {error}; index the input again"
             ) from error
         motion = Rigid(**{name: tuple(values) for name, values in volume.attributes["motion"].items()})
-        if volume.attributes["status"] != "reference" and not grid.same_as(
+        is_stretched = volume.attributes["status"] != "reference" and not grid.same_as(
             Grid.from_dict(volume.attributes["source_grid"])
-        ):
+        )
+        return self.rows(array, grid, motion, is_stretched)
+
+    def rows(self, array, grid: Grid, motion: Rigid, is_stretched: bool) -> list[dict]:
+        """Return the rows of one series (`array` int16 HU on `grid`)."""
+        if is_stretched:
             self._reason = NOT_AS_SCANNED
             return [absent("noise", "total_sd_hu", roi, self._reason) for roi in self._profiler.rois]
         if self._grid is None or not self._grid.same_as(grid):
@@ -85,21 +91,38 @@ class _Own:
         return repeat_rows(self._samples, self._grid.grid.spacing_mm)
 
 
-def profile_scanned(registered: pd.DataFrame, volumes: Path | str, reference_folder: Path | str, scanned: Scanned):
-    """Measure all series of `registered` on their own grids alone: the rows of that kind of `profile_chunk`.
+class OwnProfiles:
+    """The rows of `profile_chunk` of the own grid alone, measured while series are in memory, a group after another.
 
-    The registered volumes tell the motions; their voxels are not read.
+    `add` is a `preprocess.register.Seen`, called for the repetitions of one scanner, dose and reconstruction in their
+    order; `close` ends the group.
     """
-    profiler = _profiler(open_reference(reference_folder))
-    paths, tables = scanned.paths(), []
-    for _, series in registered.groupby(GROUP, sort=True):
-        own, n = _Own(profiler), len(series)
-        for about in series.sort_values(["repetition", "series_uid"]).to_dict("records"):
+
+    def __init__(self, reference: Reference):
+        self._profiler = _profiler(reference)
+        self._tables: list[pd.DataFrame] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._own, self._rows = _Own(self._profiler), {}
+
+    def add(self, uid: str, array: np.ndarray, grid: Grid, motion: Rigid, is_stretched: bool) -> None:
+        """Measure one series."""
+        self._rows[uid] = self._own.rows(array, grid, motion, is_stretched)
+
+    def close(self, registered: pd.DataFrame) -> None:
+        """Make the tables of a group, of which `registered` has the rows of series.csv."""
+        about, n = None, len(registered)
+        for about in registered.sort_values(["repetition", "series_uid"]).to_dict("records"):
             uid = about["series_uid"]
-            volume = open_volume(Path(volumes) / f"{uid}{SUFFIX}")
-            tables.append(_table(own.series_rows(paths[uid], volume), about, uid, n, OWN))
-        tables.append(_table(own.repeat_rows(), about, "", n, OWN))
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=SERIES_COLUMNS)
+            self._tables.append(_table(self._rows[uid], about, uid, n, OWN))
+        if about:
+            self._tables.append(_table(self._own.repeat_rows(), about, "", n, OWN))
+        self._begin()
+
+    def table(self) -> pd.DataFrame:
+        """Stack the tables of all groups."""
+        return pd.concat(self._tables, ignore_index=True) if self._tables else pd.DataFrame(columns=SERIES_COLUMNS)
 
 
 def _profiler(reference: Reference) -> Profiler:
