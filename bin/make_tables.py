@@ -43,13 +43,15 @@ def main(argv=None):
     parser.add_argument("--checks", nargs="*", default=[], help="what tasks computed twice, JSON")
     parser.add_argument("--output", required=True, type=Path, help="folder for the tables")
     args = parser.parse_args(argv)
+    from ct4bench.learning.counts import read_counts
     from ct4bench.results.acquisition import read_scanner_names
     from ct4bench.results.make import Inputs, make_tables, write_results
 
     series = read_series(args.series)
     optional = ("index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality", "tasks")
     optional += ("stable_features", "icc_left_out")
-    frames = {name: read_table(getattr(args, name)) for name in optional if getattr(args, name)}
+    readers = {"predictions": read_counts}
+    frames = {name: readers.get(name, read_table)(path) for name in optional if (path := getattr(args, name))}
     extractors = read_extractors(args.extractors)
     facts = make_run_facts(series, args.mode, read_settings(args.settings), args.method, args.domain, extractors)
     trainings = read_table(args.trainings) if args.trainings else None

@@ -1,4 +1,5 @@
-"""Accuracies of the classifiers, from the predictions of every test row. Frames in, frames out.
+"""Accuracies of the classifiers, from the predictions of every test row, or from their counts (`learning.counts`).
+Frames in, frames out.
 
 The paper averages accuracies over folds and gives their SD (ddof = 1). Balanced accuracy is the mean recall of the
 classes, each over the rows of all folds: a fold may hold few classes, and the mean recall of those that it holds would
@@ -16,6 +17,7 @@ import pandas as pd
 from ct4bench.core.errors import UserError
 from ct4bench.core.extractors import Extractor, in_order, read_extractors, title_of
 from ct4bench.core.intervals import CHANGE, N_PERMUTATIONS, SHARE, jackknife_interval, key_of
+from ct4bench.learning.counts import count_rows
 from ct4bench.splits.tasks import TASKS
 
 CELL = ["task", "extractor", "classifier", "ablation", "scheme", "n_train"]
@@ -28,12 +30,17 @@ CHANCE_LEVEL = 0.95
 """Share of the permutations that score `chance_high` at most."""
 
 
+def _right(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Rows `n` that each line stands for, and right ones `n_right`."""
+    n = count_rows(predictions)
+    return pd.DataFrame({"n": n, "n_right": n.where(predictions["target"] == predictions["predicted"], 0)})
+
+
 def fold_accuracies(predictions: pd.DataFrame) -> pd.DataFrame:
     """Return the accuracy and balanced accuracy (mean recall of the classes that the fold's test rows have) of each
     fold."""
-    right = (predictions["target"] == predictions["predicted"]).astype(np.int64)
     groups = [predictions[name] for name in [*CELL, "fold", "target"]]
-    by_class = right.groupby(groups, sort=True, observed=True).agg(n="size", n_right="sum")
+    by_class = _right(predictions).groupby(groups, sort=True, observed=True).sum()
     by_class["recall"] = by_class["n_right"] / by_class["n"]
     folds = by_class.groupby([*CELL, "fold"], sort=True)
     out = folds[["n", "n_right"]].sum()
@@ -52,10 +59,9 @@ def unit_of(predictions: pd.DataFrame, domain: str = "scanner") -> str:
 
 def counts(predictions: pd.DataFrame, unit: str) -> pd.DataFrame:
     """Count rows `n` and right ones `n_right` by cell, fold, unit, region and true class (`target`)."""
-    right = (predictions["target"] == predictions["predicted"]).astype(np.int64)
     names = dict.fromkeys([*CELL, "fold", unit, REGION, "target"])
-    grouped = right.groupby([predictions[name] for name in names], sort=True, observed=True)
-    return grouped.agg(n="size", n_right="sum").reset_index()
+    grouped = _right(predictions).groupby([predictions[name] for name in names], sort=True, observed=True)
+    return grouped.sum().reset_index()
 
 
 def _cube(cell: pd.DataFrame, unit: str) -> tuple[np.ndarray, np.ndarray]:
@@ -119,7 +125,8 @@ def chance(cell: pd.DataFrame, seed: int = 0, n_permutations: int = N_PERMUTATIO
     """
     task = TASKS.get(cell["task"].iloc[0])
     names = [*(task.permuted if task else ("scan_id",)), "target"]
-    blocks = cell.groupby(names, sort=True, observed=True)["predicted"].value_counts().unstack(fill_value=0)
+    by_class = count_rows(cell).groupby([cell[name] for name in [*names, "predicted"]], sort=True, observed=True)
+    blocks = by_class.sum().unstack(fill_value=0)
     classes = sorted(set(blocks.index.get_level_values("target")))
     label = pd.Index(classes).get_indexer(blocks.index.get_level_values("target"))
     size = blocks.sum(axis=1).to_numpy(float)
@@ -228,8 +235,8 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     out = []
     for key, cell in predictions.groupby(CELL, sort=True):
         names = sorted(set(cell["target"]) | set(cell["predicted"]))
-        table = pd.crosstab(cell["target"], cell["predicted"]).reindex(index=names, columns=names, fill_value=0)
-        n = table.stack().rename("n").reset_index()
+        table = count_rows(cell).groupby([cell["target"], cell["predicted"]]).sum().unstack(fill_value=0)
+        n = table.reindex(index=names, columns=names, fill_value=0).stack().rename("n").reset_index()
         n["share"] = n["n"] / n.groupby("target")["n"].transform("sum")
         out.append(pd.concat([pd.DataFrame([key] * len(n), columns=CELL), n], axis=1))
     return pd.concat(out, ignore_index=True)
