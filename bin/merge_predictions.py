@@ -9,8 +9,8 @@
 import argparse
 
 from ct4bench.core.script import run
-from ct4bench.core.tables import concatenate, read_table, write_table
-from ct4bench.learning.merge import merge
+from ct4bench.core.tables import concatenate, read_table, write_pieces, write_table
+from ct4bench.learning.merge import merge_losses, merge_predictions, merge_trainings
 from ct4bench.learning.predictions import PREDICTION_KEY
 from ct4bench.splits.splits import SPLIT_COLUMNS
 
@@ -18,7 +18,9 @@ from ct4bench.splits.splits import SPLIT_COLUMNS
 def main(argv=None):
     """Read the parts, write their rows sorted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--predictions", required=True, nargs="+", help="predictions of the parts")
+    parser.add_argument(
+        "--predictions", required=True, nargs="+", help="predictions of the parts, in the order of --trainings"
+    )
     parser.add_argument("--trainings", required=True, nargs="+", help="tables of the parts' trainings")
     parser.add_argument("--losses", required=True, nargs="+", help="losses of the parts")
     parser.add_argument("--times", nargs="*", default=[], help="CPU seconds of the parts' trainings")
@@ -28,11 +30,12 @@ def main(argv=None):
     parser.add_argument("--merged_losses", required=True, help="all losses, Parquet")
     parser.add_argument("--merged_times", help="CPU seconds of all trainings, CSV")
     args = parser.parse_args(argv)
-    parts = (concatenate(paths, ["extractor"]) for paths in (args.predictions, args.trainings, args.losses))
-    results = merge(*parts, read_table(args.splits, SPLIT_COLUMNS))
-    write_table(results.predictions, args.output, table="<method>/predictions.parquet")
-    write_table(results.trainings, args.merged_trainings, table="<method>/trainings.csv")
-    write_table(results.losses, args.merged_losses, table="<method>/losses.parquet")
+    trainings = merge_trainings(concatenate(args.trainings, ["extractor"]), read_table(args.splits, SPLIT_COLUMNS))
+    write_table(trainings, args.merged_trainings, table="<method>/trainings.csv")
+    pieces = merge_predictions(args.predictions, args.trainings, trainings)
+    write_pieces(pieces, args.output, table="<method>/predictions.parquet")
+    losses = merge_losses(concatenate(args.losses, ["extractor"]))
+    write_table(losses, args.merged_losses, table="<method>/losses.parquet")
     if args.merged_times:
         times = concatenate(args.times, PREDICTION_KEY)
         write_table(times, args.merged_times, table="pipeline_info/<method>/training_times.csv")

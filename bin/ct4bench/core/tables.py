@@ -113,6 +113,34 @@ def write_table(
         frame.to_csv(path, index=False, lineterminator="\n")
 
 
+PIECE_ROWS = 1 << 18
+"""Rows of a row group of a table that is written in pieces."""
+
+
+def write_pieces(pieces: Iterable[pa.Table], path: Path | str, table: str) -> None:
+    """Write a table of the contract (Parquet) whose rows come in pieces of equal columns, as `write_table` writes it
+    whole; no more than `PIECE_ROWS` rows and a piece are in memory. A `ValueError` where the columns are not those."""
+    own, writer, waiting = table_of(table), None, []
+    for piece in pieces:
+        if writer is None:
+            if faults := own.faults(piece.column_names):
+                raise ValueError(f"{path} is not {table} of the contract: {'; '.join(faults)}")
+            schema = _schema(piece.slice(0, 0).to_pandas(), own.described(piece.column_names, {}))
+            schema = schema.with_metadata({CONTRACT: str(CONTRACT_VERSION)})
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            writer = pq.ParquetWriter(path, schema, compression="zstd", write_statistics=True)
+        waiting.append(piece.cast(schema))
+        while sum(map(len, waiting)) >= PIECE_ROWS:
+            whole = pa.concat_tables(waiting).combine_chunks()
+            writer.write_table(whole.slice(0, PIECE_ROWS), row_group_size=PIECE_ROWS)
+            waiting = [whole.slice(PIECE_ROWS)]
+    if writer is None:
+        raise UserError("no table to merge; the stage before gave none")
+    if sum(map(len, waiting)):
+        writer.write_table(pa.concat_tables(waiting).combine_chunks(), row_group_size=PIECE_ROWS)
+    writer.close()
+
+
 def _schema(frame: pd.DataFrame, columns: list[Column]) -> pa.Schema:
     """Types of the contract, with unit, meaning and what a blank means as metadata of each field."""
     fields = []

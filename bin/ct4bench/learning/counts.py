@@ -1,4 +1,4 @@
-"""Predictions counted: what accuracies need of them, read in pieces, so that a run's millions of rows need no memory."""
+"""Predictions counted: what accuracies need of them, read in pieces, so that millions of rows need no memory."""
 
 from pathlib import Path
 

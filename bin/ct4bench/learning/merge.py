@@ -1,23 +1,25 @@
-"""Merging the trainings of all parts, extractors and classifiers."""
+"""Merging the trainings of all parts, extractors and classifiers; predictions are passed on, a training at a time."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from ct4bench.core.errors import UserError
-from ct4bench.learning.predictions import (
-    LOSS_COLUMNS,
-    PREDICTION_KEY,
-    TRAINING_COLUMNS,
-    TrainingResults,
-    sort_predictions,
-)
+from ct4bench.core.tables import read_table
+from ct4bench.learning.predictions import LOSS_COLUMNS, PREDICTION_COLUMNS, PREDICTION_KEY, TRAINING_COLUMNS
 from ct4bench.splits.splits import TRAINING_KEY
 from ct4bench.splits.tasks import cells_of_table7
 
+BATCH_ROWS = 1 << 16
 
-def merge(
-    predictions: pd.DataFrame, trainings: pd.DataFrame, losses: pd.DataFrame, splits: pd.DataFrame
-) -> TrainingResults:
-    """Merge all parts of all extractors and classifiers together; each training of the plan must be there once."""
+
+def merge_trainings(trainings: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """Return the trainings of all parts of all extractors and classifiers, sorted; each of the plan must be there
+    once."""
     whole_plan = set(splits.loc[splits["n_train"] > 0, TRAINING_KEY].itertuples(index=False, name=None))
     twice = trainings[trainings.duplicated(PREDICTION_KEY)]
     if len(twice):
@@ -31,16 +33,68 @@ def merge(
                     f"{', '.join(names)}: {len(some)} of {len(planned)} trainings are {what}, such as "
                     f"{', '.join(map(str, sorted(some)[0]))}; merge all parts of one plan"
                 )
-    counts = predictions.groupby(PREDICTION_KEY, sort=False).size()
-    expected = trainings.set_index(PREDICTION_KEY)["n_rows_test"]
-    if len(counts) != len(expected) or not counts.reindex(expected.index).eq(expected).all():
-        raise UserError("predictions do not have the rows that the trainings tell of; merge the same parts of both")
-    return TrainingResults(
-        sort_predictions(predictions),
-        trainings.sort_values(PREDICTION_KEY, ignore_index=True)[TRAINING_COLUMNS],
-        losses.sort_values([*PREDICTION_KEY, "epoch"], ignore_index=True)[LOSS_COLUMNS],
-        pd.DataFrame(),
-    )
+    return trainings.sort_values(PREDICTION_KEY, ignore_index=True)[TRAINING_COLUMNS]
+
+
+def merge_losses(losses: pd.DataFrame) -> pd.DataFrame:
+    """Return the losses of all parts, sorted."""
+    return losses.sort_values([*PREDICTION_KEY, "epoch"], ignore_index=True)[LOSS_COLUMNS]
+
+
+class _Rows:
+    """Rows of one part, a training after another, in the order in which they are."""
+
+    def __init__(self, path: Path | str):
+        self._batches = pq.ParquetFile(path).iter_batches(BATCH_ROWS)
+        self._waiting: list[pa.Table] = []
+        self._n = 0
+
+    def take(self, n: int) -> pa.Table:
+        """Read the next `n` rows, or what is left."""
+        while self._n < n and (batch := next(self._batches, None)) is not None:
+            self._waiting.append(pa.Table.from_batches([batch]))
+            self._n += batch.num_rows
+        whole = pa.concat_tables(self._waiting) if self._waiting else None
+        if whole is None:
+            raise UserError(_OTHER_ROWS)
+        self._waiting, self._n = [whole.slice(n)], max(self._n - n, 0)
+        return whole.slice(0, n)
+
+    def is_empty(self) -> bool:
+        """Tell whether all rows were read."""
+        return self._n == 0 and next(self._batches, None) is None
+
+
+_OTHER_ROWS = "predictions do not have the rows that the trainings tell of; merge the same parts of both"
+
+
+def merge_predictions(
+    paths: Sequence[Path | str], trainings_paths: Sequence[Path | str], trainings: pd.DataFrame
+) -> Iterator[pa.Table]:
+    """Yield the predictions of all parts, sorted, one training after another, so that one is in memory at a time.
+
+    `paths` and `trainings_paths` are those of the same parts in the same order, each sorted as `learning.train` writes
+    them; `trainings` are those of `merge_trainings`. Columns are `PREDICTION_COLUMNS` and the probabilities of all
+    parts' classes. `UserError` where a part has other rows than its trainings.
+    """
+    names = {name for path in paths for name in pq.read_schema(path).names}
+    columns = [*PREDICTION_COLUMNS, *sorted(name for name in names if name.startswith("prob_"))]
+    part_of = {}
+    for number, path in enumerate(trainings_paths):
+        for key in read_table(path, PREDICTION_KEY)[PREDICTION_KEY].itertuples(index=False, name=None):
+            part_of[key] = number
+    parts = [_Rows(path) for path in paths]
+    for row in trainings[[*PREDICTION_KEY, "n_rows_test"]].itertuples(index=False, name=None):
+        *key, n = row
+        rows = parts[part_of[tuple(key)]].take(int(n))
+        if len(rows) != n or any(
+            pc.unique(rows[k]).to_pylist() != [v] for k, v in zip(PREDICTION_KEY, key, strict=True)
+        ):
+            raise UserError(_OTHER_ROWS)
+        blank = pa.nulls(len(rows), pa.float32())
+        yield pa.table({name: rows[name] if name in rows.column_names else blank for name in columns})
+    if not all(part.is_empty() for part in parts):
+        raise UserError(_OTHER_ROWS)
 
 
 def _text(rows: pd.DataFrame) -> str:

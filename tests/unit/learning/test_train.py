@@ -3,14 +3,16 @@ import time
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from learning_data import features_table, keys_table
 
 from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import CORRECTED, PAPER
+from ct4bench.core.tables import concatenate, write_table
 from ct4bench.learning import train
-from ct4bench.learning.merge import merge
+from ct4bench.learning.merge import merge_losses, merge_predictions, merge_trainings
 from ct4bench.learning.predictions import PREDICTION_KEY
 from ct4bench.learning.train import TrainingRun, part_of, prepare, training_number
 from ct4bench.splits.plan import plan_splits
@@ -102,18 +104,33 @@ def test_curves_are_kept(whole):
     assert (whole.times["cpu_s"] > 0).all()
 
 
+def merged(parts, splits, folder) -> dict[str, pd.DataFrame]:
+    """Predictions, trainings and losses of parts (tables by name), through files as the script merges them."""
+    paths = {name: [] for name in ("predictions", "trainings", "losses")}
+    for number, part in enumerate(parts):
+        for name, found in paths.items():
+            found.append(folder / f"{number}.{name}.parquet")
+            write_table(part[name], found[-1])
+    trainings = merge_trainings(concatenate(paths["trainings"], ["extractor"]), splits)
+    pieces = list(merge_predictions(paths["predictions"], paths["trainings"], trainings))
+    assert max(map(len, pieces)) == trainings["n_rows_test"].max()
+    predictions = pa.concat_tables(pieces).to_pandas()
+    return {
+        "predictions": predictions,
+        "trainings": trainings,
+        "losses": merge_losses(concatenate(paths["losses"], ["extractor"])),
+    }
+
+
 @pytest.mark.parametrize(("n_parts", "threads"), [(3, 1), (2, 2)])
-def test_parts_and_threads_change_nothing(features, splits, whole, n_parts, threads):
+def test_parts_and_threads_change_nothing(features, splits, whole, n_parts, threads, tmp_path):
     parts = [
         train_part(features, "made", splits, PAPER, 0, part=(i, n_parts), verify=0.01, threads=threads)
         for i in range(1, n_parts + 1)
     ]
-    tables = (
-        pd.concat([getattr(part, name) for part in reversed(parts)]) for name in ("predictions", "trainings", "losses")
-    )
-    merged = merge(*tables, splits)
-    for name in ("predictions", "trainings", "losses"):
-        pd.testing.assert_frame_equal(getattr(merged, name), getattr(whole, name))
+    found = merged([vars(part) for part in reversed(parts)], splits, tmp_path)
+    for name, table in found.items():
+        pd.testing.assert_frame_equal(table, getattr(whole, name))
 
 
 def test_a_training_does_not_depend_on_the_rest_of_the_plan(features, splits, whole):
@@ -259,16 +276,18 @@ def test_a_constant_feature_counts_for_nothing(features, splits, whole):
     assert (results.predictions["target"] == results.predictions["predicted"]).mean() > 0.5
 
 
-def test_merging_without_a_part_is_an_error(splits, whole):
-    first = whole.trainings.index < 5
+def test_merging_without_a_part_is_an_error(splits, whole, tmp_path):
+    first, tables = whole.trainings.index < 5, vars(whole)
     with pytest.raises(UserError, match="made, mlp: 5 of 18 trainings are missing"):
-        merge(whole.predictions, whole.trainings[~first], whole.losses, splits)
+        merge_trainings(whole.trainings[~first], splits)
     with pytest.raises(UserError, match="there twice"):
-        merge(whole.predictions, pd.concat([whole.trainings, whole.trainings[first]]), whole.losses, splits)
-    with pytest.raises(UserError, match="predictions do not have the rows"):
-        merge(whole.predictions.iloc[1:], whole.trainings, whole.losses, splits)
+        merge_trainings(pd.concat([whole.trainings, whole.trainings[first]]), splits)
     with pytest.raises(UserError, match="trainings are not in the splits"):
-        merge(whole.predictions, whole.trainings, whole.losses, splits[splits["scheme"] == "loso"])
+        merge_trainings(whole.trainings, splits[splits["scheme"] == "loso"])
+    rows = whole.predictions
+    for other in (rows.iloc[1:], rows.iloc[:-1], rows.iloc[:0], pd.concat([rows, rows.iloc[-1:]]), rows.iloc[::-1]):
+        with pytest.raises(UserError, match="predictions do not have the rows"):
+            merged([{**tables, "predictions": other}], splits, tmp_path)
 
 
 def test_stacks_give_what_single_trainings_give(features, splits, whole, monkeypatch):
