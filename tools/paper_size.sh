@@ -11,7 +11,7 @@ if [ "$free_gb" -lt "$needed_gb" ] && [ ! -d results/paper_size_work ]; then
 fi
 echo "[paper-size] 528 synthetic series of 13 scanners at full size: about an hour on two cores, up to ${needed_gb} GB in results/paper_size_work"
 start=$(date +%s)
-if ! NXF_ANSI_LOG="${NXF_ANSI_LOG:-false}" .engine/nextflow -log results/paper_size.log run . -profile paper_size -resume -work-dir results/paper_size_work "$@"; then
+if ! NXF_ANSI_LOG="${NXF_ANSI_LOG:-false}" .engine/nextflow -log results/paper_size.log run . -profile paper_size -resume -work-dir results/paper_size_work --outdir results/paper_size "$@"; then
     echo "[paper-size] ERROR: the run did not finish; the message above names the cause, results/paper_size.log has the rest. 'make paper-size' goes on where it stopped." >&2
     exit 1
 fi
