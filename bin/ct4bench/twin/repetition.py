@@ -1,4 +1,5 @@
-"""What changes from one scan of a scanner to the next besides noise: a little drift of HU, and the block's place."""
+"""What changes from one scan of a scanner to the next besides noise: a little drift of HU, the block's place, and where
+along it the noise is highest, since the tube starts anywhere on its way round."""
 
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ DRIFT_SD_HU = 0.39
 SHIFT_SD_MM = 0.2
 """SD over scans of the block's place, along each axis."""
 MAX_SHIFT_MM = 0.5
+HELIX = 0.1
+"""Amplitude of the noise SD's wave along z, a wave a turn of the tube: what the variance over repetitions of A1's small
+regions in published features needs, while the large cyst, which is longer than a turn, has little."""
 REACH = 2
 """Voxels on either side that `moved` reads."""
 
@@ -25,20 +29,36 @@ class Repetition:
     """Change at 0 HU; air stays air, what lies between in proportion."""
     shift_mm: tuple[float, float, float]
     """Motion of the block, x, y, z."""
+    turn: float
+    """Where the tube starts, in turns."""
+
+    def noise_along(self, z_mm: np.ndarray, feed_mm: float) -> np.ndarray:
+        """Return the factor of the noise SD at places along the table, of mean square 1; `feed_mm` is the table's way
+        in a turn."""
+        wave = np.cos(2 * np.pi * (np.asarray(z_mm) / feed_mm + self.turn))
+        return (1 + HELIX * wave) / np.sqrt(1 + 0.5 * HELIX**2)
 
     @property
     def is_first(self) -> bool:
-        """Whether nothing differs."""
+        """Whether drift and place are those of the first."""
         return not (self.drift_hu or any(self.shift_mm))
 
 
 def repetition(seeds: tuple[int, ...], dose_mgy: float, number: int) -> Repetition:
-    """Draw a scan's drift and shift from its seeds; the first scan at the main dose has none."""
+    """Draw a scan's drift and shift from its seeds, of which the last numbers the repetition; the first scan at the
+    main dose has none. The tube's starts of a scanner's scans at a dose are spread evenly, two of them opposite."""
+    turn = (np.random.default_rng([*seeds[:-1], 2]).random() + _halves(number - 1)) % 1
     if dose_mgy == MAIN_DOSE_MGY and number == 1:
-        return Repetition(0.0, (0.0, 0.0, 0.0))
+        return Repetition(0.0, (0.0, 0.0, 0.0), turn)
     drift, *shift = np.random.default_rng([*seeds, 1]).standard_normal(4)
     at = np.round(np.clip(SHIFT_SD_MM * np.array(shift), -MAX_SHIFT_MM, MAX_SHIFT_MM), 6)
-    return Repetition(round(float(DRIFT_SD_HU * drift), 6), tuple(float(v) for v in at))
+    return Repetition(round(float(DRIFT_SD_HU * drift), 6), tuple(float(v) for v in at), turn)
+
+
+def _halves(number: int) -> float:
+    """0, 1/2, 1/4, 3/4, 1/8, …: van der Corput's sequence."""
+    bits = f"{number:b}"[::-1]
+    return sum(int(bit) * 0.5 ** (n + 1) for n, bit in enumerate(bits))
 
 
 def shift_taps(by: float) -> np.ndarray:

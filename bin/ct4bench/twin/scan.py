@@ -392,11 +392,13 @@ def image_slices(
     sd_hu: float,
     first: int,
     tail: float = 0.0,
+    along: np.ndarray | float = 1.0,
 ) -> np.ndarray:
     """Make the HU (int16) of one reconstruction: `clean` on the padded grid, plus the scan's white field shaped, turned
     and scaled.
 
-    `first` is the number of the first slice; `shaping` comes from `noise_filter`, `tail` is the noise's.
+    `first` is the number of the first slice; `shaping` comes from `noise_filter`, `tail` is the noise's, and
+    `along` a factor of its SD by slice.
     """
     noise = np.empty(clean.shape, np.float32)
     for k in range(len(clean)):
@@ -404,7 +406,7 @@ def image_slices(
     z = scan.grid.to_lps(
         np.stack([np.arange(first, first + len(clean)), np.zeros(len(clean)), np.zeros(len(clean))], 1)
     )
-    along = noise_along_z(z[:, 2] - scan.motion.translation_mm[2])
+    along = along * noise_along_z(z[:, 2] - scan.motion.translation_mm[2])
     # The SD of n + k n^3 of normal n.
     along *= sd_hu / np.sqrt(1 + 6 * tail + 15 * tail**2)
     unit = (1 / np.sqrt(1 + streak_power(shaping, clean.shape[2]) * scan.streaks.astype(float) ** 2)).astype(np.float32)

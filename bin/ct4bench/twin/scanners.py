@@ -142,6 +142,11 @@ class Scanner:
         """Gaussian sigma along z of the filter that white noise has passed: 0.95 mm for a slice of 2 mm."""
         return 0.475 * self.thickness_mm
 
+    @property
+    def feed_mm(self) -> float:
+        """The table's way in a turn of the tube."""
+        return self.pitch * self.collimation_mm
+
     def exposure_at(self, dose_mgy: float) -> float:
         """Return the tube current time product in mAs that gives a dose."""
         return self.exposure_mas * dose_mgy / MAIN_DOSE_MGY

@@ -100,6 +100,10 @@ CHOICES_OF_OTHERS = {ALL_SERIES: lambda held, _: held, "table6": _table6_series}
 """Which of the series at other doses are simulated, by the word that chooses them."""
 
 
+Places = list[tuple[np.ndarray, np.ndarray]]
+"""For each region its voxels' flat indices in a block, and their noise power's factor, summed by slice."""
+
+
 @dataclass
 class _RegionSums:
     """Sums over the voxels of each region, filled block by block."""
@@ -113,15 +117,15 @@ class _RegionSums:
     def empty(cls) -> "_RegionSums":
         return cls(*(np.zeros(len(ROIS)) for _ in range(4)))
 
-    def add(self, places: list[tuple[np.ndarray, float]], clean: np.ndarray) -> None:
+    def add(self, places: Places, clean: np.ndarray, along: np.ndarray) -> None:
         """Add a block of noise-free HU: for each region its voxels' flat indices, and the sum over them of the noise
-        SD's factor squared."""
+        SD's factor squared by slice; `along` is a further factor of the SD by slice."""
         for n, (inside, noise) in enumerate(places):
             hu = clean.reshape(-1)[inside].astype(float)
             self.count[n] += len(hu)
             self.first[n] += hu.sum()
             self.second[n] += (hu**2).sum()
-            self.noise[n] += noise
+            self.noise[n] += float((noise * along**2).sum())
 
     def columns(self, quantum_sd_hu: float) -> dict[str, float]:
         """Truth of each region: mean, SD of the noise-free image, quantum SD, and total SD in HU."""
@@ -176,13 +180,14 @@ def _truth_row(scan: Scan, output: "_SeriesOutput", seed: int) -> dict:
         "nps_anisotropy": noise.anisotropy,
         "noise_slice_sigma_mm": scanner.noise_slice_sigma_mm,
         "n_slices": output.n_slices,
-        "noise_seed": " ".join(str(n) for n in _noise_seeds(seed, planned, scanner)),
+        "noise_seed": " ".join(str(n) for n in noise_seeds(seed, planned, scanner)),
         "phantom": scan.phantom.origin,
     }
     return row | output.sums.columns(quantum)
 
 
-def _noise_seeds(seed: int, planned: PlannedScan, scanner: Scanner) -> tuple[int, ...]:
+def noise_seeds(seed: int, planned: PlannedScan, scanner: Scanner) -> tuple[int, ...]:
+    """Return the seeds of a scan: of its noise, and of its drift and shift."""
     return (seed, SCANNER_NUMBERS[scanner.code], planned.dose_mgy, planned.repetition)
 
 
@@ -209,20 +214,24 @@ class _SeriesOutput:
         self.shaping = noise_filter(model.noise[planned.dose_mgy], scan.padded.shape[1:])
         self.tail = model.noise[planned.dose_mgy].tail
         self.quantum_sd_hu = model.quantum_sd_hu(planned.dose_mgy)
-        self.state = repetition(_noise_seeds(seed, planned, scan.scanner), planned.dose_mgy, planned.repetition)
+        self.state = repetition(noise_seeds(seed, planned, scan.scanner), planned.dose_mgy, planned.repetition)
         self.sums = _RegionSums.empty()
 
-    def write(self, clean: np.ndarray, white: np.ndarray, first: int, places: list[tuple[np.ndarray, float]]) -> None:
+    def write(self, clean: np.ndarray, white: np.ndarray, first: int, places: Places) -> None:
         """Write the slices of a block that this series has: noise-free HU with `REACH` slices more on either side,
         the scan's white field, and the regions' places."""
         if self.state.is_first:
             clean = clean[REACH:-REACH]
         else:
             clean = moved(clean, self.state, self.scan.grid.spacing_mm)
-        self.sums.add(places, clean)
+        z_mm = self.scan.grid.origin_mm[2] + self.scan.grid.spacing_mm[0] * np.arange(first, first + len(clean))
+        along = self.state.noise_along(z_mm, self.scan.scanner.feed_mm)
+        self.sums.add(places, clean, along)
         count = min(len(clean), self.n_slices - first)
         if count > 0:
-            images = image_slices(self.scan, clean[:count], white, self.shaping, self.quantum_sd_hu, first, self.tail)
+            images = image_slices(
+                self.scan, clean[:count], white, self.shaping, self.quantum_sd_hu, first, self.tail, along[:count]
+            )
             for k in range(count):
                 self.writer.write(first + k, images[k])
 
@@ -238,7 +247,7 @@ def simulate_scanner(
     transfers = {r: blur_filter(scanner.reconstructions[r].sigma_mm, scan.base_sigma_mm, shape) for r in recons}
     outputs = {p: [_SeriesOutput(scan, p, recon, seed, folder) for recon in p.recons] for p in scans}
     sigma = scanner.noise_slice_sigma_mm / scanner.increment_mm
-    fields = {p: WhiteField(_noise_seeds(seed, p, scanner), shape, sigma) for p in scans}
+    fields = {p: WhiteField(noise_seeds(seed, p, scanner), shape, sigma) for p in scans}
     back = scan.motion.inverse()
     labels = region_labels(scan.grid, back.matrix, back.offset)
 
@@ -265,15 +274,20 @@ def simulate_scanner(
     return pd.DataFrame(rows)
 
 
-def _places(scan: Scan, labels: np.ndarray, first: int, last: int) -> list[tuple[np.ndarray, float]]:
-    """Flat indices, in a block of padded slices, of the voxels of each region, and their noise power's factor."""
+def _places(scan: Scan, labels: np.ndarray, first: int, last: int) -> Places:
+    """Flat indices, in a block of padded slices, of the voxels of each region, and their noise power's factor, summed
+    by slice."""
     z = scan.grid.origin_mm[2] + scan.grid.spacing_mm[0] * np.arange(first, last)
     along = noise_along_z(z - scan.motion.translation_mm[2])
     k, j, i = np.unravel_index(np.flatnonzero(labels[first:last]), (last - first, *labels.shape[1:]))
     flat = np.ravel_multi_index((k, j + PAD, i + PAD), (last - first, *scan.padded.shape[1:]))
     power = (along[k] * scan.noise_plane[j, i]) ** 2
     value = labels[first:last][k, j, i]
-    return [(flat[value == n], float(power[value == n].sum())) for n in range(1, len(ROIS) + 1)]
+    found = []
+    for n in range(1, len(ROIS) + 1):
+        own = value == n
+        found.append((flat[own], np.bincount(k[own], power[own], last - first)))
+    return found
 
 
 def simulate_series(

@@ -23,9 +23,11 @@ KINDS = [(code, recon) for code, model in SCANNERS.items() for recon in model.re
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory) -> Twin:
-    """Two repetitions of all scanners that lie in one place, so that their difference is noise alone."""
+    """Two repetitions of all scanners that lie in one place, so that their difference is noise alone, without waves
+    along z, of which the slab is shorter than one."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(repetition, "SHIFT_SD_MM", 0.0)
+        patch.setattr(repetition, "HELIX", 0.0)
         folder = tmp_path_factory.mktemp("still")
         return make_twin(folder, SLAB, tuple(SCANNERS), (10,), ("FBP", "IR", "DL"), 2)
 
