@@ -32,7 +32,7 @@ from ct4bench.preprocess.resampling import resample
 from ct4bench.stability.icc import FORMS, icc, mean_squares, ratings
 from ct4bench.twin.draw import draw_phantom
 from ct4bench.twin.noise import WhiteField, noise_filter
-from ct4bench.twin.phantom import open_phantom, parse_slab, region_labels
+from ct4bench.twin.phantom import open_phantom, parse_slab
 from ct4bench.twin.scan import blur_filter, blurred, image_slices, object_slices, pose, prepare_scan
 from ct4bench.twin.scanners import read_scanners
 
@@ -169,7 +169,7 @@ def main():
         reference_pose = pose(models["A1"])
         _, reference = images_of(models["A1"], phantom, args.recon)
         back = reference_pose.inverse()
-        labels = region_labels(reference, back.matrix, back.offset)
+        labels = phantom.region_labels(reference, back.matrix, back.offset)
         box = bounding_box(labels)
         # a voxel less than A1 has: half a voxel beyond its end would be outside
         box = tuple(

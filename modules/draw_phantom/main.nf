@@ -6,7 +6,7 @@ process DRAW_PHANTOM {
     val slab
     path like, stageAs: 'like'      // folder with one real series, or []
     val seed
-    path tables, stageAs: 'tables/*'    // outlines.csv, rib_sections.csv
+    path tables, stageAs: 'tables/*'    // outlines.csv, rib_sections.csv, print.npz
     val _fingerprint
     val _code
 

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 from ct4bench.core.phantom import AIR_HU
 from ct4bench.twin.draw import draw_phantom
 from ct4bench.twin.noise import frequencies, noise_in_plane, noise_power
-from ct4bench.twin.phantom import open_phantom, parse_slab, region_labels
+from ct4bench.twin.phantom import open_phantom, parse_slab
 from ct4bench.twin.scan import PAD, object_slices, pose, prepare_scan
 from ct4bench.twin.scanners import read_scanners
 from ct4bench.twin.write_ct import CtSeriesWriter, SeriesIdentity, ct_header
@@ -94,7 +94,7 @@ def plain_series(phantom, scanner, grid, folder) -> np.ndarray:
         )
         ds.PixelData = (image - scanner.intercept).astype("<u2").tobytes()
         ds.save_as(writer.path(k), enforce_file_format=True)
-    labels = region_labels(grid, pose(scanner).inverse().matrix, pose(scanner).inverse().offset)
+    labels = phantom.region_labels(grid, pose(scanner).inverse().matrix, pose(scanner).inverse().offset)
     SegmentationWriter(writer, header, labels, scanner).write(folder / "seg", name)
     return clean
 
@@ -109,7 +109,7 @@ def bench_simulate(record, tmp_path):
     start = time.process_time()
     theirs = plain_series(phantom, scanner, scan.grid, tmp_path / "plain")
     reference_s = time.process_time() - start
-    labels = region_labels(scan.grid, scan.motion.inverse().matrix, scan.motion.inverse().offset)
+    labels = phantom.region_labels(scan.grid, scan.motion.inverse().matrix, scan.motion.inverse().offset)
     inside = np.flatnonzero(labels.any(axis=(1, 2)))
     ours = object_slices(scan, inside[0], inside[-1] + 1)[:, PAD : PAD + labels.shape[1], PAD : PAD + labels.shape[2]]
     regions = labels[inside[0] : inside[-1] + 1] > 0

@@ -17,10 +17,16 @@ from ct4bench.profiles.merge import KINDS
 from ct4bench.profiles.noise import mean_frequency
 from ct4bench.profiles.own import OwnGrid
 from ct4bench.profiles.profiler import ONE_REPETITION, Profiler, repeat_rows
-from ct4bench.twin.phantom import region_labels
+from ct4bench.twin.copied import move_labels, read_copy
 
 SLAB = "110:210,105:415,50:460"
 SCANNERS = ("A1", "C1", "E2", "H1")
+
+
+def segments(grid) -> np.ndarray:
+    """The phantom's segments on a grid of its own frame."""
+    copy = read_copy()
+    return move_labels(copy.labels, copy.grid, grid, np.eye(3), np.zeros(3))
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +37,7 @@ def twin(twin_of):
 @pytest.fixture(scope="module")
 def reference(twin):
     volume, grid = twin.read("A1", "IR")
-    labels = region_labels(grid, np.eye(3), np.zeros(3))
+    labels = segments(grid)
     return Profiler(volume, labels, grid, find_block(volume, grid), FIRST_VOXEL_MM), grid
 
 
@@ -168,7 +174,7 @@ def test_what_a_slab_does_not_hold_is_absent_with_its_reason(twin):
     volume, grid = twin.read("A1", "IR")
     box = (slice(18, None), slice(None), slice(None))
     volume, grid = volume[box], grid.crop(box)
-    labels = region_labels(grid, np.eye(3), np.zeros(3))
+    labels = segments(grid)
     profiler = Profiler(volume, labels, grid, find_block(volume, grid), FIRST_VOXEL_MM)
     rows, _ = profiler.series_rows(volume)
     missing = {(entry["measure"], entry["region"]): entry["reason"] for entry in rows if entry["reason"]}
@@ -183,7 +189,7 @@ def test_what_a_slab_does_not_hold_is_absent_with_its_reason(twin):
 @pytest.fixture(scope="module")
 def real(real_series):
     volume, grid = read_series(sorted(real_series.rglob("*.dcm")))
-    labels = region_labels(grid, np.eye(3), np.zeros(3))
+    labels = segments(grid)
     profiler = Profiler(volume, labels, grid, find_block(volume, grid), A1_GRID.origin_mm)
     rows, _ = profiler.series_rows(volume)
     return {"real": pd.DataFrame(rows).assign(grid="own")}, profiler

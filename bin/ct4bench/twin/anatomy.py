@@ -15,7 +15,7 @@ from scipy.ndimage import distance_transform_edt, gaussian_filter
 
 from ct4bench.core.benchmark import PIXEL_MM
 from ct4bench.twin.outlines import MIRROR_COLUMN, TABLES, read_outlines
-from ct4bench.twin.phantom import REGIONS, Ellipsoid
+from ct4bench.twin.phantom import Ellipsoid
 
 ROWS, COLUMNS = (112, 404), (54, 454)
 """Part of A1's grid on which the outlines are rasterised."""
@@ -142,22 +142,6 @@ def _tube(start, stop, radius_mm: float, ink: Ink, soft_mm: float = 0.8) -> tupl
     )
 
 
-def region_fillings() -> tuple[Filling, ...]:
-    """List the lesions and normal regions, a little larger than the ROIs that lie in them."""
-    styles = (
-        ("normal1", 2.0, 5.0),
-        ("normal2", 2.0, 5.0),
-        ("hemangioma", 0.9, 2.0),
-        ("metastasis", 0.9, 2.0),
-        ("cyst1", 0.45, 1.5),
-        ("cyst2", 0.45, 1.5),
-    )
-    return tuple(
-        Filling(grown(region.solid, margin), Ink(region.mean_hu, region.texture_sd_hu, region.coarse_share), soft)
-        for region, soft, margin in ((REGIONS[name], soft, margin) for name, soft, margin in styles)
-    )
-
-
 LIVER, VESSEL, VEIN = Ink(87.0, 12.5, 0.35), Ink(105.0, 11.0), Ink(100.0, 11.0)
 STOMACH, SPLEEN = Ink(40.0, 11.0), Ink(86.0, 9.0)
 KIDNEY, KIDNEY_EDGE, KIDNEY_SINUS = Ink(95.0, 15.0, 0.5), Ink(30.0, 15.0), Ink(25.0, 15.0)
@@ -253,7 +237,6 @@ STYLES = {
                 *LIVER_VESSELS,
                 Filling(_solid((170, 185, 265), (38, 26, 30)), Ink(92.0, 12.0), 8.0),
                 *SMALL_LESIONS,
-                *region_fillings(),
             ),
         ),
         "bone": LayerStyle(

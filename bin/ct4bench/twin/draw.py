@@ -25,17 +25,16 @@ from ct4bench.core.phantom import (
     ZONE_CENTRE,
     ZONE_FREQUENCY,
 )
-from ct4bench.core.volumes import SUFFIX, save_volume
-from ct4bench.twin.anatomy import BASES, COLUMNS, ROWS, STYLES, Ink, composite, grown, layers
+from ct4bench.twin.anatomy import BASES, COLUMNS, ROWS, STYLES, Ink, composite, layers
+from ct4bench.twin.copied import PRINT_FILE, CopiedPrint, Copy, read_copy
 from ct4bench.twin.outlines import TABLES, read_ribs
-from ct4bench.twin.phantom import REGIONS, Ellipsoid, write_phantom_json
+from ct4bench.twin.phantom import Ellipsoid, save_phantom
 from ct4bench.twin.ribs import rib_sections
 from ct4bench.twin.texture import (
     FINE_MM,
     coarse_field,
     coarse_plane,
     grain_planes,
-    region_corrections,
     sheet_bands,
     split,
     whole_grid,
@@ -255,13 +254,13 @@ def part_weights(z_mm: float) -> dict[str, float]:
 class Drawing:
     """Everything that drawing a plane needs beside its number."""
 
-    def __init__(self, grid: Grid, seed: int, tables: Path = TABLES):
+    def __init__(self, grid: Grid, seed: int, tables: Path = TABLES, copy: Copy | None = None):
         self.grid, self.tables = grid, tables
         self.first = np.rint((grid.origin_mm - whole_grid().origin_mm) / FINE_MM).astype(int)
         self.seed = seed
         self.patterns = TestPatterns(grid)
         self.bands, self.coarse = sheet_bands(seed), coarse_field(seed)
-        self.corrections = region_corrections(seed, grid)
+        self.copied = CopiedPrint(read_copy() if copy is None else copy, grid, seed)
         low, high = BLOCK.low_mm, BLOCK.high_mm
         across = _step(self.patterns.x - low[0], 0.4) - _step(self.patterns.x - high[0], 0.4)
         self.block_share = across * (
@@ -289,7 +288,7 @@ class Drawing:
 
     def plane(self, number: int, grain: np.ndarray, coarse: np.ndarray) -> np.ndarray:
         """Draw one plane of the fine grid with its texture: HU (rows, columns)."""
-        x, y, z = self.grid.to_lps([number, 0, 0])
+        z = self.grid.to_lps([number, 0, 0])[2]
         weights = part_weights(z)
         values = np.zeros((3, *self.grid.shape[1:]), np.float32)
         for part, weight in weights.items():
@@ -302,13 +301,10 @@ class Drawing:
                 values[2] += np.float32(weight * uneven)
             else:
                 values += np.float32(weight) * anatomy(self.grid, number, part, self.tables)
-        correction = np.zeros((2, *self.grid.shape[1:]), np.float32)
-        correction[0] = 1.0
-        for name, (factor, shift_hu) in self.corrections.items():
-            blend(correction, (x, y, z), grown(REGIONS[name].solid, 1.0), (factor, shift_hu), 0.8)
-        hu = values[0] + correction[0] * (values[1] * grain + values[2] * coarse) + correction[1]
+        hu = values[0] + values[1] * grain + values[2] * coarse
         band = weights["test"] * PATTERN_BAND_HU + (1 - weights["test"]) * ANATOMY_BAND_HU
         hu += np.float32(band * self.bands[self.first[2] + number])
+        self.copied.blend(hu, number)
         from_first, to_last = z - BLOCK.low_mm[2], BLOCK.high_mm[2] - z
         ink = self.ink_share * np.clip(1 - 1.6 * np.exp(-from_first / 2.5), 0, 1)
         hu = PAPER_HU + (hu - PAPER_HU) * ink
@@ -318,14 +314,21 @@ class Drawing:
 
 
 def draw_phantom(
-    slab: tuple[slice, slice, slice] | None, seed: int, folder: Path | str, threads: int = 1, tables: Path = TABLES
+    slab: tuple[slice, slice, slice] | None,
+    seed: int,
+    folder: Path | str,
+    threads: int = 1,
+    tables: Path = TABLES,
+    print_file: Path = PRINT_FILE,
 ) -> None:
-    """Draw the phantom, or what serves a slab of A1's grid, from a folder of tables and write its folder."""
+    """Draw the phantom, or what serves a slab of A1's grid, from a folder of tables and the copied print of its
+    regions, and write its folder."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     slab_grid = None if slab is None else A1_GRID.crop(slab)
     grid = fine_grid(slab_grid)
-    drawing = Drawing(grid, seed, tables)
+    copy = read_copy(print_file)
+    drawing = Drawing(grid, seed, tables, copy)
     volume = np.empty(grid.shape, np.int16)
 
     def draw(start: int) -> None:
@@ -344,6 +347,5 @@ def draw_phantom(
         "sigma_plane_mm": PRINT_SIGMA_MM,
         "sigma_slice_mm": SHEET_SIGMA_MM,
     }
-    save_volume(folder / f"phantom{SUFFIX}", volume, grid, values)
-    write_phantom_json(folder, values)
+    save_phantom(folder, volume, grid, copy, values)
     LOG.info("phantom of %s voxels of %g mm in %s", " x ".join(str(n) for n in grid.shape), FINE_MM, folder)

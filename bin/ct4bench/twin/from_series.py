@@ -19,12 +19,12 @@ from scipy.special import erf
 from ct4bench.core.errors import Refusal, UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.phantom import A1_GRID, AIR_HU, BLOCK, FIRST_VOXEL_MM
-from ct4bench.core.volumes import SUFFIX, save_volume
 from ct4bench.index.ct import read_series
 from ct4bench.index.tree import read_tree
 from ct4bench.preprocess.block import Block
 from ct4bench.preprocess.find_block import find_block
-from ct4bench.twin.phantom import REGIONS, write_phantom_json
+from ct4bench.twin.copied import PRINT_FILE, read_copy
+from ct4bench.twin.phantom import save_phantom
 from ct4bench.twin.scanners import TEXTURE_SD_HU
 
 LOG = logging.getLogger(__name__)
@@ -50,6 +50,8 @@ SAME_POSITION_MM = 3.0
 SLAB_MARGIN_MM = 16.0
 AIR_MARGIN_MM = 8.0
 """Air kept round the block."""
+CYST_CENTRE, CYST_MM = (157.0, 180.0, 322.0), 16.0
+"""Middle (slice, row, column) of the large cyst, and how far its inside reaches at least."""
 CHUNK = 16
 LIKE_SEED = 17
 
@@ -216,17 +218,15 @@ def add_grain(volume: np.ndarray, grid: Grid, first: int, sd_hu: float, seed: in
 
 
 def cyst_sd_hu(volume: np.ndarray, grid: Grid) -> float:
-    """Return the SD in HU in the inner half (by radius) of the large cyst."""
-    solid = REGIONS["cyst1"].solid
-    centre = grid.to_index(solid.centre_mm)
-    reach = 0.7 * solid.reach_mm()[::-1] / np.array(grid.spacing_mm)
+    """Return the SD in HU within CYST_MM of the middle of the large cyst."""
+    centre = grid.to_index(A1_GRID.to_lps(CYST_CENTRE))
+    reach = CYST_MM / np.array(grid.spacing_mm)
     low, high = np.ceil(centre - reach).astype(int), np.floor(centre + reach).astype(int) + 1
     if np.any(low < 0) or np.any(high > grid.shape):
         return float("nan")
     axes = np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij")
-    index = np.stack(axes, axis=-1)
-    away = grid.to_lps(index) - solid.centre_mm
-    inside = np.einsum("...i,ij,...j->...", away, solid.form, away) <= 0.49
+    away = (np.stack(axes, axis=-1) - centre) * np.array(grid.spacing_mm)
+    inside = (away**2).sum(axis=-1) <= CYST_MM**2
     return float(volume[tuple(slice(a, b) for a, b in zip(low, high, strict=True))][inside].std())
 
 
@@ -240,7 +240,12 @@ def _shift_to_phantom(block: Block) -> np.ndarray:
 
 
 def phantom_from_series(
-    series_folder, slab: tuple[slice, slice, slice] | None, seed: int, folder: Path | str, threads: int = 1
+    series_folder,
+    slab: tuple[slice, slice, slice] | None,
+    seed: int,
+    folder: Path | str,
+    threads: int = 1,
+    print_file: Path = PRINT_FILE,
 ) -> None:
     """Make the phantom's folder from a real series, or from what serves a slab of A1's grid."""
     volume, grid, uid = read_one_series(series_folder, threads)
@@ -281,6 +286,5 @@ def phantom_from_series(
         "left_sd_hu": round(left, 4),
         "added_grain_sd_hu": round(grain_sd, 4),
     }
-    save_volume(folder / f"phantom{SUFFIX}", np.rint(clean).astype(np.int16), placed, values)
-    write_phantom_json(folder, values)
+    save_phantom(folder, np.rint(clean).astype(np.int16), placed, read_copy(print_file), values)
     LOG.info("phantom from series %s: %.1f HU of texture and noise left, %.1f HU of grain added", uid, left, grain_sd)

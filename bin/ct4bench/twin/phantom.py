@@ -1,4 +1,4 @@
-"""The phantom drawn: its regions of interest as solids, and the folder that holds it on a fine grid."""
+"""The phantom drawn: the folder that holds it on a fine grid with the segments of its regions."""
 
 import json
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ct4bench.core.benchmark import ROIS
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, euler_zyx_matrix
 from ct4bench.core.phantom import A1_GRID, SHAPE
-from ct4bench.core.volumes import Volume, open_volume
+from ct4bench.core.volumes import SUFFIX, Volume, open_volume, save_volume
+from ct4bench.twin.copied import Copy, move_labels
 
 
 @dataclass(frozen=True)
@@ -39,53 +39,6 @@ class Ellipsoid:
 
 
 @dataclass(frozen=True)
-class PrintedRegion:
-    """A region of interest: its solid, mean and texture SD in HU."""
-
-    solid: Ellipsoid
-    mean_hu: float
-    texture_sd_hu: float
-    coarse_share: float
-    """Share of the texture's amplitude that is coarse (a few mm), by which a lesion is uneven rather than grainy."""
-
-
-REGIONS = {
-    "cyst1": PrintedRegion(Ellipsoid((157, 180, 322), (30.83, 23.52, 26.07)), -3.4, 10.0, 0.4),
-    "cyst2": PrintedRegion(Ellipsoid((186, 233, 189), (7.53, 6.94, 6.95)), 1.9, 10.0, 0.4),
-    "hemangioma": PrintedRegion(Ellipsoid((159, 193, 212), (22.0, 17.24, 25.0), (0.0, 0.0, 42.0)), 37.8, 20.0, 0.7),
-    "metastasis": PrintedRegion(Ellipsoid((140, 240, 111), (11.34, 10.54, 10.08), (0.0, 0.0, 20.0)), 42.4, 14.0, 0.65),
-    "normal1": PrintedRegion(Ellipsoid((149, 226, 161), (8.37, 8.37, 8.37)), 87.2, 13.0, 0.45),
-    "normal2": PrintedRegion(Ellipsoid((170, 275, 159), (9.79, 9.79, 9.79)), 99.8, 18.0, 0.72),
-}
-"""ROIs by name, in the order of their label values; sizes and means are those published for scanner A1."""
-
-
-def region_labels(grid: Grid, to_phantom_matrix: np.ndarray, to_phantom_offset: np.ndarray) -> np.ndarray:
-    """Return the label values 1 to 6 (uint8) of the voxels of `grid` whose centres lie in a region.
-
-    The motion p -> matrix p + offset takes the grid's frame to the phantom's.
-    """
-    labels = np.zeros(grid.shape, np.uint8)
-    matrix = to_phantom_matrix @ grid.affine[:3, :3]
-    offset = to_phantom_matrix @ grid.affine[:3, 3] + to_phantom_offset
-    back = np.linalg.inv(matrix)
-    for value, name in enumerate(ROIS, start=1):
-        solid = REGIONS[name].solid
-        centre = back @ (solid.centre_mm - offset)
-        # The box round an ellipsoid in voxels, from its form carried over to indices.
-        reach = np.sqrt(np.diag(np.linalg.inv(matrix.T @ solid.form @ matrix)))
-        low = np.maximum(np.ceil(centre - reach).astype(int), 0)
-        high = np.minimum(np.floor(centre + reach).astype(int) + 1, grid.shape)
-        if np.any(high <= low):
-            continue
-        axes = np.meshgrid(*(np.arange(a, b) for a, b in zip(low, high, strict=True)), indexing="ij")
-        away = np.stack(axes, axis=-1) @ matrix.T + (offset - solid.centre_mm)
-        inside = np.einsum("...i,ij,...j->...", away, solid.form, away) <= 1.0
-        labels[tuple(slice(a, b) for a, b in zip(low, high, strict=True))][inside] = value
-    return labels
-
-
-@dataclass(frozen=True)
 class Phantom:
     """A drawn phantom: its volume in HU stays on disk."""
 
@@ -104,10 +57,18 @@ class Phantom:
     """`drawn`, or the UID of the real series that it was made from."""
     values: dict
     _volume: Volume
+    _labels: Volume
 
     def read(self, box: tuple[slice, slice, slice]) -> np.ndarray:
         """Read voxels in HU (int16) of a box of the fine grid."""
         return self._volume.read(box)
+
+    def region_labels(self, grid: Grid, matrix: np.ndarray, offset: np.ndarray) -> np.ndarray:
+        """Return the label values 1 to 6 (uint8) of the voxels of `grid` that belong to a region.
+
+        The motion p -> matrix p + offset takes the grid's frame to the phantom's.
+        """
+        return move_labels(self._labels.read(), self._labels.grid, grid, matrix, offset)
 
 
 def parse_slab(text: str) -> tuple[slice, slice, slice] | None:
@@ -135,16 +96,18 @@ def open_phantom(folder: Path | str) -> Phantom:
     path = folder / "phantom.json"
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        volume = open_volume(folder / "phantom.b2nd")
+        volume, labels = open_volume(folder / f"phantom{SUFFIX}"), open_volume(folder / f"labels{SUFFIX}")
         slab = Grid.from_dict(values["slab"]) if values["slab"] else None
         return Phantom(
             folder, volume.grid, slab, values["sigma_plane_mm"], values["sigma_slice_mm"], values["name"],
-            values["origin"], values, volume,
+            values["origin"], values, volume, labels,
         )  # fmt: skip
     except (OSError, KeyError, ValueError) as error:
         raise UserError(f"{path} is not a phantom ({error}); run draw_phantom.py again") from error
 
 
-def write_phantom_json(folder: Path, values: dict) -> None:
-    """Write phantom.json beside the volume."""
+def save_phantom(folder: Path, volume: np.ndarray, grid: Grid, copy: Copy, values: dict) -> None:
+    """Write a phantom's folder: HU (int16) on a grid of its frame, the segments of its regions, phantom.json."""
+    save_volume(folder / f"phantom{SUFFIX}", volume, grid, values)
+    save_volume(folder / f"labels{SUFFIX}", copy.labels, copy.grid)
     (folder / "phantom.json").write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")

@@ -20,8 +20,8 @@ from pathlib import Path
 from ct4bench.core.benchmark import MAIN_DOSE_MGY
 
 TABLES = Path(__file__).resolve().parents[3] / "assets" / "twin"
-TEXTURE_SD_HU = 10.0
-"""SD of the printed texture in the cysts, which every measured total contains."""
+TEXTURE_SD_HU = 11.7
+"""SD of the printed texture in the large cyst as scanner A1's FBP shows it; every measured total contains it."""
 REFERENCE = "A1"
 """The scanner to whose HU calibration relates."""
 MATRIX = 512
@@ -53,8 +53,8 @@ class Reconstruction:
     kernel: tuple[str, ...]
     """Values of ConvolutionKernel."""
     texture_sd_hu: float
-    """SD that the printed texture of the cysts has in this reconstruction: TEXTURE_SD_HU, less in slices of 2.5 mm and
-    by DL."""
+    """SD that the print of the large cyst has in this reconstruction: TEXTURE_SD_HU times the slope, less the softer it
+    is."""
     sigma_mm: float
     """Gaussian sigma in plane of a step in the phantom, the print's own blur included."""
     noise: dict[float, Noise]

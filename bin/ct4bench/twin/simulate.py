@@ -15,7 +15,7 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.tables import write_table
 from ct4bench.pairs.plan import REFERENCE_DOSE_MGY, seeded_dose_pairs
 from ct4bench.twin.noise import WhiteField, noise_along_z, noise_filter
-from ct4bench.twin.phantom import Phantom, open_phantom, region_labels
+from ct4bench.twin.phantom import Phantom, open_phantom
 from ct4bench.twin.repetition import REACH, moved, repetition
 from ct4bench.twin.scan import PAD, Scan, blur_filter, blurred, full_grid, image_slices, object_slices, prepare_scan
 from ct4bench.twin.scanners import Scanner
@@ -249,7 +249,7 @@ def simulate_scanner(
     sigma = scanner.noise_slice_sigma_mm / scanner.increment_mm
     fields = {p: WhiteField(noise_seeds(seed, p, scanner), shape, sigma) for p in scans}
     back = scan.motion.inverse()
-    labels = region_labels(scan.grid, back.matrix, back.offset)
+    labels = phantom.region_labels(scan.grid, back.matrix, back.offset)
 
     def write(planned: PlannedScan, clean: dict[str, np.ndarray], first: int, last: int, places) -> None:
         white = fields[planned].slices(first, last)

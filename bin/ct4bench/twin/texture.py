@@ -9,10 +9,8 @@ from functools import lru_cache
 import numpy as np
 from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
-from ct4bench.core.benchmark import ROIS
 from ct4bench.core.geometry import Grid
 from ct4bench.core.phantom import BLOCK
-from ct4bench.twin.phantom import REGIONS
 
 FINE_MM = 0.5
 MARGIN_MM = (7.0, 7.0, 7.0)
@@ -106,36 +104,3 @@ def sheet_bands(seed: int) -> np.ndarray:
 def split(texture_sd_hu: float, coarse_share: float) -> tuple[float, float]:
     """Return the amplitudes in HU of grain and coarse field that together have an SD."""
     return texture_sd_hu * (1 - coarse_share**2) ** 0.5, texture_sd_hu * coarse_share
-
-
-def region_corrections(seed: int, grid: Grid) -> dict[str, tuple[float, float]]:
-    """Return the factor on the texture and shift in HU by region, for a mean of zero and the region's SD as A1's FBP
-    shows it.
-
-    Regions that `grid`, a part of the whole fine grid, does not meet are left out.
-    """
-    first, last = grid.corners_mm().min(axis=0), grid.corners_mm().max(axis=0)
-    whole = whole_grid()
-    field = coarse_field(seed)
-    sigma = np.array([SCAN_SIGMA_MM[1], SCAN_SIGMA_MM[0], SCAN_SIGMA_MM[0]]) / FINE_MM
-    out = {}
-    for name in ROIS:
-        region = REGIONS[name]
-        solid = region.solid
-        reach, centre = solid.reach_mm() + 4.0, solid.centre_mm
-        if np.any(centre + reach < first) or np.any(centre - reach > last):
-            continue
-        low = np.floor((centre - reach - whole.origin_mm) / FINE_MM).astype(int)
-        high = np.ceil((centre + reach - whole.origin_mm) / FINE_MM).astype(int)
-        window = (slice(low[1], high[1]), slice(low[0], high[0]))
-        fine, coarse = split(region.texture_sd_hu, region.coarse_share)
-        texture = np.float32(fine) * grain_planes(seed, low[2], high[2])[:, window[0], window[1]]
-        for k in range(len(texture)):
-            texture[k] += np.float32(coarse) * coarse_plane(field, low[2] + k)[window]
-        seen = gaussian_filter(texture, sigma, mode="nearest")
-        axes = [whole.origin_mm[a] + FINE_MM * np.arange(low[a], high[a]) - centre[a] for a in (2, 1, 0)]
-        away = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)[..., ::-1]
-        inside = np.einsum("...i,ij,...j->...", away, solid.form, away) <= 1.0
-        factor = region.texture_sd_hu / float(seen[inside].std())
-        out[name] = (factor, -factor * float(seen[inside].mean()))
-    return out

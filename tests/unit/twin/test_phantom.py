@@ -4,18 +4,14 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from ct4bench.core.benchmark import ROIS
 from ct4bench.core.errors import UserError
 from ct4bench.core.phantom import A1_GRID, BLOCK
 from ct4bench.twin.anatomy import LAYERS, layers, signed_depth
 from ct4bench.twin.draw import Drawing, fine_grid, part_weights
 from ct4bench.twin.outlines import MIRROR_COLUMN, read_outlines, read_ribs
-from ct4bench.twin.phantom import REGIONS, Ellipsoid, open_phantom, parse_slab, region_labels
+from ct4bench.twin.phantom import Ellipsoid, open_phantom, parse_slab
 from ct4bench.twin.ribs import rib_sections
-from ct4bench.twin.texture import FINE_MM, SCAN_SIGMA_MM, coarse_field, grain_planes, region_corrections, whole_grid
-
-VOXELS = {"cyst1": 169_500, "cyst2": 3_255, "hemangioma": 85_000, "metastasis": 10_800, "normal1": 5_250,
-          "normal2": 8_400}  # fmt: skip
+from ct4bench.twin.texture import FINE_MM, SCAN_SIGMA_MM, coarse_field, grain_planes, whole_grid
 
 
 def test_slab_is_read_and_refused_with_what_is_wrong():
@@ -39,26 +35,6 @@ def test_missing_phantom_is_a_user_error(tmp_path):
 def test_block_has_the_measured_size():
     size = np.array(BLOCK.high_mm) - np.array(BLOCK.low_mm)
     np.testing.assert_allclose(size, [264.5, 190.0, 299.6], atol=0.2)
-
-
-def test_regions_have_the_published_voxel_counts():
-    labels = region_labels(A1_GRID, np.eye(3), np.zeros(3))
-    counts = np.bincount(labels.ravel(), minlength=7)[1:]
-    for roi, count in zip(ROIS, counts, strict=True):
-        assert abs(count / VOXELS[roi] - 1) < 0.05, roi
-    for value, roi in enumerate(ROIS, start=1):
-        centre = np.argwhere(labels == value).mean(axis=0)
-        np.testing.assert_allclose(centre, REGIONS[roi].solid.centre, atol=0.3)
-
-
-def test_labels_follow_a_motion_of_the_grid():
-    turn = np.array([[0, -1, 0], [1, 0, 0], [0, 0, 1.0]])
-    shift = np.array([4.0, -3.0, 2.0])
-    centre = REGIONS["cyst2"].solid.centre_mm
-    grid = A1_GRID.crop((slice(170, 200), slice(100, 400), slice(60, 440)))
-    labels = region_labels(grid, turn, shift + centre - turn @ centre)
-    found = grid.to_lps(np.argwhere(labels == ROIS.index("cyst2") + 1)).mean(axis=0)
-    np.testing.assert_allclose(turn @ (found - centre) + shift, 0, atol=0.15)
 
 
 def test_ellipsoid_reach_bounds_it(rng):
@@ -114,13 +90,6 @@ def test_grain_of_a_plane_does_not_depend_on_its_neighbours():
     assert not np.allclose(grain_planes(1, 100, 101), grain_planes(2, 100, 101))
 
 
-def test_corrections_only_for_regions_within_the_grid():
-    low = region_corrections(0, whole_grid().crop((slice(0, 100), slice(None), slice(None))))
-    assert low == {}
-    grid = fine_grid(A1_GRID.crop(parse_slab("180:196,225:241,180:198")))
-    assert "cyst2" in region_corrections(0, grid)
-
-
 def test_a_slab_is_a_part_of_the_whole():
     slab = A1_GRID.crop(parse_slab("180:196,220:245,175:205"))
     small = Drawing(fine_grid(slab), 0)
@@ -129,7 +98,6 @@ def test_a_slab_is_a_part_of_the_whole():
     big = Drawing(wider, 0)
     ny, nx = small.grid.shape[1:]
     few = small.planes(3, 5)
-    # Corrections of regions that only the bigger part meets do not reach here.
     np.testing.assert_array_equal(few, big.planes(7, 9)[:, 10 : 10 + ny, 6 : 6 + nx])
 
 

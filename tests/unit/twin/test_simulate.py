@@ -18,7 +18,6 @@ from ct4bench.index.index import build_index
 from ct4bench.index.segmentation import read_segmentation
 from ct4bench.pairs.plan import ordered, seeded_dose_pairs
 from ct4bench.results.acquisition import table1
-from ct4bench.twin.phantom import REGIONS, region_labels
 from ct4bench.twin.scan import full_grid
 from ct4bench.twin.scanners import read_scanners
 from ct4bench.twin.simulate import Design, PlannedScan, plan_scans
@@ -29,6 +28,13 @@ ROI_SLAB = "128:195,140:295,90:372"
 """All six regions and no face of the block: the smallest twin that an index accepts."""
 SMALL_SLAB = "176:198,216:250,172:206"
 """The small cyst: enough for whatever is about files."""
+
+PUBLISHED_HU = {
+    "cyst1": -3.4, "cyst2": 1.9, "hemangioma": 37.8, "metastasis": 42.4, "normal1": 87.2, "normal2": 99.8,
+}  # fmt: skip
+"""Means of scanner A1 at 10 mGy, FBP."""
+COLUMN = {"cyst1": 322, "cyst2": 187, "hemangioma": 210, "metastasis": 110, "normal1": 155, "normal2": 178}
+"""Middle of the regions on A1's grid."""
 
 
 @pytest.fixture(scope="module")
@@ -184,7 +190,7 @@ def test_segmentation_is_the_regions_through_the_pose(twin, scanner):
     labels = read_segmentation(path, grid, slices)
     row = twin.row(scanner, "IR")
     back = pose_of(row).inverse()
-    np.testing.assert_array_equal(labels, region_labels(grid, back.matrix, back.offset))
+    np.testing.assert_array_equal(labels, twin.phantom.region_labels(grid, back.matrix, back.offset))
     assert list(np.bincount(labels.ravel())[1:]) == [row[f"{roi}_voxels"] for roi in ROIS]
     ds = pydicom.dcmread(path)
     names = [item.SegmentLabel for item in ds.SegmentSequence]
@@ -208,13 +214,13 @@ def test_regions_have_the_calibrated_means(twin, scanner):
     row, first = twin.row(scanner, "IR"), twin.row("A1", "IR")
     volume, grid = twin.read(scanner, "IR")
     back = pose_of(row).inverse()
-    labels = region_labels(grid, back.matrix, back.offset)
+    labels = twin.phantom.region_labels(grid, back.matrix, back.offset)
     for value, roi in enumerate(ROIS, start=1):
         more = (row["shading_hu"] - first["shading_hu"]) / (shading_at(94) - shading_at(141))
-        here = shading_at(REGIONS[roi].solid.centre[2]) - CALIBRATED_AT
+        here = shading_at(COLUMN[roi]) - CALIBRATED_AT
         expected = row["slope"] * first[f"{roi}_mean_hu"] + row["offset_hu"] + more * here
-        # Small regions see their surroundings through thicker slices.
-        assert row[f"{roi}_mean_hu"] == pytest.approx(expected, abs=1.2), roi
+        # Small regions see their surroundings through thicker slices, most of all the discs of four slices.
+        assert row[f"{roi}_mean_hu"] == pytest.approx(expected, abs=1.6 if roi.startswith("normal") else 1.2), roi
         inside = volume[labels == value]
         # Noise of neighbours is correlated: some twelve voxels say as much as one.
         error = np.sqrt(12 / len(inside))
@@ -223,10 +229,10 @@ def test_regions_have_the_calibrated_means(twin, scanner):
 
 
 def test_reference_regions_are_the_published(twin):
-    """Of scanner A1 at 10 mGy, whose shading is 2 HU at the metastasis."""
+    """Means of scanner A1 at 10 mGy."""
     row = twin.row("A1", "IR")
-    for roi, region in REGIONS.items():
-        assert row[f"{roi}_mean_hu"] == pytest.approx(region.mean_hu, abs=2.5 if roi == "metastasis" else 1.0)
+    for roi, mean_hu in PUBLISHED_HU.items():
+        assert row[f"{roi}_mean_hu"] == pytest.approx(mean_hu, abs=1.0), roi
 
 
 # ------------------------------------------------------------------------------------------------- determinism
