@@ -16,9 +16,9 @@ def headerOf(String table) {
     return line.tokenize(',').last().tokenize(' ').findAll { name -> !name.endsWith('?') }.join(',')
 }
 
-// A file's text; of 'table NAME' and 'text NAME' what the contract of tables says of that table alone.
+// A file's bytes, as the data of code are no text everywhere; of 'table NAME' and 'text NAME' what the contract of tables says of that table alone.
 def codeContent(bin, String name) {
-    return name.contains(' ') ? codeTable(bin.resolve('ct4bench/core'), name.tokenize(' ')) : bin.resolve(name).text
+    return name.contains(' ') ? codeTable(bin.resolve('ct4bench/core'), name.tokenize(' ')) : bin.resolve(name).bytes
 }
 
 // Columns of a table of tables.csv with their lines of columns.csv: whole for 'text', else names and types alone.
