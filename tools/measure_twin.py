@@ -11,6 +11,7 @@ at 1, 6 and 14 mGy.
 import argparse
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,10 @@ from ct4bench.features.radiomics import FEATURES, region_features  # noqa: E402
 from ct4bench.twin.draw import draw_phantom  # noqa: E402
 from ct4bench.twin.noise import WhiteField, noise_filter  # noqa: E402
 from ct4bench.twin.phantom import Phantom, open_phantom, parse_slab  # noqa: E402
+from ct4bench.twin.repetition import REACH, moved, repetition  # noqa: E402
 from ct4bench.twin.scan import blur_filter, blurred, image_slices, object_slices, prepare_scan  # noqa: E402
 from ct4bench.twin.scanners import read_scanners  # noqa: E402
+from ct4bench.twin.write_ct import SCANNER_NUMBERS  # noqa: E402
 
 SLAB = "122:202,140:284,88:374"
 RECONS, DOSES, READ_AT = ("FBP", "IR"), (1, 3, 6, 10, 14), (3, 10)
@@ -42,24 +45,26 @@ def scan_regions(phantom: Phantom, repetitions: int, seed: int, code: str = "A1"
     back = scan.motion.inverse()
     labels = phantom.region_labels(scan.grid, back.matrix, back.offset)
     n, shape = scan.grid.shape[0], scan.padded.shape[1:]
-    base = object_slices(scan, 0, n)
+    base = object_slices(scan, -REACH, n + REACH)
     clean = {
         r: blurred(base, blur_filter(scanner.reconstructions[r].sigma_mm, scan.base_sigma_mm, shape)) for r in RECONS
     }
     sigma = scanner.noise_slice_sigma_mm / scanner.increment_mm
+    z_mm = scan.grid.origin_mm[2] + scan.grid.spacing_mm[0] * np.arange(n)
     rows = []
-    for dose in DOSES:
-        for repetition in range(1, repetitions + 1):
-            white = WhiteField((seed, dose, repetition), shape, sigma).slices(0, n)
-            for recon in RECONS:
-                model = scanner.reconstructions[recon]
-                noise = model.noise[float(dose)]
-                image = image_slices(
-                    scan, clean[recon], white, noise_filter(noise, shape), model.quantum_sd_hu(dose), 0, noise.tail
-                )
-                for value, roi in enumerate(ROIS, start=1):
-                    found = region_features(image, scan.grid.spacing_mm, (labels == value).view(np.uint8))
-                    rows.append([roi, recon, dose, repetition, *found])
+    for dose, number in product(DOSES, range(1, repetitions + 1)):
+        seeds = (seed, SCANNER_NUMBERS[code], dose, number)
+        state = repetition(seeds, dose, number)
+        along = state.noise_along(z_mm, scanner.feed_mm)
+        white = WhiteField(seeds, shape, sigma).slices(0, n)
+        for recon in RECONS:
+            model = scanner.reconstructions[recon]
+            noise, sd_hu = model.noise[float(dose)], model.quantum_sd_hu(dose)
+            own = moved(clean[recon], state, scan.grid.spacing_mm)
+            image = image_slices(scan, own, white, noise_filter(noise, shape), sd_hu, 0, noise.tail, along)
+            for value, roi in enumerate(ROIS, start=1):
+                found = region_features(image, scan.grid.spacing_mm, (labels == value).view(np.uint8))
+                rows.append([roi, recon, dose, number, *found])
     return pd.DataFrame(rows, columns=[*KEYS, "repetition", *FEATURES])
 
 
