@@ -47,7 +47,7 @@ def profiles(twin, reference):
     profiler, grid = reference
     back, found = pose_of(twin.row("A1", "IR")).inverse(), {}
     for scanner in SCANNERS:
-        rows = {"own": [], "common": []}
+        rows, scanned = {"own": [], "common": []}, None
         samples = {"own": [], "common": []}
         for repetition in (1, 2):
             volume, own = twin.read(scanner, "IR", repetition=repetition)
@@ -55,7 +55,8 @@ def profiles(twin, reference):
             common = resample(volume, own, grid, motion)
             rows["common"] += profiler.series_rows(common)[0]
             samples["common"].append(profiler.sample(common))
-            scanned = OwnGrid(profiler, own, motion)
+            # The place of all repetitions is that of the first, as in profile.py.
+            scanned = scanned or OwnGrid(profiler, own, motion)
             rows["own"] += scanned.series_rows(volume)
             samples["own"].append(scanned.sample(volume))
         rows["common"] += repeat_rows(samples["common"], grid.spacing_mm)
@@ -81,8 +82,10 @@ def test_all_patterns_are_found(reference):
 
 @pytest.mark.parametrize("scanner", SCANNERS)
 def test_bias_and_noise_are_the_truths(twin, profiles, scanner):
-    row, first = twin.row(scanner, "IR"), twin.row("A1", "IR")
-    bias = row["cyst1_mean_hu"] - first["cyst1_mean_hu"]
+    rows = [twin.row(scanner, "IR", repetition=n) for n in (1, 2)]
+    # Repetitions differ by a drift, and by where noise is highest.
+    row = {name: np.mean([row[name] for row in rows]) for name in rows[0].index if name.endswith("_hu")}
+    bias = row["cyst1_mean_hu"] - twin.row("A1", "IR")["cyst1_mean_hu"]
     assert value(profiles, scanner, "bias_hu", "cyst1", "common") == pytest.approx(bias, abs=0.25)
     assert value(profiles, scanner, "quantum_block_sd_hu", "cyst1") == pytest.approx(row["noise_sd_hu"], rel=0.04)
     assert value(profiles, scanner, "quantum_sd_hu", "cyst1") == pytest.approx(row["cyst1_quantum_sd_hu"], rel=0.02)
@@ -92,16 +95,23 @@ def test_bias_and_noise_are_the_truths(twin, profiles, scanner):
         assert total == pytest.approx(row[f"{roi}_total_sd_hu"], rel=0.04), roi
 
 
-@pytest.mark.parametrize("scanner", SCANNERS[:3])
-def test_interpolation_takes_noise_and_sharpness_of_all_but_the_reference(profiles, scanner):
+@pytest.mark.parametrize("scanner", SCANNERS[1:3])
+def test_interpolation_takes_noise_and_sharpness(profiles, scanner):
     for measure, region in (("quantum_sd_hu", "cyst1"), ("total_sd_hu", "normal2"), ("ttf10_per_mm", "dots_to_wedge")):
         own, common = (value(profiles, scanner, measure, region, grid) for grid in ("own", "common"))
-        if scanner == "A1":
-            assert own == pytest.approx(common, rel=1e-3)
-        else:
-            assert common < 0.95 * own
+        assert common < 0.95 * own
     own, common = (value(profiles, scanner, "edge_sigma_mm", "dots_to_wedge", grid) for grid in ("own", "common"))
-    assert own == pytest.approx(common, rel=1e-3) if scanner == "A1" else own < 0.95 * common
+    assert own < 0.95 * common
+
+
+def test_the_reference_is_the_same_on_both_grids(twin, reference):
+    profiler, grid = reference
+    volume, own = twin.read("A1", "IR")
+    motion = pose_of(twin.row("A1", "IR"))
+    tables = profiler.series_rows(volume)[0], OwnGrid(profiler, own, motion.after(motion.inverse())).series_rows(volume)
+    values = [{(row["measure"], row["region"]): row["value"] for row in rows} for rows in tables]
+    for key in (("total_sd_hu", "normal2"), ("ttf10_per_mm", "dots_to_wedge"), ("edge_sigma_mm", "dots_to_wedge")):
+        assert values[0][key] == pytest.approx(values[1][key], rel=1e-3), key
 
 
 @pytest.mark.parametrize("scanner", SCANNERS)
@@ -150,6 +160,16 @@ def test_calibration_is_the_truths(twin, profiles, scanner):
     assert value(profiles, scanner, "calibration_offset_hu", "wedge", "common") == pytest.approx(
         row["offset_hu"], abs=0.6
     )
+    for hu in (0, 100):
+        line = [value(profiles, scanner, f"calibration_{name}", "wedge", "common") for name in ("slope", "offset_hu")]
+        assert line[0] * hu + line[1] == pytest.approx(row["slope"] * hu + row["offset_hu"], abs=2)
+
+
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_shading_is_the_truths(twin, profiles, scanner):
+    """The liver is drawn without shading, to half an HU."""
+    row = twin.row(scanner, "IR")
+    assert value(profiles, scanner, "shading_hu", "liver", "common") == pytest.approx(row["shading_hu"], abs=2)
 
 
 @pytest.mark.parametrize("scanner", SCANNERS[1:])

@@ -17,6 +17,13 @@ def wedge_curve(panel: np.ndarray, row_mm: float, step_mm: float = STEP_MM) -> t
     return (np.arange(n) * per + 0.5 * (per - 1)) * row_mm, strips
 
 
+def trimmed_mean(voxels: np.ndarray, share: float = 0.1) -> float:
+    """Return the mean of voxels less the given share of the lowest and of the highest: without vessels and ribs."""
+    values = np.sort(voxels, axis=None)
+    cut = int(share * values.size)
+    return float(values[cut : values.size - cut].mean(dtype=np.float64))
+
+
 @dataclass(frozen=True)
 class Line:
     """HU = `slope` * reference HU + `offset_hu`; `residual_hu` is the RMS of what is left."""

@@ -23,6 +23,9 @@ PLAIN_STEP_ROWS, DOTS_STEP_ROWS = (205.0, 255.0), (300.0, 390.0)
 STEP_REACH_MM = 8.5
 LIVER_STEP_SLICE, LIVER_STEP_PANEL = 120.2, ((330.0, 370.0), (355.0, 430.0))
 LIVER_STEP_REACH_MM = 9.0
+LIVER_SLICES, LIVER_ROWS = (150.0, 180.0), (260.0, 300.0)
+NEAR_RIBS, INWARDS = (88.0, 100.0), (135.0, 147.0)
+"""Columns of liver beside the ribs, and 47 pixels (32 mm) further inwards: shading is their difference."""
 MIN_DEPTH_MM = 5.0
 """A pattern that is the same in all slices is measured where at least this much of it lies in the volume."""
 

@@ -17,7 +17,7 @@ from ct4bench.core.geometry import Grid
 from ct4bench.core.phantom import DOTS_PERIOD_MM, STAR_CENTRE, STAR_PAIRS, ZONE_CENTRE, ZONE_FREQUENCY
 from ct4bench.preprocess.block import Block
 from ct4bench.profiles import noise, patterns, sharpness
-from ct4bench.profiles.calibration import calibration_line, wedge_curve
+from ct4bench.profiles.calibration import calibration_line, trimmed_mean, wedge_curve
 from ct4bench.profiles.displacement import Displacements, LocalField, field_summary
 
 HOMOGENEOUS = "cyst1"
@@ -35,6 +35,7 @@ BLOCK_FACES = {"block_left": (2, 0), "block_right": (2, 1), "block_top": (1, 0)}
 FACE_MARGIN_MM = 20.0
 STAR_REACH_MM = (4.5, 43.5)
 MIN_STEP_HU, MIN_WEDGE_CORRELATION, MIN_WAVE_HU = 60.0, 0.99, 8.0
+LIVER_RANGE_HU = 60.0, 130.0
 """What a pattern must show in the reference to count as found."""
 
 
@@ -95,6 +96,7 @@ class Profiler:
         self.steps = self._find_steps(reference)
         self.faces = self._find_faces(reference)
         self.wedge = self._find_wedge(reference)
+        self.liver = self._find_liver(reference)
         self.star = self._find_star(reference)
         self.zone = self._find_zone(reference)
         self.field = LocalField(reference, grid, block)
@@ -195,6 +197,18 @@ class Profiler:
         self._missing("calibration", "calibration_slope", "wedge", window, "the wedge")
         return None
 
+    def _find_liver(self, reference: np.ndarray):
+        """Windows of liver near the ribs and further inwards."""
+        ends = patterns.LIVER_SLICES, patterns.LIVER_ROWS
+        windows = [self.layout.window(*ends, columns) for columns in (patterns.NEAR_RIBS, patterns.INWARDS)]
+        whole = None if None in windows else windows
+        if whole:
+            low, high = LIVER_RANGE_HU
+            if all(low <= trimmed_mean(reference[window]) <= high for window in whole):
+                return whole
+        self._missing("calibration", "shading_hu", "liver", whole, "the liver near the ribs")
+        return None
+
     def _find_star(self, reference: np.ndarray):
         window = self.layout.window(patterns.PATTERN_SLICES, *patterns.STAR_PANEL, patterns.MIN_DEPTH_MM)
         if window is not None:
@@ -231,7 +245,7 @@ class Profiler:
         rows = self._roi_rows(volume)
         rows += self._single_spectrum_rows(volume)
         rows += self._step_rows(volume) + self._wave_rows(volume)
-        rows += self._wedge_rows(volume)
+        rows += self._wedge_rows(volume) + self._shading_rows(volume)
         field = self.field.measure(volume)
         if len(field.position_mm):
             rows += [row("geometry", name, "block", value) for name, value in field_summary(field).items()]
@@ -280,6 +294,12 @@ class Profiler:
         rows.append(row("calibration", "calibration_offset_hu", "wedge", line.offset_hu))
         rows.append(row("calibration", "calibration_residual_hu", "wedge", line.residual_hu))
         return rows
+
+    def _shading_rows(self, volume: np.ndarray) -> list[dict]:
+        if self.liver is None:
+            return []
+        near, inwards = (trimmed_mean(volume[window]) for window in self.liver)
+        return [row("calibration", "shading_hu", "liver", near - inwards)]
 
     # ------------------------------------------------------------------------------------------ repetitions
     def sample(self, volume: np.ndarray) -> dict[str, np.ndarray]:

@@ -27,9 +27,10 @@ class Body:
     """Column of A1's grid."""
     half: float = 185.0
     """Half width in columns."""
-    first_mm: float = BLOCK.liver_mm
-    """Where the ribs begin along the phantom's z: the test patterns have no shading."""
-    rise_mm: float = 4.0
+    first_mm: float = BLOCK.liver_mm + 4.0
+    """Where shading begins along the phantom's z: the test patterns have no ribs, and no shading."""
+    rise_mm: float = 1.5
+    """Gaussian sigma of its rise."""
 
     def at(self, column: float) -> float:
         """Return the unscaled shading, 0 to 1."""

@@ -332,7 +332,7 @@ def test_each_number_of_a_profile_stands_below_its_head():
     rows = [("total_sd_hu", "cyst1", 15.24), ("quantum_sd_hu", "cyst1", 11.0), ("total_nps_mean_per_mm", "cyst1", 0.31),
             ("edge_sigma_mm", "dots_to_wedge", 0.62), ("slice_sigma_mm", "wedge_to_liver", 1.21),
             ("cnr", "cyst_normal", 4.3), ("calibration_slope", "wedge", 1.012),
-            ("calibration_offset_hu", "wedge", -2.6), ("displacement_p95_mm", "block", 0.07),
+            ("calibration_offset_hu", "wedge", -2.6), ("shading_hu", "liver", 11.64), ("displacement_p95_mm", "block", 0.07),
             ("total_sd_hu", "normal1", 99.0)]  # fmt: skip
     entries = [{**about, "measure": name, "region": region, "value": value} for name, region, value in rows]
     entries += [{**about, "recon": "FBP", "measure": "total_sd_hu", "region": "cyst1", "value": 20.0},
@@ -349,7 +349,7 @@ def test_each_number_of_a_profile_stands_below_its_head():
         "SD in the large cyst, total (HU)": "15.2", "quantum (HU)": "11.0",
         "Mean frequency of noise and print (1/mm)": "0.310", "Sigma in plane (mm)": "0.62",
         "Sigma along z (mm)": "1.21", "CNR cyst to normal": "4.3", "Slope of HU": "1.012",
-        "Offset (HU)": f"{MINUS}2.6", "Displacement, 95th percentile (mm)": "0.07",
+        "Offset (HU)": f"{MINUS}2.6", "Shading (HU)": "11.6", "Displacement, 95th percentile (mm)": "0.07",
     }  # fmt: skip
     assert (first["SD in the large cyst, total (HU)"], second["SD in the large cyst, total (HU)"]) == ("12.0", "20.0")
     assert first["quantum (HU)"] == BLANK
