@@ -34,7 +34,7 @@ from ct4bench.preprocess.patches import VOXEL, patch_box
 from ct4bench.preprocess.resampling import resample
 from ct4bench.twin.draw import draw_phantom
 from ct4bench.twin.noise import WhiteField, noise_filter
-from ct4bench.twin.phantom import Phantom, open_phantom, parse_slab, region_labels
+from ct4bench.twin.phantom import Phantom, open_phantom, parse_slab
 from ct4bench.twin.repetition import REACH, moved, repetition
 from ct4bench.twin.scan import blur_filter, blurred, image_slices, object_slices, prepare_scan
 from ct4bench.twin.scanners import Scanner, read_scanners
@@ -151,7 +151,7 @@ def whole_regions(phantom: Phantom, repetitions: int, dose_mgy: int, seed: int =
     ):
         if labels is None:
             back = prepare_scan(MODELS["A1"], phantom).motion.inverse()
-            labels = region_labels(grid, back.matrix, back.offset)
+            labels = phantom.region_labels(grid, back.matrix, back.offset)
         for value, roi in enumerate(ROIS, start=1):
             inside = labels == value
             box = tuple(slice(max(int(p.min()) - 1, 0), int(p.max()) + 2) for p in np.nonzero(inside))
@@ -179,7 +179,7 @@ def cyst_noise(phantom: Phantom, codes, doses) -> pd.DataFrame:
         for dose, _, recon, image, grid, _ in images_of(
             phantom, MODELS[code], Design(doses, ("FBP", "IR"), 1, ("FBP", "IR"), 1)
         ):
-            labels = region_labels(grid, back.matrix, back.offset) if labels is None else labels
+            labels = phantom.region_labels(grid, back.matrix, back.offset) if labels is None else labels
             stated = MODELS[code].reconstructions[recon].noise[dose]
             rows.append((code, recon, dose, stated.total_sd_hu, float(image[labels == 1].std())))
     return pd.DataFrame(rows, columns=["scanner", "recon", "dose_mgy", "stated_hu", "total_sd_hu"])
@@ -191,7 +191,7 @@ def patch_features(phantom: Phantom, repetitions: int, patches_per_roi: int = 10
     reference = prepare_scan(MODELS["A1"], phantom)
     back = reference.motion.inverse()
     grid = reference.grid
-    labels = region_labels(grid, back.matrix, back.offset)
+    labels = phantom.region_labels(grid, back.matrix, back.offset)
     centres = draw_centres(labels, patches_per_roi, 0)
     tables = []
     design = Design((10,), ("FBP", "IR", "DL"), repetitions, (), 1)

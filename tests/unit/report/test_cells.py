@@ -332,7 +332,8 @@ def test_each_number_of_a_profile_stands_below_its_head():
     rows = [("total_sd_hu", "cyst1", 15.24), ("quantum_sd_hu", "cyst1", 11.0), ("total_nps_mean_per_mm", "cyst1", 0.31),
             ("edge_sigma_mm", "dots_to_wedge", 0.62), ("slice_sigma_mm", "wedge_to_liver", 1.21),
             ("cnr", "cyst_normal", 4.3), ("calibration_slope", "wedge", 1.012),
-            ("calibration_offset_hu", "wedge", -2.6), ("shading_hu", "liver", 11.64), ("displacement_p95_mm", "block", 0.07),
+            ("calibration_offset_hu", "wedge", -2.6), ("shading_hu", "liver", 11.64),
+            ("displacement_p95_mm", "block", 0.07),
             ("total_sd_hu", "normal1", 99.0)]  # fmt: skip
     entries = [{**about, "measure": name, "region": region, "value": value} for name, region, value in rows]
     entries += [{**about, "recon": "FBP", "measure": "total_sd_hu", "region": "cyst1", "value": 20.0},
