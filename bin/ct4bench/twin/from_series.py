@@ -25,7 +25,7 @@ from ct4bench.preprocess.block import Block
 from ct4bench.preprocess.find_block import find_block
 from ct4bench.twin.copied import PRINT_FILE, read_copy
 from ct4bench.twin.phantom import save_phantom
-from ct4bench.twin.scanners import TEXTURE_SD_HU
+from ct4bench.twin.scanners import REFERENCE, TEXTURE_SD_HU, read_scanners
 
 LOG = logging.getLogger(__name__)
 
@@ -283,6 +283,7 @@ def phantom_from_series(
         "box_origin_mm": list(FIRST_VOXEL_MM),
         "sigma_plane_mm": SIGMA_PLANE_MM,
         "sigma_slice_mm": SIGMA_SLICE_MM,
+        "shading_hu": read_scanners()[REFERENCE].shading_hu,
         "left_sd_hu": round(left, 4),
         "added_grain_sd_hu": round(grain_sd, 4),
     }

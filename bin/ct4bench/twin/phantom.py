@@ -59,6 +59,11 @@ class Phantom:
     _volume: Volume
     _labels: Volume
 
+    @property
+    def shading_hu(self) -> float:
+        """Shading that the volume has already, from the scanner it was taken on."""
+        return self.values.get("shading_hu", 0.0)
+
     def read(self, box: tuple[slice, slice, slice]) -> np.ndarray:
         """Read voxels in HU (int16) of a box of the fine grid."""
         return self._volume.read(box)

@@ -340,7 +340,8 @@ def _add_board(scan: Scan, block: Grid, back: Rigid, out: np.ndarray) -> None:
     # The board goes on beyond the block's first slices and ends with its last.
     board_z = _edge_table(-1e6, BLOCK.high_mm[2], along, low[2], lengths[2])
     constant = scanner.slope * AIR_HU + scanner.offset_hu - AIR_HU
-    shading, level = BODY.factors(scanner.shading_hu, scanner.reference_shading_hu)
+    has_hu = scan.phantom.shading_hu
+    shading, level = BODY.factors(scanner.shading_hu - has_hu, scanner.reference_shading_hu - has_hu)
     ribs = _edge_table(BODY.first_mm, 1e6, BODY.rise_mm, low[2], lengths[2])
     _add_boxes(
         out, matrix, offset, *sides, board_y, board_z, low, TABLE_STEP_MM, np.float32(scanner.slope),

@@ -7,9 +7,10 @@ from scipy.special import erf
 from twin_fixture import Twin, make_twin, pose_of, simulate
 
 from ct4bench.core.benchmark import ROIS
+from ct4bench.core.geometry import Rigid
 from ct4bench.core.phantom import AIR_HU, BLOCK
 from ct4bench.twin import repetition
-from ct4bench.twin.noise import white_slice
+from ct4bench.twin.noise import noise_filter, streak_power, streaks_in_plane, white_slice
 from ct4bench.twin.scan import spline_taps
 from ct4bench.twin.scanners import read_scanners
 
@@ -184,3 +185,44 @@ def test_white_noise_depends_on_slice_and_seeds_only():
     np.testing.assert_array_equal(first, white_slice((0, 1, 10, 1), 1005, (20, 24)))
     for seeds, number in (((1, 1, 10, 1), 1005), ((0, 2, 10, 1), 1005), ((0, 1, 10, 2), 1005), ((0, 1, 10, 1), 1006)):
         assert abs(np.corrcoef(first.real.ravel(), white_slice(seeds, number, (20, 24)).real.ravel())[0, 1]) < 0.25
+
+
+def coherence(noise: np.ndarray) -> tuple[float, float]:
+    """Of the structure tensor: coherence, and direction of the streaks in degrees from columns to rows."""
+    gy, gx = (noise[:, 2:, 1:-1] - noise[:, :-2, 1:-1]), (noise[:, 1:-1, 2:] - noise[:, 1:-1, :-2])
+    yy, xx, xy = (gy * gy).mean(), (gx * gx).mean(), (gx * gy).mean()
+    return np.hypot(xx - yy, 2 * xy) / (xx + yy), (np.degrees(0.5 * np.arctan2(2 * xy, xx - yy)) + 90) % 180
+
+
+def test_streaks_run_towards_the_middle_as_in_the_real_series():
+    """At the upper corners of the block the real series has .48 at 45 and .42 at 136 degrees, print included; in the
+    middle of its upper edge none to speak of."""
+    at_mm = [BLOCK.to_mm((157, 139, column)) for column in (79, 429, 255)]
+    white = np.stack([white_slice((0,), n, (270, 270)) for n in range(40)])
+    noise_model = SCANNERS["A1"].reconstructions["FBP"].noise[10]
+    shaping = noise_filter(noise_model, (270, 270))
+    noise = np.stack([np.fft.irfft2(w * shaping, s=(270, 270)) for w in white])
+    found = []
+    for place in at_mm:
+        strength = streaks_in_plane(place[None, None], Rigid.identity(BLOCK.centre_mm))[0, 0]
+        turned = np.roll(noise, (1, 1), (1, 2)) + np.roll(noise, (-1, -1), (1, 2))
+        turned -= np.roll(noise, (1, -1), (1, 2)) + np.roll(noise, (-1, 1), (1, 2))
+        turned = noise + strength * turned
+        # Their variance is what images are divided by.
+        assert turned.var() == pytest.approx(1 + streak_power(shaping, 270) * strength**2, rel=0.03)
+        found.append(coherence(turned))
+    assert found[0][0] == pytest.approx(0.48, abs=0.08) and abs(found[0][1] - 45) < 10
+    assert found[1][0] == pytest.approx(0.42, abs=0.12) and abs(found[1][1] - 136) < 10
+    assert found[2][0] < 0.2
+
+
+def test_starved_noise_has_streaks_along_the_long_side():
+    shape = (128, 128)
+    for code in ("H2", "D1", "F1"):
+        model = SCANNERS[code].reconstructions["FBP"].noise
+        by_dose = []
+        for dose in (1, 10):
+            shaping = noise_filter(model[dose], shape)
+            noise = np.stack([np.fft.irfft2(white_slice((1,), n, shape) * shaping, s=shape) for n in range(20)])
+            by_dose.append(coherence(noise))
+        assert by_dose[0][0] > 2 * by_dose[1][0] and min(by_dose[0][1], 180 - by_dose[0][1]) < 10
