@@ -5,6 +5,7 @@ import pandas as pd
 from ct4bench.core.benchmark import DOMAIN_LABELS
 from ct4bench.core.intervals import UNITS
 from ct4bench.core.extractors import Extractor, extractor_rank, in_order, title_of
+from ct4bench.learning.counts import count_rows
 from ct4bench.results.comparison import COMPARED, Inputs, Results, ResultTable, beside_published
 from ct4bench.results.differences import accuracy_differences, icc_differences, value_differences
 from ct4bench.results.run_facts import NOT_COMPARABLE, origin_of
@@ -449,6 +450,31 @@ def _trained_words(inputs: Inputs, mode: Mode, domain: str) -> str:
     )
 
 
+PUBLISHED_ROWS, PUBLISHED_STEPS = 1_200, 4_500
+"""Of the MLP on one scanner of the collection: thirty epochs of its rows in batches of eight."""
+
+
+def steps_words(inputs: Inputs, domain: str) -> str:
+    """Say that training on one value of the domain is short where it has less than half of the published steps; blank
+    where it has more, or none was trained so."""
+    if inputs.predictions is None:
+        return ""
+    own = inputs.predictions[_main(inputs.predictions)]
+    own = own[(own["scheme"] == "loso") & (own["n_train"] == 1)]
+    if own.empty:
+        return ""
+    # What one fold leaves out is as much as another trains on.
+    rows = count_rows(own).sum() / len(own[["extractor", "fold"]].drop_duplicates())
+    if 2 * rows > PUBLISHED_ROWS:
+        return ""
+    steps = rows / PUBLISHED_ROWS * PUBLISHED_STEPS
+    return (
+        f"With N = 1 the MLP has {rows:,.0f} rows of one {domain} and so about {steps:,.0f} steps, where the "
+        f"collection's {PUBLISHED_ROWS:,} rows give {PUBLISHED_STEPS:,}: here N = 1 is limited by the number of steps "
+        f"as well as by the {domain}s."
+    )
+
+
 def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     """Return Table 7, the curves over N, and what else stability, classification and embedding gave."""
     from ct4bench.stability.icc import WHAT_EACH_SEES
@@ -469,6 +495,7 @@ def feature_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None
     notes = [WHAT_EACH_SEES, OVERLAP_NOTE]
     if accuracies is not None:
         notes.append(f"{interval_words(accuracies)} {BOTH_SOURCES} {_chance_words(results)}")
+        notes += [words for words in [steps_words(inputs, domain)] if words]
     if mode.icc_headline != PUBLISHED_FORM:
         frame[["icc_mean_difference", "icc_sd_difference"]] = float("nan")
         notes.insert(0, f"The published mean ICC is {PUBLISHED_FORM}; this run's headline is {mode.icc_headline}.")
@@ -506,4 +533,6 @@ def _feature_differences(inputs: Inputs, results: Results) -> None:
         parts.append(accuracy_differences(own, inputs.domain, in_order(set(own["extractor"]), inputs.extractors)))
     parts = [part for part in parts if len(part)]
     if parts:
-        _differences(results, "table7", pd.concat(parts, ignore_index=True), "Table 7: differences between feature sets")
+        _differences(
+            results, "table7", pd.concat(parts, ignore_index=True), "Table 7: differences between feature sets"
+        )

@@ -179,7 +179,9 @@ def test_ablations_left_out_values_and_classifiers_get_tables():
 
 
 def test_what_was_asked_stands_in_a_table():
-    asked = pd.DataFrame({"task": ["maker"], "ablation": "default", "description": "?", "n_trainings": 0, "reason": "none"})
+    asked = pd.DataFrame(
+        {"task": ["maker"], "ablation": "default", "description": "?", "n_trainings": 0, "reason": "none"}
+    )
     assert made(tasks=asked).tables["tasks"].frame.equals(asked)
 
 
@@ -295,3 +297,14 @@ def test_texts_name_what_was_asked_and_left_out_only():
     rows = predictions_table(SCANNERS, 0.5, ["radiomics"])
     text = made(predictions=rows[rows["scheme"] == "loso"]).tables[NAME].text
     assert "(LOSO)" in text and "10-fold" not in text
+
+
+def test_few_steps_on_one_scanner_are_said():
+    """Three rows a scanner are 3 / 1,200 of the published 4,500 steps; 1,200 rows are all of them."""
+    rows = predictions_table(SCANNERS[:3], 1.0, ["radiomics"])
+    loso = rows[(rows["scheme"] == "loso") & (rows["n_train"] == 1)]
+    a_fold = len(loso) / loso["fold"].nunique()
+    (note,) = [note for note in made(predictions=rows).tables[NAME].notes if note.startswith("With N = 1")]
+    assert f"about {a_fold * 3.75:,.0f} steps" in note and "limited by the number of steps" in note
+    many = rows.assign(n_rows=int(1200 / a_fold))
+    assert not any(note.startswith("With N = 1") for note in made(predictions=many).tables[NAME].notes)
