@@ -10,7 +10,7 @@
 import argparse
 
 from ct4bench.core.benchmark import DOMAINS
-from ct4bench.core.feature_tables import read_feature_sets
+from ct4bench.core.feature_tables import read_feature_blocks, read_feature_sets
 from ct4bench.core.script import run
 from ct4bench.core.tables import write_table
 from ct4bench.stability.measure import measure
@@ -36,7 +36,7 @@ def main(argv=None):
     parser.add_argument("--left_out", help="mean ICC without each scanner and each region, CSV")
     parser.add_argument("--stable_features", help="features from the most to the least stable, CSV")
     args = parser.parse_args(argv)
-    feature_sets = read_feature_sets(args.extractor, args.features)
+    feature_sets = read_feature_sets(args.extractor, args.features, read_feature_blocks)
     tables = measure(feature_sets, args.domain)
     paths = (args.output, args.intervals, args.left_out, args.repeatability, args.stable_features)
     for table, path, name in zip(tables, paths, TABLES, strict=True):

@@ -9,7 +9,7 @@ import logging
 from pathlib import Path
 
 from ct4bench.core.benchmark import DOMAINS
-from ct4bench.core.feature_tables import check_same_rows, read_features
+from ct4bench.core.feature_tables import check_same_rows, read_keys
 from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
@@ -48,9 +48,9 @@ def main(argv=None):
     args = parser.parse_args(argv)
     patches = read_table(args.patches, ["roi", "patch", "share_inside"]) if args.patches else None
     first, *others = args.features
-    table = read_features(first)
+    table = read_keys(first)
     for other in others:
-        check_same_rows((Path(first).stem, table), (Path(other).stem, read_features(other)))
+        check_same_rows((Path(first).stem, table), (Path(other).stem, read_keys(other)))
     plan = Plan(
         sorted_keys(table),
         MODES[args.mode],

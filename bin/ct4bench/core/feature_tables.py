@@ -4,7 +4,7 @@ A table has the columns `benchmark.FEATURE_KEY`, then the features as float64, a
 """
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY, roi_rank, scanner_rank
 from ct4bench.core.errors import UserError
-from ct4bench.core.tables import read_table
+from ct4bench.core.tables import column_names, read_table
 
 WHOLE = ("repetition", "patch")
 TEXTS = [name for name in FEATURE_KEY if name != "dose_mgy" and name not in WHOLE]
@@ -39,12 +39,38 @@ def feature_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if name not in FEATURE_KEY]
 
 
-def read_features(path: Path | str) -> pd.DataFrame:
+BLOCK = 256
+"""Features of a block, at most: what is told of each feature by itself needs no more in memory at a time."""
+
+
+def read_feature_blocks(path: Path | str) -> Iterator[pd.DataFrame]:
+    """Yield a feature table in blocks of at most `BLOCK` features, about as many in each, with the key in all."""
+    if Path(path).suffix != ".parquet":
+        table = read_features(path)
+        yield from (table[[*FEATURE_KEY, *block]] for block in _blocks(feature_columns(table)))
+        return
+    columns = column_names(path)
+    key = [name for name in columns if name.strip() in FEATURE_KEY]
+    blocks = _blocks([name for name in columns if name.strip() not in FEATURE_KEY])
+    yield from (read_features(path, [*key, *block]) for block in blocks)
+
+
+def _blocks(names: list[str]) -> list[list[str]]:
+    return [list(part) for part in np.array_split(np.array(names, object), max(1, -(-len(names) // BLOCK)))]
+
+
+def read_keys(path: Path | str) -> pd.DataFrame:
+    """Read the columns `FEATURE_KEY` of a feature table, as `read_features` does."""
+    return next(read_feature_blocks(path))[FEATURE_KEY]
+
+
+def read_features(path: Path | str, only: Iterable[str] | None = None) -> pd.DataFrame:
     """Read a feature table with its columns in order, its features as float64, its names as text.
 
-    `UserError` where a column of the key is missing or blank, a feature is not a number, or no feature is there.
+    `only` names the columns of a Parquet file that are read. `UserError` where a column of the key is missing or blank,
+    a feature is not a number, or no feature is there.
     """
-    table = read_table(path)
+    table = read_table(path, only=only)
     table.columns = [str(name).strip() for name in table.columns]
     missing = [name for name in FEATURE_KEY if name not in table.columns]
     if missing:
@@ -98,11 +124,13 @@ def plain_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.ldexp(values, -exponents), exponents
 
 
-def read_feature_sets(extractors: list[str], paths: list[Path | str]) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yield each extractor with its table of features; one table is read at a time."""
+def read_feature_sets(
+    extractors: list[str], paths: list[Path | str], read: Callable = read_features
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield each extractor with its table of features, or what else `read` makes of it; one table is read at a time."""
     if len(extractors) != len(paths):
         raise UserError(f"{len(paths)} tables of features for {len(extractors)} extractors; name one for each table")
-    yield from ((extractor, read_features(path)) for extractor, path in zip(extractors, paths, strict=True))
+    yield from ((extractor, read(path)) for extractor, path in zip(extractors, paths, strict=True))
 
 
 def check_same_rows(one: tuple[str, pd.DataFrame], other: tuple[str, pd.DataFrame]) -> None:

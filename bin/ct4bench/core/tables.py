@@ -24,16 +24,26 @@ FORMER_NAMES = {"ablation": "variant", "position_mm": "place_mm"}
 """Columns that tables of 0.1.0 have under another name."""
 
 
-def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
-    """Read CSV or Parquet; `columns` must be there, else a `UserError` names the file and the missing ones."""
+def column_names(path: Path | str) -> list[str]:
+    """Return the names of the columns of a Parquet file; a `UserError` where it is none."""
+    try:
+        return list(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path} cannot be read as a table ({error}); give Parquet") from error
+
+
+def read_table(path: Path | str, columns: Iterable[str] = (), only: Iterable[str] | None = None) -> pd.DataFrame:
+    """Read CSV or Parquet; `columns` must be there, else a `UserError` names the file and the missing ones.
+
+    `only` names the columns of a Parquet file that are read, of a CSV those that are kept.
+    """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist; name a CSV or Parquet file")
     try:
         if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            _check_once(path, table.column_names)
-            frame = table.to_pandas()
+            _check_once(path, pq.read_schema(path).names)
+            frame = pq.read_table(path, columns=only and list(only)).to_pandas()
         else:
             names = _header(path)
             text = [name for name in names if name in text_columns()]
@@ -41,6 +51,7 @@ def read_table(path: Path | str, columns: Iterable[str] = ()) -> pd.DataFrame:
             blanks = {name: NO_NUMBER for name in names if name not in text_columns()}
             frame = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False, na_values=blanks)
             frame[text] = frame[text].fillna("")  # rows that end early
+            frame = frame if only is None else frame[list(only)]
     except (ValueError, OSError, csv.Error, pa.ArrowInvalid) as error:
         raise UserError(
             f"{path} cannot be read as a table ({error}); give CSV with a header line, or Parquet"

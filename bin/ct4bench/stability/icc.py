@@ -339,9 +339,33 @@ def mean_icc_intervals(
     jackknife; blank with fewer than three of them, for two have no ICC without one. The second table has a row for each
     unit that is left out: intervals of this mean, and of its difference to another, follow from it.
     """
+    return intervals_of(rated_strata(features, domain), extractor, domain)
+
+
+def rated_strata(features: pd.DataFrame, domain: str) -> dict[str, Ratings]:
+    """Return the ratings of all features in each stratum."""
+    strata = _strata(check_features(features), domain)
+    return {stratum: ratings(table, domain, by_patch, stratum) for stratum, table, by_patch in strata}
+
+
+def join_ratings(parts: list[dict[str, Ratings]]) -> dict[str, Ratings]:
+    """Join the strata of several sets of features of the same rows into those of all features."""
+    return {
+        stratum: first._replace(
+            values=np.concatenate([part[stratum].values for part in parts]),
+            features=[name for part in parts for name in part[stratum].features],
+            exponents=np.concatenate([part[stratum].exponents for part in parts]),
+        )
+        for stratum, first in parts[0].items()
+    }
+
+
+def intervals_of(
+    strata: dict[str, Ratings], extractor: str, domain: str = "scanner"
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the tables of `mean_icc_intervals` from the ratings of all features."""
     rows, without = [], []
-    for stratum, table, by_patch in _strata(check_features(features), domain):
-        rated = ratings(table, domain, by_patch, stratum)
+    for stratum, rated in strata.items():
         ms, whole, parts = mean_squares(rated.values), mean_icc(rated.values, len(rated.raters)), {}
         for unit, name, means in mean_icc_without(rated, domain):
             without += [(extractor, domain, stratum, form, unit, name, means[form]) for form in FORMS]

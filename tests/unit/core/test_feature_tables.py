@@ -3,16 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from learning_data import features_table, keys_table
 
+from ct4bench.core import feature_tables
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, scan_id, tissue_of
 from ct4bench.core.contract import text_columns
 from ct4bench.core.errors import UserError
-from ct4bench.core.feature_tables import plain_units, read_features
+from ct4bench.core.feature_tables import feature_columns, plain_units, read_features
 from ct4bench.core.tables import read_notes, read_table, write_table
 from ct4bench.embedding import embed
 from ct4bench.learning.mlp import fit_scaler, standardise
 from ct4bench.learning.train import prepare
 from ct4bench.stability.icc import icc_table, mean_icc_intervals
+from ct4bench.stability.measure import measure
 from ct4bench.stability.repeatability import repeatability_table
 
 MAKERS = {"A1": "Siemens", "B1": "Siemens", "C1": "Philips", "E2": "GE"}
@@ -135,3 +138,25 @@ def test_notes_travel_with_parquet(tmp_path):
     write_table(features(), tmp_path / "u.parquet")
     assert read_notes(tmp_path / "u.parquet") == {}
     pd.testing.assert_frame_equal(read_features(tmp_path / "t.parquet"), read_features(tmp_path / "u.parquet"))
+
+
+def test_blocks_have_all_features_in_order_with_their_key(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_tables, "BLOCK", 3)
+    table = features_table(keys_table(["A1", "C1"], patches=1), n_features=7)
+    for name in ("t.parquet", "t.csv"):
+        write_table(table, tmp_path / name)
+        whole, blocks = read_features(tmp_path / name), list(feature_tables.read_feature_blocks(tmp_path / name))
+        assert [len(feature_columns(block)) for block in blocks] == [3, 2, 2]
+        joined = pd.concat([blocks[0], *(block[feature_columns(block)] for block in blocks[1:])], axis=1)
+        pd.testing.assert_frame_equal(joined, whole)
+        pd.testing.assert_frame_equal(feature_tables.read_keys(tmp_path / name), whole[FEATURE_KEY])
+
+
+def test_stability_of_blocks_is_that_of_all_features(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_tables, "BLOCK", 3)
+    table = features_table(keys_table(["A1", "C1", "D1"], patches=2), n_features=7)
+    write_table(table, tmp_path / "t.parquet")
+    whole = measure([("x", [read_features(tmp_path / "t.parquet")])], "scanner")
+    parts = measure([("x", feature_tables.read_feature_blocks(tmp_path / "t.parquet"))], "scanner")
+    for one, other in zip(whole, parts, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=False, rtol=1e-12)
