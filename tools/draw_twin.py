@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Draw the pictures of docs/twin.md: two scanners side by side, and one place on all thirteen."""
+"""Draw the pictures of docs/twin.md: two scanners side by side, one place on all thirteen, and, given the public
+series, the six regions in it and on the twin."""
 
 import argparse
 import sys
@@ -11,10 +12,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bin"))
 
+from ct4bench.core.benchmark import ROIS  # noqa: E402
 from ct4bench.core.benchmark import SCANNERS as ORDER  # noqa: E402
-from ct4bench.core.phantom import BLOCK
+from ct4bench.core.phantom import A1_GRID, BLOCK  # noqa: E402
 from ct4bench.figures.style import GRAY_LIMITS_HU, WINDOW_HU  # noqa: E402
+from ct4bench.twin.copied import read_copy  # noqa: E402
 from ct4bench.twin.draw import draw_phantom  # noqa: E402
+from ct4bench.twin.from_series import read_one_series  # noqa: E402
 from ct4bench.twin.noise import WhiteField, noise_filter  # noqa: E402
 from ct4bench.twin.phantom import open_phantom
 from ct4bench.twin.scan import (  # noqa: E402
@@ -32,6 +36,7 @@ PLACES = {"test patterns": 70, "liver": 157, "thorax": 262}
 SAGITTAL_COLUMN = 257
 CLOSE_UP = (159, 196, 280)
 BLOCK_THICKNESS = 24
+REGION_HALF = (44, 52)
 
 
 class Simulated:
@@ -132,17 +137,36 @@ def all_scanners(phantom) -> Image.Image:
     return mosaic([images[part] for part in parts], [titles[part] for part in parts])
 
 
+def regions(phantom, series: Path) -> Image.Image:
+    """The six regions in the public series, and beside each the twin's A1."""
+    volume, _, _ = read_one_series(series)
+    simulated, copy = Simulated(phantom, "A1", "FBP"), read_copy()
+    first = np.rint(A1_GRID.to_index(copy.grid.origin_mm)).astype(int)
+    images, titles = [], []
+    for value, roi in enumerate(ROIS, start=1):
+        k, j, i = np.rint(np.argwhere(copy.labels == value).mean(axis=0)).astype(int) + first
+        window = (slice(j - REGION_HALF[0], j + REGION_HALF[0]), slice(i - REGION_HALF[1], i + REGION_HALF[1]))
+        images += [gray(volume[k][window].astype(float)), gray(simulated.slices(k, k + 1)[0][window])]
+        titles += [f"{roi}, real", f"{roi}, twin"]
+    parts = [slice(a, a + 4) for a in range(0, len(images), 4)]
+    return mosaic([images[part] for part in parts], [titles[part] for part in parts])
+
+
 def main(argv=None):
-    """Draw the whole phantom in a temporary folder and write both pictures."""
+    """Draw the whole phantom in a temporary folder and write the pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", required=True, type=Path, help="folder of twin.png and twin_scanners.png")
-    output = parser.parse_args(argv).output
+    parser.add_argument("--output", required=True, type=Path, help="folder of the pictures")
+    parser.add_argument("--series", type=Path, help="folder of the public series, for twin_regions.png")
+    args = parser.parse_args(argv)
+    output = args.output
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         draw_phantom(None, 0, folder)
         phantom = open_phantom(folder)
         for name, draw in (("twin", two_scanners), ("twin_scanners", all_scanners)):
             draw(phantom).save(output / f"{name}.png", optimize=True)
+        if args.series:
+            regions(phantom, args.series).save(output / "twin_regions.png", optimize=True)
 
 
 if __name__ == "__main__":

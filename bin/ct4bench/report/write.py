@@ -241,8 +241,11 @@ def _summary(methods: list[MethodInputs]) -> list[str]:
     if origin == SYNTHETIC:
         sentences.append(
             "The input is synthetic: series simulated to stand in for the collection, so the numbers show that the "
-            "pipeline works, not how real scanners compare. Published values are shown next to them for orientation "
-            "only."
+            "pipeline works, not how real scanners compare. In the digital twin the six regions are copied from one "
+            "public series of the phantom (10.7937/A1V1-RC66, CC BY 4.0), without its noise and fitted to published "
+            "features of scanner A1; the rest of the phantom is drawn, and the scanners are models, some of their "
+            "values measured and some chosen (docs/twin.md has which). Published values are shown next to them for "
+            "orientation only."
         )
     elif origin == COLLECTION:
         sentences.append(

@@ -142,10 +142,11 @@ def _tube(start, stop, radius_mm: float, ink: Ink, soft_mm: float = 0.8) -> tupl
     )
 
 
-LIVER, VESSEL, VEIN = Ink(87.0, 12.5, 0.35), Ink(105.0, 11.0), Ink(100.0, 11.0)
+LIVER, VESSEL, VEIN = Ink(87.0, 12.5, 0.35), Ink(122.0, 11.0), Ink(112.0, 11.0)
 STOMACH, SPLEEN = Ink(40.0, 11.0), Ink(86.0, 9.0)
+WALL, WALL_MM = Ink(98.0, 11.0), 2.2
 KIDNEY, KIDNEY_EDGE, KIDNEY_SINUS = Ink(95.0, 15.0, 0.5), Ink(30.0, 15.0), Ink(25.0, 15.0)
-CANAL, MARROW, RIM, SMALL_LESION = Ink(8.0, 12.0), Ink(86.0, 22.0, 0.7), Ink(215.0, 26.0), Ink(14.0, 15.0, 0.5)
+CANAL, MARROW, RIM, SMALL_LESION = Ink(8.0, 12.0), Ink(86.0, 22.0, 0.7), Ink(255.0, 30.0), Ink(14.0, 15.0, 0.5)
 MARROW_AT_PLATE, DISC = Ink(136.0, 24.0, 0.7), Ink(82.0, 15.0, 0.5)
 LUNG_LOBE, LOOSE_FAT, CHEST_WALL = Ink(12.0, 15.0, 0.7), Ink(-45.0, 22.0, 0.8), Ink(-12.0, 20.0, 0.7)
 
@@ -174,7 +175,7 @@ SPINE_TILT_DEG = -21.0
 def _bone(centre, semi_axes, rim_mm: float, ink: Ink) -> tuple[Filling, ...]:
     """A piece of the spine, leaning: bright rim, marrow."""
     return tuple(
-        Filling(_solid(centre, tuple(a - less for a in semi_axes), 0.0, SPINE_TILT_DEG), part, 0.5)
+        Filling(_solid(centre, tuple(a - less for a in semi_axes), 0.0, SPINE_TILT_DEG), part, 0.35)
         for less, part in ((0.0, RIM), (rim_mm, ink))
     )
 
@@ -189,6 +190,21 @@ def _kidney(centre, semi_axes, rotation_z: float, sinus) -> tuple[Filling, ...]:
     )
 
 
+def _walled(hollow: Ellipsoid) -> tuple[Filling, ...]:
+    """The stomach: its wall, and what is in it."""
+    return Filling(grown(hollow, WALL_MM), WALL, 0.6), Filling(hollow, STOMACH, 1.6)
+
+
+PLAQUES = tuple(
+    Filling(_solid((slice_number, row, column), (semi_x, 1.3, 5.0), turn), Ink(420.0, 20.0), 0.3)
+    for slice_number, row, column, semi_x, turn in (
+        (150, 258, 284, 4.0, 12.0),
+        (160, 262, 287, 4.5, -8.0),
+        (180, 270, 284, 5.0, 10.0),
+        (188, 277, 289, 4.0, 40.0),
+    )
+)
+"""Calcified patches in the aorta's wall."""
 SMALL_LESIONS = (
     Filling(_solid((140, 185, 254), (7.4, 7.0, 8.5)), SMALL_LESION, 0.9),
     Filling(_solid((185.5, 174, 184), (7.6, 6.4, 5.5)), SMALL_LESION, 0.7),
@@ -210,10 +226,10 @@ STYLES = {
     "liver": {
         "soft": LayerStyle(
             Ink(52.0, 12.0),
-            0.5,
+            0.3,
             (
-                Filling(_solid((150, 245, 372), (29, 33, 46), -12), STOMACH, 4.0),
-                Filling(_solid((128, 225, 378), (26, 34, 20), -20), STOMACH, 4.0),
+                *_walled(_solid((150, 245, 372), (29, 33, 46), -12)),
+                *_walled(_solid((128, 225, 378), (26, 34, 20), -20)),
                 Filling(_solid((124, 250, 290), (45, 24, 18)), Ink(72.0, 12.0), 5.0),
                 *SMALL_LESIONS,
                 *SPINAL_CANAL,
@@ -221,7 +237,7 @@ STYLES = {
         ),
         "dense": LayerStyle(
             LIVER,
-            1.0,
+            0.6,
             (
                 Filling(_solid((157, 330, 395), (50, 62, 60), 10), SPLEEN, 3.0),
                 *_kidney((131, 334, 336), (19, 26, 22), -10, (128, 322, 340)),
@@ -233,6 +249,7 @@ STYLES = {
                 *SPINAL_CANAL,
                 *_tube((116, 247, 282), (166, 274, 285), 9.6, Ink(119.0, 11.0)),
                 *_tube((173, 277, 283), (204, 289, 277), 9.8, Ink(95.0, 11.0)),
+                *PLAQUES,
                 *_tube((120, 255, 222), (160, 262, 232), 8.0, Ink(94.0, 11.0), 2.0),
                 *LIVER_VESSELS,
                 Filling(_solid((170, 185, 265), (38, 26, 30)), Ink(92.0, 12.0), 8.0),
@@ -240,10 +257,10 @@ STYLES = {
             ),
         ),
         "bone": LayerStyle(
-            Ink(240.0, 26.0, 0.5), 0.45, (Filling(_solid((157, 345, 259), (36, 42, 400)), Ink(205.0, 26.0, 0.5), 1.0),)
+            Ink(265.0, 26.0, 0.5), 0.25, (Filling(_solid((157, 345, 259), (36, 42, 400)), Ink(205.0, 26.0, 0.5), 1.0),)
         ),
         "cortex": LayerStyle(
-            Ink(600.0, 26.0, 0.5), 0.45, (Filling(_solid((157, 345, 259), (36, 42, 400)), Ink(390.0, 26.0, 0.5), 1.0),)
+            Ink(680.0, 26.0, 0.5), 0.25, (Filling(_solid((157, 345, 259), (36, 42, 400)), Ink(390.0, 26.0, 0.5), 1.0),)
         ),
     },
     "thorax": {

@@ -47,6 +47,8 @@ SLAB_MARGIN_MM = 16.0
 PRINT_SIGMA_MM = 0.30
 SHEET_SIGMA_MM = 0.25
 """Blur of the print in plane and along z."""
+FACE_SIGMA_MM = 0.2
+"""Blur of the block's cut sides."""
 CHUNK = 24
 """Planes drawn at a time."""
 
@@ -55,11 +57,11 @@ WEDGE = ((122, 13), (140, 51), (160, 95), (200, 170), (250, 262), (300, 355), (3
 """Row and HU of the wedge."""
 PANEL_ROW, PANEL_COLUMNS = 258.0, (201.0, 341.0)
 PATTERN_INK = Ink(89.0, 11.0, 0.25)
-PATTERN_BAND_HU, ANATOMY_BAND_HU = 4.0, 0.8
+PATTERN_BAND_HU, ANATOMY_BAND_HU = 20.0, 2.2
 """SD of the sheets' bands in the test patterns and in the anatomy."""
-PAPER_INK = {"liver": Ink(PAPER_HU, 8.0, 0.3), "thorax": Ink(-98.0, 10.0, 0.5)}
+PAPER_INK = {"liver": Ink(-105.0, 10.0, 0.4), "thorax": Ink(-98.0, 10.0, 0.5)}
 RIB_INK, RIB_MARROW_INK, RIB_SOFT_MM = Ink(360.0, 26.0, 0.5), Ink(105.0, 22.0, 0.7), 0.45
-FAT_INK = Ink(-76.0, 21.0, 0.85)
+FAT_INK = Ink(-78.0, 26.0, 0.8)
 BODY = Ellipsoid((157.0, 262.0, 253.5), (134.0, 98.0, 900.0))
 SKIN_RINGS = ((143.0, 104.0, -50.0), (151.0, 112.0, -62.0))
 """Faint arcs in the paper round the body: semi-axes (x, y) in mm about the body's middle, HU."""
@@ -262,9 +264,9 @@ class Drawing:
         self.bands, self.coarse = sheet_bands(seed), coarse_field(seed)
         self.copied = CopiedPrint(read_copy() if copy is None else copy, grid, seed)
         low, high = BLOCK.low_mm, BLOCK.high_mm
-        across = _step(self.patterns.x - low[0], 0.4) - _step(self.patterns.x - high[0], 0.4)
+        across = _step(self.patterns.x - low[0], FACE_SIGMA_MM) - _step(self.patterns.x - high[0], FACE_SIGMA_MM)
         self.block_share = across * (
-            _step(self.patterns.y - low[1], 0.45) - _step(self.patterns.y - high[1], PRINT_SIGMA_MM)
+            _step(self.patterns.y - low[1], FACE_SIGMA_MM) - _step(self.patterns.y - high[1], PRINT_SIGMA_MM)
         )
         self.ink_share = self._ink_share(self.patterns.x, self.patterns.y)
 

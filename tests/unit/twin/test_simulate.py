@@ -24,7 +24,7 @@ from ct4bench.twin.simulate import Design, PlannedScan, plan_scans
 from ct4bench.twin.write_ct import make_uid
 
 MODELS = read_scanners()
-ROI_SLAB = "128:195,140:295,90:372"
+ROI_SLAB = "128:195,140:305,90:372"
 """All six regions and no face of the block: the smallest twin that an index accepts."""
 SMALL_SLAB = "176:198,216:250,172:206"
 """The small cyst: enough for whatever is about files."""
