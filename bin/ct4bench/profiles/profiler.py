@@ -198,14 +198,16 @@ class Profiler:
         return None
 
     def _find_liver(self, reference: np.ndarray):
-        """Windows of liver near the ribs and further inwards."""
+        """Windows of liver near the ribs and further inwards, and by how much the reference is brighter in the first:
+        by its own shading, and by what was printed there."""
         ends = patterns.LIVER_SLICES, patterns.LIVER_ROWS
         windows = [self.layout.window(*ends, columns) for columns in (patterns.NEAR_RIBS, patterns.INWARDS)]
         whole = None if None in windows else windows
         if whole:
             low, high = LIVER_RANGE_HU
-            if all(low <= trimmed_mean(reference[window]) <= high for window in whole):
-                return whole
+            near, inwards = (trimmed_mean(reference[window]) for window in whole)
+            if low <= min(near, inwards) and max(near, inwards) <= high:
+                return whole, near - inwards
         self._missing("calibration", "shading_hu", "liver", whole, "the liver near the ribs")
         return None
 
@@ -298,8 +300,9 @@ class Profiler:
     def _shading_rows(self, volume: np.ndarray) -> list[dict]:
         if self.liver is None:
             return []
-        near, inwards = (trimmed_mean(volume[window]) for window in self.liver)
-        return [row("calibration", "shading_hu", "liver", near - inwards)]
+        windows, reference_hu = self.liver
+        near, inwards = (trimmed_mean(volume[window]) for window in windows)
+        return [row("calibration", "shading_hu", "liver", near - inwards - reference_hu)]
 
     # ------------------------------------------------------------------------------------------ repetitions
     def sample(self, volume: np.ndarray) -> dict[str, np.ndarray]:

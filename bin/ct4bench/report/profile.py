@@ -18,7 +18,7 @@ COLUMNS = (
     ("CNR cyst to normal", ("cnr", "cyst_normal"), 1),
     ("Slope of HU", ("calibration_slope", "wedge"), 3),
     ("Offset (HU)", ("calibration_offset_hu", "wedge"), 1),
-    ("Shading (HU)", ("shading_hu", "liver"), 1),
+    ("Shading (HU, to the reference)", ("shading_hu", "liver"), 1),
     ("Displace\N{SOFT HYPHEN}ment, 95th percentile (mm)", ("displacement_p95_mm", "block"), 2),
 )
 """Head, (measure, region), decimals."""

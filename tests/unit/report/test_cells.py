@@ -350,7 +350,8 @@ def test_each_number_of_a_profile_stands_below_its_head():
         "SD in the large cyst, total (HU)": "15.2", "quantum (HU)": "11.0",
         "Mean frequency of noise and print (1/mm)": "0.310", "Sigma in plane (mm)": "0.62",
         "Sigma along z (mm)": "1.21", "CNR cyst to normal": "4.3", "Slope of HU": "1.012",
-        "Offset (HU)": f"{MINUS}2.6", "Shading (HU)": "11.6", "Displacement, 95th percentile (mm)": "0.07",
+        "Offset (HU)": f"{MINUS}2.6", "Shading (HU, to the reference)": "11.6",
+        "Displacement, 95th percentile (mm)": "0.07",
     }  # fmt: skip
     assert (first["SD in the large cyst, total (HU)"], second["SD in the large cyst, total (HU)"]) == ("12.0", "20.0")
     assert first["quantum (HU)"] == BLANK
