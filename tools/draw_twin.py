@@ -31,6 +31,7 @@ from ct4bench.twin.scan import (  # noqa: E402
 from ct4bench.twin.scanners import read_scanners  # noqa: E402
 
 LABEL = "synthetic: ct4bench digital twin, W 400 L 50"
+REAL_LABEL = "real: 10.7937/A1V1-RC66, CC BY 4.0; twin: synthetic"
 GRAYS, EDGE = 40, 4
 PLACES = {"test patterns": 70, "liver": 157, "thorax": 262}
 SAGITTAL_COLUMN = 257
@@ -87,7 +88,7 @@ def gray(hu: np.ndarray, size: tuple[int, int] | None = None) -> Image.Image:
     return Image.fromarray(np.rint(shades).astype(np.uint8))
 
 
-def mosaic(rows: list[list[Image.Image]], titles: list[list[str]]) -> Image.Image:
+def mosaic(rows: list[list[Image.Image]], titles: list[list[str]], label: str = LABEL) -> Image.Image:
     """Pictures side by side and below each other, a title over each, the label at the foot."""
     font, line = ImageFont.load_default(13), 18
     heights = [max(image.height for image in row) + line for row in rows]
@@ -101,7 +102,7 @@ def mosaic(rows: list[list[Image.Image]], titles: list[list[str]]) -> Image.Imag
             out.paste(image, (x, y + line))
             x += image.width + EDGE
         y += height + EDGE
-    draw.text((EDGE, y - EDGE // 2), LABEL, 0, font)
+    draw.text((EDGE, y - EDGE // 2), label, 0, font)
     return out
 
 
@@ -145,11 +146,14 @@ def regions(phantom, series: Path) -> Image.Image:
     images, titles = [], []
     for value, roi in enumerate(ROIS, start=1):
         k, j, i = np.rint(np.argwhere(copy.labels == value).mean(axis=0)).astype(int) + first
-        window = (slice(j - REGION_HALF[0], j + REGION_HALF[0]), slice(i - REGION_HALF[1], i + REGION_HALF[1]))
-        images += [gray(volume[k][window].astype(float)), gray(simulated.slices(k, k + 1)[0][window])]
+        kk, jj, ii = simulated.index((k, j, i))
+        real, own = volume[k].astype(float), simulated.slices(kk, kk + 1)[0]
+        for image, row, column in ((real, j, i), (own, jj, ii)):
+            half, wide = REGION_HALF
+            images.append(gray(image[row - half : row + half, column - wide : column + wide]))
         titles += [f"{roi}, real", f"{roi}, twin"]
     parts = [slice(a, a + 4) for a in range(0, len(images), 4)]
-    return mosaic([images[part] for part in parts], [titles[part] for part in parts])
+    return mosaic([images[part] for part in parts], [titles[part] for part in parts], REAL_LABEL)
 
 
 def main(argv=None):
