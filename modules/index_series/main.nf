@@ -1,13 +1,13 @@
 include { headerOf } from '../../subworkflows/utilities/code'
 
 process INDEX_SERIES {
-    label 'indexing'
+    label 'small'
 
     input:
     path roots, stageAs: 'roots/*'
     val series_pattern      // text quoted for the shell, or ''
     val strict
-    tuple val(only), val(_fingerprint)      // entries of the root that are a part of it, quoted for the shell, or [] for the whole
+    tuple val(only), val(n_files), val(_fingerprint)    // entries of the root that are a part of it, quoted for the shell, or [] for the whole
     val _code
 
     output:

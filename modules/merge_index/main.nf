@@ -1,7 +1,7 @@
 include { headerOf } from '../../subworkflows/utilities/code'
 
 process MERGE_INDEX {
-    label 'indexing'
+    label 'small'
 
     input:
     path parts, stageAs: 'parts*/*'     // contents of all parts

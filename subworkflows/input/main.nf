@@ -7,6 +7,7 @@ include { MERGE_INDEX       } from '../../modules/merge_index/main'
 include { codeDigest        } from '../utilities/code'
 include { fingerprint       } from '../utilities/files'
 include { shellQuote        } from '../utilities/files'
+include { survey            } from '../utilities/files'
 
 def twinTables(List names) {
     return names.collect { name -> file("${projectDir}/assets/twin/${name}.csv") }
@@ -76,13 +77,14 @@ workflow SIMULATE {
     truth = SIMULATE_SERIES.out.truth.collectFile(name: 'truth.csv', keepHeader: true, sort: { part -> part.name })
 }
 
-// The entries of a folder in at most 16 parts, neighbours together: [[entry, ...], digest of what they hold].
+// The entries of a folder in at most 16 parts, neighbours together: [[entry, ...], number of files, digest of them].
 def folderParts(folder) {
     def entries = folder.listFiles().toSorted { a, b -> a.name <=> b.name }
     def size = Math.max(1, (entries.size() + 15).intdiv(16))
     return entries.collate(size).collect { part ->
-        def prints = part.collect { entry -> entry.isDirectory() ? "${entry.name} ${fingerprint(entry)}" : "${entry.name} ${entry.size()} ${entry.lastModified()}" }
-        [part.collect { entry -> shellQuote(entry.name) }, prints.join('\n').digest('SHA-256')]
+        def found = part.collect { entry -> entry.isDirectory() ? survey(entry) : [1, "${entry.size()} ${entry.lastModified()}"] }
+        def lines = [part, found].transpose().collect { entry, own -> "${entry.name} ${own[1]}" }
+        [part.collect { entry -> shellQuote(entry.name) }, found.collect { own -> own[0] }.sum(), lines.join('\n').digest('SHA-256')]
     }
 }
 
@@ -107,8 +109,9 @@ workflow INDEX {
         found = MERGE_INDEX.out.index
     }
     else {
-        def print = settings.input ? fingerprint(file(settings.input)) : ''
-        INDEX_SERIES(roots, pattern, settings.strict, [[], print], codeDigest('index_series.py'))
+        // what a task of this run made is known by the task
+        def found_there = settings.input ? [[]] + survey(file(settings.input)) : roots.map { folders -> [[], folders.collect { folder -> survey(folder)[0] }.sum(), ''] }
+        INDEX_SERIES(roots, pattern, settings.strict, found_there, codeDigest('index_series.py'))
         found = INDEX_SERIES.out.index
     }
 

@@ -45,7 +45,7 @@ workflow TAKE {
     def (scanner, own) = referenceChoice(settings)
     SIMULATE_REFERENCE(channel.of([[scanner]]).combine(phantom), scannerTables(), own, codeDigest('simulate_series.py'))
     def places = SIMULATE_REFERENCE.out.dicom.map { folder -> [folder] }
-    INDEX_REFERENCE(places, '', false, [[], ''], codeDigest('index_series.py'))
+    INDEX_REFERENCE(places, '', false, [[], 400, ''], codeDigest('index_series.py'))
     REFERENCE(settings, places.map { folders -> [folders] }, INDEX_REFERENCE.out.index, '', new java.util.concurrent.ConcurrentHashMap())
 
     def options = [

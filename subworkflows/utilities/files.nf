@@ -1,5 +1,10 @@
 // Nextflow does not see a change inside a folder that is an input; a digest over its files' names, sizes and times does.
 def fingerprint(folder) {
+    return survey(folder)[1]
+}
+
+// How many files lie below a folder, and their digest.
+def survey(folder) {
     def prefix = folder.toString().size()
     def found
     try {
@@ -9,7 +14,7 @@ def fingerprint(folder) {
         error("a name below ${folder} cannot be read in this locale (${problem.message}); start the engine with LC_ALL=C.UTF-8")
     }
     def lines = found.collect { f -> "${f.toString().substring(prefix)} ${f.size()} ${f.lastModified()}" }
-    return lines.toSorted().join('\n').digest('SHA-256')
+    return [lines.size(), lines.toSorted().join('\n').digest('SHA-256')]
 }
 
 // All files below a folder, whatever names mean as patterns; links are followed, each folder once, and broken ones left out.
