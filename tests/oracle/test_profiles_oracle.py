@@ -101,7 +101,8 @@ def test_interpolation_takes_noise_and_sharpness(profiles, scanner):
         own, common = (value(profiles, scanner, measure, region, grid) for grid in ("own", "common"))
         assert common < 0.95 * own
     own, common = (value(profiles, scanner, "edge_sigma_mm", "dots_to_wedge", grid) for grid in ("own", "common"))
-    assert own < 0.95 * common
+    # With edges of sigma 0.8 to 0.9 mm the interpolation's blur is a smaller part than it was with 0.65 to 0.77 mm.
+    assert own < 0.96 * common
 
 
 def test_the_reference_is_the_same_on_both_grids(twin, reference):
