@@ -18,9 +18,7 @@ from ct4bench.splits.splits import SPLIT_COLUMNS
 def main(argv=None):
     """Read the parts, write their rows sorted."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--predictions", required=True, nargs="+", help="predictions of the parts, in the order of --trainings"
-    )
+    parser.add_argument("--predictions", required=True, nargs="+", help="predictions of the parts")
     parser.add_argument("--trainings", required=True, nargs="+", help="tables of the parts' trainings")
     parser.add_argument("--losses", required=True, nargs="+", help="losses of the parts")
     parser.add_argument("--times", nargs="*", default=[], help="CPU seconds of the parts' trainings")

@@ -65,6 +65,12 @@ class _Rows:
         return self._n == 0 and next(self._batches, None) is None
 
 
+def _first_key(path: Path | str) -> tuple:
+    """The training of the first row, () without rows."""
+    rows = next(pq.ParquetFile(path).iter_batches(1, columns=PREDICTION_KEY), None)
+    return tuple(rows.column(name)[0].as_py() for name in PREDICTION_KEY) if rows is not None and len(rows) else ()
+
+
 _OTHER_ROWS = "predictions do not have the rows that the trainings tell of; merge the same parts of both"
 
 
@@ -73,16 +79,19 @@ def merge_predictions(
 ) -> Iterator[pa.Table]:
     """Yield the predictions of all parts, sorted, one training after another, so that one is in memory at a time.
 
-    `paths` and `trainings_paths` are those of the same parts in the same order, each sorted as `learning.train` writes
-    them; `trainings` are those of `merge_trainings`. Columns are `PREDICTION_COLUMNS` and the probabilities of all
+    `paths` and `trainings_paths` are those of the same parts in any order, each sorted as `learning.train` writes them;
+    `trainings` are those of `merge_trainings`. Columns are `PREDICTION_COLUMNS` and the probabilities of all
     parts' classes. `UserError` where a part has other rows than its trainings.
     """
     names = {name for path in paths for name in pq.read_schema(path).names}
     columns = [*PREDICTION_COLUMNS, *sorted(name for name in names if name.startswith("prob_"))]
+    first = {_first_key(path): number for number, path in enumerate(paths)}
     part_of = {}
-    for number, path in enumerate(trainings_paths):
-        for key in read_table(path, PREDICTION_KEY)[PREDICTION_KEY].itertuples(index=False, name=None):
-            part_of[key] = number
+    for path in trainings_paths:
+        keys = list(read_table(path, PREDICTION_KEY)[PREDICTION_KEY].itertuples(index=False, name=None))
+        part_of |= dict.fromkeys(keys, next((first[key] for key in keys if key in first), None))
+    if None in part_of.values():
+        raise UserError(_OTHER_ROWS)
     parts = [_Rows(path) for path in paths]
     for row in trainings[[*PREDICTION_KEY, "n_rows_test"]].itertuples(index=False, name=None):
         *key, n = row
