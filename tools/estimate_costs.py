@@ -34,6 +34,14 @@ TWIN = {"DRAW_PHANTOM", "SIMULATE_SERIES"}
 """Processes that real data does without."""
 SCATTERED = {"REGISTER_SERIES": 1, "EXTRACT_RADIOMICS": 3, "EXTRACT_DEEP": 3, "PROFILE_SERIES": 4}
 """Processes of which there is a task for each so many chunks of series; of the others the number stays."""
+START_S = {
+    "INDEX_SERIES": 1.0, "REGISTER_SERIES": 1.7, "COMPARE_PAIRS": 3.0, "PROFILE_SERIES": 4.0, "EXTRACT_RADIOMICS": 8.0,
+    "EXTRACT_DEEP": 9.0, "TRAIN_CLASSIFIERS": 4.5, "EMBED_FEATURES": 5.0,
+}  # fmt: skip
+"""CPU seconds of a task before its first series or row: imports, kernels, the reference (docs/scaling.md)."""
+FIXED_SHARE = 0.45
+"""Of what a full series costs, the share that does not grow with its voxels: the registration's samples, headers, the
+regions; from 79 series of 14 % of the voxels and 528 full ones."""
 UNITS = {"ms": 1e-3, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -70,7 +78,8 @@ def scaled(process: str, tasks: list[float], measured: Run, wanted: Run) -> tupl
         return 0.0, 0
     factor = 1.0
     if process in VOXELS:
-        factor = wanted.series * wanted.volume_share / (measured.series * measured.volume_share)
+        sizes = [FIXED_SHARE + (1 - FIXED_SHARE) * run.volume_share for run in (wanted, measured)]
+        factor = wanted.series * sizes[0] / (measured.series * sizes[1])
     elif process in ROWS:
         factor = wanted.feature_series / measured.feature_series
     count = len(tasks)
@@ -78,7 +87,8 @@ def scaled(process: str, tasks: list[float], measured: Run, wanted: Run) -> tupl
         share = (wanted.series if process in VOXELS else wanted.feature_series) / wanted.chunk_size / SCATTERED[process]
         kinds = 2 if process == "EXTRACT_DEEP" else 1
         count = max(kinds * math.ceil(share), 1)
-    return sum(tasks) * factor, count
+    start = min(START_S.get(process, 0.0), 0.9 * sum(tasks) / len(tasks)) if factor != 1 else 0.0
+    return (sum(tasks) - start * len(tasks)) * factor + start * (count if factor != 1 else 0), count
 
 
 def estimate(trace: dict[str, list[float]], measured: Run, wanted: Run, cores: int) -> list[tuple[str, float, float]]:

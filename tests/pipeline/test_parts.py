@@ -1,9 +1,11 @@
 """The input in parts gives what it gives as a whole; the DICOM of a part lives as long as its task."""
 
 import filecmp
+import importlib.util
 
 import pandas as pd
 import pytest
+from pipeline_run import ROOT
 
 from ct4bench.core.checks import Checks
 from ct4bench.core.tables import read_table
@@ -74,3 +76,13 @@ def test_the_twin_in_parts_has_the_results_of_the_whole(small_run, nextflow, tmp
     assert filecmp.cmpfiles(small_run.outdir, run.outdir, names, shallow=False) == (names, [], [])
     again = nextflow(tmp_path, "-profile", "test", "--in_parts", "-resume")
     assert set(again.trace()["status"]) == {"CACHED"}
+
+
+def test_tasks_ask_for_what_they_take_and_not_for_much_more(small_run):
+    specification = importlib.util.spec_from_file_location("measure_costs", ROOT / "tools" / "measure_costs.py")
+    costs = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(costs)
+    trace = min((small_run.outdir / "pipeline_info").glob("trace_*.txt"))
+    rows = costs.memory_rows(costs.read_run(trace, small_run.launch / "work"))
+    assert len(rows) > 25
+    assert [row for row in rows if row[-1]] == []
