@@ -59,7 +59,7 @@ PANEL_ROW, PANEL_COLUMNS = 258.0, (201.0, 341.0)
 PATTERN_INK = Ink(89.0, 11.0, 0.25)
 PATTERN_BAND_HU, ANATOMY_BAND_HU = 20.0, 2.2
 """SD of the sheets' bands in the test patterns and in the anatomy."""
-PAPER_INK = {"liver": Ink(-105.0, 10.0, 0.4), "thorax": Ink(-98.0, 10.0, 0.5)}
+PAPER_INK = {"liver": Ink(-111.0, 10.0, 0.4), "thorax": Ink(-98.0, 10.0, 0.5)}
 RIB_INK, RIB_MARROW_INK, RIB_SOFT_MM = Ink(360.0, 26.0, 0.5), Ink(105.0, 22.0, 0.7), 0.45
 FAT_INK = Ink(-78.0, 26.0, 0.8)
 BODY = Ellipsoid((157.0, 262.0, 253.5), (134.0, 98.0, 900.0))
