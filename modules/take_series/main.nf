@@ -13,9 +13,8 @@ process TAKE_SERIES {
     val _code
 
     output:
-    // the rows and volumes of its series that go on, which may be none
-    tuple path('contents.json'), path('registered.csv'), path('volumes/*.b2nd', arity: '0..*'), emit: parts
-    path 'transforms.csv', emit: transforms
+    // the outcomes of all its series; the rows and volumes of those that go on, which may be none
+    tuple path('contents.json'), path('transforms.csv'), path('registered.csv'), path('volumes/*.b2nd', arity: '0..*'), emit: parts
     path 'own_profile.parquet', emit: profile
     path "truth_${scanners[0]}.csv", emit: truth
     path 'nifti/*.nii.gz', emit: nifti, optional: true

@@ -80,8 +80,10 @@ workflow SIMULATE {
 // The entries of a folder in at most 16 parts, neighbours together: [[entry, ...], number of files, digest of them].
 def folderParts(folder) {
     def entries = folder.listFiles().toSorted { a, b -> a.name <=> b.name }
-    def size = Math.max(1, (entries.size() + 15).intdiv(16))
-    return entries.collate(size).collect { part ->
+    if (!entries) {
+        return [[[shellQuote('')], '']]
+    }
+    return entries.collate((entries.size() + 15).intdiv(16)).collect { part ->
         def found = part.collect { entry -> entry.isDirectory() ? survey(entry) : [1, "${entry.size()} ${entry.lastModified()}"] }
         def lines = [part, found].transpose().collect { entry, own -> "${entry.name} ${own[1]}" }
         [part.collect { entry -> shellQuote(entry.name) }, found.collect { own -> own[0] }.sum(), lines.join('\n').digest('SHA-256')]

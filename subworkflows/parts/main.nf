@@ -17,14 +17,23 @@ include { chunksOf                                  } from '../utilities/channel
 include { codeDigest                                } from '../utilities/code'
 include { shellQuote                                } from '../utilities/files'
 
-// Scanner and options of simulate_series.py of the one series that the others are registered to.
+// Scanner and options of simulate_series.py of the one series that the others are registered to: one of the run's own,
+// since a run that cannot find it in the index of all would say so only when all is simulated.
 def referenceChoice(settings) {
-    def named = settings.reference =~ /^\s*(\S+)\s+(\d+)\s*mGy\s+(\S+?)(?:\s*#\s*(\d+))?\s*$/
+    def named = settings.reference =~ /(?i)^\s*([A-H][12])\s+(\d+)\s*mGy\s+(FBP|IR|DL)(?:\s*#\s*(\d+))?\s*$/
     if (!named) {
         error("--in_parts makes the reference before all others, so --reference ${settings.reference} must be as in 'A1 10mGy IR #1'")
     }
-    def (_all, scanner, dose, recon, repetition) = named[0]
-    def n = repetition ?: 1
+    def (_all, scanner, dose, recon, repetition) = named[0].collect { text -> text?.toUpperCase() }
+    def n = (repetition ?: '1') as int
+    def main = dose == '10'
+    def wanted = [
+        [settings.twin_scanners, scanner], [settings.twin_doses, dose], [main ? scanner : settings.twin_other_scanners, scanner],
+        [main ? settings.twin_reconstructions : settings.twin_other_reconstructions, recon],
+    ]
+    if (n > (main ? settings.twin_repetitions : settings.twin_other_repetitions) || wanted.any { list, name -> !(name in list.toString().tokenize(',')) }) {
+        error("--reference ${settings.reference} is not among the series that this run simulates; name another, or give others by --twin_scanners, --twin_doses, --twin_reconstructions and --twin_repetitions")
+    }
     return [scanner, twinChoice(settings) + [doses: dose, reconstructions: recon, repetitions: n, other_reconstructions: recon, other_repetitions: n, other_scanners: scanner, other_series: 'all']]
 }
 
@@ -59,25 +68,24 @@ workflow TAKE {
         [codeDigest('simulate_series.py'), codeDigest('take_series.py')],
     )
     MERGE_INDEX(
-        TAKE_SERIES.out.parts.map { contents, _rows, _volumes -> contents }.toSortedList { a, b -> a.toString() <=> b.toString() },
+        TAKE_SERIES.out.parts.map { contents, _transforms, _rows, _volumes -> contents }.toSortedList { a, b -> a.toString() <=> b.toString() },
         [], options.series_pattern, settings.strict, codeDigest('merge_index.py'),
     )
     def merged = MERGE_INDEX.out.index
     CONFIRM_REFERENCE(merged, shellQuote(settings.reference), settings.domain, settings.feature_doses, codeDigest('select_reference.py'))
     MERGE_REGISTRATION(
         merged,
-        TAKE_SERIES.out.transforms.toSortedList { a, b -> a.toString() <=> b.toString() },
+        TAKE_SERIES.out.parts.map { _contents, transforms, _rows, _volumes -> transforms }.toSortedList { a, b -> a.toString() <=> b.toString() },
         settings.strict,
         codeDigest('merge_registration.py'),
     )
-    // a part is a chunk, by the index of all
+    // a part is a chunk, by the index of all; one whose series were all set aside is waited for, too
     def taken = TAKE_SERIES.out.parts
-        .map { _contents, rows, volumes -> [rows.splitCsv(header: true).collect { row -> row.series_uid }, rows, [volumes].flatten()] }
+        .map { _contents, transforms, rows, volumes -> [rowsOf(transforms).collect { row -> row.series_uid }, rows, [volumes].flatten()] }
         .combine(merged.map { folder -> [chunksOf(folder, chunkSize(settings))] })
-        .map { uids, rows, volumes, all ->
-            def (id, own_rows) = all.find { _id, members -> members.any { row -> row.series_uid in uids } }
-            [[id: id, uids: own_rows.collect { row -> row.series_uid }], rows, volumes]
-        }
+        .map { uids, rows, volumes, all -> [all.find { _id, members -> members.any { row -> row.series_uid in uids } }, rows, volumes] }
+        .filter { chunk, _rows, _volumes -> chunk }
+        .map { chunk, rows, volumes -> [[id: chunk[0], uids: chunk[1].collect { row -> row.series_uid }], rows, volumes] }
 
     emit:
     index = merged                                          // folder: series.csv, quarantine.csv, files.parquet, inputs.csv

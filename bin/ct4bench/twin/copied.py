@@ -13,6 +13,7 @@ back as far as its simulation blurs it again.
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from numba import njit
@@ -74,7 +75,7 @@ def read_copy(path: Path = PRINT_FILE) -> Copy:
     try:
         with np.load(path, allow_pickle=False) as file:
             packed, labels, first, step_hu = (file[n] for n in ("differences", "labels", "first", "step_hu"))
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
         raise UserError(f"{path} is not the copied print ({error}); tools/copy_print.py makes it") from error
     hu = np.cumsum(np.cumsum(packed, axis=0, dtype=np.int16), axis=2, dtype=np.int16).astype(np.float32)
     hu *= np.float32(step_hu)

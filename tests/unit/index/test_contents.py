@@ -115,3 +115,12 @@ def test_a_tree_without_series_names_its_folder(tmp_path):
     with pytest.raises(UserError, match="none of the 1 files in data"):
         in_parts(tmp_path / "data", tmp_path)
     assert (tmp_path / "x" / "series.csv").exists()
+
+
+def test_an_empty_folder_names_itself(tmp_path):
+    """The part that the workflow makes of it: an entry without a name, which no folder has."""
+    (tmp_path / "data").mkdir()
+    part = str(tmp_path / "part.json")
+    index_series.main(["--roots", str(tmp_path / "data"), "--only", "", "--contents", part])
+    with pytest.raises(UserError, match="no file in data"):
+        merge_index.main(["--parts", part, "--output", str(tmp_path / "x")])

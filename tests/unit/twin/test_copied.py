@@ -49,6 +49,13 @@ def test_a_missing_file_is_a_user_error(tmp_path):
         read_copy(tmp_path / "print.npz")
 
 
+@pytest.mark.parametrize("content", [b"PK\3\4cut off", b"\x93NUMPY", b"text", b""])
+def test_another_file_is_a_user_error(tmp_path, content):
+    (tmp_path / "print.npz").write_bytes(content)
+    with pytest.raises(UserError, match="is not the copied print"):
+        read_copy(tmp_path / "print.npz")
+
+
 def test_segments_have_the_published_sizes(copy):
     counts = np.bincount(copy.labels.ravel(), minlength=7)[1:]
     for roi, count in zip(ROIS, counts, strict=True):
