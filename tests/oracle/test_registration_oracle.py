@@ -133,7 +133,8 @@ STARTS = [
 
 @pytest.mark.parametrize(("rotation_deg", "shift_mm"), STARTS)
 def test_the_twins_poses_are_found(twin, rotation_deg, shift_mm):
-    """Independent noise, other kernels and voxels: a fiftieth of a millimetre at any dose, from wherever it starts."""
+    """Independent noise, other kernels, voxels, shading and streaks: three hundredths of a millimetre at any dose, from
+    wherever it starts."""
     series, truth = twin
     (reference,) = truth.index[truth["scanner"] == "A1"]
     volume, grid = series[reference]
@@ -150,11 +151,11 @@ def test_the_twins_poses_are_found(twin, rotation_deg, shift_mm):
         errors[uid] = worst_displacement_mm(found.motion, expected, corners)
     assert len(errors) == 4
     for uid, error in errors.items():
-        assert error <= 0.02, truth.loc[uid, ["scanner", "dose_mgy", "recon"]].tolist()
+        assert error <= 0.03, truth.loc[uid, ["scanner", "dose_mgy", "recon"]].tolist()
 
 
 def test_the_twins_rois_are_as_bright_on_the_common_grid(twin):
-    """What the truth says of each ROI's mean holds after registration and resampling."""
+    """What the truth says of the scanner's calibration holds in the large cyst after registration and resampling."""
     series, truth = twin
     (reference,) = truth.index[truth["scanner"] == "A1"]
     (uid,) = truth.index[(truth["scanner"] == "F1") & (truth["dose_mgy"] == 10)]
@@ -166,5 +167,6 @@ def test_the_twins_rois_are_as_bright_on_the_common_grid(twin):
     # cyst1's middle in the phantom's frame is that of the real series (slice 157, row 180, column 322).
     at = np.rint(grid.to_index([45.46, -217.11, 181.0])).astype(int)
     z, y, x = at
-    sphere = image[z - 6 : z + 7, y - 8 : y + 9, x - 8 : x + 9]
-    assert sphere.mean() == pytest.approx(truth.loc[uid, "cyst1_mean_hu"], abs=3.0)
+    sphere = slice(z - 6, z + 7), slice(y - 8, y + 9), slice(x - 8, x + 9)
+    expected = truth.loc[uid, "slope"] * volume[sphere].mean() + truth.loc[uid, "offset_hu"]
+    assert image[sphere].mean() == pytest.approx(expected, abs=3.0)
