@@ -22,6 +22,7 @@ process DRAW_PHANTOM {
         --seed ${seed} \\
         --threads ${task.cpus} \\
         --tables tables \\
+        --print tables/print.npz \\
         --output phantom
     """
 

@@ -56,7 +56,7 @@ workflow PHANTOM {
 
     main:
     def like = settings.twin_like ? file(settings.twin_like) : []
-    DRAW_PHANTOM(settings.twin_slab, like, settings.seed, twinTables(['outlines', 'rib_sections']) + file("${projectDir}/assets/phantom/print.npz"), like ? fingerprint(like) : '', codeDigest('draw_phantom.py'))
+    DRAW_PHANTOM(settings.twin_slab, like, settings.seed, twinTables(['outlines', 'rib_sections']) + [file("${projectDir}/assets/phantom/print.npz")], like ? fingerprint(like) : '', codeDigest('draw_phantom.py'))
 
     emit:
     phantom = DRAW_PHANTOM.out.phantom      // folder
