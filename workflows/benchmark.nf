@@ -1,9 +1,13 @@
 // The whole benchmark: DICOM -> index -> registered volumes -> pairs and features -> evaluation -> tables, figures, report.
 
 include { SIMULATE          } from '../subworkflows/input/main'
+include { SIMULATE_FIRST    } from '../subworkflows/input/main'
 include { INDEX             } from '../subworkflows/input/main'
+include { INDEX_PARTS       } from '../subworkflows/input/main'
 include { TAKE              } from '../subworkflows/parts/main'
 include { PREPROCESS        } from '../subworkflows/preprocess/main'
+include { PREPROCESS_PARTS  } from '../subworkflows/preprocess/main'
+include { REFERENCE         } from '../subworkflows/preprocess/main'
 include { EXTRACT           } from '../subworkflows/extract/main'
 include { GIVEN_FEATURES    } from '../subworkflows/extract/main'
 include { EVALUATE_IMAGES   } from '../subworkflows/evaluate/main'
@@ -33,14 +37,20 @@ workflow BENCHMARK {
         def index
         def roots = channel.value([])
         def taken
+        def prepared
         // rows of profiles that were made while the DICOM was there
         def own = channel.empty()
         if (settings.in_parts && !settings.input) {
-            TAKE(boxed)
+            SIMULATE_FIRST(settings)
+            REFERENCE(boxed, SIMULATE_FIRST.out.roots, SIMULATE_FIRST.out.index, '', new java.util.concurrent.ConcurrentHashMap())
+            TAKE(settings, SIMULATE_FIRST.out.phantom, REFERENCE.out.reference)
             images.truth = TAKE.out.truth.first()
-            index = TAKE.out.index
-            taken = TAKE.out
             own = TAKE.out.profile
+            INDEX_PARTS(settings, TAKE.out.contents, [])
+            PREPROCESS_PARTS(settings, TAKE.out.registered, INDEX_PARTS.out.index)
+            index = INDEX_PARTS.out.index
+            taken = PREPROCESS_PARTS.out
+            prepared = REFERENCE.out
         }
         else {
             if (settings.input) {
@@ -55,15 +65,16 @@ workflow BENCHMARK {
             PREPROCESS(boxed, roots, INDEX.out.index)
             index = INDEX.out.index
             taken = PREPROCESS.out
+            prepared = PREPROCESS.out
         }
         // every evaluation has a method; those of today leave the volumes as they are
         def chunks = taken.chunks.combine(methods).map { meta, rows, volumes, method -> [meta + [method: method], rows, volumes] }
-        EXTRACT(settings, chunks, index, taken.registered, taken.patches, taken.reference)
-        EVALUATE_IMAGES(settings, chunks, taken.registered, taken.reference, index, roots, own)
+        EXTRACT(settings, chunks, index, taken.registered, prepared.patches, prepared.reference)
+        EVALUATE_IMAGES(settings, chunks, taken.registered, prepared.reference, index, roots, own)
         features = EXTRACT.out.features
         images.putAll([
             index: index, registered: taken.registered, quarantine: taken.quarantine,
-            transforms: taken.transforms, patches: taken.patches, reference: taken.reference,
+            transforms: taken.transforms, patches: prepared.patches, reference: prepared.reference,
             volumes: EVALUATE_IMAGES.out.volumes, pairs: EVALUATE_IMAGES.out.pairs, profile: EVALUATE_IMAGES.out.profile,
         ])
     }

@@ -1,17 +1,19 @@
 // DICOM in: the user's folder, or the digital twin; then the index over it.
 
-include { DRAW_PHANTOM      } from '../../modules/draw_phantom/main'
-include { SIMULATE_SERIES   } from '../../modules/simulate_series/main'
-include { INDEX_SERIES      } from '../../modules/index_series/main'
-include { MERGE_INDEX       } from '../../modules/merge_index/main'
-include { codeDigest        } from '../utilities/code'
-include { fingerprint       } from '../utilities/files'
-include { shellQuote        } from '../utilities/files'
-include { survey            } from '../utilities/files'
-
-def twinTables(List names) {
-    return names.collect { name -> file("${projectDir}/assets/twin/${name}.csv") }
-}
+include { DRAW_PHANTOM                          } from '../../modules/draw_phantom/main'
+include { SIMULATE_SERIES                       } from '../../modules/simulate_series/main'
+include { SIMULATE_SERIES as SIMULATE_REFERENCE } from '../../modules/simulate_series/main'
+include { INDEX_SERIES                          } from '../../modules/index_series/main'
+include { INDEX_SERIES as INDEX_REFERENCE       } from '../../modules/index_series/main'
+include { MERGE_INDEX                           } from '../../modules/merge_index/main'
+include { codeDigest                            } from '../utilities/code'
+include { fingerprint                           } from '../utilities/files'
+include { shellQuote                            } from '../utilities/files'
+include { survey                                } from '../utilities/files'
+include { referenceChoice                       } from '../utilities/twin'
+include { scannerTables                         } from '../utilities/twin'
+include { twinChoice                            } from '../utilities/twin'
+include { twinTables                            } from '../utilities/twin'
 
 // Scanners in tasks of about three chunks of series: a task takes longer to start than to simulate a series.
 def simulationTasks(settings) {
@@ -29,25 +31,6 @@ def simulationTasks(settings) {
         (tasks * (2 * (series.take(i).sum() ?: 0) + series[i])).intdiv(2 * series.sum())
     }
     return names.indices.groupBy { i -> task_of[i] }.values().collect { group -> group.collect { i -> names[i] } }
-}
-
-// Options of simulate_series.py.
-def twinChoice(settings) {
-    return [
-        doses: settings.twin_doses,
-        reconstructions: settings.twin_reconstructions,
-        repetitions: settings.twin_repetitions,
-        other_reconstructions: settings.twin_other_reconstructions,
-        other_repetitions: settings.twin_other_repetitions,
-        other_scanners: settings.twin_other_scanners,
-        other_series: settings.twin_other_series,
-        seed: settings.seed,
-    ]
-}
-
-// What SIMULATE_SERIES reads beside the phantom.
-def scannerTables() {
-    return twinTables(['scanners', 'reconstructions', 'noise', 'couches', 'odd_series'])
 }
 
 workflow PHANTOM {
@@ -77,6 +60,24 @@ workflow SIMULATE {
     truth = SIMULATE_SERIES.out.truth.collectFile(name: 'truth.csv', keepHeader: true, sort: { part -> part.name })
 }
 
+// What the twin in parts begins with: the phantom, and the series that all others are registered to.
+workflow SIMULATE_FIRST {
+    take:
+    settings    // map of parameters
+
+    main:
+    PHANTOM(settings)
+    def (scanner, own) = referenceChoice(settings)
+    SIMULATE_REFERENCE(channel.of([[scanner]]).combine(PHANTOM.out.phantom), scannerTables(), own, codeDigest('simulate_series.py'))
+    def places = SIMULATE_REFERENCE.out.dicom.map { folder -> [folder] }.first()
+    INDEX_REFERENCE(places, '', false, [[], 400, ''], codeDigest('index_series.py'))
+
+    emit:
+    phantom = PHANTOM.out.phantom           // folder
+    roots = places                          // [folder]
+    index = INDEX_REFERENCE.out.index       // folder: the index of the reference alone
+}
+
 // The entries of a folder in at most 16 parts, neighbours together: [[entry, ...], number of files, digest of them].
 def folderParts(folder) {
     def entries = folder.listFiles().toSorted { a, b -> a.name <=> b.name }
@@ -90,13 +91,31 @@ def folderParts(folder) {
     }
 }
 
+// The regular expression of --series_pattern as an input of a task.
+def seriesPattern(settings) {
+    return settings.series_pattern ? shellQuote(settings.series_pattern) : ''
+}
+
+workflow INDEX_PARTS {
+    take:
+    settings    // map of parameters
+    contents    // contents.json of each part
+    roots       // channel of one list of folders, or [] where they are gone
+
+    main:
+    MERGE_INDEX(contents.toSortedList { a, b -> a.toString() <=> b.toString() }, roots, seriesPattern(settings), settings.strict, codeDigest('merge_index.py'))
+
+    emit:
+    index = MERGE_INDEX.out.index       // folder: series.csv, quarantine.csv, files.parquet, inputs.csv
+}
+
 workflow INDEX {
     take:
     settings    // map of parameters
     roots       // channel of one list of folders
 
     main:
-    def pattern = settings.series_pattern ? shellQuote(settings.series_pattern) : ''
+    def pattern = seriesPattern(settings)
     def found
     if (settings.index) {
         found = channel.value(file(settings.index))
@@ -104,11 +123,8 @@ workflow INDEX {
     else if (settings.input && settings.in_parts) {
         // a channel of one list has but one task; a value serves all parts
         INDEX_SERIES(roots.first(), pattern, false, channel.fromList(folderParts(file(settings.input))), codeDigest('index_series.py'))
-        MERGE_INDEX(
-            INDEX_SERIES.out.index.map { folder -> folder.resolve('contents.json') }.toSortedList { a, b -> a.toString() <=> b.toString() },
-            roots, pattern, settings.strict, codeDigest('merge_index.py'),
-        )
-        found = MERGE_INDEX.out.index
+        INDEX_PARTS(settings, INDEX_SERIES.out.index.map { folder -> folder.resolve('contents.json') }, roots)
+        found = INDEX_PARTS.out.index
     }
     else {
         // what a task of this run made is known by the task

@@ -1,22 +1,24 @@
 // From indexed series to volumes on the reference's grid, and the patches that all of them share.
 
-include { SELECT_REFERENCE      } from '../../modules/select_reference/main'
-include { PREPARE_REFERENCE     } from '../../modules/prepare_reference/main'
-include { DRAW_PATCHES          } from '../../modules/draw_patches/main'
-include { REGISTER_SERIES       } from '../../modules/register_series/main'
-include { MERGE_REGISTRATION    } from '../../modules/merge_registration/main'
-include { chunkSize             } from '../utilities/channels'
-include { chunksOf              } from '../utilities/channels'
-include { codeDigest            } from '../utilities/code'
-include { fingerprints          } from '../utilities/files'
-include { folderOf              } from '../utilities/files'
-include { shellQuote            } from '../utilities/files'
+include { SELECT_REFERENCE                      } from '../../modules/select_reference/main'
+include { SELECT_REFERENCE as CONFIRM_REFERENCE } from '../../modules/select_reference/main'
+include { PREPARE_REFERENCE                     } from '../../modules/prepare_reference/main'
+include { DRAW_PATCHES                          } from '../../modules/draw_patches/main'
+include { REGISTER_SERIES                       } from '../../modules/register_series/main'
+include { MERGE_REGISTRATION                    } from '../../modules/merge_registration/main'
+include { chunkSize                             } from '../utilities/channels'
+include { chunksOf                              } from '../utilities/channels'
+include { rowsOf                                } from '../utilities/channels'
+include { codeDigest                            } from '../utilities/code'
+include { fingerprints                          } from '../utilities/files'
+include { folderOf                              } from '../utilities/files'
+include { shellQuote                            } from '../utilities/files'
 
 // The reference of a run: chosen in the index, cut to what anything reads, and the patches drawn in it.
 workflow REFERENCE {
     take:
     settings    // map of parameters
-    places      // channel of one list of folders, wrapped
+    roots       // channel of one list of folders
     index       // value channel: the index's folder
     domain      // the factor of which the index must have two values, or '' where it is of the reference alone
     prints      // map: digests of the folders that were looked at
@@ -28,7 +30,7 @@ workflow REFERENCE {
         .toList()
         .filter { rows -> !rows.isEmpty() }
         .map { rows -> [rows] }
-        .combine(places)
+        .combine(roots.map { folders -> [folders] })
         .map { rows, own_roots ->
             def folders = rows.collect { row -> folderOf("${row.root}/${row.folder}".toString(), own_roots) }
             [rows[0].series_uid, folders, fingerprints(folders, prints)]
@@ -55,7 +57,7 @@ workflow PREPROCESS {
     def places = roots.map { folders -> [folders] }
     def prints = new java.util.concurrent.ConcurrentHashMap()
 
-    REFERENCE(settings, places, index, settings.domain, prints)
+    REFERENCE(settings, roots, index, settings.domain, prints)
     def prepared = REFERENCE.out.reference
 
     // a task takes a chunk of one scanner's series
@@ -76,8 +78,38 @@ workflow PREPROCESS {
 
     emit:
     reference = prepared                                    // folder
-    patches = REFERENCE.out.patches                      // patches.csv
+    patches = REFERENCE.out.patches                         // patches.csv
     chunks = REGISTER_SERIES.out.chunks                     // [meta(id, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
+    registered = MERGE_REGISTRATION.out.registered          // registered.csv of all chunks
+    quarantine = MERGE_REGISTRATION.out.quarantine          // quarantine.csv
+    transforms = MERGE_REGISTRATION.out.transforms          // transforms.csv
+}
+
+// What PREPROCESS gives, of parts that were registered before the index of all was there.
+workflow PREPROCESS_PARTS {
+    take:
+    settings    // map of parameters
+    parts       // [transforms.csv of the part, its registered.csv, [<series_uid>.b2nd, ...]]
+    index       // value channel: the index's folder
+
+    main:
+    CONFIRM_REFERENCE(index, shellQuote(settings.reference), settings.domain, settings.feature_doses, codeDigest('select_reference.py'))
+    MERGE_REGISTRATION(
+        index,
+        parts.map { transforms, _rows, _volumes -> transforms }.toSortedList { a, b -> a.toString() <=> b.toString() },
+        settings.strict,
+        codeDigest('merge_registration.py'),
+    )
+    // a part is a chunk, by the index of all; one whose series were all set aside is waited for, too
+    def taken = parts
+        .map { transforms, rows, volumes -> [rowsOf(transforms).collect { row -> row.series_uid }, rows, volumes] }
+        .combine(index.map { folder -> [chunksOf(folder, chunkSize(settings))] })
+        .map { uids, rows, volumes, all -> [all.find { _id, members -> members.any { row -> row.series_uid in uids } }, rows, volumes] }
+        .filter { chunk, _rows, _volumes -> chunk }
+        .map { chunk, rows, volumes -> [[id: chunk[0], uids: chunk[1].collect { row -> row.series_uid }], rows, volumes] }
+
+    emit:
+    chunks = taken                                          // [meta(id, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
     registered = MERGE_REGISTRATION.out.registered          // registered.csv of all chunks
     quarantine = MERGE_REGISTRATION.out.quarantine          // quarantine.csv
     transforms = MERGE_REGISTRATION.out.transforms          // transforms.csv

@@ -129,6 +129,22 @@ def test_the_method_that_does_nothing_is_named_in_one_place():
     assert named == ["benchmark.py"]
 
 
+def test_what_includes_other_scripts_is_included_by_one():
+    """The strict parser runs a script once for each spelling of its path, and refuses what is then included twice."""
+    scripts = [
+        ROOT / "main.nf",
+        *(path for name in ("modules", "subworkflows", "workflows") for path in (ROOT / name).rglob("*.nf")),
+    ]
+    users = {}
+    for path in scripts:
+        for place in re.findall(r"^include .* from '(\.[^']*)'$", path.read_text(), re.MULTILINE):
+            users.setdefault((path.parent / f"{place}.nf").resolve(), set()).add(path)
+    assert {path for path in users if not path.is_file()} == set()
+    including = {path for others in users.values() for path in others}
+    twice = {path for path, others in users.items() if path in including and len(others) > 1}
+    assert sorted(str(path.relative_to(ROOT)) for path in twice) == []
+
+
 def test_legends_of_figures_show_every_name():
     """matplotlib drops labels that begin with an underscore; `style.add_legend` does not."""
     for path in sorted((ROOT / "bin" / "ct4bench" / "figures").glob("*.py")):
