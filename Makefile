@@ -32,7 +32,7 @@ test-all: setup lint ## every test, those for a release too
 	@$(PYTEST) --slow $(PYTEST_ARGS)
 
 lint: setup      ## ruff and nextflow lint
-	@.venv/bin/ruff check -q bin tests tools containers && .venv/bin/ruff format -q --check bin tests tools containers
+	@.venv/bin/ruff check -q bin command ct4bench tests tools containers && .venv/bin/ruff format -q --check bin command ct4bench tests tools containers
 	@$(NEXTFLOW) lint main.nf nextflow.config conf modules subworkflows workflows
 
 bench: setup     ## ratios of time and differences of value to the reference libraries, into results/bench.json
@@ -58,4 +58,4 @@ offline-bundle: setup ## code, engine and images in one archive for a machine wi
 
 clean:           ## take away all that make made (results included)
 	rm -rf .venv .engine .images results .nextflow .nextflow.log* work .pytest_cache .ruff_cache .numba .mpl
-	find bin tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find bin command tests -name __pycache__ -type d -prune -exec rm -rf {} +

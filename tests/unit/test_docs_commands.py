@@ -31,7 +31,11 @@ def spans(text: str) -> list[str]:
     """Inline code that is a command of this project."""
     prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     found = re.findall(r"`([^`\n]+)`", prose)
-    return [code for code in found if re.match(r"(\.engine/nextflow|nextflow|make|git clone|(bin|tools)/\S+) ", code)]
+    return [
+        code
+        for code in found
+        if re.match(r"(\.engine/nextflow|\./ct4bench|nextflow|make|git clone|(bin|tools)/\S+) ", code)
+    ]
 
 
 def commands(page: Path) -> list[str]:
@@ -70,16 +74,34 @@ def profiles() -> set[str]:
     return set(re.findall(r"^    (\w+) \{", block, re.MULTILINE))
 
 
+def check_options(words: list[str]) -> None:
+    """Fail where a word is an option that neither the engine nor the benchmark has."""
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        if word.startswith("-"):
+            assert word in ENGINE_OPTIONS or word.removeprefix("--") in parameters(), word
+        if word == "-profile":
+            assert set(after.split(",")) <= profiles(), after
+
+
+def check_front_door(words: list[str]) -> None:
+    from command.main import make_parser, options_of
+
+    own = options_of(make_parser())
+    if len(words) == 1:
+        return
+    assert words[1] in own or words[1] == "--help", words
+    rest = [word for word in words[2:] if word not in own[words[1]]]
+    if words[1] not in ("run", "demo", "report"):
+        assert not [word for word in rest if word.startswith("-")], words
+    check_options(rest)
+
+
 def check_engine(words: list[str]) -> None:
     if words[1] != "run":
         assert words[1] in ("clean", "log")
         return
     assert words[2] == "."
-    for word, after in zip(words[3:], [*words[4:], ""], strict=True):
-        if word.startswith("-"):
-            assert word in ENGINE_OPTIONS or word.removeprefix("--") in parameters(), word
-        if word == "-profile":
-            assert set(after.split(",")) <= profiles(), after
+    check_options(words[3:])
 
 
 def check(words: list[str]) -> None:
@@ -90,6 +112,8 @@ def check(words: list[str]) -> None:
         assert {word for word in words[1:] if "=" not in word} <= targets, words
     elif program == ".engine/nextflow":
         check_engine(words)
+    elif program == "./ct4bench":
+        check_front_door(words)
     elif program.startswith(("bin/", "tools/", "tests/")):
         script = (ROOT / program).read_text()
         assert all(f'"{word}"' in script for word in words[1:] if word.startswith("--") and word != "--help"), words
@@ -134,6 +158,7 @@ def test_options_in_the_prose_have_no_stand_ins(page):
 @pytest.mark.parametrize(
     "command",
     ["git clone REPOSITORY ct4bench", "make demon", ".engine/nextflow run . --imput x", "bin/no_such.py --help",
+     "./ct4bench rum", "./ct4bench run --imput x", "./ct4bench doctor --yaml",
      ".engine/nextflow run . -profile moon", "tools/estimate_costs.py --prize 1", "nextflow run . --input x",
      "tools/estimate_costs.py results/trace_….txt", "tar -xf 'a"],
 )  # fmt: skip

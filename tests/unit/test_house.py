@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 
 import pandas as pd
 import pytest
@@ -12,13 +13,14 @@ from ct4bench.core.benchmark import NO_METHOD
 PACKAGE = ROOT / "bin" / "ct4bench"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
 FLOORS = pd.read_csv(ROOT / "docs" / "packages.csv").set_index("package")["floor"].to_dict()
+DOOR = sorted(path for path in (ROOT / "command").glob("*.py") if path.name != "__init__.py")
 PROCESSES = pd.read_csv(ROOT / "docs" / "processes.csv", keep_default_na=False)
 
 VERBS = """
-Add Apply Augment Average Blend Bootstrap Build Check Choose Clean Compile Compute Count Cut Decorate Draw
+Add Apply Augment Average Blend Bootstrap Build Check Choose Clean Compile Compute Count Cut Decorate Describe Draw
 Extract Fill Filter Find Fit Group Halve Import Index Interpolate Join Leave List Load Make Measure Merge Move
 Name Open Order Pack Parse Plan Raise Rank Read Refuse Remove Render Replace Resample Return Run Say Select
-Separate Set Shorten Simulate Sort Split Stack Standardise Stretch Sum Take Tell Train Turn Write Yield
+Separate Set Shorten Show Simulate Sort Split Stack Standardise Stretch Sum Take Tell Train Turn Write Yield
 """
 """With which docstrings start; add one that is missing."""
 
@@ -52,6 +54,15 @@ def test_imports_go_down(path):
     own = path.parent.name
     upwards = [name for name in imported(path) if (other := name.split(".")[0]) != own and FLOORS[other] >= FLOORS[own]]
     assert upwards == []
+
+
+@pytest.mark.parametrize("path", [ROOT / "ct4bench", *DOOR], ids=lambda path: path.stem)
+def test_the_front_door_needs_nothing_that_set_up_brings(path):
+    """`./ct4bench` must run before there is a .venv, and by an older Python."""
+    names = {alias.name for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9)))
+             if isinstance(node, ast.Import) for alias in node.names}  # fmt: skip
+    names |= {node.module for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in names} <= {*sys.stdlib_module_names, "command"}
 
 
 def test_no_circle():
@@ -103,7 +114,7 @@ def public_functions(path):
             yield node
 
 
-@pytest.mark.parametrize("path", [*MODULES, *sorted((ROOT / "bin").glob("*.py"))], ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [*MODULES, *DOOR, *sorted((ROOT / "bin").glob("*.py"))], ids=lambda path: path.stem)
 def test_docstrings_of_public_functions_start_with_a_verb(path):
     first = {node.name: (ast.get_docstring(node) or "none").split()[0] for node in public_functions(path)}
     assert {name: word for name, word in first.items() if word not in VERBS.split()} == {}
