@@ -17,7 +17,7 @@ FAKE = """#!/usr/bin/env python3
 import os, signal, subprocess, sys, time
 words = sys.argv[1:]
 log = open(words[words.index("-log") + 1], "w", buffering=1)
-task = subprocess.Popen(["sleep", "60"])
+task = subprocess.Popen(["sleep", "120"])
 open("task.pid", "w").write(str(task.pid))
 def end(number, frame):
     open("signals", "a").write(signal.Signals(number).name + "\\n")
@@ -42,7 +42,7 @@ if "-resume" in words:
     handler("Task completed", 0)
     print("the engine's own words", flush=True)
     sys.exit(int(words[-1]))
-time.sleep(60)
+time.sleep(120)
 """
 DRIVER = """
 import sys
@@ -77,7 +77,7 @@ def start(tmp_path):
         process.kill()
 
 
-def wait_for(path, seconds=20):
+def wait_for(path, seconds=60):
     end = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < end, f"{path} did not come"
@@ -97,7 +97,7 @@ def test_a_signal_ends_tasks_by_one_signal_to_the_engine(start, tmp_path, number
     process = start()
     wait_for(tmp_path / "ready")
     process.send_signal(number)
-    text, _ = process.communicate(timeout=20)
+    text, _ = process.communicate(timeout=60)
     assert process.returncode == 128 + number
     assert (tmp_path / "signals").read_text() == "SIGINT\n"
     assert not is_alive(int((tmp_path / "task.pid").read_text()))
@@ -107,7 +107,7 @@ def test_a_signal_ends_tasks_by_one_signal_to_the_engine(start, tmp_path, number
 @pytest.mark.parametrize("status", [0, 3])
 def test_a_log_has_lines_of_progress_and_what_the_engine_says(start, status):
     process = start("-resume", str(status))
-    text, _ = process.communicate(timeout=20)
+    text, _ = process.communicate(timeout=60)
     assert process.returncode == status
     lines = text.splitlines()
     assert lines[0] == "N E X T F L O W" and "the engine's own words" in lines
@@ -128,7 +128,7 @@ def test_a_terminal_has_a_table_that_is_drawn_anew(start):
         if not new:
             break
         text += new
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=60) == 0
     shown = text.decode()
     assert "index" in shown and "1/1" in shown and "last warning: something odd" in shown
     assert shown.index("the engine's own words") < shown.rindex("1/1"), "the table stands last"
