@@ -4,7 +4,7 @@ process WRITE_REPORT {
     label 'figures'
 
     input:
-    // places: the folder of each file, <method>/tables, figures and features (settings), or <method> (scanner_profile.csv)
+    // places: the folder of each file, <method>/tables, figures and features (settings), or <method> (scanner_profile.csv, embedding.parquet, icc.csv)
     tuple val(methods), val(places), path(made, stageAs: 'made*/*')
     // of the images, each [] where the run started from features
     path registered

@@ -90,9 +90,11 @@ workflow REPORT {
     def reported = tables.join(figures).join(notesOf).join(profiles).map { method, _meta, folder, pictures, notes, profile, _displacement, _rows ->
         [method, placed("${method}/tables", folder) + placed("${method}/figures", pictures) + placed("${method}/features", notes) + placed(method, profile)]
     }
+    // what the page's moving views show
+    def viewed = evaluated.map { method, found -> [method, placed(method, found.findAll { path -> path.name in ['embedding.parquet', 'icc.csv'] })] }
     // one page for all methods
     WRITE_REPORT(
-        reported.collect(flat: false).map { all -> [methods] + all.toSorted { a, b -> methods.indexOf(a[0]) <=> methods.indexOf(b[0]) }.collectMany { item -> item[1] }.transpose() },
+        reported.join(viewed).map { method, files, more -> [method, files + more] }.collect(flat: false).map { all -> [methods] + all.toSorted { a, b -> methods.indexOf(a[0]) <=> methods.indexOf(b[0]) }.collectMany { item -> item[1] }.transpose() },
         images.registered, images.quarantine, images.transforms, images.patches, images.reference, images.truth,
         about, usage, assets.resolve('deviations.yaml'), assets.resolve('report.html.j2'), codeDigest('write_report.py'),
     )

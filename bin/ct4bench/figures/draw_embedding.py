@@ -9,18 +9,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from ct4bench.core.benchmark import MAKERS, TISSUES, scanner_rank, tissue_of
+from ct4bench.core.colours import MAKER_COLOURS, TISSUE_COLOURS, colour_of
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.extractors import extractors_of
 from ct4bench.figures.feature_sets import feature_sets
 from ct4bench.figures.style import (
-    MAKER_COLOURS,
-    TISSUE_COLOURS,
     TISSUE_MARKERS,
     WIDTH_IN,
     Caption,
     add_legend,
-    colour_of,
     message_panel,
     new_figure,
     save_figure,

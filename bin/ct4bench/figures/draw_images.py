@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from ct4bench.core.benchmark import MAIN_DOSE_MGY, PATCH_SHAPE, ROIS, SCANNERS, scanner_rank, tissue_of
+from ct4bench.core.colours import TISSUE_COLOURS
 from ct4bench.core.errors import UserError
 from ct4bench.core.volumes import SUFFIX, open_volume
 from ct4bench.figures.style import (
     GRAY_LIMITS_HU,
     LEVEL_HU,
-    TISSUE_COLOURS,
     WIDTH_IN,
     WINDOW_HU,
     Caption,

@@ -10,13 +10,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from ct4bench.core.benchmark import MAIN_DOSE_MGY, ROIS, scanner_rank
+from ct4bench.core.colours import MAKER_COLOURS, colour_of
 from ct4bench.figures.style import (
-    MAKER_COLOURS,
     WIDTH_IN,
     Caption,
     add_legend,
     colour_bar,
-    colour_of,
     fitted_legend,
     lift,
     message_panel,

@@ -1,7 +1,8 @@
 """How figures show feature sets: their order, colours and markers, from the facts of the run."""
 
+from ct4bench.core.colours import colour_of, spare_of
 from ct4bench.core.extractors import extractors_of, in_order
-from ct4bench.figures.style import OTHER_MARKERS, colour_of, spare_of
+from ct4bench.figures.style import OTHER_MARKERS
 
 
 def feature_sets(found, facts: dict) -> list[str]:

@@ -26,12 +26,7 @@ FITTING_SIGNS = 4
 SMALLEST_PT = 7
 """Smallest text of a figure, whose report shows it no smaller than it is."""
 
-MAKER_COLOURS = {"Siemens": "#0072B2", "Philips": "#E69F00", "GE": "#009E73", "Toshiba": "#CC79A7"}
-TISSUE_COLOURS = {"cyst": "#0072B2", "hemangioma": "#F0E442", "metastasis": "#D55E00", "normal": "#009E73"}
-"""The blue, yellow, red and green of the paper's Fig. 3, as Okabe and Ito's shades for colour-blind readers."""
 TISSUE_MARKERS = {"cyst": "o", "hemangioma": "^", "metastasis": "s", "normal": "D"}
-OTHER_COLOURS = ("#56B4E9", "#D55E00", "#999999", "#000000")
-"""For makers, tissues and extractors that the benchmark does not know."""
 OTHER_MARKERS = ("D", "v", "P", "X")
 """For extractors that it does not know."""
 
@@ -74,16 +69,6 @@ class Caption:
 def new_figure(width_in: float, height_in: float) -> Figure:
     """Return an empty figure that knows no display and no global state."""
     return Figure(figsize=(width_in, height_in), layout=None)
-
-
-def colour_of(name: str, colours: dict[str, str], names) -> str:
-    """Return the colour of `name`: its own, else one of the spare ones by its index among the unknown of `names`."""
-    return colours.get(name) or spare_of(name, colours, names, OTHER_COLOURS)
-
-
-def spare_of(name: str, known: dict[str, str], names, spare: tuple[str, ...]) -> str:
-    """Return one of the spare ones, by the index of `name` among those of `names` that are not known."""
-    return spare[sorted(set(names) - set(known)).index(name) % len(spare)]
 
 
 def stamp(figure: Figure, text: str) -> None:

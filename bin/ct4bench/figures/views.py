@@ -10,9 +10,10 @@ from matplotlib.colors import to_rgb
 from scipy.ndimage import gaussian_filter
 
 from ct4bench.core.benchmark import ROIS, tissue_of
+from ct4bench.core.colours import TISSUE_COLOURS
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import bounding_box
-from ct4bench.figures.style import GRAY_LIMITS_HU, TISSUE_COLOURS, WINDOW_HU
+from ct4bench.figures.style import GRAY_LIMITS_HU, WINDOW_HU
 from ct4bench.figures.surfaces import View, box_planes, convex_span, first_inside, sample, shade, soften, trim
 from ct4bench.preprocess.pyramids import bin_means
 from ct4bench.preprocess.reference import Reference

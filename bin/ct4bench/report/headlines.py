@@ -119,8 +119,8 @@ def _task_head(name: str, rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -
     return f"{words} ({', '.join(values)}{unit})" if values else words
 
 
-def _loso_stems(table7: pd.DataFrame) -> dict[int, str]:
-    """Columns of accuracies that leave a value of the domain out and have values in this run, by training size."""
+def loso_stems(table7: pd.DataFrame) -> dict[int, str]:
+    """Return the columns of accuracies that leave a value of the domain out and have values in this run, by size."""
     stems = {}
     for column in table7.columns:
         match = re.fullmatch(r"(loso_(\d+)_\w+?_acc)_mean", column)
@@ -148,7 +148,7 @@ def feature_headlines(tables: dict[str, pd.DataFrame], facts: dict) -> dict | No
     tasks = tasks[tasks["task"].isin([n for n, t in TASKS.items() if t.headline])]
     if len(tasks):
         tasks = tasks[tasks["extractor"].map(lambda name: title_of(name, known)).isin(titles)]
-    sizes = _loso_stems(table7)
+    sizes = loso_stems(table7)
     least, most = min(sizes, default=0), max(sizes, default=0)
 
     def icc(form: str) -> tuple[str, list[dict]]:

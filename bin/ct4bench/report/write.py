@@ -12,6 +12,7 @@ import json
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,13 @@ from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
+from ct4bench.report.answers import answer_picture, answers, data_words
 from ct4bench.report.cells import cells_of, interval_head
 from ct4bench.report.headlines import feature_headlines, image_headlines
+from ct4bench.report.live import points_view, ranks_view
+from ct4bench.report.page import data_block, policy, scripts, style
 from ct4bench.report.profile import profile_view
+from ct4bench.report.repeats import lift_repeats
 from ct4bench.report.sections import (
     checks_view,
     extractors_view,
@@ -100,6 +105,12 @@ class MethodInputs:
     settings: dict[str, dict] = field(default_factory=dict)
     """Settings of the extractors by name."""
     profile: pd.DataFrame | None = None
+    embedding: pd.DataFrame | None = None
+    """embedding.parquet; None where the run has none."""
+    icc: pd.DataFrame | None = None
+    """icc.csv; None where the run has none."""
+    sources: dict[str, str] = field(default_factory=dict)
+    """Text of each table by name, as its file has it."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +183,7 @@ def fit(pngs: dict[str, bytes], limit: int = IMAGE_BYTES) -> dict[str, bytes]:
     return pngs
 
 
-def _figure_views(figures: dict[str, tuple[dict, bytes]], limit: int) -> dict[str, dict]:
+def _figure_views(figures: dict[str, tuple[dict, bytes]], limit: int, method: str = "") -> dict[str, dict]:
     pngs = fit({name: png for name, (_, png) in figures.items()}, limit)
     views = {}
     for name, (caption, png) in figures.items():
@@ -187,16 +198,24 @@ def _figure_views(figures: dict[str, tuple[dict, bytes]], limit: int) -> dict[st
             "notes": [str(note) for note in caption.get("notes", [])],
             "width": width,
             "height": height,
+            "file": f"{name}.svg",
+            "path": f"{quote(method)}/figures/{quote(name)}.svg" if method else "",
             "least_px": round(png_size(png)[0] * CSS_DPI / png_dpi(png)),
             "png": base64.b64encode(pngs[name]).decode("ascii"),
         }
     return views
 
 
+def table_path(method: str, name: str) -> str:
+    """Return where a table lies, seen from the report: the address of a link."""
+    return f"{quote(method)}/tables/{quote(name)}.csv"
+
+
 def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dict:
     comparisons = sorted(set(frame["comparison"])) if "comparison" in frame.columns else []
     compared = "compared" in comparisons
     cells = cells_of(name, frame, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value"))
+    cells = lift_repeats(cells) if not (cells.get("inline") or cells.get("where_different")) else cells
     flat = [cell for row in cells["rows"] for cell in row["cells"]]
     lines = ["this run"]
     below = (("sd", "its SD"), ("range", interval_head(frame, "ci")), ("regions", interval_head(frame, "roi_ci")))
@@ -228,6 +247,7 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
         "notes": [str(note) for note in about.get("notes", [])] + marks,
         "legend": legend,
         "file": f"{name}.csv",
+        "path": table_path(facts["method"], name),
         "long": published is None and cells["kind"] == "grid" and len(cells["rows"]) > LONG_ROWS,
         **cells,
     }
@@ -296,20 +316,21 @@ def _parameter_rows(run: dict) -> list[tuple[str, str]]:
     return [(str(name), "" if value is None else str(value)) for name, value in sorted(values.items())]
 
 
-def method_view(inputs: MethodInputs, several: bool, from_features: bool, image_bytes: int) -> dict:
+def method_view(inputs: MethodInputs, several: bool, registered: pd.DataFrame | None, image_bytes: int) -> dict:
     """Return the values of a method's part of the page.
 
-    With `several` methods its headings are a level deeper and its ids begin with the method's name.
+    `registered` has the series, None where the run started from features. With `several` methods its headings are a
+    level deeper and its ids begin with the method's name.
     """
     facts, method = inputs.facts, inputs.facts["method"]
     about, missing = facts.get("tables", {}), dict(facts.get("missing", {}))
-    figures = _figure_views(inputs.figures, image_bytes)
+    figures = _figure_views(inputs.figures, image_bytes, method)
     views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in inputs.tables.items()}
     placed = {name for names in SECTION_FIGURES.values() for name in names}
     shown = {name for names in SECTION_TABLES.values() for name in names}
     for name in FIGURES:
         if name not in figures:
-            no_volumes = from_features and name in IMAGE_FIGURES
+            no_volumes = registered is None and name in IMAGE_FIGURES
             missing[name] = "no volumes: the run started from features" if no_volumes else "not drawn in this run"
     stamp = f"{facts['origin_words']}; mode {facts['mode']}{'' if method == NO_METHOD else f'; method {method}'}."
     return {
@@ -319,6 +340,10 @@ def method_view(inputs: MethodInputs, several: bool, from_features: bool, image_
         "prefix": f"{method}-" if several else "",
         "level": 3 if several else 2,
         "stamp": stamp.capitalize(),
+        "answers": answers(inputs.tables, facts),
+        "picture": answer_picture(inputs.tables, facts),
+        "points": points_view(inputs.embedding, registered, facts, inputs.tables.get("embedding_quality")),
+        "ranks": ranks_view(inputs.icc, facts),
         "headlines": image_headlines(inputs.tables, facts),
         "feature_headlines": feature_headlines(inputs.tables, facts),
         "not_comparable": NOT_COMPARABLE.get(facts["origin"], ""),
@@ -342,7 +367,7 @@ def context(inputs: ReportInputs) -> dict:
     """Return all values of the template: what is of the run, and a view of each method."""
     facts, several = inputs.methods[0].facts, len(inputs.methods) > 1
     share = IMAGE_BYTES // len(inputs.methods)
-    methods = [method_view(method, several, inputs.registered is None, share) for method in inputs.methods]
+    methods = [method_view(method, several, inputs.registered, share) for method in inputs.methods]
     usage, used = merge_usage(inputs.usage)
     versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
     return {
@@ -350,6 +375,12 @@ def context(inputs: ReportInputs) -> dict:
         "several": several,
         "methods": methods,
         "first": {**methods[0], "level": 2},
+        "data_words": data_words(facts),
+        "files": {
+            table_path(method.facts["method"], name): text
+            for method in inputs.methods
+            for name, text in sorted(method.sources.items())
+        },
         "summary": _summary(inputs.methods),
         "mode_words": _mode_words(facts["mode"], inputs.points),
         "section_figures": SECTION_FIGURES,
@@ -373,12 +404,23 @@ def context(inputs: ReportInputs) -> dict:
     }
 
 
+def least_widths(values) -> set[int]:
+    """Return the least widths in pixels of all figures among the values of the template."""
+    if isinstance(values, dict):
+        own = {values["least_px"]} if "least_px" in values else set()
+        return own.union(*map(least_widths, values.values()))
+    return set().union(*map(least_widths, values)) if isinstance(values, list) else set()
+
+
 def render(inputs: ReportInputs, template: Path | str = TEMPLATE) -> str:
     """Render the page."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
+        environment.filters["as_data"] = data_block
         page = environment.from_string(Path(template).read_text(encoding="utf-8"))
-        return page.render(context(inputs))
+        values = context(inputs)
+        looks = style(least_widths(values))
+        return page.render(**values, style=looks, scripts=scripts(), policy=policy(looks, scripts()))
     except (OSError, TemplateError) as error:
         raise UserError(f"{template} cannot be used as the report's template ({error})") from error
 
@@ -400,12 +442,16 @@ def read_method(folder: Path | str) -> MethodInputs:
     """Read a folder as a run publishes it: tables/, figures/, features/<extractor>.json, scanner_profile.csv."""
     folder = Path(folder)
     profile = folder / "scanner_profile.csv"
+    embedding, icc = folder / "embedding.parquet", folder / "icc.csv"
     return MethodInputs(
         facts=read_run_facts(folder / "tables" / "run_facts.json"),
         tables=read_tables(folder / "tables"),
         figures=read_figures(folder / "figures"),
         settings=read_settings((folder / "features").glob("*.json")),
         profile=read_table(profile) if profile.is_file() else None,
+        embedding=read_table(embedding) if embedding.is_file() else None,
+        icc=read_table(icc) if icc.is_file() else None,
+        sources={path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "tables").glob("*.csv"))},
     )
 
 

@@ -10,9 +10,9 @@ from matplotlib.colors import to_hex
 from report_data import series_table
 
 from ct4bench.core.benchmark import ROIS, TISSUES, tissue_of
+from ct4bench.core.colours import TISSUE_COLOURS
 from ct4bench.core.volumes import save_volume
 from ct4bench.figures.draw_images import draw_figure2, draw_figure3, draw_figure4, shown_series
-from ct4bench.figures.style import TISSUE_COLOURS
 from ct4bench.figures.views import make_view
 from ct4bench.preprocess.reference import open_reference
 

@@ -13,6 +13,7 @@ from PIL import Image
 from report_data import embedding_table, pairs_table, series_table
 
 from ct4bench.core.benchmark import SCANNERS
+from ct4bench.core.colours import MAKER_COLOURS, TISSUE_COLOURS
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.modes import PAPER
@@ -21,17 +22,7 @@ from ct4bench.core.volumes import save_volume
 from ct4bench.figures.draw_embedding import MARKERS, SCANNER_COLOURS, draw_embedding, looks_of, with_series
 from ct4bench.figures.draw_images import draw_figure4, draw_images, shown_series
 from ct4bench.figures.draw_results import draw_results
-from ct4bench.figures.style import (
-    MAKER_COLOURS,
-    TISSUE_COLOURS,
-    Caption,
-    add_legend,
-    replace_crowded,
-    replace_undrawable,
-    save_figure,
-    stamp,
-    styled,
-)
+from ct4bench.figures.style import Caption, add_legend, replace_crowded, replace_undrawable, save_figure, stamp, styled
 from ct4bench.figures.views import SEGMENTS_MM, make_view
 from ct4bench.pairs.tables import decomposition, tables3to5
 from ct4bench.preprocess.find_block import find_block

@@ -60,8 +60,9 @@ def test_cells_without_a_number_have_no_tint_and_say_why():
 
 def test_tints_reach_the_page(page_of_tables):
     page = page_of_tables(table3_rmse_hu=rmse_beside_published())
-    for value, tint in (("7.00", "0.036"), ("40.00", "0.636"), ("60.00", "1.0"), ("5.00", "0.0")):
-        assert f'style="--t:{tint}">{value}' in page
+    for value, tint in (("7.00", 1), ("40.00", 13), ("60.00", 20), ("5.00", 0)):
+        assert f'class="t{tint}">{value}' in page
+        assert f".t{tint} {{ --t:{tint / 20:g}; }}" in page
 
 
 def rmse_beside_published() -> pd.DataFrame:

@@ -1,5 +1,7 @@
 """The report: whole, offline, escaped, the same bytes twice, and with the right numbers in it."""
 
+import base64
+import hashlib
 import json
 import re
 import shutil
@@ -38,11 +40,11 @@ VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
 class Page(HTMLParser):
-    """Tags of a page; fails where one is closed out of turn."""
+    """Tags of a page; fails where one is closed out of turn. `code` has the texts of styles and scripts by tag."""
 
     def __init__(self, text):
         super().__init__()
-        self.open, self.tags, self.text, self.ids = [], [], [], []
+        self.open, self.tags, self.text, self.ids, self.code = [], [], [], [], []
         self.feed(text)
         self.close()
         assert not self.open
@@ -57,7 +59,10 @@ class Page(HTMLParser):
         assert self.open.pop() == tag
 
     def handle_data(self, data):
-        self.text.append(data)
+        if self.open and self.open[-1] in ("script", "style"):
+            self.code.append((self.open[-1], self.tags[-1][1].get("type", ""), data))
+        else:
+            self.text.append(data)
 
     @property
     def words(self):
@@ -136,19 +141,58 @@ def test_the_page_is_well_formed_with_unique_ids_and_working_links(page):
     anchors = [attributes["href"] for tag, attributes in parsed.tags if tag == "a"]
     assert anchors
     for anchor in anchors:
-        assert anchor.startswith("https://doi.org/") or anchor[1:] in parsed.ids, anchor
+        assert anchor.startswith("https://doi.org/") or anchor[0] != "#" or anchor[1:] in parsed.ids, anchor
+
+
+def test_every_table_and_figure_leads_to_its_file(inputs, page):
+    """Links are seen from the report, which lies beside the folders of methods."""
+    links = {attributes["href"] for tag, attributes in Page(page).tags if tag == "a"}
+    files = {link for link in links if link[0] != "#" and not link.startswith("https:")}
+    folder = Path(inputs[1])
+    shown = {f"none/tables/{path.name}" for path in (folder / "tables").glob("*.csv")}
+    assert shown <= files
+    assert files - shown == {"none/figures/figure2.svg", "none/figures/figure5.svg"}
 
 
 def test_strings_of_headers_are_escaped(page):
-    assert "<script" not in page
+    assert page.count("<script") == 3 + 1  # the page's own, and one block of data
     assert "onerror" in page
     tags = Page(page).tags
     assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
     assert page.count("&lt;script&gt;") >= 5
 
 
+def sha256_of(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def test_the_policy_allows_the_pages_own_style_and_scripts_and_nothing_else(page):
+    parsed = Page(page)
+    metas = [attributes for tag, attributes in parsed.tags if tag == "meta"]
+    (policy,) = (meta["content"] for meta in metas if meta.get("http-equiv") == "Content-Security-Policy")
+    rules = {rule.split()[0]: rule.split()[1:] for rule in policy.split(";")}
+    scripts = [text for tag, kind, text in parsed.code if tag == "script" and not kind]
+    styles = [text for tag, _, text in parsed.code if tag == "style"]
+    assert rules == {
+        "default-src": ["'none'"], "img-src": ["data:", "blob:"], "style-src": [sha256_of(text) for text in styles],
+        "script-src": [sha256_of(text) for text in scripts], "base-uri": ["'none'"], "form-action": ["'none'"],
+    }  # fmt: skip
+    assert len(scripts) == 3 and len(styles) == 1
+    # a style in an attribute would not be taken
+    assert not [attributes for _, attributes in parsed.tags if "style" in attributes]
+    first = next(i for i, (tag, _) in enumerate(parsed.tags) if tag in ("script", "style"))
+    assert any(attributes.get("http-equiv") for _, attributes in parsed.tags[:first])
+
+
+def test_the_page_holds_each_table_as_its_file_has_it(inputs, page):
+    (files,) = (json.loads(text) for tag, kind, text in Page(page).code if kind == "application/json")
+    paths = {f"none/tables/{path.name}": path.read_text() for path in Path(inputs[1], "tables").glob("*.csv")}
+    assert files == paths
+
+
 def test_nothing_is_loaded_from_elsewhere(page):
-    assert not re.search(r"<(script|link|iframe|object|embed)\b", page)
+    assert not re.search(r"<(link|iframe|object|embed)\b", page)
+    assert not [attributes for tag, attributes in Page(page).tags if tag == "script" and "src" in attributes]
     assert not re.search(r"(src|srcset|action)\s*=\s*[\"'](?!data:image/png;base64,)", page)
     assert "url(" not in page
     assert "@import" not in page
@@ -295,7 +339,8 @@ def test_a_figure_is_shown_no_smaller_than_it_is(inputs, tmp_path):
     shutil.copytree(inputs[1], folder)
     write_figure(folder / "figures", "figure2", size=(1530, 400), dpi=(150, 150))
     text = write(["--methods", str(folder)], tmp_path / "r.html")
-    assert 'width="1530" height="400" style="min-width:979px"' in text
+    assert 'width="1530" height="400" class="w979"' in text
+    assert ".w979 { min-width:979px; }" in text
     assert re.search(r'<div class="picture" tabindex="0" role="region" aria-label="Figure 2: [^"]+"><img', text)
 
 
