@@ -200,10 +200,10 @@ class Follower:
             return
         self.last = time.monotonic()
         if not self.is_terminal:
-            print(line_text(self.progress), file=self.stream, flush=True)
+            print(line_text(self.progress, end), file=self.stream, flush=True)
             return
         size = shutil.get_terminal_size()
-        lines = table_lines(self.progress, size.columns, size.lines)
+        lines = table_lines(self.progress, size.columns, size.lines, end)
         self._clear()
         print("\n".join(lines), file=self.stream, flush=True)
         self.drawn = 0 if end else len(lines)

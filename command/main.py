@@ -46,6 +46,20 @@ def make_parser() -> argparse.ArgumentParser:
         own = add(name, summary, usage=f"ct4bench {name} [--show] [--plain] [--PARAMETER VALUE …] [-OPTION …]")
         own.add_argument("--show", action="store_true", help="print the command that would run, and end")
         own.add_argument("--plain", action="store_true", help="leave the terminal to the engine: no table")
+    own = add(
+        "compare",
+        "compare two folders of results: every column, scores in pairs, and why they may differ; "
+        "status 0: equal, 1: different, 2: cannot be compared",
+    )
+    own.add_argument("first", type=Path, metavar="A", help="folder of results")
+    own.add_argument("second", type=Path, metavar="B", help="another one; differences are B less A")
+    own.add_argument(
+        "--tolerance", type=float, default=0.0, help="relative difference that counts as none (default: 0)"
+    )
+    own.add_argument("--absolute", type=float, default=0.0, help="absolute difference that counts as none (default: 0)")
+    own.add_argument(
+        "--output", type=Path, help="CSV for all columns; that of all scores is called the same with _scores"
+    )
     own = add("report", "say where the report of a folder of results is; open it, or make it again")
     own.add_argument("results", nargs="?", type=Path, help="folder of results; default: the newest in results/")
     own.add_argument("--open", action="store_true", help="open it in the browser")
@@ -102,6 +116,10 @@ def _dispatch(parser: argparse.ArgumentParser, words: list[str]) -> int:
     if args.command is None:
         parser.print_help()
         return 2 if words else 0
+    if args.command == "compare":
+        from command import compare
+
+        return compare.main(args, words)
     return {"report": _report, "doctor": _doctor, "completion": _completion}[args.command](args, rest, parser)
 
 

@@ -244,7 +244,7 @@ def left_text(duration_s: float | None) -> str:
     return f"about {minutes:.0f} min left" if minutes < 90 else f"about {minutes / 60:.1f} h left"
 
 
-def line_text(progress: Progress) -> str:
+def line_text(progress: Progress, ended: bool = False) -> str:
     """Return one line for a log; a warning stands in one line only."""
     done, total = progress.counts()
     rows = progress.stages()
@@ -252,7 +252,7 @@ def line_text(progress: Progress) -> str:
     words = [
         f"[ct4bench] {clock_text(progress.clock() - progress.begin)}",
         f"{done} of {total}{'' if progress.plan.is_own else ' known'} tasks",
-        left_text(progress.left_s()),
+        "ended" if ended else left_text(progress.left_s()),
     ]
     if running:
         words.append("running: " + ", ".join(running))
@@ -262,9 +262,10 @@ def line_text(progress: Progress) -> str:
     return " | ".join(words)
 
 
-def table_lines(progress: Progress, width: int, height: int) -> list[str]:
+def table_lines(progress: Progress, width: int, height: int, ended: bool = False) -> list[str]:
     """Return the lines of the live table, none wider than `width`, no more than `height`."""
-    lines = [f"{clock_text(progress.clock() - progress.begin)} elapsed, {left_text(progress.left_s())}"]
+    left = "ended" if ended else left_text(progress.left_s())
+    lines = [f"{clock_text(progress.clock() - progress.begin)} elapsed, {left}"]
     rows = progress.stages()
     if len(rows) > height - 3:
         rows = [row for row in rows if row[3] or (row[1] and row[1] != row[2])][: max(height - 3, 0)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from command.progress import TRACED
 
 ROOT = Path(__file__).resolve().parents[1]
 ENGINE = ROOT / ".engine" / "nextflow"
@@ -41,7 +42,19 @@ def launch(folder: Path, *arguments: str, project: Path = ROOT, outdir: Path | N
     """`nextflow run PROJECT ARGUMENTS` with `folder` as launch folder; work and results lie in it."""
     outdir = folder / "results" if outdir is None else outdir
     folder.mkdir(parents=True, exist_ok=True)
-    command = [str(ENGINE), "-log", "nextflow.log", "run", str(project), "-ansi-log", "false", "-work-dir", "work"]
+    command = [
+        str(ENGINE),
+        "-log",
+        "nextflow.log",
+        "-trace",
+        TRACED,
+        "run",
+        str(project),
+        "-ansi-log",
+        "false",
+        "-work-dir",
+        "work",
+    ]
     command += [str(argument) for argument in arguments]
     if "--outdir" not in arguments:
         command += ["--outdir", str(outdir)]

@@ -81,6 +81,43 @@ def icc_differences(
     return _named(sets), _named(strata)
 
 
+def icc_pair(first: list[pd.DataFrame], second: list[pd.DataFrame]) -> list[dict]:
+    """Return the differences of the mean ICCs of two runs, the second less the first, in each feature set, stratum and
+    form that both have.
+
+    `first` and `second` are the rows of icc_intervals.csv and of icc_left_out.csv of each. Rows have `extractor`,
+    `cell`, `measure` and columns of `COLUMNS`; one whose raters or regions are not the same in both has a `reason` in
+    place of intervals.
+    """
+    key, unit = ["extractor", "stratum", "form"], ["unit", "left_out"]
+    whole, parts = (
+        pd.concat([run[number].assign(run=name) for name, run in (("first", first), ("second", second))])
+        for number in (0, 1)
+    )
+    means = whole.set_index(["run", *key])["icc_mean"]
+    left_out = parts.set_index(["run", *key, *unit])["icc_mean"].sort_index()
+    rows = []
+    for names in [names[1:] for names in means.index if names[0] == "first" and ("second", *names[1:]) in means.index]:
+        ends = ("second", *names), ("first", *names)
+        found = _icc_row(left_out, means, *ends)
+        if found is None:
+            found = {"value_first": means[ends[0]], "value_second": means[ends[1]], "reason": "raters or regions differ"}
+            found["difference"] = found["value_first"] - found["value_second"]
+        found["value_first"], found["value_second"] = found["value_second"], found["value_first"]
+        rows.append({"extractor": names[0], "cell": names[1], "measure": f"mean {names[2]}"} | found)
+    return rows
+
+
+def accuracy_pair(first: pd.DataFrame, second: pd.DataFrame, domain: str) -> list[dict]:
+    """Return the differences of accuracy and balanced accuracy between the predictions of one cell by two runs, the
+    second less the first; the same rows must be in both for its intervals to hold."""
+    from ct4bench.learning.accuracy import counts, unit_of
+
+    unit = unit_of(first, domain)
+    rows = _accuracy_rows(counts(second, unit), counts(first, unit), unit)
+    return [row | {"value_first": row["value_second"], "value_second": row["value_first"]} for row in rows]
+
+
 def accuracy_differences(predictions: pd.DataFrame, domain: str, extractors: list[str]) -> pd.DataFrame:
     """Return the differences of accuracy and balanced accuracy between feature sets, in each task, scheme and size.
 
