@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 NEXTFLOW = .engine/nextflow
 
-.PHONY: help demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean
+.PHONY: help docs-setup demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean
 
 help:            ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -22,13 +22,16 @@ paper-size: setup ## the same at the paper's size: 528 series of the twin, about
 TEST_PROCESSES ?= 2
 PYTEST = .venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder
 
-test: setup lint ## every test but those for a release
+docs-setup: setup ## .docs: what builds the documentation and reads results back in tests
+	@tools/setup_docs.sh
+
+test: setup docs-setup lint ## every test but those for a release
 	@$(PYTEST) $(PYTEST_ARGS)
 
 test-fast: setup lint ## what an edit needs: unit tests
 	@$(PYTEST) tests/unit $(PYTEST_ARGS)
 
-test-all: setup lint ## every test, those for a release too
+test-all: setup docs-setup lint ## every test, those for a release too
 	@$(PYTEST) --slow $(PYTEST_ARGS)
 
 lint: setup      ## ruff and nextflow lint
@@ -44,6 +47,8 @@ lists: setup     ## docs, parameter schema and numbers of modules anew from the 
 lock: setup      ## resolve the requirements anew, with hashes and without index addresses
 	@for name in uv engine compiler test; do .venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 \
 	    --custom-compile-command "make lock" requirements/$$name.in -o requirements/$$name.lock; done
+	@.venv/bin/uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-package numpy \
+	    --no-emit-package pandas --no-emit-package pandas-stubs --custom-compile-command "make lock" requirements/docs.in -o requirements/docs.lock
 	@for pair in imaging:imaging deep:run; do .venv/bin/uv pip compile -q --generate-hashes --python-version 3.11 --python-platform x86_64-unknown-linux-gnu \
 	    --custom-compile-command "make lock" -c requirements/test.lock requirements/$${pair#*:}.in -o containers/$${pair%:*}/requirements.lock; done
 
@@ -57,5 +62,5 @@ offline-bundle: setup ## code, engine and images in one archive for a machine wi
 	@tools/offline_bundle.sh
 
 clean:           ## take away all that make made (results included)
-	rm -rf .venv .engine .images results .nextflow .nextflow.log* work .pytest_cache .ruff_cache .numba .mpl
+	rm -rf .venv .docs .engine .images results .nextflow .nextflow.log* work .pytest_cache .ruff_cache .numba .mpl
 	find bin command tests -name __pycache__ -type d -prune -exec rm -rf {} +

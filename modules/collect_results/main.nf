@@ -7,6 +7,7 @@ process COLLECT_RESULTS {
 
     input:
     tuple val(places), path(made, stageAs: 'made*/*')     // places: the folder in --outdir of each file
+    path usage, stageAs: 'usage*/*'                        // what tasks cost and had loaded, or []
     val _code
 
     output:
@@ -17,6 +18,7 @@ process COLLECT_RESULTS {
     ${layFiles('results', places, made)}
     collect_results.py \\
         --results results \\
+        ${usage ? "--usage ${usage}" : ''} \\
         --output results/pipeline_info/complete.json
     """
 

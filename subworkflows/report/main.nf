@@ -105,6 +105,8 @@ workflow REPORT {
         images.transforms.map { table -> placed('registration', table) },
         images.truth.map { table -> placed('.', table) },
         about.map { table -> placed('pipeline_info', table) },
+        // what the run's crate says the workflow is
+        channel.of(placed('provenance', [file("${projectDir}/main.nf"), file("${projectDir}/nextflow_schema.json")])),
     )
     def ofMethods = made.join(evaluated).join(profiles).join(tables).join(figures).join(times)
         .map { method, given, notes, evaluations, profile, displacement, rows, _meta, folder, pictures, trained ->
@@ -117,7 +119,7 @@ workflow REPORT {
         WRITE_REPORT.out.report
             .combine(ofRun.mix(ofMethods).toList().map { all -> [all.collectMany { items -> items }] })
             .map { page, all -> (placed('.', page) + all).toSorted { a, b -> "${a[0]}/${a[1].name}" <=> "${b[0]}/${b[1].name}" }.transpose() },
-        codeDigest('collect_results.py'),
+        usage, codeDigest('collect_results.py'),
     )
 
     emit:
