@@ -1,0 +1,429 @@
+"""The process that methods are forked from: it has loaded libraries, and neither data nor a method.
+
+    serve(fd)        takes orders, one for each fold, each with two sockets: for data, and for what became of it
+      supervise()    a process for each order: starts the method's, ends it at its limits, tells what is left of it
+        work()       the method's own process: serves fit, adapt and transform as they are asked for
+
+A fold costs two forks and no start of Python. Nothing of it serves a second fold.
+"""
+
+import contextlib
+import csv
+import gc
+import importlib
+import importlib.util
+import json
+import os
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.harmonization import isolation
+from ct4bench.harmonization.wire import Lost, receive, send
+
+MOST_OUTPUT = 1_000_000
+"""Bytes that a method may print in a fold."""
+TAIL = 4_000
+CHECK_S = 0.25
+"""Between two looks at the memory."""
+REFUSAL = 3
+"""Exit status of an executable that cannot be applied."""
+SEED_NAME = "seed"
+
+
+def serve() -> None:
+    """Read from stdin what to load and the socket's number, then take orders until the other end is closed."""
+    start = json.loads(sys.stdin.readline())
+    sys.path.remove(start["code"])
+    for name in start["preload"]:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    orders = socket.socket(fileno=start["fd"])
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    gc.collect()
+    gc.freeze()
+    while True:
+        text, fds, _, _ = socket.recv_fds(orders, 1_000_000, 2)
+        if not text:
+            return
+        if os.fork() == 0:
+            orders.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            try:
+                supervise(json.loads(text), *(socket.socket(fileno=fd) for fd in fds))
+            except BaseException:  # noqa: BLE001  a fault of one fold is not the next one's
+                traceback.print_exc()
+            os._exit(0)
+        for fd in fds:
+            os.close(fd)
+
+
+def supervise(order: dict, data: socket.socket, control: socket.socket) -> None:
+    """Run a method's process within its limits, and send on `control` what became of it."""
+    os.setsid()
+    isolation.be_reaper()
+    isolation.end_with_parent()
+    place = tempfile.mkdtemp(prefix="fold-", dir=order["scratch"])
+    reads, writes = os.pipe()
+    enforced = False
+    if order["isolate"]:
+        with contextlib.suppress(OSError):
+            isolation.enter_user_namespace()
+            enforced = True
+    child = os.fork()
+    if child == 0:
+        control.close()
+        os.close(reads)
+        work(order, data, writes, place, enforced)
+    os.close(writes)
+    data.close()
+    ended = _watch(order, child, reads, control)
+    left = _end(child, ended)
+    ended |= {"left_behind": left}
+    with contextlib.suppress(OSError):
+        shutil.rmtree(place)
+    with contextlib.suppress(Lost):
+        send(control, ended)
+
+
+def _watch(order: dict, child: int, reads: int, control: socket.socket) -> dict:
+    """Wait until the client is done, the process ends, or a limit is passed; say which."""
+    until = time.monotonic() + 60 * order["max_minutes"]
+    most_kb = order["max_gb"] * 1024**2
+    tail, printed, why, asked = b"", 0, "", False
+    process = os.pidfd_open(child)
+    with selectors.DefaultSelector() as waiting:
+        for what in (reads, control, process):
+            waiting.register(what, selectors.EVENT_READ)
+        base_kb = _memory_kb(child)
+        while not why and not asked:
+            ready = {key.fileobj for key, _ in waiting.select(CHECK_S)}
+            if reads in ready:
+                got = os.read(reads, 65536)
+                if not got:
+                    waiting.unregister(reads)
+                printed += len(got)
+                tail = (tail + got)[-TAIL:]
+            if control in ready:
+                asked = True
+            elif process in ready:
+                why = "ended"
+            elif time.monotonic() > until:
+                why = f"it took more than {order['max_minutes']:g} minutes (max_minutes)"
+            elif printed > MOST_OUTPUT:
+                why = f"it printed more than {MOST_OUTPUT} bytes"
+            elif not ready and _total_kb(child) - base_kb > most_kb:
+                why = f"it took more than {order['max_gb']:g} GB of memory (max_gb)"
+    left = sorted(_descendants(child))
+    os.kill(child, signal.SIGKILL)
+    _, status, used = os.wait4(child, 0)
+    os.set_blocking(reads, False)
+    with contextlib.suppress(OSError):
+        while more := os.read(reads, 65536):
+            tail = (tail + more)[-TAIL:]
+    return {
+        "why": why,
+        "status": status,
+        "left": left,
+        "lines": tail.decode("utf-8", "replace").splitlines()[-12:],
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "peak_mb": used.ru_maxrss / 1024,
+    }
+
+
+def _end(child: int, ended: dict) -> int:
+    """End all that the method started; the number of processes that were there beside its own."""
+    left = set(ended.pop("left"))
+    while True:
+        more = _descendants(os.getpid())
+        if not more:
+            return len(left)
+        left |= more
+        for pid in more:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, 0)[0]:
+                pass
+
+
+def _descendants(pid: int) -> set[int]:
+    """Processes below one, those that ended apart."""
+    found, waiting = set(), [pid]
+    while waiting:
+        one = waiting.pop()
+        with contextlib.suppress(OSError):
+            for task in os.listdir(f"/proc/{one}/task"):
+                text = Path(f"/proc/{one}/task/{task}/children").read_text()
+                waiting += [int(word) for word in text.split()]
+        if one != pid:
+            with contextlib.suppress(OSError, IndexError):
+                if Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                    found.add(one)
+    return found
+
+
+def _memory_kb(pid: int) -> float:
+    """Memory of a process that is its own and not of a file."""
+    try:
+        fields = Path(f"/proc/{pid}/statm").read_text().split()
+        return (int(fields[1]) - int(fields[2])) * os.sysconf("SC_PAGE_SIZE") / 1024
+    except (OSError, IndexError):
+        return 0.0
+
+
+def _total_kb(pid: int) -> float:
+    return sum(_memory_kb(one) for one in {pid} | _descendants(pid))
+
+
+def work(order: dict, data: socket.socket, output: int, place: str, enforced: bool) -> None:
+    """Run as the method's process: cut off, within limits, with the listed environment; serve until told to end."""
+    try:
+        isolation.end_with_parent()
+        reason = ""
+        home, folder = f"{place}/fold", order["folder"]
+        if enforced:
+            try:
+                shown = isolation.libraries(order["hidden"])
+                isolation.build_root(place, folder, shown, order["hidden"], int(1024 * order["max_gb"]))
+                home, folder = isolation.FOLD, isolation.METHOD
+            except (OSError, KeyError) as error:
+                enforced, reason = False, str(error)
+        if not enforced:
+            for name in isolation.OWN_FOLDERS.values():
+                os.makedirs(f"{home}/{name}")
+        os.chdir(home)
+        _redirect(output)
+        _close_others(data.fileno())
+        os.environ.clear()
+        own = {variable: f"{home}/{name}" for variable, name in isolation.OWN_FOLDERS.items()}
+        os.environ.update(order["environment"] | own)
+        tempfile.tempdir = None
+        isolation.drop_rights()
+        isolation.limit(order["max_gb"], enforced)
+        send(data, {"enforced": enforced, "reason": reason})
+        kind = ImagesInPython if order["level"] != "feature" else InPython
+        kind = kind if order["entry"].endswith(".py") else Executable
+        serve_method(kind(order, folder, home), data, order["fork"])
+    except Lost:
+        os._exit(0)
+    except BaseException:  # noqa: BLE001  whatever a method's thread or import ends with
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
+
+
+def _redirect(output: int) -> None:
+    """Let stdin be empty, and both outputs go to one pipe."""
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+
+
+def _close_others(kept: int) -> None:
+    """Close every file but the three standard ones and one."""
+    os.closerange(3, kept)
+    os.closerange(kept + 1, 4096)
+
+
+def serve_method(method, data: socket.socket, fork: bool) -> None:
+    """Run requests until the other end is closed; each `transform` in a process of its own, where forks are."""
+    while True:
+        request, arrays = receive(data)
+        if request["op"] == "end":
+            send(data, {"done": True})
+        elif fork and request["op"] == "transform":
+            pid = os.fork()
+            if pid == 0:
+                answer(method, request, arrays, data)
+                sys.stdout.flush()
+                sys.stderr.flush()
+                os._exit(0)
+            _, status = os.waitpid(pid, 0)
+            if status:
+                os._exit(1)
+        else:
+            answer(method, request, arrays, data)
+
+
+def answer(method, request: dict, arrays: list, data: socket.socket) -> None:
+    """Send the result of what is asked, or why there is none."""
+    try:
+        message, given = method.do(request, arrays)
+    except Refused as refusal:
+        message, given = {"refused": str(refusal)}, []
+    except Exception as error:  # noqa: BLE001  a method may raise anything
+        if type(error).__name__ == "NotApplicable":
+            message, given = {"refused": str(error)}, []
+        else:
+            traceback.print_exc()
+            message, given = {"failed": f"{request['op']}: {type(error).__name__}: {error}"[:500]}, []
+    sys.stdout.flush()
+    sys.stderr.flush()
+    send(data, message, given)
+
+
+class Refused(Exception):
+    """The method says that it cannot be applied."""
+
+
+class Faulty(Exception):
+    """What a method gives is not what the contract asks for."""
+
+
+def load_class(folder: str, entry: str):
+    """Load the class `Method` of a file."""
+    sys.dont_write_bytecode = True
+    spec = importlib.util.spec_from_file_location("method", f"{folder}/{entry}")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["method"] = module
+    spec.loader.exec_module(module)
+    return module.Method
+
+
+def frames(request: dict, arrays: list) -> tuple[pd.DataFrame, dict]:
+    """Build the rows of a request, and what else is told of them, as series on their index."""
+    index = pd.Index(request["ids"], name="row", dtype=object)
+    rows = pd.DataFrame(np.array(arrays[0]), index=index, columns=request["columns"], copy=False)
+    told = {"domain": pd.Series(request["domain"], index=index, name="domain", dtype=object)}
+    if request.get("covariates"):
+        told["covariates"] = pd.DataFrame(request["covariates"], index=index)
+    if request.get("pair"):
+        told["pair"] = pd.Series(request["pair"], index=index, name="pair", dtype=object)
+    return rows, told
+
+
+def checked(result) -> tuple[dict, list]:
+    """Take the rows of a result as they are sent; nothing is cast."""
+    if not isinstance(result, pd.DataFrame):
+        raise Faulty(f"transform gave a {type(result).__name__}, not a data frame")
+    kinds = {str(kind) for kind in result.dtypes} - {"float64"}
+    if kinds:
+        raise Faulty(f"transform gave columns of {', '.join(sorted(kinds))}, not of float64")
+    names = [[str(name) for name in axis] for axis in (result.index, result.columns)]
+    return {"ids": names[0], "columns": names[1]}, [result.to_numpy(np.float64)]
+
+
+class InPython:
+    """A class `Method` of a Python file."""
+
+    def __init__(self, order: dict, folder: str, home: str):
+        self._make = lambda: load_class(folder, order["entry"])(seed=order["seed"], **order["parameters"])
+        self._method = None
+
+    def do(self, request: dict, arrays: list) -> tuple[dict, list]:
+        """Run fit, adapt or transform."""
+        if request["op"] == "fit":
+            self._method = self._make()
+        rows, told = frames(request, arrays)
+        domain = told.pop("domain")
+        before = [frame.copy() for frame in (domain, *told.values())]
+        result = getattr(self._method, request["op"])(rows, domain, **told)
+        same = all(a.equals(b) for a, b in zip(before, (domain, *told.values()), strict=True))
+        as_sent = np.array_equal(arrays[0], rows.to_numpy()) if rows.shape == arrays[0].shape else False
+        if not same or not as_sent:
+            raise Faulty(f"{request['op']} changed what it was given")
+        return checked(result) if request["op"] == "transform" else ({"done": True}, [])
+
+
+class Executable:
+    """A program that is called as `method fit|adapt|transform --in DIR --out DIR`."""
+
+    def __init__(self, order: dict, folder: str, home: str):
+        entry = f"{folder}/{order['entry']}"
+        self._command = ["Rscript", "--vanilla", entry] if entry.lower().endswith(".r") else [entry]
+        self._home, self._format = home, order["format"]
+        self._parameters = {SEED_NAME: order["seed"], **order["parameters"]}
+        self._calls = 0
+
+    def do(self, request: dict, arrays: list) -> tuple[dict, list]:
+        """Run fit, adapt or transform in a process of its own, by files."""
+        op = request["op"]
+        self._calls += 1
+        given, made = Path(self._home, f"in{self._calls}"), Path(self._home, f"out{self._calls}")
+        given.mkdir()
+        made.mkdir()
+        state = Path(self._home, "state")
+        if state.exists():
+            shutil.copytree(state, given / "state")
+        (given / "parameters.json").write_text(json.dumps(self._parameters, indent=1) + "\n", encoding="utf-8")
+        rows, told = frames(request, arrays)
+        write_rows(given, rows, told, self._format)
+        self._call(op, given, made)
+        shutil.rmtree(given)
+        if op == "transform":
+            result = read_rows(made, self._format)
+            shutil.rmtree(made)
+            return checked(result)
+        shutil.rmtree(state, ignore_errors=True)
+        made.rename(state)
+        return {"done": True}, []
+
+    def _call(self, op: str, given: Path, made: Path) -> None:
+        try:
+            done = subprocess.run(
+                [*self._command, op, "--in", str(given), "--out", str(made)], stdin=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, stdout=None, check=False, cwd=made,
+            )  # fmt: skip
+        except OSError as error:
+            raise Faulty(f"{Path(self._command[0]).name} cannot be run ({error.strerror})") from error
+        words = done.stderr[-TAIL:].decode("utf-8", "replace")
+        if done.returncode == REFUSAL:
+            raise Refused((words.strip().splitlines() or ["no reason given"])[-1])
+        print(words, file=sys.stderr)
+        if done.returncode:
+            raise Faulty(f"exit status {done.returncode}")
+
+
+def write_rows(folder: Path, rows: pd.DataFrame, told: dict, form: str) -> None:
+    """Write X (row and features) and rows (row, domain, covariates, pair) as CSV with 17 digits, or Parquet."""
+    about = pd.concat(list(told.values()), axis=1)
+    about.index.name = "row"
+    if form == "parquet":
+        rows.reset_index().to_parquet(folder / "X.parquet", index=False)
+        about.reset_index().to_parquet(folder / "rows.parquet", index=False)
+        return
+    about.reset_index().to_csv(folder / "rows.csv", index=False, quoting=csv.QUOTE_NONNUMERIC)
+    with open(folder / "X.csv", "w", encoding="utf-8", newline="") as out:
+        csv.writer(out, lineterminator="\n").writerow(["row", *rows.columns])
+        for name, values in zip(rows.index, rows.to_numpy(), strict=True):
+            out.write(f"{name},{','.join(map('{:.17g}'.format, values))}\n")
+
+
+def read_rows(folder: Path, form: str) -> pd.DataFrame:
+    """Read what an executable wrote."""
+    path = folder / f"X.{form}"
+    if not path.is_file() or path.is_symlink():
+        raise Faulty(f"it ended with status 0 and wrote no X.{form}")
+    if form == "parquet":
+        table = pd.read_parquet(path)
+    else:
+        head = pd.read_csv(path, nrows=0).columns
+        blank = {name: ["", "NA", "NaN", "nan"] for name in head if name != "row"}
+        table = pd.read_csv(
+            path, dtype={"row": str}, float_precision="round_trip", keep_default_na=False, na_values=blank
+        )
+        whole = [name for name, kind in table.dtypes.items() if name != "row" and kind.kind == "i"]
+        table[whole] = table[whole].astype(np.float64)  # CSV has no types: 3 is a number as 3.0 is
+    if "row" not in table:
+        raise Faulty(f"X.{form} has no column row")
+    return table.set_index("row")
+
+
+class ImagesInPython:
+    """A class `Method` of volumes."""
+
+    def __init__(self, order: dict, folder: str, home: str):
+        raise Faulty("methods of images are not run by this version")
