@@ -1,0 +1,48 @@
+"""The scores of the leaderboard (scores.csv): name, words, direction, formula, source, and what pins 0 and 1."""
+
+# code-data: ct4bench/leaderboard/scores.csv
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+SOURCE = Path(__file__).with_name("scores.csv")
+PRIMARY = "tissue_n2"
+"""The one score that ranks, declared before a run: tissue accuracy on a scanner that is left out, N = 2."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """An entry of scores.csv."""
+
+    score: str
+    """Its name in tables."""
+    label: str
+    """As heads and axes have it."""
+    meaning: str
+    """What it says, in a sentence."""
+    group: str
+    """tissue, harmony, content, stability or image: which question it answers."""
+    level: str
+    """features or images: what it is computed from."""
+    direction: str
+    """higher or lower is better; blank where neither is."""
+    formula: str
+    citation: str
+    zero: str
+    """What pins 0 of the scaled score: a control, or a number; blank where it is not scaled."""
+    one: str
+    """What pins 1."""
+
+    @property
+    def ranks(self) -> bool:
+        """Whether methods are ranked by it: the primary score alone."""
+        return self.score == PRIMARY
+
+
+@cache
+def read_scores() -> dict[str, Score]:
+    """Read all scores by name, in their order."""
+    with open(SOURCE, encoding="utf-8", newline="") as stream:
+        return {row["score"]: Score(**row) for row in csv.DictReader(stream)}
