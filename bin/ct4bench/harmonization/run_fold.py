@@ -150,7 +150,9 @@ class Sandbox:
         code = "import json, sys; start = sys.stdin.readline(); sys.path.append(json.loads(start)['code']); " \
                "import io; sys.stdin = io.StringIO(start); " \
                "from ct4bench.harmonization.fold_server import serve; serve()"  # fmt: skip
-        environment = self.environment() | {"HOME": self._scratch, "TMPDIR": self._scratch}
+        # memory that is given back to the kernel costs a fault for each of its pages when it is needed again
+        memory = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+        environment = self.environment() | memory | {"HOME": self._scratch, "TMPDIR": self._scratch}
         self._server = subprocess.Popen(
             [sys.executable, "-s", "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
             pass_fds=[its.fileno()], env=environment, cwd="/",
@@ -401,7 +403,7 @@ def _exchange(secret: _Secret, data, training: Rows, targets: Rows, adapt: Rows 
         _ask(data, more.message, more.X)
     training_out = _transform(data, secret.tell(training, "transform"))
     subset = subset_rows(targets, min(n_checked, SUBSET_ROWS))
-    part = _transform(data, secret.tell(targets.take(subset), "transform")) if len(subset) else None
+    part = _transform(data, secret.tell(targets.take(subset), "transform"), apart=True) if len(subset) else None
     targets_out = _transform(data, secret.tell(targets, "transform")) if len(targets) else np.empty_like(targets.X)
     if part is not None:
         scale = scales(training.X, targets.X, targets_out)
@@ -425,8 +427,9 @@ def _ask(data, message: dict, X: np.ndarray, most: int = 0) -> tuple[dict, list]
     return answer, arrays
 
 
-def _transform(data, told: _Told) -> np.ndarray:
-    answer, arrays = _ask(data, told.message, told.X, 2 * told.X.nbytes + 1024)
+def _transform(data, told: _Told, apart: bool = False) -> np.ndarray:
+    """A transform; `apart`, in a fork, of which the method knows nothing afterwards."""
+    answer, arrays = _ask(data, {**told.message, "apart": apart}, told.X, 2 * told.X.nbytes + 1024)
     ids, columns = ([str(name) for name in answer.get(key, [])] for key in ("ids", "columns"))
     if len(arrays) != 1 or arrays[0].ndim != 2 or arrays[0].shape != (len(ids), len(columns)):
         raise ValueError("transform gave no table")
