@@ -281,7 +281,7 @@ def serve_method(method, data: socket.socket, fork: bool) -> None:
 def answer(method, request: dict, arrays: list, data: socket.socket) -> None:
     """Send the result of what is asked, or why there is none."""
     try:
-        message, given = method.do(request, arrays)
+        message, given = method.do(request, arrays, data)
     except Refused as refusal:
         message, given = {"refused": str(refusal)}, []
     except Exception as error:  # noqa: BLE001  a method may raise anything
@@ -343,7 +343,7 @@ class InPython:
         self._make = lambda: load_class(folder, order["entry"])(seed=order["seed"], **order["parameters"])
         self._method = None
 
-    def do(self, request: dict, arrays: list) -> tuple[dict, list]:
+    def do(self, request: dict, arrays: list, data: socket.socket) -> tuple[dict, list]:
         """Run fit, adapt or transform."""
         if request["op"] == "fit":
             self._method = self._make()
@@ -368,7 +368,7 @@ class Executable:
         self._parameters = {SEED_NAME: order["seed"], **order["parameters"]}
         self._calls = 0
 
-    def do(self, request: dict, arrays: list) -> tuple[dict, list]:
+    def do(self, request: dict, arrays: list, data: socket.socket) -> tuple[dict, list]:
         """Run fit, adapt or transform in a process of its own, by files."""
         op = request["op"]
         self._calls += 1
@@ -443,7 +443,32 @@ def read_rows(folder: Path, form: str) -> pd.DataFrame:
 
 
 class ImagesInPython:
-    """A class `Method` of volumes."""
+    """A class `Method` of volumes: float32 (slices, rows, columns) in HU, spacing in mm, and the domain."""
 
     def __init__(self, order: dict, folder: str, home: str):
-        raise Faulty("methods of images are not run by this version")
+        self._make = lambda: load_class(folder, order["entry"])(seed=order["seed"], **order["parameters"])
+        self._method = None
+
+    def do(self, request: dict, arrays: list, data: socket.socket) -> tuple[dict, list]:
+        """Run fit, which asks for one volume after the other, or transform, which has one."""
+        if request["op"] == "fit":
+            self._method = self._make()
+            volumes = (_volume(*one) for one in iter(lambda: _next_volume(data), None))
+            self._method.fit(volumes)
+            return {"done": True}, []
+        result = self._method.transform(*_volume(request, arrays))
+        if not isinstance(result, np.ndarray):
+            raise Faulty(f"transform gave a {type(result).__name__}, not an array")
+        if result.dtype not in (np.float32, np.float64):
+            raise Faulty(f"transform gave {result.dtype}, not float32")
+        return {"done": True}, [result.astype("<f4", copy=False)]
+
+
+def _next_volume(data: socket.socket):
+    send(data, {"next": True})
+    request, arrays = receive(data)
+    return (request, arrays) if arrays else None
+
+
+def _volume(request: dict, arrays: list) -> tuple:
+    return np.array(arrays[0]), tuple(request["spacing_mm"]), request["domain"]

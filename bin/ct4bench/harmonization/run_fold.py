@@ -20,7 +20,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -349,31 +349,57 @@ def harmonize_fold(
 
 
 def _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset):
+    secret, started = _Secret(seed, variant), time.monotonic()
+    n_checked = SUBSET_ROWS if check_subset else 0
+    exchanged = run_session(
+        variant, parameters, seed, sandbox,
+        lambda data: _exchange(secret, data, training, targets, adapt, n_checked, variant.declaration.tolerance),
+    )  # fmt: skip
+    if not isinstance(exchanged, Session):
+        return exchanged
+    training_out, targets_out = exchanged.made
+    return Harmonized(
+        training_out, targets_out, exchanged.enforced,
+        len(verbatim_rows(training, targets, training_out, targets_out)), notes,
+        exchanged.cpu_s, time.monotonic() - started, exchanged.peak_mb,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Session:
+    """What came of a method's process that did all that was asked."""
+
+    made: object
+    enforced: str
+    cpu_s: float
+    peak_mb: float
+
+
+def run_session(variant: Variant, parameters: dict, seed, sandbox: Sandbox, exchange: Callable):
+    """Run `exchange(data)` with a method's process: a `Session`, or why there is none."""
     declared = variant.declaration
-    started = time.monotonic()
     order = {
         "folder": str(declared.folder), "entry": declared.entry, "level": declared.level, "format": declared.format,
         "parameters": parameters, "seed": method_seed(seed), "max_minutes": declared.max_minutes,
         "max_gb": declared.max_gb,
     }  # fmt: skip
-    secret = _Secret(seed, variant)
-    made, fault = None, ""
+    made, fault, lost = None, "", False
     data, control = sandbox.open(order)
     with data, control:
         try:
             enforced = receive(data, 0)[0].get("enforced") is True
-            made = _exchange(secret, data, training, targets, adapt, len(targets) if check_subset else 0, variant)
+            made = exchange(data)
+            ask(data, {"op": "end"})
         except _Refusal as refusal:
             return NotApplicable(str(refusal))
         except (ValueError, Lost) as error:
-            fault = str(error)
-            lost = isinstance(error, Lost)
+            fault, lost = str(error), isinstance(error, Lost)
         with contextlib.suppress(Lost):
             send(control, {"end": True})
         try:
             ended, _ = receive(control)
         except Lost:
-            return Failure("its process cannot be watched any more", ())
+            return Failure("its process cannot be watched any more")
     lines = tuple(str(line) for line in ended["lines"])
     if ended["why"] not in ("", "ended"):
         return Failure(ended["why"], lines)
@@ -381,44 +407,39 @@ def _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, ch
         return Failure(_how_it_ended(ended["status"]) if lost else fault, lines)
     if ended["left_behind"]:
         return Failure(f"it left {ended['left_behind']} processes behind", lines)
-    training_out, targets_out = made
-    return Harmonized(
-        training_out, targets_out,
-        ENFORCED if enforced else BUILT_IN if declared.shipped else DECLARED,
-        len(verbatim_rows(training, targets, training_out, targets_out)), notes,
-        ended["cpu_s"], time.monotonic() - started, ended["peak_mb"],
-    )  # fmt: skip
+    said = ENFORCED if enforced else BUILT_IN if declared.shipped else DECLARED
+    return Session(made, said, ended["cpu_s"], ended["peak_mb"])
 
 
 class _Refusal(Exception):
     pass
 
 
-def _exchange(secret: _Secret, data, training: Rows, targets: Rows, adapt: Rows | None, n_checked: int, variant):
+def _exchange(secret: _Secret, data, training: Rows, targets: Rows, adapt: Rows | None, n_checked: int, tolerance):
     """What is asked of a method, in turn; ValueError says what is wrong with an answer."""
     told = secret.tell(training, "fit")
-    _ask(data, told.message, told.X)
+    ask(data, told.message, told.X)
     if adapt is not None:
         more = secret.tell(adapt, "adapt")
-        _ask(data, more.message, more.X)
+        ask(data, more.message, more.X)
     training_out = _transform(data, secret.tell(training, "transform"))
-    subset = subset_rows(targets, min(n_checked, SUBSET_ROWS))
+    subset = subset_rows(targets, n_checked)
     part = _transform(data, secret.tell(targets.take(subset), "transform"), apart=True) if len(subset) else None
     targets_out = _transform(data, secret.tell(targets, "transform")) if len(targets) else np.empty_like(targets.X)
     if part is not None:
         scale = scales(training.X, targets.X, targets_out)
         off = (np.abs(part - targets_out[subset]) / scale).max(initial=0)
-        if off > max(SAME, variant.declaration.tolerance):
+        if off > max(SAME, tolerance):
             raise ValueError(
                 f"the transform of {len(subset)} rows is not that part of the transform of all: it differs by "
                 f"{off:.2g} SD; a row's result may depend on nothing but the row and what was fitted"
             )
-    _ask(data, {"op": "end"}, np.empty(0))
     return training_out, targets_out
 
 
-def _ask(data, message: dict, X: np.ndarray, most: int = 0) -> tuple[dict, list]:
-    send(data, message, [X])
+def ask(data, message: dict, X: np.ndarray | None = None, most: int = 0) -> tuple[dict, list]:
+    """Send a request and wait for its answer, of at most `most` bytes; ValueError where the method failed."""
+    send(data, message, [] if X is None else [X])
     answer, arrays = receive(data, most)
     if "refused" in answer:
         raise _Refusal(str(answer["refused"])[:500])
@@ -429,7 +450,7 @@ def _ask(data, message: dict, X: np.ndarray, most: int = 0) -> tuple[dict, list]
 
 def _transform(data, told: _Told, apart: bool = False) -> np.ndarray:
     """A transform; `apart`, in a fork, of which the method knows nothing afterwards."""
-    answer, arrays = _ask(data, {**told.message, "apart": apart}, told.X, 2 * told.X.nbytes + 1024)
+    answer, arrays = ask(data, {**told.message, "apart": apart}, told.X, 2 * told.X.nbytes + 1024)
     ids, columns = ([str(name) for name in answer.get(key, [])] for key in ("ids", "columns"))
     if len(arrays) != 1 or arrays[0].ndim != 2 or arrays[0].shape != (len(ids), len(columns)):
         raise ValueError("transform gave no table")
