@@ -23,17 +23,25 @@ class Score:
     meaning: str
     """What it says, in a sentence."""
     group: str
-    """tissue, harmony, content, stability or image: which question it answers."""
+    """Which question it answers: tissue, harmony, stability, content or image."""
     level: str
-    """features or images: what it is computed from."""
+    """What it is computed from: trained (classifiers), features or images."""
+    kind: str
+    """What its values can be, for intervals: `core.intervals`."""
     direction: str
     """higher or lower is better; blank where neither is."""
     formula: str
     citation: str
     zero: str
-    """What pins 0 of the scaled score: a control, or a number; blank where it is not scaled."""
+    """What pins 0 of the scaled score: the value of a method (`none`, a control), or a number; blank where it is not
+    scaled."""
     one: str
     """What pins 1."""
+
+    @property
+    def trained(self) -> bool:
+        """Whether it comes from the predictions of trained classifiers."""
+        return self.level == "trained"
 
     @property
     def ranks(self) -> bool:
