@@ -296,9 +296,16 @@ def not_applicable(variant: Variant, training: Rows, targets: Rows, adapt: Rows 
     unseen = sorted(set(np.asarray(targets.domain).astype(str)) - set(domains))
     if unseen and declared.unseen == "refuse":
         return f"refuses domains that it has not seen: {', '.join(unseen)}"
-    seen = set() if adapt is None else set(np.asarray(adapt.domain).astype(str))
+    seen, few = set(), ""
+    if adapt is not None:
+        names, counts = np.unique(np.asarray(adapt.domain).astype(str), return_counts=True)
+        seen = set(names.tolist())
+        few = f"needs {declared.min_rows} rows of each domain; {names[counts.argmin()]} has {counts.min()} to adapt to"
+        few = few if counts.min() < declared.min_rows else ""
     if declared.unseen == "adapt" and (missing := [name for name in unseen if name not in seen]):
         return f"needs rows of the target to adapt to: {', '.join(missing)}"
+    if few:
+        return few
     if declared.covariates:
         there = set() if training.covariates is None else set(training.covariates.columns)
         if missing := [name for name in declared.covariates if name not in there]:
@@ -312,9 +319,9 @@ def resolve_parameters(variant: Variant, domains: Iterable[str]) -> tuple[dict, 
     """Return a fold's parameters; a `reference` that is not trained on gives way to the first domain, with a note."""
     parameters, notes = dict(variant.parameters), ()
     names = sorted(set(map(str, domains)))
-    if "reference" in parameters and names and parameters["reference"] not in names:
-        if parameters["reference"] is not None:
-            notes = (f"reference {names[0]} in place of {parameters['reference']}, which is not trained on",)
+    wanted = parameters.get("reference")
+    if wanted is not None and names and wanted not in names:
+        notes = (f"reference {names[0]} in place of {wanted}, which is not trained on",)
         parameters["reference"] = names[0]
     return parameters, notes
 
