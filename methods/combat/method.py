@@ -24,12 +24,17 @@ class NotApplicable(Exception):
 
 
 class Method:
-    """ComBat with a prior that is `parametric`, `nonparametric` or `none`."""
+    """ComBat with a prior that is `parametric`, `nonparametric` or `none`.
 
-    def __init__(self, *, seed, prior, mean_only, reference):
+    With `covariance` (CovBat), the leading principal components of what ComBat leaves, which have this share of its
+    variance, get the same mean and SD in every domain, too, without a prior.
+    """
+
+    def __init__(self, *, seed, prior, mean_only, reference, covariance):
         self._shrink = {"parametric": parametric, "nonparametric": nonparametric, "none": unshrunken}[prior]
         self._mean_only, self._reference = mean_only, reference
         self._effects = {}
+        self._components = Components(covariance) if covariance else None
 
     def fit(self, X, domain, covariates=None):
         """Fit the model, and the effects of each domain."""
@@ -48,6 +53,8 @@ class Method:
             self._effects[name] = self._estimate(shift[i], variance[i], groups.counts[i])
         if self._reference is not None:
             self._effects[self._reference] = (np.zeros(n_features), np.ones(n_features))
+        if self._components is not None:
+            self._components.fit(self._left(X, domain, covariates), groups)
         return self
 
     def adapt(self, X, domain, covariates=None):
@@ -64,10 +71,27 @@ class Method:
                 shift[block] = z.mean(axis=0)
                 variance[block] = ((z - shift[block]) ** 2).sum(axis=0) / max(len(rows) - 1, 1)
             self._effects[name] = self._estimate(shift, variance, len(rows))
+        if self._components is not None:
+            self._components.adapt(self._left(X, domain, covariates), groups)
         return self
 
     def transform(self, X, domain, covariates=None):
         """Take each row's domain effects away."""
+        result = self._without_effects(X, domain, covariates)
+        if self._components is not None:
+            moved = self._components.moves(self._left(X, domain, covariates), Groups(domain))
+            result += moved * self._sigma
+        return pd.DataFrame(result, index=X.index, columns=X.columns)
+
+    def _left(self, X, domain, covariates):
+        """What ComBat leaves of each row, standardised, (rows, features)."""
+        result = self._without_effects(X, domain, covariates)
+        design = self._coding.columns(covariates, len(X))
+        for block in blocks(result.shape[1]):
+            result[:, block] = (result[:, block] - self._predicted(design, block)) * inverse(self._sigma[block])
+        return result
+
+    def _without_effects(self, X, domain, covariates):
         values, groups = X.to_numpy(), Groups(domain)
         design = self._coding.columns(covariates, len(X))
         result = values.copy()
@@ -83,7 +107,7 @@ class Method:
                 varies = (sigma > 0) & (delta[block] > 0)
                 scaled = without / np.sqrt(np.where(varies, delta[block], 1.0)) + predicted
                 result[rows, block] = np.where(sigma > 0, scaled, values[rows, block])
-        return pd.DataFrame(result, index=X.index, columns=X.columns)
+        return result
 
     def _predicted(self, design, block):
         """What a row would have without any domain's effect, (rows, features)."""
@@ -97,6 +121,56 @@ class Method:
         varies = self._sigma > 0
         gamma[varies], delta[varies] = self._shrink(shift[varies], variance[varies], n, self._mean_only)
         return gamma, delta
+
+
+class Components:
+    """Principal components of standardised features, and each domain's mean and SD of the leading ones (CovBat).
+
+    Chen et al., Human Brain Mapping 2022 (doi 10.1002/hbm.25688).
+    """
+
+    def __init__(self, share):
+        self._share, self._of = share, {}
+
+    def fit(self, left, groups):
+        """Find the components of all rows, and the moments of their scores in each domain."""
+        self._mean, spread = left.mean(axis=0), left.std(axis=0)
+        self._spread = np.where(spread > 1e-12, spread, 0.0)
+        x = (left - self._mean) * inverse(self._spread)
+        values, vectors = np.linalg.eigh(x.T @ x / len(x))
+        values, vectors = values[::-1].clip(0), vectors[:, ::-1]
+        n = int(np.searchsorted(np.cumsum(values) / values.sum(), self._share, side="right")) + 1
+        self._vectors = vectors[:, :n]
+        scores = x @ self._vectors
+        self._learn(scores, groups)
+        within = sum(self._of[name][1] ** 2 * (n - 1) for name, n in zip(groups.names, groups.counts, strict=True))
+        self._common = scores.mean(axis=0), np.sqrt(within / len(scores))
+
+    def adapt(self, left, groups):
+        """Find the moments of domains that were not fitted."""
+        self._learn(self._scores(left), groups)
+
+    def _scores(self, left):
+        return ((left - self._mean) * inverse(self._spread)) @ self._vectors
+
+    def _learn(self, scores, groups):
+        for i, name in enumerate(groups.names):
+            if name not in self._of:
+                rows = groups.order[groups.starts[i] : groups.starts[i] + groups.counts[i]]
+                self._of[name] = scores[rows].mean(axis=0), scores[rows].std(axis=0, ddof=1)
+
+    def moves(self, left, groups):
+        """How far each row goes, (rows, features) in the features' SD."""
+        scores, moved = self._scores(left), np.zeros((len(left), self._vectors.shape[1]))
+        mean, spread = self._common
+        for i, name in enumerate(groups.names):
+            if name in self._of:
+                rows = groups.order[groups.starts[i] : groups.starts[i] + groups.counts[i]]
+                own_mean, own_spread = self._of[name]
+                varies = own_spread > 0
+                ratio = np.where(varies, spread / np.where(varies, own_spread, 1.0), 1.0)
+                moved[rows] = (scores[rows] - own_mean) * ratio + mean - scores[rows]
+        return (moved @ self._vectors.T) * self._spread
 
 
 class Groups:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from planted import load_method
 
-PARAMETERS = {"mean_only": False, "reference": None}
+PARAMETERS = {"mean_only": False, "reference": None, "covariance": 0}
 
 
 def rows_of(n):

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from planted import load_method
 from scipy import stats
+from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 combat = load_method("combat")
 DOMAINS = np.repeat(["A1", "B1", "C1", "D1"], [90, 60, 45, 30])
@@ -21,7 +23,7 @@ FACTOR = pd.Series(DOMAINS).map({"A1": 1.0, "B1": 1.6, "C1": 0.7, "D1": 1.2}).to
 X = RNG.standard_t(6, (N, F)) * FACTOR[:, None] * RNG.uniform(0.1, 9, F)
 X += RNG.normal(0, 2, (4, F))[np.repeat(range(4), [90, 60, 45, 30])] + DOSE[:, None] * RNG.normal(0, 0.1, F) + 50
 ORDER = RNG.permutation(N)
-DEFAULT = {"prior": "parametric", "mean_only": False, "reference": None}
+DEFAULT = {"prior": "parametric", "mean_only": False, "reference": None, "covariance": 0}
 
 
 def applied(values=X, domain=DOMAINS, covariates=None, **parameters):
@@ -138,13 +140,37 @@ def test_adapt_is_the_posterior_of_its_own_rows():
     assert off(found, expected) < 1e-6
 
 
+def test_covbat_is_its_published_steps():
+    """ComBat, then the same for the leading components of the standardised rest, without a prior; sklearn's PCA."""
+    scaler, pca = StandardScaler(), PCA(svd_solver="full")
+    combated = applied()
+    within = np.sqrt(sum(X[d == DOMAINS].var(axis=0) * (d == DOMAINS).sum() for d in set(DOMAINS)) / N)
+    scores = pca.fit_transform(scaler.fit_transform((combated - X.mean(axis=0)) / within))
+    n = int(np.argmax(np.cumsum(pca.explained_variance_ratio_) > 0.95)) + 1
+    assert 2 < n < F
+    spread = np.sqrt(sum(scores[d == DOMAINS].var(axis=0) * (d == DOMAINS).sum() for d in set(DOMAINS)) / N)[:n]
+    for name in set(DOMAINS):
+        own = scores[name == DOMAINS, :n]
+        scores[name == DOMAINS, :n] = (own - own.mean(axis=0)) / own.std(axis=0, ddof=1) * spread
+    expected = scaler.inverse_transform(pca.inverse_transform(scores)) * within + X.mean(axis=0)
+    assert off(applied(covariance=0.95), expected) < 1e-6
+    assert off(expected, combated) > 0.01
+
+
 def test_edges_give_finite_values_and_leave_constants_alone():
     odd = X.copy()
     odd[:, 0] = 7.25
     odd[:, 1] = odd[:, 1] * 1e-9 + 1e-3  # a variance of 1e-18 and more
     odd[:, 2] = odd[:, 2] * 1e12
     odd[DOMAINS == "B1", 3] = 4.0  # constant in one domain
-    for parameters in ({}, {"prior": "none"}, {"prior": "nonparametric"}, {"mean_only": True}, {"reference": "A1"}):
+    for parameters in (
+        {},
+        {"prior": "none"},
+        {"prior": "nonparametric"},
+        {"mean_only": True},
+        {"reference": "A1"},
+        {"covariance": 0.95},
+    ):
         found = applied(odd, **parameters)
         assert np.isfinite(found).all(), parameters
         np.testing.assert_array_equal(found[:, 0], odd[:, 0])

@@ -18,7 +18,16 @@ from ct4bench.core.yaml_files import fault_of
 SHIPPED = Path(__file__).resolve().parents[3] / "methods"
 DECLARES = "method.yml"
 REMEDY = "write it as docs/methods.md says"
-OVERRIDES = ("information", "calibration_series", "unseen", "covariates", "min_domains", "min_rows", "role")
+OVERRIDES = (
+    "information",
+    "calibration_series",
+    "unseen",
+    "covariates",
+    "min_domains",
+    "min_rows",
+    "role",
+    "tolerance",
+)
 """Entries that a variant may have of its own, beside values of parameters."""
 WORDS = ("default", "all")
 LARGEST_FILE = 100_000

@@ -29,7 +29,7 @@ import pandas as pd
 from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.core.script import CODE
 from ct4bench.harmonization import fold_server
-from ct4bench.harmonization.methods import Variant
+from ct4bench.harmonization.methods import Declaration, Variant
 from ct4bench.harmonization.wire import Lost, receive, send
 
 SAME = 1e-9
@@ -326,6 +326,13 @@ def resolve_parameters(variant: Variant, domains: Iterable[str]) -> tuple[dict, 
     return parameters, notes
 
 
+def adapts(declared: Declaration) -> bool:
+    """Tell whether a method gets rows of the target: of information transductive, and calibration with series of it."""
+    return declared.information == "transductive" or (
+        declared.information == "calibration" and declared.calibration_series > 0
+    )
+
+
 def harmonize_fold(
     variant: Variant,
     training: Rows,
@@ -344,7 +351,7 @@ def harmonize_fold(
     declared = variant.declaration
     if variant.name == NO_METHOD:
         return Harmonized(training.X, targets.X)
-    if declared.information not in ("transductive", "calibration") or (adapt is not None and not len(adapt)):
+    if not adapts(declared) or (adapt is not None and not len(adapt)):
         adapt = None
     if reason := not_applicable(variant, training, targets, adapt):
         return NotApplicable(reason)
@@ -365,9 +372,10 @@ def _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, ch
     if not isinstance(exchanged, Session):
         return exchanged
     training_out, targets_out = exchanged.made
+    seen = training.X if adapt is None else np.concatenate([training.X, adapt.X])
     return Harmonized(
         training_out, targets_out, exchanged.enforced,
-        len(verbatim_rows(training, targets, training_out, targets_out)), notes,
+        len(verbatim_rows(seen, targets.X, training_out, targets_out)), notes,
         exchanged.cpu_s, time.monotonic() - started, exchanged.peak_mb,
     )  # fmt: skip
 
@@ -483,15 +491,16 @@ def _how_it_ended(status: int) -> str:
     return f"its process ended with status {os.WEXITSTATUS(status)} before it had answered"
 
 
-def verbatim_rows(training: Rows, targets: Rows, training_out: np.ndarray, targets_out: np.ndarray) -> np.ndarray:
-    """Find the target rows that came back as a training row, before or after the method, and were not that before.
+def verbatim_rows(seen: np.ndarray, targets: np.ndarray, *made: np.ndarray) -> np.ndarray:
+    """Find the targets that came back as a row that was fitted or adapted to (`seen`), and were not one before.
 
-    Of fewer than three features that differ, none counts.
+    `made` are training rows and targets after the method. Of fewer than three features that differ, none counts.
     """
-    if not len(targets) or (targets.X.std(axis=0) > 0).sum() < 3:
+    training_out, targets_out = made
+    if not len(targets) or (targets.std(axis=0) > 0).sum() < 3:
         return np.empty(0, np.int64)
-    before = set(matches(training.X, targets.X).tolist())
-    found = {*matches(training.X, targets_out).tolist(), *matches(training_out, targets_out).tolist()}
+    before = set(matches(seen, targets).tolist())
+    found = {*matches(seen, targets_out).tolist(), *matches(training_out, targets_out).tolist()}
     return np.array(sorted(found - before), np.int64)
 
 
