@@ -6,6 +6,7 @@ feature set and one level of information; everything else stands beside them.
 
 # code-table: leaderboard.csv
 # code-table: leaderboard_makers.csv
+# code-table: methods.csv
 
 import numpy as np
 import pandas as pd

@@ -1,0 +1,142 @@
+"""All scores of a method beside `none`: predictions that are written out, and tables whose controls are known."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from tests.leaderboard_data import centred_by, feature_table, means_by, replaced, shuffled, values_of
+
+from ct4bench.core.errors import UserError
+from ct4bench.leaderboard.score import SCORE_COLUMNS, measure_features, score_features, score_predictions
+from ct4bench.leaderboard.score_list import read_scores
+from ct4bench.stability.icc import icc_summary, icc_table
+
+
+def predictions(right, scheme="loso", n_train=2, task="tissue", seed=0) -> pd.DataFrame:
+    """Ten rows of each scanner, of which the share `right[scanner]` is right."""
+    rows = []
+    for scanner, share in right.items():
+        for number in range(10):
+            told = "cyst" if number < round(10 * share) else "normal"
+            rows.append((task, "radiomics", "mlp", "default", scheme, n_train, scanner, f"{scanner}{number // 5}",
+                         "cyst1", number % 5, f"{scanner}_{number // 5}", scanner, "cyst", told))  # fmt: skip
+    columns = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold", "series_uid", "roi", "patch"]
+    return pd.DataFrame(rows, columns=[*columns, "scan_id", "scanner", "target", "predicted"])
+
+
+def one(scores, score, part="whole", unit=""):
+    found = scores[(scores["score"] == score) & (scores["part"] == part) & (scores["unit"] == unit)]
+    assert len(found) == 1, found
+    return found.iloc[0]
+
+
+def test_accuracies_are_of_scanners_and_their_mean():
+    own, none = predictions({"A1": 0.9, "B1": 0.5}), predictions({"A1": 0.6, "B1": 0.6})
+    found = score_predictions(own, none)
+    assert list(found) == SCORE_COLUMNS
+    whole = one(found, "tissue_n2")
+    assert (whole["value"], whole["value_none"], whole["n_rows"]) == (pytest.approx(0.7), pytest.approx(0.6), 20)
+    assert one(found, "tissue_n2", "of", "B1")["value"] == 0.5
+    assert one(found, "tissue_n1")["reason"] and np.isnan(one(found, "tissue_n1")["value"])
+
+
+def test_none_is_taken_on_the_rows_that_the_method_was_tested_on():
+    own, none = predictions({"A1": 0.9, "B1": 0.5}), predictions({"A1": 0.6, "B1": 0.6})
+    half = own[own["scan_id"].str.endswith("_1")]
+    found = score_predictions(half, none)
+    # rows 5 to 9 of each: of none one is right (the sixth), of the method four and none
+    assert one(found, "tissue_n2", "of", "A1")[["value", "value_none"]].tolist() == [0.8, 0.2]
+    assert one(found, "tissue_n2", "of", "B1")[["value", "value_none"]].tolist() == [0.0, 0.2]
+
+
+def test_other_classifiers_and_ablations_do_not_count():
+    own = predictions({"A1": 1.0, "B1": 1.0})
+    more = own.assign(classifier="svm", predicted="normal")
+    found = score_predictions(pd.concat([own, more]), pd.concat([own, more]))
+    assert one(found, "tissue_n2")["value"] == 1.0
+
+
+def test_area_is_by_trapezoids():
+    sizes = {1: 0.4, 2: 0.6, 4: 1.0}
+    own = pd.concat([predictions({"A1": share, "B1": share}, n_train=n) for n, share in sizes.items()])
+    whole = one(score_predictions(own, own), "tissue_area")
+    assert whole["value"] == pytest.approx((0.5 + 2 * 0.8) / 3)
+    assert whole["reason"] == "from N = 1, 2, 4 alone"
+
+
+def test_an_unbalanced_target_has_its_score():
+    own, none = predictions({"A1": 0.9, "B1": 0.5}), predictions({"A1": 0.6, "B1": 0.6})
+    found = score_predictions(own, none, unbalanced=predictions({"A1": 0.3, "B1": 0.3}), none_unbalanced=none)
+    assert one(found, "tissue_unbalanced")["value"] == pytest.approx(0.3)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return feature_table(n_features=6, shift=3.0, doses=(1, 10), n_repetitions=2, n_patches=3, dose_step=0.5)
+
+
+@pytest.fixture(scope="module")
+def scores(table):
+    """Whole scores of `none`, of what removes shifts, and of controls."""
+    base = measure_features(table, table)
+    tables = {
+        "none": table, "centred": centred_by(table, "scanner"), "tissue_means": means_by(table, "tissue"),
+        "shuffled_all": shuffled(table), "shuffled_tissue": shuffled(table, "tissue"),
+    }  # fmt: skip
+    found = {name: score_features(own, table, "x", of_none=base) for name, own in tables.items()}
+    return {name: own[own["part"] == "whole"].set_index("score")["value"] for name, own in found.items()}
+
+
+def test_every_score_of_features_is_there(scores):
+    expected = [name for name, score in read_scores().items() if score.level == "features"]
+    assert sorted(scores["none"].index) == sorted(expected)
+    assert scores["none"].notna().all()
+
+
+def test_controls_lie_at_their_ends(scores):
+    """What pins 0 and 1 in the list of scores is what the controls do."""
+    both = ["domain_linear", "domain_nonlinear", "maker_linear", "maker_nonlinear", "variance_explained", "mixing"]
+    for name in both:
+        better = 1 if read_scores()[name].direction == "higher" else -1
+        gain = better * (scores["shuffled_tissue"][name] - scores["none"][name])
+        kept = better * (scores["centred"][name] - scores["none"][name])
+        assert gain > 0 and kept > 0.5 * gain, name
+    assert scores["tissue_means"]["icc_2_1"] == pytest.approx(1) and scores["shuffled_all"]["icc_2_1"] < 0.1
+    assert scores["centred"]["icc_2_1"] > scores["none"]["icc_2_1"] + 0.1
+    assert scores["tissue_means"]["discriminability"] == pytest.approx(0.5, abs=0.15)
+    assert scores["tissue_means"]["content"] < 1e-9 and scores["centred"]["content"] == pytest.approx(1)
+    assert scores["tissue_means"]["verbatim"] == 1 and scores["centred"]["verbatim"] == 0
+    assert scores["tissue_means"]["repeatability"] < 1e-9
+    assert scores["none"]["dose_direction"] == pytest.approx(1) and scores["none"]["dose_size"] == pytest.approx(1)
+
+
+def test_the_mean_icc_is_that_of_the_paper_s_table(table, scores):
+    summary = icc_summary(icc_table(table, "x")).set_index(["form", "stratum"])["icc_mean"]
+    assert scores["none"]["icc_2_1"] == pytest.approx(summary["ICC(2,1)", "all"], rel=1e-12)
+    assert scores["none"]["icc_3_1"] == pytest.approx(summary["ICC(3,1)", "all"], rel=1e-12)
+
+
+def test_units_of_features_do_not_move_scores(table, scores):
+    scale = np.logspace(-6, 6, 6)
+    own = measure_features(replaced(table, 3 + scale * values_of(table)), table)
+    for name, found in own.items():
+        assert found.whole == pytest.approx(scores["none"][name], abs=0.02), name
+
+
+def test_order_of_rows_and_columns_is_no_matter(table):
+    names = list(table.columns)
+    other = table.sample(frac=1, random_state=3)[names[:10] + names[:9:-1]]
+    pd.testing.assert_frame_equal(score_features(other, table, "x"), score_features(table, table, "x"))
+
+
+def test_other_rows_or_features_are_refused(table):
+    with pytest.raises(UserError, match="other rows"):
+        score_features(table[1:], table, "x")
+    with pytest.raises(UserError, match="other features"):
+        score_features(table.rename(columns={"f0": "g"}), table, "x")
+
+
+def test_what_is_not_finite_has_its_reason(table):
+    values = values_of(table)
+    values[3, 2] = np.nan
+    found = score_features(replaced(table, values), table, "x")
+    assert (found["reason"] == "a feature is not finite").all() and found["value"].isna().all()
