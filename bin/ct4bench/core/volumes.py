@@ -68,3 +68,27 @@ def write_nifti(path: Path | str, array: np.ndarray, grid: Grid) -> None:
     image.SetOrigin([float(v) for v in grid.origin_mm])
     image.SetDirection([float(v) for v in axes[:, ::-1].ravel()])
     sitk.WriteImage(image, str(path), useCompression=True)
+
+
+def read_nifti(path: Path | str) -> tuple[np.ndarray, Grid]:
+    """Read a NIfTI as an array (slices, rows, columns) in its own type, and its grid in patient coordinates (LPS)."""
+    import SimpleITK as sitk  # noqa: N813
+
+    try:
+        image = sitk.ReadImage(str(path))
+    except RuntimeError as error:
+        raise UserError(f"{path} cannot be read as NIfTI; write it again, as .nii or .nii.gz") from error
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+        raise UserError(f"{path} is not one volume of numbers; write one NIfTI with three axes for each series")
+    spacing = np.array(image.GetSpacing()[::-1])
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3)[:, ::-1] * spacing
+    affine[:3, 3] = image.GetOrigin()
+    array = sitk.GetArrayFromImage(image)
+    return array, Grid(tuple(array.shape), affine)
+
+
+def to_hu(array: np.ndarray) -> np.ndarray:
+    """Return finite HU rounded to int16, as registered volumes have them."""
+    limits = np.iinfo(np.int16)
+    return np.clip(np.rint(array), limits.min, limits.max).astype(np.int16)

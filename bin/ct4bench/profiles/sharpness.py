@@ -64,6 +64,8 @@ def fit_step(
     left, right = y[x < position_mm - reach].mean(), y[x > position_mm + reach].mean()
     start = [USUAL_SIGMA_MM, position_mm, left, right, 0.0] + ([0.0, 0.0] if period_mm else [])
     error = None if count is None else 1 / np.sqrt(count)
+    if len(x) < len(start):
+        return NO_STEP
     try:
         found, _ = curve_fit(model, x, y, start, sigma=error, maxfev=2000)
     except RuntimeError:

@@ -159,3 +159,9 @@ def test_amplitudes_that_do_not_fall_have_no_sigma():
 def test_contrast_to_noise():
     assert sharpness.contrast_to_noise(90.0, 3.0, 0.0, 4.0) == pytest.approx(90 / np.sqrt(12.5))
     assert np.isnan(sharpness.contrast_to_noise(1.0, 0.0, 0.0, 0.0))
+
+
+def test_a_step_of_fewer_points_than_its_curve_has_parameters_is_none():
+    """As on a common grid of 3 mm (--spacing): no value, and no end of the task."""
+    x = np.arange(5) * 3.0
+    assert np.isnan(sharpness.fit_step(x, np.where(x < 6, 0.0, 100.0), 6.0, period_mm=7.0).sigma_mm)

@@ -1,0 +1,135 @@
+"""Scores of images: what a method did to them, each scanner's beside what it was without the method.
+
+All is of the common grid and of scanners at the reference's dose. Distances are to the reference series as the same
+method left it, so that a method which changes the reference, too, is judged by what sets scanners apart.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
+from ct4bench.core.metrics import MAIN_METRICS
+from ct4bench.leaderboard.score import ALL_ROWS, OF, SCORE_COLUMNS, WHOLE
+from ct4bench.pairs.plan import TABLES_3_TO_5
+from ct4bench.profiles.merge import COMMON
+from ct4bench.profiles.profiler import HOMOGENEOUS
+
+SAME_RECON = "same_recon"
+"""The plan's variant of pairs of equal reconstruction."""
+NO_VALUE = "not measured in this run"
+
+
+@dataclass(frozen=True)
+class Images:
+    """What a run measured on the images of a method."""
+
+    pairs: pd.DataFrame
+    """pairs.parquet"""
+    profile: pd.DataFrame
+    """scanner_profile.csv"""
+
+
+@dataclass(frozen=True)
+class Distance:
+    """How far a scanner's profile is from the reference's."""
+
+    score: str
+    measure: str
+    region: str
+    """Blank: all of them."""
+    of: Callable[[np.ndarray, np.ndarray], float]
+    """Of values at the same regions and places, the scanner's and the reference's."""
+
+
+DISTANCES = (
+    Distance("roi_bias", "bias_hu", "", lambda a, b: float(np.abs(a - b).mean())),
+    Distance("noise_difference", "total_sd_hu", "", lambda a, b: float(np.abs(np.log(a / b)).mean())),
+    Distance("nps_difference", "total_nps_hu2_mm2", HOMOGENEOUS, lambda a, b: float(np.abs(a - b).sum() / b.sum())),
+    Distance("mtf_difference", "ttf", "dots_to_wedge", lambda a, b: float(np.abs(a - b).max())),
+)
+PATTERNS = ("star_amplitude_hu", "zone_amplitude_hu")
+STRUCTURE = "pattern_structure"
+IMAGE_SCORES = (*(metric.name for metric in MAIN_METRICS), *(d.score for d in DISTANCES), STRUCTURE)
+"""Names of the scores, as in leaderboard/scores.csv."""
+
+
+def score_images(images: Images, none: Images, reference: tuple[str, float, str]) -> pd.DataFrame:
+    """Return the scores of a method's images beside those of `none`, `SCORE_COLUMNS`.
+
+    `reference` is scanner, dose in mGy and reconstruction of the reference series. A score has a row of each scanner
+    (part `of`), and their mean as a `whole`, without the reference's own where the score is a distance to it.
+    `n_rows` counts pairs, or reconstructions. A score that was not measured has a row with its reason.
+    """
+    both = []
+    for name, one in (("value", images), ("value_none", none)):
+        found = pd.DataFrame(_values(one, none, reference), columns=["score", "unit", name, "n_rows"])
+        grouped = found.groupby(["score", "unit"], sort=False)
+        both.append(grouped.agg(**{name: (name, "mean"), "n_rows": ("n_rows", "sum")}))
+    table = both[0].join(both[1][["value_none"]]).reset_index().assign(part=OF, reason="")
+    of_distance = {distance.score for distance in DISTANCES}
+    rows = []
+    for score in IMAGE_SCORES:
+        own = table[table["score"] == score]
+        counted = own[own["unit"] != reference[0]] if score in of_distance else own
+        whole = {"score": score, "part": WHOLE, "unit": "", "reason": "" if len(counted) else NO_VALUE}
+        means = {name: counted[name].mean() for name in ("value", "value_none")}
+        order = sorted(own.index, key=lambda n: scanner_rank(table.loc[n, "unit"]))
+        rows += [pd.DataFrame([whole | means | {"n_rows": int(counted["n_rows"].sum())}]), own.loc[order]]
+    return pd.concat(rows, ignore_index=True).assign(extractor="", fit=ALL_ROWS)[SCORE_COLUMNS]
+
+
+def _values(images: Images, none: Images, reference) -> Iterator[tuple[str, str, float, int]]:
+    """Score, scanner, value and what it is of."""
+    yield from _pair_values(images.pairs)
+    curves, plain = (_curves(one.profile, reference[1]) for one in (images, none))
+    yield from _distances(curves, reference)
+    yield from _structure(curves, plain)
+
+
+def _pair_values(pairs: pd.DataFrame):
+    """Mean of each metric over a scanner's pairs with others."""
+    own = pairs[(pairs["table"] == TABLES_3_TO_5) & (pairs["variant"] == SAME_RECON)]
+    own = own[(own["dose_mgy_a"] == MAIN_DOSE_MGY) & (own["scanner_a"] != own["scanner_b"])]
+    for scanner in sorted({*own["scanner_a"], *own["scanner_b"]}):
+        of = own[(own["scanner_a"] == scanner) | (own["scanner_b"] == scanner)]
+        for metric in MAIN_METRICS:
+            yield metric.name, scanner, float(of[metric.name].mean()), len(of)
+
+
+def _curves(profile: pd.DataFrame, dose_mgy: float) -> dict[tuple[str, str], dict[str, pd.Series]]:
+    """Values by region and place of each measure, of each scanner and reconstruction at a dose."""
+    own = profile[(profile["grid"] == COMMON) & (profile["dose_mgy"] == dose_mgy) & profile["value"].notna()]
+    found: dict = {}
+    for (scanner, recon, measure), rows in own.groupby(["scanner", "recon", "measure"], sort=True):
+        values = rows.assign(at=rows["at"].fillna(-1.0).round(4)).set_index(["region", "at"])["value"]
+        found.setdefault((scanner, recon), {})[measure] = values
+    return found
+
+
+def _together(a: pd.Series, b: pd.Series, region: str = "") -> tuple[np.ndarray, np.ndarray]:
+    """Values of two curves where both have one."""
+    common = a.index.intersection(b.index)
+    common = common[[not region or place[0] == region for place in common]]
+    return a[common].to_numpy(), b[common].to_numpy()
+
+
+def _distances(curves, reference):
+    first = curves.get((reference[0], reference[2]), {})
+    for (scanner, recon), own in curves.items():
+        for distance in DISTANCES if (scanner, recon) != (reference[0], reference[2]) else ():
+            if distance.measure in own and distance.measure in first:
+                a, b = _together(own[distance.measure], first[distance.measure], distance.region)
+                if len(a):
+                    yield distance.score, scanner, distance.of(a, b), 1
+
+
+def _structure(curves, plain):
+    for (scanner, recon), own in curves.items():
+        before = plain.get((scanner, recon), {})
+        both = [_together(own[name], before[name]) for name in PATTERNS if name in own and name in before]
+        if both:
+            after, whole = (np.concatenate(side) for side in zip(*both, strict=True))
+            yield STRUCTURE, scanner, float(after @ whole / (whole @ whole)), 1

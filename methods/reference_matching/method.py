@@ -1,0 +1,266 @@
+"""Brings a volume's calibration, sharpness and noise to those of a reference scanner, measured where the phantom lies.
+
+Every volume here is a scan of the same printed phantom, registered to one grid, so that what is measured on a volume
+is compared with the same place of the reference. `phantom` says where: boxes in voxels, as (first, stop) along slices,
+rows and columns. A volume is changed by what is measured on that volume alone; `fit` learns the reference.
+"""
+
+import zlib
+
+import numpy as np
+from scipy import fft
+from scipy.ndimage import correlate1d, gaussian_filter, uniform_filter
+from scipy.optimize import curve_fit
+from scipy.special import erf
+
+STRIP_MM = 6.0
+AIR_HU, LINEAR_HU = -900.0, -300.0
+"""Below the first a value is air and stays; above the second the line of calibration holds."""
+BASE = 7
+"""Side in voxels of the window whose mean is what the noise lies on."""
+EDGE = 1.6
+"""A window whose variance is so many times that of the homogeneous block holds an edge."""
+MARGIN = 16
+"""Voxels round the homogeneous block that its filtering reaches to."""
+ROUNDS = 2
+LOWEST_PER_MM = 0.035
+SLAB, HALO = 64, 14
+"""Slices that are filtered at a time, and how many more on either side."""
+
+
+def part(volume, box):
+    """Return the part of a volume in a box."""
+    return volume[tuple(slice(*ends) for ends in box)]
+
+
+# ------------------------------------------------------------------------------------------------- calibration
+def curve(volume, phantom, spacing_mm):
+    """Return the mean HU of the wedge's strips, then of the regions, and the voxels of each."""
+    panel = part(volume, phantom["wedge"])
+    rows = max(1, round(STRIP_MM / spacing_mm[1]))
+    n = panel.shape[1] // rows
+    strips = np.moveaxis(panel[:, : n * rows].reshape(len(panel), n, rows, -1), 1, 0)
+    parts = [*strips, *(part(volume, box) for box in phantom["regions"])]
+    return np.array([one.mean(dtype=float) for one in parts]), np.array([one.size for one in parts])
+
+
+def calibration(own, reference, weight):
+    """Return slope and offset of the line from own HU to the reference's, through points of a weight."""
+    return np.polyfit(own, reference, 1, w=np.sqrt(weight))
+
+
+def calibrated(volume, slope, offset):
+    """Return the volume with the line applied to what is not air."""
+    share = np.clip((volume - AIR_HU) / (LINEAR_HU - AIR_HU), 0, 1).astype(np.float32)
+    return volume + share * (np.float32(slope - 1) * volume + np.float32(offset))
+
+
+# --------------------------------------------------------------------------------------------------- sharpness
+def step_sigma(volume, step, spacing_mm):
+    """Return the Gaussian sigma in mm of a printed step, blurred; nan where no such curve fits."""
+    axis, d = step["axis"], spacing_mm[step["axis"]]
+    profile = part(volume, step["box"]).mean(axis=tuple(a for a in range(3) if a != axis), dtype=float)
+    x = d * np.arange(len(profile)) - step["at_mm"]
+    wave = 2 * np.pi / step["period_mm"] if step.get("period_mm") else 0.0
+
+    def model(x, sigma, at, low, high, slope, cosine=0.0, sine=0.0):
+        rise = 0.5 * (1 + erf((x - at) / (np.sqrt(2) * sigma)))
+        below = low + cosine * np.cos(wave * x) + sine * np.sin(wave * x)
+        return below * (1 - rise) + (high + slope * (x - at)) * rise
+
+    start = [0.8, 0.0, profile[x < -3].mean(), profile[x > 3].mean(), 0.0] + [0.0, 0.0] * bool(wave)
+    try:
+        found, _ = curve_fit(model, x, profile, start, maxfev=2000)
+    except RuntimeError:
+        return np.nan
+    return abs(found[0]) if 0.2 < abs(found[0]) < 5 and abs(found[1]) < 3 else np.nan
+
+
+def gaussian_taps(sigma, n=64):
+    """Return the filter (odd length) whose transfer is that of a Gaussian of `sigma` samples, however small."""
+    taps = np.fft.fftshift(np.fft.ifft(np.exp(-2 * (np.pi * sigma * np.fft.fftfreq(n)) ** 2)).real)
+    half = max(int(np.ceil(4 * sigma)), 14)
+    taps = taps[n // 2 - half : n // 2 + half + 1]
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def blurred(volume, missing_mm, spacing_mm):
+    """Return the volume under a Gaussian of `missing_mm` along each axis; 0 leaves an axis as it is."""
+    for axis, (sigma, d) in enumerate(zip(missing_mm, spacing_mm, strict=True)):
+        if sigma > 0:
+            volume = correlate1d(volume, gaussian_taps(sigma / d), axis=axis, mode="nearest")
+    return volume
+
+
+# ------------------------------------------------------------------------------------------------------- noise
+def detrended(block):
+    """Return a block less its least-squares polynomial of the second order, under a Hann window of mean power 1."""
+    axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in block.shape), indexing="ij")
+    terms = [np.ones(block.shape), *axes] + [axes[i] * axes[j] for i in range(3) for j in range(i, 3)]
+    design = np.stack([term.ravel() for term in terms], axis=1)
+    values = block.astype(float).ravel()
+    left = (values - design @ np.linalg.lstsq(design, values, rcond=None)[0]).reshape(block.shape)
+    for axis, n in enumerate(block.shape):
+        window = np.hanning(n + 2)[1:-1]
+        left = left * (window / np.sqrt(np.mean(window**2))).reshape([-1 if a == axis else 1 for a in range(3)])
+    return left
+
+
+def power(block):
+    """Return the power spectrum (HU^2, mean = variance) of a block of noise, smoothed, even along each axis."""
+    found = np.abs(np.fft.fftn(block)) ** 2 / block.size
+    for axis in range(3):
+        mirrored = np.roll(np.flip(found, axis), 1, axis)
+        found = 0.5 * (found + mirrored)
+    return gaussian_filter(found, 1.2, mode="wrap")
+
+
+def window_transfer(shape):
+    """Return the transfer of the mean over a window of `BASE` voxels a side."""
+    total = 1.0
+    for axis, n in enumerate(shape):
+        f = np.fft.fftfreq(n)
+        one = sum(np.cos(2 * np.pi * f * k) for k in range(-(BASE // 2), BASE // 2 + 1)) / BASE
+        total = total * one.reshape([-1 if a == axis else 1 for a in range(3)])
+    return total
+
+
+def base_of(volume, variance):
+    """Return the volume without its noise: means over windows, and near edges the volume itself (Lee 1980)."""
+    mean = uniform_filter(volume, BASE, mode="nearest")
+    local = uniform_filter(volume * volume, BASE, mode="nearest") - mean * mean
+    edge = np.clip(1 - np.float32(EDGE * variance) / np.maximum(local, 1e-3), 0, 1)
+    edge = np.minimum(1, uniform_filter(edge, 3, mode="nearest") * np.float32(EDGE))
+    return mean + edge * (volume - mean)
+
+
+def kernel_spectrum(transfer, size):
+    """Return the half spectrum, at an FFT's size, of a real, even transfer function given at fewer frequencies."""
+    kernel = np.fft.fftshift(np.fft.ifftn(transfer).real)
+    wide = np.zeros(size, np.float32)
+    wide[tuple(slice(0, n) for n in kernel.shape)] = kernel
+    return fft.rfftn(np.roll(wide, [-(n // 2) for n in kernel.shape], axis=(0, 1, 2)))
+
+
+def filtered(volume, gain, amplitude, seeds):
+    """Return a volume, 0 round it, under the transfer `gain`, and noise drawn under `amplitude`, where there is one."""
+    n_slices, *plane = volume.shape
+    margin = [n // 2 for n in gain.shape[1:]]
+    depth = min(SLAB, n_slices) + 2 * HALO
+    size = [
+        fft.next_fast_len(max(n, k), real=True)
+        for n, k in zip((depth, *np.add(plane, margin)), gain.shape, strict=True)
+    ]
+    scale = kernel_spectrum(gain, size)
+    noise = None if amplitude is None else kernel_spectrum(amplitude, size)
+    out, slab = np.empty(volume.shape, np.float32), np.zeros(size, np.float32)
+    for first in range(0, n_slices, SLAB):
+        stop = min(first + SLAB, n_slices)
+        low, high = max(first - HALO, 0), min(stop + HALO, n_slices)
+        slab[:] = 0
+        slab[low - first + HALO : high - first + HALO, : plane[0], : plane[1]] = volume[low:high]
+        spectrum = fft.rfftn(slab) * scale
+        if noise is not None:
+            spectrum += fft.rfftn(white(seeds, first, slab)) * noise
+        done = fft.irfftn(spectrum, s=size, overwrite_x=True)
+        out[first:stop] = done[HALO : HALO + stop - first, : plane[0], : plane[1]]
+    return out
+
+
+class NotApplicable(Exception):
+    """What a step needs of the phantom is not in the volumes."""
+
+
+NEEDED = {"calibration": ("wedge", "regions"), "sharpness": ("steps",), "noise": ("homogeneous",)}
+"""What each step needs to be told of the phantom."""
+
+
+class Method:
+    """Learns the curves of a reference, and brings each volume to them by what is measured on that volume."""
+
+    def __init__(self, *, seed, phantom, reference, steps, plane_sigma_mm, slice_sigma_mm):
+        self.seed, self.phantom, self.reference = seed, phantom, reference
+        self.steps = steps.split()
+        self.target_mm = {0: slice_sigma_mm, 2: plane_sigma_mm}
+        self.curve = self.block = None
+        for step in self.steps:
+            missing = [name for name in NEEDED[step] if not phantom.get(name)]
+            if missing:
+                raise NotApplicable(f"{step}: the volumes do not hold the phantom's {', '.join(missing)}")
+
+    def fit(self, volumes):
+        """Measure the first volume of the reference scanner; other volumes are not read."""
+        for volume, spacing_mm, domain in volumes:
+            if domain == self.reference:
+                self._learn(volume, spacing_mm)
+                return self
+        raise ValueError(f"no volume of the reference {self.reference} to fit on")
+
+    def _learn(self, volume, spacing_mm):
+        if "calibration" in self.steps:
+            self.curve = curve(volume, self.phantom, spacing_mm)
+        if "sharpness" in self.steps:
+            volume = self._sharpness(volume, spacing_mm)
+        if "noise" in self.steps:
+            self.block = detrended(part(volume, self.phantom["homogeneous"]))
+
+    def transform(self, volume, spacing_mm, domain):
+        """Return the volume with the steps taken that were asked for, in their order."""
+        seeds = [self.seed, zlib.crc32(np.ascontiguousarray(volume).tobytes())]
+        for step in self.steps:
+            volume = getattr(self, f"_{step}")(volume, spacing_mm, seeds)
+        return volume.astype(np.float32)
+
+    def _calibration(self, volume, spacing_mm, _seeds):
+        return calibrated(volume, *calibration(curve(volume, self.phantom, spacing_mm)[0], *self.curve))
+
+    def _sharpness(self, volume, spacing_mm, _seeds=None):
+        missing = np.zeros(3)
+        for step in self.phantom["steps"]:
+            sigma, target = step_sigma(volume, step, spacing_mm), self.target_mm[step["axis"]]
+            if sigma < target:  # a blurrier volume stays as it is: sharpening would raise its noise
+                missing[step["axis"]] = np.sqrt(target**2 - sigma**2)
+        missing[1] = missing[2]
+        return blurred(volume, missing, spacing_mm)
+
+    def _noise(self, volume, spacing_mm, seeds):
+        inside = self.phantom["homogeneous"]
+        around = [[max(a - MARGIN, 0), min(b + MARGIN, n)] for (a, b), n in zip(inside, volume.shape, strict=True)]
+        inner = [[a - c, b - c] for (a, b), (c, _) in zip(inside, around, strict=True)]
+        near = part(volume, around)
+        block = detrended(part(near, inner))
+        own, target, variance = power(block), power(self.block), block.var()
+        share, level = not_trend(own.shape, spacing_mm), 1.0
+        for _ in range(ROUNDS):
+            goal = own + share * (level * target - own)
+            found = detrended(part(matched(near, variance, own, goal, seeds), inner)).var()
+            level *= float(np.clip(self.block.var() / found, 0.8, 1.25))
+        return matched(volume, variance, own, own + share * (level * target - own), seeds)
+
+
+def not_trend(shape, spacing_mm):
+    """Return the share (0 to 1) of each frequency that a block tells of: the lowest ones went with its trend."""
+    along = [np.fft.fftfreq(n, d) for n, d in zip(shape, spacing_mm, strict=True)]
+    f = np.sqrt(sum(np.square(one).reshape([-1 if a == b else 1 for b in range(3)]) for a, one in enumerate(along)))
+    return np.clip((f - LOWEST_PER_MM) / LOWEST_PER_MM, 0, 1)
+
+
+def matched(volume, variance, own, goal, seeds):
+    """Return a volume with noise of power `own` taken or added so that it has `goal`.
+
+    What lies on the base is scaled; the base keeps its part of a frequency, so that both together have the goal.
+    """
+    base, wide = base_of(volume, variance), window_transfer(own.shape)
+    wanted = np.sqrt(np.minimum(goal / own, 1.0))
+    gain = np.clip((wanted - wide) / np.maximum(1 - wide, 1e-3), 0, 1)
+    more = np.maximum(goal - own, 0.0)
+    amplitude = np.sqrt(more) if more.mean() > 1e-3 * goal.mean() else None
+    return base + filtered(volume - base, gain, amplitude, seeds)
+
+
+def white(seeds, first, slab):
+    """Draw white noise into the slices round `first`: a slice is the same in whichever slab it is drawn."""
+    for n in range(len(slab)):
+        generator = np.random.Generator(np.random.SFC64([*seeds, first + n]))
+        generator.standard_normal(out=slab[n], dtype=np.float32)
+    return slab
