@@ -34,8 +34,6 @@ SAME_VALUES = 1e-6
 """Largest difference of a feature's mean or SD, in its SD, between machines that computed the same features."""
 SAME_SCORE = 1e-3
 """Largest difference of a score between machines: one test row in a thousand falls otherwise."""
-TRAINED = ("released", "user")
-"""Status of weights that may be ranked."""
 
 
 def _sha256(lines: Sequence[str]) -> str:
@@ -60,17 +58,20 @@ def _fingerprint(table: pd.DataFrame) -> dict:
 
 
 def comparison_of(
-    features: dict[str, pd.DataFrame], splits: pd.DataFrame, versions: dict[str, str], domain: str = "scanner",
-    seed: int = 0, settings: dict | None = None, weights: dict[str, str] | None = None,
+    features: dict[str, pd.DataFrame], splits: pd.DataFrame, settings: dict, versions: dict[str, str],
+    weights: dict[str, str] | None = None,
 ) -> dict:  # fmt: skip
     """Return the contents of comparison.json: what two runs must share for their methods to be compared.
 
     `features` are the tables of `none` by extractor, in the order of tables, `splits` the rows of splits.csv of `none`,
-    `versions` those of the bundle and of the packages that scores depend on, `settings` what else decides a score
-    (mode, harmonize_by, …: plain values), `weights` the status of extractors' weights. Keys of rows, names and splits
+    `settings` what else decides a score (`domain` and `seed` among them, mode, harmonize_by, …: plain values),
+    `versions` those of the bundle, of its methods and of the packages that scores depend on, `weights` the status of
+    extractors' weights. Keys of rows, names and splits
     go in as SHA-256; values as mean and SD of each feature, which another kind of machine repeats to the last digits
     only.
     """
+    settings = dict(settings)
+    domain, seed = settings.pop("domain"), settings.pop("seed")
     lines = sorted(splits.astype(str).agg("|".join, axis=1))
     makers: dict[str, str] = {}
     for table in features.values():
@@ -79,7 +80,7 @@ def comparison_of(
         makers |= dict(zip(names, pairs["maker"], strict=True))
     return {
         "contract": CONTRACT_VERSION, "versions": dict(sorted(versions.items())), "domain": domain, "seed": seed,
-        "settings": dict(sorted((settings or {}).items())), "splits": _sha256(lines),
+        "settings": dict(sorted(settings.items())), "splits": _sha256(lines),
         "features": {extractor: _fingerprint(table) for extractor, table in features.items()},
         "makers": makers, "weights": dict(sorted((weights or {}).items())),
     }  # fmt: skip
@@ -115,7 +116,8 @@ def differences_between(one: dict, other: dict, seeds: bool = False) -> list[str
     for group in ("versions", "settings", "weights", "makers"):
         for name in sorted({*one[group], *other[group]}):
             pair = [values[group].get(name, "none") for values in (one, other)]
-            if pair[0] != pair[1]:
+            # a method of one run alone has its version there
+            if pair[0] != pair[1] and not (group == "versions" and "none" in pair):
                 found.append(f"{group}: {name} {pair[0]} and {pair[1]}")
     if not seeds and one["splits"] != other["splits"]:
         found.append("splits: other rows train or test (splits.csv)")
@@ -144,7 +146,7 @@ def _other_features(one: dict, other: dict) -> list[str]:
 
 def read_scores(folder: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read the methods of a folder of results, and the scores of those that have some with a column `method`."""
-    methods = read_table(Path(folder) / METHODS, METHOD_COLUMNS)[METHOD_COLUMNS]
+    methods = read_table(Path(folder) / METHODS, METHOD_COLUMNS)
     parts = []
     for method in methods["method"]:
         path = Path(folder) / str(method) / SCORES
@@ -217,7 +219,9 @@ def merge_leaderboards(folders: Sequence[Path | str], over_seeds: bool = False) 
     for seed, numbers in sorted(by_seed.items()):
         methods, scores = stack_runs([(str(folders[number]), *read_scores(folders[number])) for number in numbers])
         about = comparisons[numbers[0]]
-        marks = {name: status for name, status in about["weights"].items() if status not in TRAINED}
-        boards[seed] = make_leaderboard(scores, methods, marks, about["domain"], seed, list(about["features"]))
+        boards[seed] = make_leaderboard(
+            scores, methods, weights=about["weights"], seed=seed, domain=about["domain"],
+            extractors=list(about["features"]),
+        )  # fmt: skip
         tables = tables or {BOARD: boards[seed], MAKERS: maker_effects(scores, methods, about["makers"])}
     return tables | ({SEEDS: rank_over_seeds(boards)} if over_seeds else {})

@@ -6,7 +6,6 @@ feature set and one level of information; everything else stands beside them.
 
 # code-table: leaderboard.csv
 # code-table: leaderboard_makers.csv
-# code-table: methods.csv
 
 import numpy as np
 import pandas as pd
@@ -31,35 +30,36 @@ from ct4bench.leaderboard.statistics import (
 METHOD, CONTROL, ORACLE, OUTSIDE, LEAKY = ROLES = ("method", "control", "oracle", "outside", "leaky")
 """What a row is: a method, a control (`none` is one), an oracle, a result that was fitted elsewhere, and one that was
 fitted on all rows before splitting. Methods are ranked, and results that were fitted elsewhere, apart from them."""
-NOT_KNOWN = "not known"
-"""Information of what was fitted elsewhere."""
 OUTSIDE_WORDS = "fitted outside: what it has seen is not known"
-INFORMATION = ("inductive", "calibration", "transductive", "labels", NOT_KNOWN)
-"""Levels of information in the order of tables."""
-METHOD_COLUMNS = columns_of("methods.csv")
-"""What is said of each method: its name (`combat`, `combat.mean_only`), role (`ROLES`), level (image, patch, feature),
-information (`INFORMATION`), and why it has no result (`not applicable: …`, `failed: …`; blank where it has one)."""
+INFORMATION = ("inductive", "calibration", "transductive", "labels", OUTSIDE)
+"""Levels of information in the order of tables; that of what was fitted elsewhere is not known."""
+METHOD_COLUMNS = ["method", "role", "level", "information", "reason"]
+"""What methods.csv says of each method, as far as ranks need it: its name (`combat`, `combat.mean_only`), role
+(`ROLES`), level (image, patch, feature), information (`INFORMATION`), and why it has no result (`not applicable: …`, `failed: …`; blank where it has one)."""
 COLUMNS = columns_of("leaderboard.csv")
 MAKER_COLUMNS = columns_of("leaderboard_makers.csv")
+TRAINED = ("released", "user", "")
+"""Status of weights that may be ranked."""
 CELL = ["extractor", "score", "fit"]
 """What the values of one method stand for."""
 NO_RESULT = "no result"
 
 
 def make_leaderboard(
-    scores: pd.DataFrame, methods: pd.DataFrame, weights: dict[str, str] | None = None, domain: str = "scanner",
-    seed: int = 0, extractors: list[str] | None = None,
+    scores: pd.DataFrame, methods: pd.DataFrame, *, weights: dict[str, str] | None = None, seed: int = 0,
+    domain: str = "scanner", extractors: list[str] | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Return leaderboard.csv: a row for each extractor, score and method, and one of the score that ranks for a method
     without a result.
 
     `scores` are the rows of all methods' scores.csv with a column `method`; `methods` has a row for each method
     (`METHOD_COLUMNS`). `none` and controls are among them: what scales a score is looked up there. `weights` is the
-    mark of an extractor whose weights are not trained ones (`random`, `stand-in`), which is never ranked; `domain` is
-    what the units of scores are, `seed` that of the resampling of scanners, `extractors` their order (by name without
+    status of extractors' weights: those that are not trained ones (`random`, `stand-in`) are never ranked. `seed` is
+    that of the resampling of scanners, `domain` what the units of scores are, `extractors` their order (by name without
     it).
     """
-    weights, known = weights or {}, read_scores()
+    marks = {name: status for name, status in (weights or {}).items() if status not in TRAINED}
+    known = read_scores()
     order = extractors or sorted(set(scores["extractor"]) - {""})
     about = methods.set_index("method").to_dict("index")
     lost = content_lost(scores)
@@ -72,14 +72,14 @@ def make_leaderboard(
             row = named | about[method] | _row(cell, known[score], wholes, domain)
             row["reason"] = "; ".join(filter(None, (about[method]["reason"], row["reason"])))
             row["content_lost"] = lost.get((extractor, method), "")
-            rows.append(row | {"weights": weights.get(extractor, "")})
+            rows.append(row | {"weights": marks.get(extractor, "")})
     ranked = {(row["extractor"], row["method"]) for row in rows if row["score"] == PRIMARY}
     for method, told in about.items():
         for extractor in order:
             if (extractor, method) not in ranked:
                 reason = told["reason"] or NO_RESULT
                 named = {"extractor": extractor, "score": PRIMARY, "fit": "fold", "method": method}
-                rows.append(named | told | {"reason": reason, "weights": weights.get(extractor, "")})
+                rows.append(named | told | {"reason": reason, "weights": marks.get(extractor, "")})
     board = pd.DataFrame(rows, columns=COLUMNS)
     texts = [name for name in ("content_lost", "weights", "reason", "verdict", "ci_unit") if name in board]
     board[texts] = board[texts].astype(object).where(board[texts].notna(), "")

@@ -31,7 +31,8 @@ VERSIONS = {"ct4bench": "0.2.0", "numpy": "2.4.6"}
 
 
 def comparison(features=FEATURES, splits=SPLITS, versions=VERSIONS, seed=0, **settings):
-    return comparison_of({"radiomics": features}, splits, versions, seed=seed, settings={"mode": "paper"} | settings)
+    settings = {"domain": "scanner", "seed": seed, "mode": "paper"} | settings
+    return comparison_of({"radiomics": features}, splits, settings, versions)
 
 
 def scores_of(change):
@@ -92,6 +93,7 @@ def test_order_of_rows_and_last_digits_are_no_difference():
     for table in (mixed, shaken):
         assert differences_between(comparison(), comparison(features=table)) == []
     assert differences_between(comparison(), comparison(splits=SPLITS[::-1])) == []
+    assert differences_between(comparison(), comparison(versions=VERSIONS | {"coral": "1.0"})) == []
 
 
 def test_a_method_of_both_runs_must_be_the_same(tmp_path):

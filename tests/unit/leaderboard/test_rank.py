@@ -37,16 +37,16 @@ METHODS = methods_of(
     ("bad", "method", "feature", "inductive"),
     ("idle", "method", "feature", "inductive"),
     ("seer", "method", "feature", "transductive"),
-    ("shuffled_all", "control", "feature", "inductive"),
+    ("shuffled", "control", "feature", "inductive"),
     ("tissue_means", "control", "feature", "labels"),
     ("best_of_all", "oracle", "feature", "labels"),
-    ("theirs", "outside", "image", "not known"),
+    ("theirs", "outside", "image", "outside"),
     ("leak", "leaky", "feature", "inductive"),
     ("broken", "method", "feature", "inductive", "failed: it ended by signal 9"),
 )
 CHANGES = {
     "none": 0, "good": 0.05 + SMALL, "bad": -0.05 + SMALL, "idle": 0.01 * np.sign(SMALL), "seer": 0.08 + SMALL,
-    "shuffled_all": -0.5, "tissue_means": 0.25, "best_of_all": 0.2, "theirs": 0.09 + SMALL, "leak": 0.15,
+    "shuffled": -0.5, "tissue_means": 0.25, "best_of_all": 0.2, "theirs": 0.09 + SMALL, "leak": 0.15,
 }  # fmt: skip
 SCORES = pd.concat([scores_of(method, change) for method, change in CHANGES.items()], ignore_index=True)
 
@@ -69,7 +69,7 @@ def test_methods_are_ranked_within_their_level_of_information(board):
     assert list(board.loc[["good", "bad", "idle"], "verdict"]) == [HELPS, HARMS, NOT_TOLD]
     assert board.loc["theirs", "verdict"].startswith("fitted outside")
     assert (board.loc[["good", "bad"], ["rank_low", "rank_high"]].to_numpy() == [[1, 1], [3, 3]]).all()
-    for name in ("none", "shuffled_all", "tissue_means", "best_of_all", "leak"):
+    for name in ("none", "shuffled", "tissue_means", "best_of_all", "leak"):
         assert board.loc[name, "reason"] == "not ranked: shown beside methods" and board.loc[name, "verdict"] == ""
 
 
@@ -87,7 +87,7 @@ def test_differences_and_scale(board):
     assert board.loc["good", "n_ci_units"] == 13 and board.loc["good", "ci_unit"] == "scanner"
     # 0 is the table shuffled over all rows, 1 the means of tissues
     assert board.loc["none", "scaled"] == pytest.approx(0.5 / 0.75)
-    assert board.loc["shuffled_all", "scaled"] == 0 and board.loc["tissue_means", "scaled"] == 1
+    assert board.loc["shuffled", "scaled"] == 0 and board.loc["tissue_means", "scaled"] == 1
     assert board.loc["good", "raw_ci_low"] < board.loc["good", "raw"] < board.loc["good", "raw_ci_high"]
 
 
@@ -108,7 +108,7 @@ def test_a_method_without_a_value_on_a_scanner_is_not_ranked():
 def test_random_weights_are_shown_and_not_ranked():
     scores = pd.concat([scores_of(name, CHANGES[name], extractor) for name in ("none", "good")
                         for extractor in ("swin_unetr", "radiomics")])  # fmt: skip
-    board = make_leaderboard(scores, METHODS[:2], {"swin_unetr": "random"})
+    board = make_leaderboard(scores, METHODS[:2], weights={"swin_unetr": "random", "radiomics": "released"})
     own = board[(board["extractor"] == "swin_unetr") & (board["method"] == "good")].iloc[0]
     assert own["weights"] == "random" and own["reason"] == "not ranked: random weights" and np.isnan(own["p"])
     assert board.loc[board["extractor"] == "radiomics", "rank"].max() == 1
