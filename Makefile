@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 NEXTFLOW = .engine/nextflow
 
-.PHONY: help docs-setup demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean
+.PHONY: help docs-setup demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean check-method
 
 help:            ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -35,11 +35,14 @@ test-all: setup docs-setup lint ## every test, those for a release too
 	@$(PYTEST) --slow $(PYTEST_ARGS)
 
 lint: setup      ## ruff and nextflow lint
-	@.venv/bin/ruff check -q bin command ct4bench tests tools containers && .venv/bin/ruff format -q --check bin command ct4bench tests tools containers
+	@.venv/bin/ruff check -q bin command ct4bench methods tests tools containers && .venv/bin/ruff format -q --check bin command ct4bench methods tests tools containers
 	@$(NEXTFLOW) lint main.nf nextflow.config conf modules subworkflows workflows
 
 bench: setup     ## ratios of time and differences of value to the reference libraries, into results/bench.json
 	@.venv/bin/python -m pytest tests/benchmarks -q -s -o pythonpath='bin tests tests/benchmarks' -o python_files='bench_*.py' -o python_functions='bench_*'
+
+check-method: setup ## conformance of a harmonization method: make check-method METHOD=<folder>
+	@.venv/bin/python tools/check_method.py $(METHOD)
 
 lists: setup     ## docs, parameter schema and numbers of modules anew from the lists in the source
 	@.venv/bin/python tools/write_lists.py && .venv/bin/python tools/closures.py --write

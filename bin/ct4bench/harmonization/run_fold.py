@@ -245,9 +245,9 @@ class _Told:
 class _Secret:
     """Ids and orders of a fold."""
 
-    def __init__(self, seed: int | Sequence[int], variant: Variant):
-        self._seed = [*_numbers(seed), 1]
-        self._rng = np.random.default_rng([*_numbers(seed), 2])
+    def __init__(self, seed: int | Sequence[int], variant: Variant, shown: tuple[int, int] = (0, 0)):
+        self._seed = [*_numbers(seed), 1, shown[0]]
+        self._rng = np.random.default_rng([*_numbers(seed), 2, shown[1]])
         self._declared = variant.declaration
         self._pairs: dict = {}
 
@@ -342,11 +342,13 @@ def harmonize_fold(
     seed: int | Sequence[int] = 0,
     sandbox: Sandbox | None = None,
     check_subset: bool = True,
+    shown: tuple[int, int] = (0, 0),
 ) -> Harmonized | NotApplicable | Failure:
     """Fit a variant on training rows and transform them and the targets.
 
     `adapt` are rows of the target, which a method of information transductive or calibration gets after `fit`; it needs
-    none of another level and does not get them. `seed` is that of the fold: one number or several.
+    none of another level and does not get them. `seed` is that of the fold: one number or several. Other numbers in
+    `shown` give the rows in another order, and with other ids, to the same method with the same seed.
     """
     declared = variant.declaration
     if variant.name == NO_METHOD:
@@ -358,12 +360,12 @@ def harmonize_fold(
     parameters, notes = resolve_parameters(variant, training.domain)
     if sandbox is None:
         with Sandbox(imports_of([variant])) as sandbox:
-            return _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset)
-    return _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset)
+            return _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset, shown)
+    return _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset, shown)
 
 
-def _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset):
-    secret, started = _Secret(seed, variant), time.monotonic()
+def _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset, shown):
+    secret, started = _Secret(seed, variant, shown), time.monotonic()
     n_checked = SUBSET_ROWS if check_subset else 0
     exchanged = run_session(
         variant, parameters, seed, sandbox,

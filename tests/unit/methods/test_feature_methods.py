@@ -90,7 +90,7 @@ def test_gaussian_transport_is_the_optimal_map(reference):
     for image in images:
         np.testing.assert_allclose(image, common, atol=1e-8)
     if reference:
-        np.testing.assert_array_equal(found[DOMAINS == reference], X[DOMAINS == reference])
+        np.testing.assert_array_equal(found[reference == DOMAINS], X[reference == DOMAINS])
     else:  # the barycentre is where the training domains' maps are the identity on average
         inverse = sum(np.linalg.inv(maps[n]) for n in SIZES) / len(SIZES)
         np.testing.assert_allclose(inverse, np.eye(5), atol=1e-6)
@@ -173,7 +173,7 @@ def test_controls_lose_what_they_must():
     for within, told in (("all", None), ("domain", None), ("tissue", tissue)):
         method = load_method("shuffled").Method(seed=1, within=within).fit(*frame(X, DOMAINS), told)
         found = method.transform(*frame(X, DOMAINS), told).to_numpy()
-        where = [np.flatnonzero((X == row).all(axis=1))[0] for row in found]  # a training row each, and not its own
+        where = [np.flatnonzero((row == X).all(axis=1))[0] for row in found]  # a training row each, and not its own
         assert (np.array(where) != np.arange(len(X))).mean() > 0.98
         assert len(set(where)) > 0.55 * len(X)  # draws with replacement: 1 - 1/e
         assert ((DOMAINS[where] == DOMAINS).mean() > 0.99) == (within == "domain")
