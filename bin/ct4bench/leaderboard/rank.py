@@ -34,8 +34,9 @@ OUTSIDE_WORDS = "fitted outside: what it has seen is not known"
 INFORMATION = ("inductive", "calibration", "transductive", "labels", OUTSIDE)
 """Levels of information in the order of tables; that of what was fitted elsewhere is not known."""
 METHOD_COLUMNS = ["method", "role", "level", "information", "reason"]
-"""What methods.csv says of each method, as far as ranks need it: its name (`combat`, `combat.mean_only`), role
-(`ROLES`), level (image, patch, feature), information (`INFORMATION`), and why it has no result (`not applicable: …`, `failed: …`; blank where it has one)."""
+"""What ranks need of methods.csv: a method's name (`combat`, `combat.mean_only`), role (`ROLES`), level (image, patch,
+feature), information (`INFORMATION`), and why it has no result (`not applicable: …`, `failed: …`; blank where it has
+one)."""
 COLUMNS = columns_of("leaderboard.csv")
 MAKER_COLUMNS = columns_of("leaderboard_makers.csv")
 TRAINED = ("released", "user", "")
