@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Write what schema and docs say of pair metrics, questions, ablations, classifiers, extractors, tables, columns,
-reasons of quarantine and deviations from the paper, from the lists in the source.
+"""Write what schema and docs say of pair metrics, scores, questions, ablations, classifiers, extractors, tables,
+columns, reasons of quarantine and deviations from the paper, from the lists in the source.
 
     .venv/bin/python tools/write_lists.py            # after an entry was added or changed
     .venv/bin/python tools/write_lists.py --check    # says which files are not as the lists, and ends with status 1
@@ -24,6 +24,7 @@ from ct4bench.core.extractors import read_extractors  # noqa: E402
 from ct4bench.core.metrics import BY_NAME, PAIR_METRICS  # noqa: E402
 from ct4bench.core.reasons import read_reasons  # noqa: E402
 from ct4bench.core.yaml_files import read_schema  # noqa: E402
+from ct4bench.leaderboard.score_list import read_scores  # noqa: E402
 from ct4bench.learning.other_classifiers import CLASSIFIERS  # noqa: E402
 from ct4bench.results import deviations  # noqa: E402
 from ct4bench.splits.tasks import (  # noqa: E402
@@ -102,6 +103,16 @@ def metrics_table() -> str:
     return table(("column", "what it is", "of a series with itself", "table", "published", "figure"), rows)
 
 
+def scores_table() -> str:
+    """Scores of the leaderboard."""
+    rows = [
+        (f"`{s.score}`{' (ranks)' if s.ranks else ''}", s.meaning, s.formula, f"{s.direction} is better" if s.direction
+         else "", f"{s.zero} to {s.one}" if s.zero else "not scaled", s.citation)
+        for s in read_scores().values()
+    ]  # fmt: skip
+    return table(("score", "what it says", "formula", "direction", "0 and 1 of the scale", "source"), rows)
+
+
 def reasons_table() -> str:
     """Codes of quarantine.csv."""
     rows = [(f"`{r.reason}`", r.meaning, r.remedy) for r in read_reasons().values()]
@@ -166,6 +177,7 @@ BLOCKS = {
     },
     "docs/learning.md": {"tasks": tasks_table, "ablations": ablations_table, "other classifiers": classifiers_table},
     "docs/outputs.md": {"pair metrics": metrics_table},
+    "docs/statistics.md": {"scores": scores_table},
 }
 """Tables by page and mark."""
 

@@ -131,6 +131,49 @@ def test_intervals_hold_the_truth_nineteen_times_in_twenty():
         assert np.mean(held) == pytest.approx(0.95, abs=0.0105)
 
 
+MAKERS = np.repeat([0, 1, 2, 3], [6, 3, 2, 2])
+FAMILIES = {
+    "normal": (lambda rng, n: rng.normal(size=(13, n)), 0.027, 0.052),
+    "heavy tails": (lambda rng, n: rng.standard_t(2, (13, n)), 0.025, 0.046),
+    "ties": (lambda rng, n: np.round(rng.normal(size=(13, n))), 0.010, 0.016),
+    "makers": (lambda rng, n: rng.normal(size=(4, n))[MAKERS] + rng.normal(size=(13, n)), 0.28, 0.49),
+    "makers, scanners alike": (
+        lambda rng, n: rng.normal(size=(4, n))[MAKERS] + rng.normal(0, 0.5, (13, n)),
+        0.54,
+        0.79,
+    ),
+}
+"""How differences of methods without an effect are drawn; share of families in which one helps, or helps or harms:
+docs/statistics.md."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
+def test_verdicts_of_methods_without_an_effect(name):
+    draw, helped, told = FAMILIES[name]
+    rng, found = np.random.default_rng(5), []
+    for _ in range(400):
+        values = draw(rng, 11)
+        adjusted = holm(np.array([sign_flip_p(column) for column in values.T]))
+        words = [verdict(column.mean(), q, 13) for column, q in zip(values.T, adjusted, strict=True)]
+        found.append((HELPS in words, HELPS in words or HARMS in words))
+    for share, expected in zip(np.mean(found, axis=0), (helped, told), strict=True):
+        assert share == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 400))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("effect", "among", "alone"), [(0.5, 0.09, 0.37), (1, 0.54, 0.91), (1.5, 0.93, 1.0)])
+def test_effects_that_thirteen_scanners_find(effect, among, alone):
+    """An effect of one of eleven methods, in SD of its differences: docs/statistics.md."""
+    rng, found = np.random.default_rng(6), []
+    for _ in range(400):
+        values = rng.normal(size=(13, 11))
+        values[:, 0] += effect
+        p = np.array([sign_flip_p(column) for column in values.T])
+        found.append((holm(p)[0] < 0.05, p[0] < 0.05))
+    assert np.mean(found, axis=0) == pytest.approx([among, alone], abs=0.09)
+
+
 def test_holm_is_that_of_statsmodels():
     from statsmodels.stats.multitest import multipletests
 
