@@ -2,7 +2,7 @@
 // ct4bench: the CT4Harmonization benchmark, from DICOM to its tables, figures and report.
 
 include { BENCHMARK         } from './workflows/benchmark'
-include { methodNames       } from './subworkflows/utilities/channels'
+include { methodNames       } from './subworkflows/utilities/methods'
 include { helpText          } from './subworkflows/utilities/parameters'
 include { parameterErrors   } from './subworkflows/utilities/parameters'
 include { settingsOf        } from './subworkflows/utilities/parameters'

@@ -15,12 +15,17 @@ from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.splits.plan import plan_tasks
 from ct4bench.splits.splits import N_FOLDS, SCHEMES, sorted_keys
-from ct4bench.splits.tasks import FURTHER_ABLATIONS, FURTHER_TASKS, Plan
+from ct4bench.splits.tasks import COMPARED_N, COMPARED_TASKS, FURTHER_ABLATIONS, FURTHER_TASKS, HALF, Plan
 
 
 def names(text):
     """Parse a list of names with commas."""
     return tuple(part for part in text.split(",") if part)
+
+
+def scans(text):
+    """Parse a number of scans, or `half`."""
+    return HALF if text == "half" else int(text)
 
 
 def main(argv=None):
@@ -34,7 +39,11 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folds", type=int, default=N_FOLDS, help="folds of Algorithm 2")
     parser.add_argument("--schemes", type=names, default=SCHEMES, help=f"of {','.join(SCHEMES)}")
-    parser.add_argument("--cells", choices=("all", "table7"), default="all", help="all values of N and n, or Table 7's")
+    parser.add_argument(
+        "--cells", choices=("all", "table7", "compared"), default="all",
+        help="all values of N and n, Table 7's, or these and what methods are compared by",
+    )  # fmt: skip
+    parser.add_argument("--adaptation", type=scans, help="scans of a target that a method is given: a number, or half")
     parser.add_argument(
         "--tasks", type=names, default=("none",), help=f"default, all, none, or of {','.join(FURTHER_TASKS)}"
     )
@@ -60,8 +69,12 @@ def main(argv=None):
         args.schemes,
         patches,
         args.share_inside,
+        (COMPARED_N,) if args.cells == "compared" else (),
+        args.adaptation,
     )
-    splits, tasks = plan_tasks(plan, args.tasks, args.ablations, args.cells == "all")
+    compared = args.cells == "compared"
+    asked = {"ablations": ("none",), "of": COMPARED_TASKS} if compared else {"ablations": args.ablations}
+    splits, tasks = plan_tasks(plan, args.tasks, all_cells=args.cells == "all", **asked)
     write_table(splits, args.output, table="<method>/splits.csv")
     if args.table:
         write_table(tasks, args.table, table="<method>/tasks.csv")

@@ -17,6 +17,11 @@ def part(text):
     return number, count
 
 
+def names(text):
+    """Parse a list of names with commas."""
+    return tuple(text.split(","))
+
+
 def chosen_device(name):
     """Return `cpu` or `cuda`; torch is asked, and imported, for a GPU only."""
     if name == "cpu":
@@ -46,10 +51,15 @@ def main(argv=None):
         help="torch: MLPs without compiled kernels",
     )
     parser.add_argument("--verify", type=float, default=0.01, help="share of trainings whose first steps torch repeats")
+    parser.add_argument("--method", help="variant of a harmonization method that maps the features of each fold")
+    parser.add_argument("--folder", help="the method's folder")
+    parser.add_argument("--shipped", action="store_true", help="the folder is one of this project's own")
+    parser.add_argument("--harmonize_by", type=names, default=("scanner",), help="columns that are a domain to it")
     parser.add_argument("--output", required=True, help="predictions, Parquet")
     parser.add_argument("--trainings", required=True, help="a row for each training, CSV")
     parser.add_argument("--losses", required=True, help="loss of each epoch, Parquet")
     parser.add_argument("--times", help="CPU seconds of each training, CSV")
+    parser.add_argument("--untrained", help="trainings that the method has no features for, CSV")
     args = parser.parse_args(argv)
 
     from ct4bench.core.feature_tables import read_features
@@ -63,10 +73,20 @@ def main(argv=None):
         args.extractor, MODES[args.mode], args.seed, args.classifier, part(args.part), args.verify, args.threads,
         args.domain, chosen_device(args.device), args.engine,
     )  # fmt: skip
-    results = train_part(training, features, splits)
+    if args.method:
+        from ct4bench.harmonization.features_of import MethodFeatures, read_variant
+
+        variant = read_variant(args.folder, args.method, args.shipped)
+        given = (features.keys, features.names, features.values, args.harmonize_by, args.seed)
+        with MethodFeatures(variant, *given) as features_of:
+            results = train_part(training, features, splits, features_of)
+    else:
+        results = train_part(training, features, splits)
     write_table(results.predictions, args.output)
     write_table(results.trainings, args.trainings)
     write_table(results.losses, args.losses)
+    if args.untrained:
+        write_table(results.untrained, args.untrained)
     if args.times:
         write_table(results.times, args.times)
     logging.info("%d trainings", len(results.trainings))

@@ -19,6 +19,7 @@ def main(argv=None):
     parser.add_argument("--patches", help="patches.csv")
     parser.add_argument("--reference", type=Path, help="folder of the prepared reference")
     parser.add_argument("--truth", help="truth.csv of the twin")
+    parser.add_argument("--board", type=Path, help="folder with leaderboard.csv and its companions, and their figures")
     parser.add_argument("--run", help="parameters, versions, command and date of the run, JSON")
     parser.add_argument("--usage", nargs="*", default=[], help="what tasks cost, JSON")
     parser.add_argument("--deviations", help="points and choices, YAML; default: assets/deviations.yaml")

@@ -9,12 +9,16 @@ include { PREPROCESS        } from '../subworkflows/preprocess/main'
 include { PREPROCESS_PARTS  } from '../subworkflows/preprocess/main'
 include { REFERENCE         } from '../subworkflows/preprocess/main'
 include { EXTRACT           } from '../subworkflows/extract/main'
+include { HARMONIZE         } from '../subworkflows/harmonize/main'
 include { GIVEN_FEATURES    } from '../subworkflows/extract/main'
+include { BROUGHT_FEATURES  } from '../subworkflows/extract/main'
 include { EVALUATE_IMAGES   } from '../subworkflows/evaluate/main'
 include { EVALUATE_FEATURES } from '../subworkflows/evaluate/main'
+include { COMPARE           } from '../subworkflows/compare/main'
 include { REPORT            } from '../subworkflows/report/main'
 include { extractorNames    } from '../subworkflows/extract/main'
-include { methodNames       } from '../subworkflows/utilities/channels'
+include { chosenMethods     } from '../subworkflows/utilities/methods'
+include { noMethod          } from '../subworkflows/utilities/methods'
 
 workflow BENCHMARK {
     take:
@@ -22,14 +26,16 @@ workflow BENCHMARK {
     run         // map: what the report says of the run
 
     main:
-    def methods = channel.fromList(methodNames(settings))
+    def chosen = chosenMethods(settings)
     def extractors = extractorNames(settings)
     def absent = channel.value([])
     def images = [index: absent, registered: absent, quarantine: absent, transforms: absent, patches: absent, reference: absent, truth: absent]
     def features
+    def series
     if (settings.features) {
-        GIVEN_FEATURES(settings, methods)
+        GIVEN_FEATURES(settings)
         features = GIVEN_FEATURES.out.features
+        series = channel.value(file(settings.features.toString().tokenize(',')[0]))
     }
     else {
         // the twin's slab lies in A1's full grid, whose first voxel is here
@@ -67,19 +73,32 @@ workflow BENCHMARK {
             taken = PREPROCESS.out
             prepared = PREPROCESS.out
         }
-        // every evaluation has a method; those of today leave the volumes as they are
-        def chunks = taken.chunks.combine(methods).map { meta, rows, volumes, method -> [meta + [method: method], rows, volumes] }
+        // every evaluation has a method; methods that map features share the volumes of the one that does nothing
+        def chunks = taken.chunks.map { meta, rows, volumes -> [meta + [method: noMethod()], rows, volumes] }
         EXTRACT(settings, chunks, index, taken.registered, prepared.patches, prepared.reference)
         EVALUATE_IMAGES(settings, chunks, taken.registered, prepared.reference, index, roots, own)
         features = EXTRACT.out.features
+        series = index.map { folder -> folder.resolve('inputs.csv') }
         images.putAll([
             index: index, registered: taken.registered, quarantine: taken.quarantine,
             transforms: taken.transforms, patches: prepared.patches, reference: prepared.reference,
             volumes: EVALUATE_IMAGES.out.volumes, pairs: EVALUATE_IMAGES.out.pairs, profile: EVALUATE_IMAGES.out.profile,
         ])
     }
-    EVALUATE_FEATURES(settings, features, extractors, images.patches)
-    REPORT(settings, images, features, extractors, EVALUATE_FEATURES.out.tables, EVALUATE_FEATURES.out.embedding, EVALUATE_FEATURES.out.times, run)
+    def board = absent
+    def scores = channel.empty()
+    if (chosen.size() > 1) {
+        BROUGHT_FEATURES(settings, chosen)
+        HARMONIZE(settings, features.mix(BROUGHT_FEATURES.out.features), extractors, chosen, series)
+        features = HARMONIZE.out.features
+    }
+    EVALUATE_FEATURES(settings, features, extractors, images.patches, chosen)
+    if (chosen.size() > 1) {
+        COMPARE(settings, features, extractors, chosen, HARMONIZE.out.left_out, HARMONIZE.out.outcomes, HARMONIZE.out.declared, EVALUATE_FEATURES.out.tables)
+        board = COMPARE.out.tables
+        scores = COMPARE.out.scores
+    }
+    REPORT(settings, images, features, extractors, EVALUATE_FEATURES.out.tables, EVALUATE_FEATURES.out.embedding, EVALUATE_FEATURES.out.times, board, scores, run)
 
     emit:
     report = REPORT.out.report

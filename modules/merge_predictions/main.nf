@@ -3,11 +3,11 @@ process MERGE_PREDICTIONS {
     label 'small'
 
     input:
-    tuple val(method), path(predictions, stageAs: 'parts*/*'), path(trainings, stageAs: 'parts*/*'), path(losses, stageAs: 'parts*/*'), path(times, stageAs: 'parts*/*'), path(splits)
+    tuple val(method), path(predictions, stageAs: 'parts*/*'), path(trainings, stageAs: 'parts*/*'), path(losses, stageAs: 'parts*/*'), path(times, stageAs: 'parts*/*'), path(untrained, stageAs: 'parts*/*'), path(splits)
     val _code
 
     output:
-    tuple val(method), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), emit: predictions
+    tuple val(method), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), path('untrained.csv'), emit: predictions
     tuple val(method), path('training_times.csv'), emit: times
     path 'usage.json', topic: usage
 
@@ -19,6 +19,8 @@ process MERGE_PREDICTIONS {
         --losses ${losses} \\
         --times ${times} \\
         --splits ${splits} \\
+        --untrained ${untrained} \\
+        --merged_untrained untrained.csv \\
         --output predictions.parquet \\
         --merged_trainings trainings.csv \\
         --merged_losses losses.parquet \\
@@ -27,7 +29,7 @@ process MERGE_PREDICTIONS {
 
     stub:
     """
-    touch predictions.parquet trainings.csv losses.parquet training_times.csv
+    touch predictions.parquet trainings.csv losses.parquet untrained.csv training_times.csv
     echo '{}' > usage.json
     """
 }

@@ -3,7 +3,9 @@ process PLAN_SPLITS {
     label 'small'
 
     input:
-    tuple val(method), path(features)      // of all extractors: their rows must be the same
+    // of all extractors: their rows must be the same; cells: all, or those that methods are compared by; adaptation: scans
+    // of a target that the method is given, a number or half, or null
+    tuple val(method), path(features), val(cells), val(adaptation)
     val domain
     val mode
     val seed
@@ -29,6 +31,8 @@ process PLAN_SPLITS {
         --ablations ${ablations} \\
         ${patches ? "--patches ${patches}" : ''} \\
         --share_inside ${share_inside} \\
+        --cells ${cells} \\
+        ${adaptation ? "--adaptation ${adaptation}" : ''} \\
         --table tasks.csv \\
         --output splits.csv
     """

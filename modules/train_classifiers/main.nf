@@ -3,15 +3,18 @@ process TRAIN_CLASSIFIERS {
     label 'training'
 
     input:
-    tuple val(meta), path(features), path(splits), val(classifier), val(part)    // part: i/n of its trainings
+    // part: i/n of its trainings; method: the variant that maps the features of each fold, from the folder, or [] where
+    // they are taken as they are
+    tuple val(meta), path(features), path(splits), val(classifier), val(part), val(method), path(folder, stageAs: 'methods/*')
     val domain
     val mode
     val verify      // share of trainings whose first steps torch repeats
     val seed
+    val harmonize_by
     val _code
 
     output:
-    tuple val(meta), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), path('times.csv'), emit: predictions
+    tuple val(meta), path('predictions.parquet'), path('trainings.csv'), path('losses.parquet'), path('times.csv'), path('untrained.csv'), emit: predictions
     path 'usage.json', topic: usage
 
     script:
@@ -32,12 +35,13 @@ process TRAIN_CLASSIFIERS {
         --output predictions.parquet \\
         --trainings trainings.csv \\
         --losses losses.parquet \\
-        --times times.csv
+        --times times.csv \\
+        --untrained untrained.csv${method ? " \\\n        --method ${method.name} --folder ${folder} ${method.shipped ? '--shipped' : ''} --harmonize_by ${harmonize_by}" : ''}
     """
 
     stub:
     """
-    touch predictions.parquet trainings.csv losses.parquet times.csv
+    touch predictions.parquet trainings.csv losses.parquet times.csv untrained.csv
     echo '{}' > usage.json
     """
 }

@@ -13,6 +13,7 @@ process WRITE_REPORT {
     path patches
     path reference
     path truth
+    path board, stageAs: 'board/*'     // tables and figures of the leaderboard, or []
     path run            // parameters and versions, JSON
     path usage, stageAs: 'usage*/*'
     path deviations
@@ -33,6 +34,7 @@ process WRITE_REPORT {
         ${patches ? "--patches ${patches}" : ''} \\
         ${reference ? "--reference ${reference}" : ''} \\
         ${truth ? "--truth ${truth}" : ''} \\
+        ${board ? "--board board" : ''} \\
         --run ${run} \\
         --usage ${usage} \\
         --deviations ${deviations} \\

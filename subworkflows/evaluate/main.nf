@@ -11,6 +11,9 @@ include { TRAIN_CLASSIFIERS } from '../../modules/train_classifiers/main'
 include { MERGE_PREDICTIONS } from '../../modules/merge_predictions/main'
 include { EMBED_FEATURES    } from '../../modules/embed_features/main'
 include { byMethod          } from '../utilities/channels'
+include { extractorsOf      } from '../utilities/methods'
+include { methodDigest      } from '../utilities/methods'
+include { noMethod          } from '../utilities/methods'
 include { rowsOf            } from '../utilities/channels'
 include { volumesByMethod   } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
@@ -28,9 +31,9 @@ def profileTasks(rows, size) {
     return packed.withIndex().collect { uids, number -> [String.format('%04d', number), uids] }
 }
 
-// [meta(method, extractor), table] -> [meta(method, extractors), [table, ...]], of the `n` extractors of each method.
-def together(features, n) {
-    return byMethod(features.map { meta, table -> [meta.method, [meta.extractor, table]] }, n)
+// [meta(method, extractor), table] -> [meta(method, extractors), [table, ...]]; `sizes`: how many of each method.
+def together(features, Map sizes) {
+    return byMethod(features.map { meta, table -> [meta.method, [meta.extractor, table]] }, sizes)
         .map { method, extractors, tables -> [[method: method, extractors: extractors], tables] }
 }
 
@@ -98,41 +101,54 @@ workflow EVALUATE_FEATURES {
     features    // [meta(method, extractor), table, settings]
     extractors  // list of their names
     patches     // value channel: patches.csv, or [] where the run started from features
+    chosen      // list of methods, as chosenMethods() gives them
 
     main:
+    def named = chosen.collectEntries { method -> [method.name, method] }
     def rows = features.map { meta, table, _notes -> [meta, table] }
     // all extractors in one task each: starting takes longer than the work
-    MEASURE_STABILITY(together(rows, extractors.size()), settings.domain, codeDigest('measure_stability.py'))
+    MEASURE_STABILITY(together(rows, chosen.collectEntries { method -> [method.name, extractorsOf(method, extractors).size()] }), settings.domain, codeDigest('measure_stability.py'))
     def names = settings.features ? extractors : extractors.findAll { name -> isClassified(name) }
-    def classified = together(rows.filter { meta, _table -> meta.extractor in names }, names.size())
+    def sizes = chosen.collectEntries { method -> [method.name, extractorsOf(method, names).size()] }
+    def classified = together(rows.filter { meta, _table -> meta.method != noMethod() && named[meta.method].tables || meta.extractor in names }, sizes)
     EMBED_FEATURES(classified, settings.seed, codeDigest('embed_features.py'))
 
     // the rows of all extractors must be the same; the first of them decides the splits
     PLAN_SPLITS(
-        classified.map { meta, tables -> [meta.method, tables] },
+        // other methods have the trainings that methods are compared by, unless all are asked for
+        classified.map { meta, tables -> [meta.method, tables, meta.method == noMethod() ? 'all' : settings.method_cells, named[meta.method].adaptation] },
         settings.domain, settings.mode, settings.seed, settings.tasks, settings.ablations,
         patches, settings.share_inside, codeDigest('plan_splits.py'),
     )
     def parts = (1..settings.training_parts).collect { number -> ['mlp', "${number}/${settings.training_parts}".toString()] }
     def others = otherClassifiers(settings.other_classifiers)
     def trainings = parts + others.collect { classifier -> [classifier, '1/1'] }
+    // the trainings of few cells are not divided
+    def ownTrainings = chosen.collectEntries { method -> [method.name, method.name == noMethod() || settings.method_cells == 'all' ? trainings : [['mlp', '1/1']]] }
+    // what maps features does so in each fold, from the features that it has not seen
+    def plain = rows.filter { meta, _table -> meta.method == noMethod() }.map { meta, table -> [meta.extractor, table] }
     TRAIN_CLASSIFIERS(
         // the widest features take longest, so they come first
         classified
             .flatMap { meta, tables ->
                 def sets = [meta.extractors, tables].transpose().toSorted { a, b -> b[1].size() <=> a[1].size() ?: a[0] <=> b[0] }
-                sets.collect { extractor, table -> [meta.method, [method: meta.method, extractor: extractor], table] }
+                sets.collect { extractor, table -> [extractor, [method: meta.method, extractor: extractor], table] }
             }
+            .combine(plain, by: 0)
+            .map { _extractor, meta, table, unharmonized -> [meta.method, meta, named[meta.method].level == 'feature' ? unharmonized : table] }
             .combine(PLAN_SPLITS.out.splits, by: 0)
-            .combine(channel.fromList(trainings))
-            .map { _method, meta, table, splits, classifier, part -> [meta, table, splits, classifier, part] },
-        settings.domain, settings.mode, settings.verify, settings.seed, codeDigest('train_classifiers.py'),
+            .flatMap { method, meta, table, splits ->
+                def own = named[method]
+                def mapped = own.level == 'feature' ? [name: method, shipped: own.shipped, digest: methodDigest(own.folder)] : null
+                ownTrainings[method].collect { classifier, part -> [meta, table, splits, classifier, part, mapped, mapped ? own.folder : []] }
+            },
+        settings.domain, settings.mode, settings.verify, settings.seed, settings.harmonize_by, codeDigest('train_classifiers.py'),
     )
     def trained = TRAIN_CLASSIFIERS.out.predictions
-        .map { meta, predictions, table, losses, times -> [meta.method, [predictions.toString(), predictions, table, losses, times]] }
+        .map { meta, predictions, table, losses, times, untrained -> [meta.method, [predictions.toString(), predictions, table, losses, times, untrained]] }
     MERGE_PREDICTIONS(
-        byMethod(trained, names.size() * trainings.size())
-            .map { method, _keys, predictions, tables, losses, times -> [method, predictions, tables, losses, times] }
+        byMethod(trained, sizes.collectEntries { method, n -> [method, n * ownTrainings[method].size()] })
+            .map { method, _keys, predictions, tables, losses, times, untrained -> [method, predictions, tables, losses, times, untrained] }
             .combine(PLAN_SPLITS.out.splits, by: 0),
         codeDigest('merge_predictions.py'),
     )
@@ -147,7 +163,7 @@ workflow EVALUATE_FEATURES {
         .map { item -> [item[0], item.drop(1)] }
         // [method, [table, ...]]: icc.csv, icc_intervals.csv, icc_left_out.csv, repeatability.csv, stable_features.csv, embedding.parquet,
         // embedding_quality.csv, splits.csv, tasks.csv,
-        // predictions.parquet, trainings.csv, losses.parquet
+        // predictions.parquet, trainings.csv, losses.parquet, untrained.csv
     embedding = EMBED_FEATURES.out.embedding.map { meta, table, _quality -> [meta.method, table] }      // [method, embedding.parquet]
     times = MERGE_PREDICTIONS.out.times     // [method, training_times.csv]
 }

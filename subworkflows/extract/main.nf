@@ -12,6 +12,7 @@ include { codeDigest        } from '../utilities/code'
 include { deepEncoders      } from '../utilities/encoders'
 include { encoderDigest     } from '../utilities/encoders'
 include { regionExtractors  } from '../utilities/extractors'
+include { noMethod          } from '../utilities/methods'
 
 // The extractors of a run: one table of features each.
 def extractorNames(Map settings) {
@@ -91,10 +92,15 @@ workflow EXTRACT {
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
 }
 
+// What a run wrote of a table lies beside it under the same name, and goes with it.
+def withNotes(method, table) {
+    def notes = table.resolveSibling("${table.baseName}.json")
+    return [[method: method, extractor: table.baseName], [table], notes.exists() ? [notes] : []]
+}
+
 workflow GIVEN_FEATURES {
     take:
     settings    // map of parameters
-    methods     // channel of names
 
     main:
     def tables = givenTables(settings)
@@ -102,12 +108,21 @@ workflow GIVEN_FEATURES {
     if (twice) {
         error("--features has two tables called ${twice.key}; a table's name is its extractor's: rename one")
     }
-    // what a run wrote of a table lies beside it under the same name, and goes with it
-    def given = methods.combine(channel.fromList(tables)).map { method, table ->
-        def notes = table.resolveSibling("${table.baseName}.json")
-        [[method: method, extractor: table.baseName], [table], notes.exists() ? [notes] : []]
-    }
-    MERGE_FEATURES(given, [], [], settings.mode, codeDigest('merge_features.py'))
+    MERGE_FEATURES(channel.fromList(tables.collect { table -> withNotes(noMethod(), table) }), [], [], settings.mode, codeDigest('merge_features.py'))
+
+    emit:
+    features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
+}
+
+// Tables of features that were harmonized elsewhere; each has the name of an extractor of the run.
+workflow BROUGHT_FEATURES {
+    take:
+    settings    // map of parameters
+    chosen      // list of methods, as chosenMethods() gives them
+
+    main:
+    def brought = chosen.collectMany { method -> method.tables.collect { table -> withNotes(method.name, table) } }
+    MERGE_FEATURES(channel.fromList(brought), [], [], settings.mode, codeDigest('merge_features.py'))
 
     emit:
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]

@@ -9,7 +9,8 @@ include { WRITE_REPORT    } from '../../modules/write_report/main'
 include { COLLECT_RESULTS } from '../../modules/collect_results/main'
 include { atDoses         } from '../utilities/channels'
 include { byMethod        } from '../utilities/channels'
-include { methodNames     } from '../utilities/channels'
+include { chosenMethods   } from '../utilities/methods'
+include { extractorsOf    } from '../utilities/methods'
 include { rowsOf          } from '../utilities/channels'
 include { codeDigest      } from '../utilities/code'
 
@@ -27,14 +28,17 @@ workflow REPORT {
     evaluation  // [method, [table, ...]] of EVALUATE_FEATURES
     embedding   // [method, embedding.parquet]
     times       // [method, training_times.csv]
+    board       // value channel: the tables of the leaderboard, [] where there is one method
+    scores      // [method, [scores.csv, ...]] of the methods that have scores; nothing where there is one method
     run         // map: what goes into run.json
 
     main:
-    def methods = methodNames(settings)
+    def chosen = chosenMethods(settings)
+    def methods = chosen.collect { method -> method.name }
     def assets = file("${projectDir}/assets")
     def scanners = assets.resolve('scanners.csv')
 
-    def made = byMethod(features.map { meta, table, notes -> [meta.method, [meta.extractor, table, notes]] }, extractors.size())
+    def made = byMethod(features.map { meta, table, notes -> [meta.method, [meta.extractor, table, notes]] }, chosen.collectEntries { method -> [method.name, extractorsOf(method, extractors).size()] })
         .map { method, _names, tables, notes -> [method, tables, notes] }
     def notesOf = made.map { method, _tables, notes -> [method, notes] }
     // the series of the run: its index, or the rows of a table of features
@@ -87,16 +91,20 @@ workflow REPORT {
     def about = channel.of(groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(run))).collectFile(name: 'run.json', newLine: true).first()
     def usage = channel.topic('usage').flatten().toSortedList { a, b -> a.toString() <=> b.toString() }
     def profiles = settings.features ? notesOf.map { method, _notes -> [method, [], [], []] } : images.profile
-    def reported = tables.join(figures).join(notesOf).join(profiles).map { method, _meta, folder, pictures, notes, profile, _displacement, _rows ->
-        [method, placed("${method}/tables", folder) + placed("${method}/figures", pictures) + placed("${method}/features", notes) + placed(method, profile)]
+    def compared = chosen.size() > 1 ? scores : notesOf.map { method, _notes -> [method, []] }
+    def reported = tables.join(figures).join(notesOf).join(profiles).join(compared).map { method, _meta, folder, pictures, notes, profile, _displacement, _rows, scored ->
+        [method, placed("${method}/tables", folder) + placed("${method}/figures", pictures) + placed("${method}/features", notes) + placed(method, [profile] + scored.findAll { path -> path.name == 'scores.csv' })]
     }
     // what the page's moving views show
     def viewed = evaluated.map { method, found -> [method, placed(method, found.findAll { path -> path.name in ['embedding.parquet', 'icc.csv'] })] }
     // one page for all methods
     WRITE_REPORT(
-        reported.join(viewed).map { method, files, more -> [method, files + more] }.collect(flat: false).map { all -> [methods] + all.toSorted { a, b -> methods.indexOf(a[0]) <=> methods.indexOf(b[0]) }.collectMany { item -> item[1] }.transpose() },
+        reported.join(viewed).map { method, files, more -> [method, files + more] }.collect(flat: false)
+            .map { all -> all.toSorted { a, b -> methods.indexOf(a[0]) <=> methods.indexOf(b[0]) } }
+            // a method that did not come to an end stands in the leaderboard alone
+            .map { all -> [all.collect { item -> item[0] }] + all.collectMany { item -> item[1] }.transpose() },
         images.registered, images.quarantine, images.transforms, images.patches, images.reference, images.truth,
-        about, usage, assets.resolve('deviations.yaml'), assets.resolve('report.html.j2'), codeDigest('write_report.py'),
+        board, about, usage, assets.resolve('deviations.yaml'), assets.resolve('report.html.j2'), codeDigest('write_report.py'),
     )
 
     // with all that --index needs of an earlier run
@@ -107,10 +115,14 @@ workflow REPORT {
         about.map { table -> placed('pipeline_info', table) },
         // what the run's crate says the workflow is
         channel.of(placed('provenance', [file("${projectDir}/main.nf"), file("${projectDir}/nextflow_schema.json")])),
+        board.map { made_board -> placed('.', made_board) },
     )
-    def ofMethods = made.join(evaluated).join(profiles).join(tables).join(figures).join(times)
-        .map { method, given, notes, evaluations, profile, displacement, rows, _meta, folder, pictures, trained ->
-            placed("${method}/features", given + notes) + placed(method, evaluations + [profile, displacement, rows].flatten()) +
+    def named = chosen.collectEntries { method -> [method.name, method] }
+    def ofMethods = made.join(evaluated).join(profiles).join(tables).join(figures).join(times).join(compared)
+        .map { method, given, notes, evaluations, profile, displacement, rows, _meta, folder, pictures, trained, scored ->
+            // only what maps features may lack some of a fold
+            def kept = evaluations.findAll { path -> path.name != 'untrained.csv' || named[method].level == 'feature' }
+            placed("${method}/features", given + notes) + placed(method, kept + scored + [profile, displacement, rows].flatten()) +
                 placed("${method}/tables", folder) + placed("${method}/figures", pictures) +
                 // what is not the same twice lies aside
                 placed("pipeline_info/${method}", trained)

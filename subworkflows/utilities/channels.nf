@@ -1,15 +1,16 @@
 // Channels by method, volumes by series, chunks of series: what several subworkflows ask of them.
 
-// The methods of a run, in the order in which they were named.
-def methodNames(Map settings) {
-    return settings.methods.toString().tokenize(',').toUnique()
-}
-
 // [method, [key, value, ...]] -> [method, [key, ...], [value, ...], ...], in the order of the keys. A method follows as
-// soon as `size` items of it are there; where that cannot be known (null), when all items of all methods are.
+// soon as `size` items of it are there, a number, or a map of it by method; where that cannot be known (null), when all
+// items of all methods are.
 def byMethod(items, size) {
-    def options = [sort: { a, b -> a[0].toString() <=> b[0].toString() }] + (size ? [size: size] : [:])
-    return items.groupTuple(options).map { method, found -> [method] + found.transpose() }
+    def sort = { a, b -> a[0].toString() <=> b[0].toString() }
+    if (size instanceof Map) {
+        return items.map { method, item -> [groupKey(method, size[method]), item] }
+            .groupTuple(sort: sort)
+            .map { key, found -> [key.getGroupTarget()] + found.transpose() }
+    }
+    return items.groupTuple([sort: sort] + (size ? [size: size] : [:])).map { method, found -> [method] + found.transpose() }
 }
 
 // [meta(method), rows, paths] of all chunks -> [method, map of the volumes by series UID]; for pairs and profiles, which

@@ -98,7 +98,8 @@ def fileError(String name, value, Map rule, containerEngine) {
     if (bad) {
         return "--${name} ${bad} does not exist"
     }
-    return rule.format == 'directory-path' && !file(value.toString(), glob: false).isDirectory() ? "--${name} ${value} is not a folder" : null
+    def noFolder = rule.format == 'directory-path' ? paths.find { item -> !file(item, glob: false).isDirectory() } : null
+    return noFolder ? "--${name} ${noFolder} is not a folder" : null
 }
 
 def range(Map rule) {

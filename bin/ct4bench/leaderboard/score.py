@@ -21,6 +21,8 @@ from ct4bench.leaderboard.content import content_kept, dose_kept, texts, verbati
 from ct4bench.leaderboard.mixing import explained, mixing_within
 from ct4bench.leaderboard.probes import PROBES, chance_of, probe_predictions, recalls, standardised
 from ct4bench.leaderboard.score_list import read_scores
+from ct4bench.splits.adaptation import tested_rows
+from ct4bench.splits.tasks import COMPARED_N, ONE_TISSUE, PAPERS_TASK
 from ct4bench.stability.icc import check_features, mean_icc, mean_icc_without, ratings
 from ct4bench.stability.repeatability import discriminability, tissue_contrast, within_scanner
 
@@ -31,6 +33,7 @@ WHOLE, OF, WITHOUT, CHANCE, CHANCE_HIGH = "whole", "of", "without", "chance", "c
 """Parts."""
 FOLD, ALL_ROWS, APART = "fold", "all", "apart"
 """What a method was fitted on for a score: what each fold trains on; all rows; each scanner by a fit without it."""
+NOT_APART = "a value of the domain has no features by a fit without it (harmonization.csv)"
 
 
 def _rows(
@@ -251,3 +254,57 @@ def _told(table: pd.DataFrame, domain: str, seed: int) -> dict[str, Measured]:
             part, units = (OF, own.to_dict()) if column == domain else (WITHOUT, without)
             found[name] = Measured(_mean(own), units, part, chance_of(predictions, seed))
     return found
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """The features of an extractor: by a method fitted on all rows, without harmonization, and each value of the domain
+    by a fit without it (None: there is none)."""
+
+    extractor: str
+    fitted: pd.DataFrame
+    plain: pd.DataFrame
+    apart: pd.DataFrame | None = None
+
+
+def compared_rows(predictions: pd.DataFrame, keys: pd.DataFrame, domain: str, seed: int) -> pd.DataFrame:
+    """Leave out test rows of the scans that methods may adapt to, where their value of the domain was not trained on.
+
+    So all methods, those that adapt to nothing too, are compared on the same rows.
+    """
+    tested = pd.Series(tested_rows(keys, domain, seed), index=keys["series_uid"].to_numpy())
+    tested = tested[~tested.index.duplicated()]
+    unseen = (predictions["scheme"] == "loso") | (predictions["task"] == "tissue_other_maker")
+    kept = ~unseen.to_numpy() | predictions["series_uid"].map(tested).to_numpy(bool)
+    if domain not in predictions:
+        of_series = keys.drop_duplicates("series_uid").set_index("series_uid")[domain]
+        predictions = predictions.assign(**{domain: predictions["series_uid"].map(of_series)})
+    return predictions[kept].reset_index(drop=True)
+
+
+def score_method(
+    sets: Iterable[FeatureSet], predictions: pd.DataFrame, none: pd.DataFrame, domain: str, seed: int, unfitted: bool
+) -> pd.DataFrame:
+    """Return all scores of a method, columns `SCORE_COLUMNS`.
+
+    `predictions` are its rows of predictions.parquet, `none` those without harmonization; `unfitted` features are the
+    same whatever a fit sees.
+    """
+    sets = list(sets)
+    keys = sets[0].plain
+    own, other = (compared_rows(rows, keys, domain, seed) for rows in (predictions, none))
+    adapted = own[own["ablation"] == ONE_TISSUE].assign(ablation="default")
+    same_cell = (other["task"] == PAPERS_TASK) & (other["scheme"] == "loso") & (other["n_train"] == COMPARED_N)
+    unbalanced = (adapted, other[same_cell]) if len(adapted) else (None, None)
+    parts = [score_predictions(own, other, domain, *unbalanced)]
+    for one in sets:
+        of_none = measure_features(one.plain, one.plain, domain, seed)
+        parts.append(score_features(one.fitted, one.plain, one.extractor, domain, seed, ALL_ROWS, of_none))
+        apart = one.fitted[tested_rows(one.fitted, domain, seed)] if unfitted else one.apart
+        if apart is None:
+            lacking = parts[-1].loc[parts[-1]["part"] == WHOLE, ["extractor", "score", "part", "unit"]]
+            parts.append(lacking.assign(fit=APART, n_rows=0, reason=NOT_APART).reindex(columns=SCORE_COLUMNS))
+            continue
+        plain = one.plain.merge(apart[ROW_KEY], on=ROW_KEY)
+        parts.append(score_features(apart, plain, one.extractor, domain, seed, APART))
+    return pd.concat(parts, ignore_index=True)[SCORE_COLUMNS]

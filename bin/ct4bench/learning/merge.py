@@ -10,21 +10,32 @@ import pyarrow.parquet as pq
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table
-from ct4bench.learning.predictions import LOSS_COLUMNS, PREDICTION_COLUMNS, PREDICTION_KEY, TRAINING_COLUMNS
+from ct4bench.learning.predictions import (
+    LOSS_COLUMNS,
+    PREDICTION_COLUMNS,
+    PREDICTION_KEY,
+    TRAINING_COLUMNS,
+    UNTRAINED_COLUMNS,
+)
 from ct4bench.splits.splits import TRAINING_KEY
 from ct4bench.splits.tasks import cells_of_table7
 
 BATCH_ROWS = 1 << 16
 
 
-def merge_trainings(trainings: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
-    """Return the trainings of all parts of all extractors and classifiers, sorted; each of the plan must be there
-    once."""
+def merge_trainings(
+    trainings: pd.DataFrame, splits: pd.DataFrame, untrained: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Return the trainings of all parts of all extractors and classifiers, sorted; each of the plan must be there once,
+    or among the `untrained`, which a harmonization method has no features for."""
     whole_plan = set(splits.loc[splits["n_train"] > 0, TRAINING_KEY].itertuples(index=False, name=None))
-    twice = trainings[trainings.duplicated(PREDICTION_KEY)]
+    known = trainings[PREDICTION_KEY]
+    if untrained is not None and len(untrained):
+        known = pd.concat([known, untrained[PREDICTION_KEY]] if len(known) else [untrained[PREDICTION_KEY]])
+    twice = known[known.duplicated(PREDICTION_KEY)]
     if len(twice):
         raise UserError(f"a training is there twice ({_text(twice)}); merge each part once")
-    for names, rows in trainings.groupby(["extractor", "classifier"]):
+    for names, rows in known.groupby(["extractor", "classifier"]):
         done = set(rows[TRAINING_KEY].itertuples(index=False, name=None))
         planned = whole_plan if names[1] == "mlp" else cells_of_table7(whole_plan)
         for what, some in (("missing", planned - done), ("not in the splits", done - planned)):
@@ -34,6 +45,11 @@ def merge_trainings(trainings: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFra
                     f"{', '.join(map(str, sorted(some)[0]))}; merge all parts of one plan"
                 )
     return trainings.sort_values(PREDICTION_KEY, ignore_index=True)[TRAINING_COLUMNS]
+
+
+def merge_untrained(untrained: pd.DataFrame) -> pd.DataFrame:
+    """Return the trainings of all parts that a method has no features for, sorted."""
+    return untrained.sort_values(PREDICTION_KEY, ignore_index=True)[UNTRAINED_COLUMNS]
 
 
 def merge_losses(losses: pd.DataFrame) -> pd.DataFrame:
@@ -93,6 +109,8 @@ def merge_predictions(
     if None in part_of.values():
         raise UserError(_OTHER_ROWS)
     parts = [_Rows(path) for path in paths]
+    if not len(trainings):
+        yield pa.table({name: pa.nulls(0) for name in columns})
     for row in trainings[[*PREDICTION_KEY, "n_rows_test"]].itertuples(index=False, name=None):
         *key, n = row
         rows = parts[part_of[tuple(key)]].take(int(n))

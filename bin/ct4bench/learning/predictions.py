@@ -3,8 +3,9 @@
 # code-table: <method>/predictions.parquet
 # code-table: <method>/trainings.csv
 # code-table: <method>/losses.parquet
+# code-table: <method>/untrained.csv
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pandas as pd
 
@@ -17,6 +18,7 @@ PREDICTION_COLUMNS = columns_of("<method>/predictions.parquet")
 """Columns of the predictions, before one `prob_<class>` for each class of any task."""
 TRAINING_COLUMNS = columns_of("<method>/trainings.csv")
 LOSS_COLUMNS = columns_of("<method>/losses.parquet")
+UNTRAINED_COLUMNS = columns_of("<method>/untrained.csv")
 
 
 def sort_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -35,3 +37,5 @@ class TrainingResults:
     losses: pd.DataFrame
     times: pd.DataFrame
     """CPU seconds of each training; never compared."""
+    untrained: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=UNTRAINED_COLUMNS))
+    """Trainings that a harmonization method has no features for."""

@@ -30,12 +30,14 @@ from ct4bench.learning.mlp import (
 from ct4bench.learning.other_classifiers import CLASSIFIERS, fit_and_predict
 from ct4bench.learning.predictions import (
     LOSS_COLUMNS,
+    PREDICTION_COLUMNS,
     PREDICTION_KEY,
     TRAINING_COLUMNS,
+    UNTRAINED_COLUMNS,
     TrainingResults,
     sort_predictions,
 )
-from ct4bench.splits.fold import FeaturesOf, Fold, training_number, unchanged
+from ct4bench.splits.fold import FeaturesOf, Fold, NotHarmonized, training_number, unchanged
 from ct4bench.splits.splits import SCHEMES, Split, as_text, resolve, sorted_keys
 from ct4bench.splits.tasks import cells_of_table7, choices, task_named
 
@@ -102,6 +104,14 @@ class Outcome:
     losses: pd.DataFrame
     """A row for each epoch."""
     cpu_s: float
+
+
+@dataclass(frozen=True)
+class Untrained:
+    """A training that did not take place, since the harmonization method has no features for its fold."""
+
+    about: dict
+    """By `UNTRAINED_COLUMNS`."""
 
 
 def prepare(table: pd.DataFrame, name: str) -> Features:
@@ -250,10 +260,18 @@ def _predictions(ready: Prepared, predicted: np.ndarray, probabilities: np.ndarr
     return pd.DataFrame(columns)
 
 
-def train_one(run: TrainingRun, material: Material, split: Split) -> Outcome:
+def _untrained(run: TrainingRun, split: Split, why: NotHarmonized) -> Untrained:
+    key = dict(zip(PREDICTION_KEY, _key(run, split), strict=True))
+    return Untrained(key | {"status": why.status, "reason": str(why)})
+
+
+def train_one(run: TrainingRun, material: Material, split: Split) -> Outcome | Untrained:
     """Train on a split and predict its test rows."""
     start = time.thread_time()
-    ready = prepare_one(run, material, split)
+    try:
+        ready = prepare_one(run, material, split)
+    except NotHarmonized as why:
+        return _untrained(run, split, why)
     if run.classifier == "mlp":
         outcome = finish_one(run, material, ready, train(*ready.arguments(run)), log_proba)
     else:
@@ -267,7 +285,7 @@ def train_one(run: TrainingRun, material: Material, split: Split) -> Outcome:
     return replace(outcome, cpu_s=time.thread_time() - start)
 
 
-def train_stacked(run: TrainingRun, material: Material, splits: list[Split]) -> list[Outcome]:
+def train_stacked(run: TrainingRun, material: Material, splits: list[Split]) -> list[Outcome | Untrained]:
     """Train MLPs as stacks of at most `TOGETHER` on the run's device, the longest trainings first.
 
     TrainingResults are in the order of `splits`; a stack's CPU time is shared out evenly.
@@ -279,19 +297,25 @@ def train_stacked(run: TrainingRun, material: Material, splits: list[Split]) -> 
         learning = np.concatenate([splits[i].training, splits[i].validation])
         n_classes = len(set(as_text(material.keys[task_named(splits[i].task).target].to_numpy()[learning])))
         by_classes.setdefault(n_classes, []).append(i)
-    found: dict[int, Outcome] = {}
+    found: dict[int, Outcome | Untrained] = {}
     size = TOGETHER[run.device]
     for indices in by_classes.values():
         for chunk in (indices[start : start + size] for start in range(0, len(indices), size)):
             start = time.process_time()
-            ready = [prepare_one(run, material, splits[i]) for i in chunk]
-            jobs = [mlp_stack.Job(*one.arguments(run)) for one in ready]
-            trained = mlp_stack.train_together(jobs, run.device, run.threads)
+            ready = {}
+            for i in chunk:
+                try:
+                    ready[i] = prepare_one(run, material, splits[i])
+                except NotHarmonized as why:
+                    found[i] = _untrained(run, splits[i], why)
+            jobs = [mlp_stack.Job(*one.arguments(run)) for one in ready.values()]
+            trained = mlp_stack.train_together(jobs, run.device, run.threads) if jobs else []
             outcomes = [
-                finish_one(run, material, *both, mlp_stack.log_proba) for both in zip(ready, trained, strict=True)
+                finish_one(run, material, *both, mlp_stack.log_proba)
+                for both in zip(ready.values(), trained, strict=True)
             ]
             share = (time.process_time() - start) / len(chunk)
-            found |= {i: replace(outcome, cpu_s=share) for i, outcome in zip(chunk, outcomes, strict=True)}
+            found |= {i: replace(outcome, cpu_s=share) for i, outcome in zip(ready, outcomes, strict=True)}
     return [found[i] for i in range(len(splits))]
 
 
@@ -345,9 +369,15 @@ def train_part(
     else:
         with ThreadPoolExecutor(run.threads) as pool:
             outcomes = list(pool.map(lambda split: train_one(run, material, split), mine))
+    untrained = [outcome.about for outcome in outcomes if isinstance(outcome, Untrained)]
+    outcomes = [outcome for outcome in outcomes if isinstance(outcome, Outcome)]
     trainings = pd.DataFrame([outcome.about for outcome in outcomes]).reindex(columns=TRAINING_COLUMNS)
     check_differences(trainings)
     times = trainings[PREDICTION_KEY].assign(cpu_s=[outcome.cpu_s for outcome in outcomes])
+    told = pd.DataFrame(untrained, columns=UNTRAINED_COLUMNS).sort_values(PREDICTION_KEY, ignore_index=True)
+    if not outcomes:
+        predictions, losses = (pd.DataFrame(columns=names) for names in (PREDICTION_COLUMNS, LOSS_COLUMNS))
+        return TrainingResults(predictions, trainings, losses, times, told)
     losses = _labelled([outcome.losses for outcome in outcomes], trainings)
     predictions = _labelled([outcome.predictions for outcome in outcomes], trainings)
     rows = features.keys[[*ROW_KEY, "scan_id", "scanner"]].iloc[predictions.pop("row")].reset_index(drop=True)
@@ -356,6 +386,7 @@ def train_part(
         trainings.sort_values(PREDICTION_KEY, ignore_index=True),
         losses.sort_values([*PREDICTION_KEY, "epoch"], ignore_index=True)[LOSS_COLUMNS],
         times.sort_values(PREDICTION_KEY, ignore_index=True),
+        told,
     )
 
 

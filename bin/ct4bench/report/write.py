@@ -26,6 +26,7 @@ from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
 from ct4bench.report.answers import answer_picture, answers, data_words
+from ct4bench.report.board import Board, board_view, method_card
 from ct4bench.report.cells import cells_of, interval_head
 from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.live import points_view, ranks_view
@@ -111,6 +112,8 @@ class MethodInputs:
     """icc.csv; None where the run has none."""
     sources: dict[str, str] = field(default_factory=dict)
     """Text of each table by name, as its file has it."""
+    scores: pd.DataFrame | None = None
+    """scores.csv, where methods are compared."""
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,8 @@ class ReportInputs:
     """Corners (8, 3) of the reference's block."""
     run: dict = field(default_factory=dict)
     usage: list[dict] = field(default_factory=list)
+    board: Board | None = None
+    """The leaderboard, where methods are compared."""
 
 
 def read_tables(folder: Path | str) -> dict[str, pd.DataFrame]:
@@ -253,7 +258,7 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
     }
 
 
-def _summary(methods: list[MethodInputs]) -> list[str]:
+def _summary(methods: list[MethodInputs], from_features: bool) -> list[str]:
     """What was run on what, in sentences."""
     facts = methods[0].facts
     sentences = [f"This run computed the CT4Harmonization benchmark on {facts['part']}."]
@@ -282,9 +287,14 @@ def _summary(methods: list[MethodInputs]) -> list[str]:
             f"The harmonization methods {', '.join(names[:-1])} and {names[-1]} were applied, each to the same series; "
             "each has a section of its own."
         )
-    elif names[0] == NO_METHOD:
+    if NO_METHOD in names and from_features:
+        sentences.append(
+            "The features were given as tables: no harmonization was applied to them here, and what was done before is "
+            "not known."
+        )
+    elif names == [NO_METHOD]:
         sentences.append("No harmonization was applied.")
-    else:
+    elif len(names) == 1:
         sentences.append(f"The harmonization method {names[0]} was applied.")
     others = [mode for mode in facts.get("modes_of_features", []) if mode != facts["mode"]]
     if others:
@@ -316,7 +326,9 @@ def _parameter_rows(run: dict) -> list[tuple[str, str]]:
     return [(str(name), "" if value is None else str(value)) for name, value in sorted(values.items())]
 
 
-def method_view(inputs: MethodInputs, several: bool, registered: pd.DataFrame | None, image_bytes: int) -> dict:
+def method_view(
+    inputs: MethodInputs, several: bool, registered: pd.DataFrame | None, image_bytes: int, card: dict | None = None
+) -> dict:
     """Return the values of a method's part of the page.
 
     `registered` has the series, None where the run started from features. With `several` methods its headings are a
@@ -332,11 +344,13 @@ def method_view(inputs: MethodInputs, several: bool, registered: pd.DataFrame | 
         if name not in figures:
             no_volumes = registered is None and name in IMAGE_FIGURES
             missing[name] = "no volumes: the run started from features" if no_volumes else "not drawn in this run"
+    nothing = "features as they were given" if registered is None else "no harmonization"
     stamp = f"{facts['origin_words']}; mode {facts['mode']}{'' if method == NO_METHOD else f'; method {method}'}."
     return {
         "method": method,
-        "words": "no harmonization" if method == NO_METHOD else f"method {method}",
-        "title": f"Method {method}{': no harmonization' if method == NO_METHOD else ''}",
+        "words": nothing if method == NO_METHOD else f"method {method}",
+        "title": f"Method {method}{f': {nothing}' if method == NO_METHOD else ''}",
+        "card": card,
         "prefix": f"{method}-" if several else "",
         "level": 3 if several else 2,
         "stamp": stamp.capitalize(),
@@ -367,7 +381,14 @@ def context(inputs: ReportInputs) -> dict:
     """Return all values of the template: what is of the run, and a view of each method."""
     facts, several = inputs.methods[0].facts, len(inputs.methods) > 1
     share = IMAGE_BYTES // len(inputs.methods)
-    methods = [method_view(method, several, inputs.registered, share) for method in inputs.methods]
+    cards = [None] * len(inputs.methods)
+    if inputs.board is not None:
+        plain = inputs.methods[0].tables
+        cards = [method_card(inputs.board, m.facts["method"], m.scores, m.tables, plain) for m in inputs.methods]
+    methods = [
+        method_view(method, several, inputs.registered, share, card)
+        for method, card in zip(inputs.methods, cards, strict=True)
+    ]
     usage, used = merge_usage(inputs.usage)
     versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
     return {
@@ -381,7 +402,10 @@ def context(inputs: ReportInputs) -> dict:
             for method in inputs.methods
             for name, text in sorted(method.sources.items())
         },
-        "summary": _summary(inputs.methods),
+        "summary": _summary(inputs.methods, inputs.registered is None),
+        "board": board_view(inputs.board, facts) | {"figures": _figure_views(inputs.board.figures, share)}
+        if inputs.board is not None
+        else None,
         "mode_words": _mode_words(facts["mode"], inputs.points),
         "section_figures": SECTION_FIGURES,
         "section_tables": SECTION_TABLES,
@@ -443,6 +467,7 @@ def read_method(folder: Path | str) -> MethodInputs:
     folder = Path(folder)
     profile = folder / "scanner_profile.csv"
     embedding, icc = folder / "embedding.parquet", folder / "icc.csv"
+    scores = folder / "scores.csv"
     return MethodInputs(
         facts=read_run_facts(folder / "tables" / "run_facts.json"),
         tables=read_tables(folder / "tables"),
@@ -452,7 +477,19 @@ def read_method(folder: Path | str) -> MethodInputs:
         embedding=read_table(embedding) if embedding.is_file() else None,
         icc=read_table(icc) if icc.is_file() else None,
         sources={path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "tables").glob("*.csv"))},
+        scores=read_table(scores) if scores.is_file() else None,
     )
+
+
+def read_board(folder: Path | str) -> Board:
+    """Read the leaderboard of a run, and its figures."""
+    folder = Path(folder)
+    tables = (read_table(folder / f"{name}.csv") for name in ("leaderboard", "methods", "leaderboard_makers"))
+    captions = {path.stem for path in folder.glob("*.json") if path.with_suffix(".png").is_file()}
+    figures = {
+        name: (read_object(folder / f"{name}.json"), (folder / f"{name}.png").read_bytes()) for name in sorted(captions)
+    }
+    return Board(*tables, figures)
 
 
 def read_inputs(args) -> ReportInputs:
@@ -481,4 +518,5 @@ def read_inputs(args) -> ReportInputs:
         corners_mm=corners,
         run=read_object(args.run) if args.run else {},
         usage=read_usage(args.usage),
+        board=read_board(args.board) if args.board else None,
     )

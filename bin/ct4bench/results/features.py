@@ -128,7 +128,7 @@ def of_common_values(
 def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """What else was asked of the MLP: other tasks, other choices of the training, and each value left out."""
     from ct4bench.learning.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
-    from ct4bench.splits.tasks import ABLATION_LABELS, TASKS, value_table
+    from ct4bench.splits.tasks import ABLATION_LABELS, ONE_TISSUE_LABEL, TASKS, value_table
 
     others = predictions[predictions["task"] != "tissue"]
     averages = []
@@ -154,7 +154,7 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
     if len(varied):
         base = own[own["ablation"] == "default"]
         frame = changes(varied, base, inputs.domain, inputs.seed).drop(columns=["task", "classifier"])
-        frame.insert(1, "changed", frame["ablation"].map(ABLATION_LABELS))
+        frame.insert(1, "changed", [ABLATION_LABELS.get(name, ONE_TISSUE_LABEL) for name in frame["ablation"]])
         results.tables["accuracy_ablations"] = ResultTable(
             frame,
             "Other choices of the training",

@@ -6,7 +6,7 @@ scaler nor for its model:
     features_of(fold) -> (rows, features) float64, a row for each of `Fold.rows`, in their order
 
 `unchanged` gives the rows as they are. A harmonization method gives rows that it has transformed: it may fit on the
-first `n_training` of them, and knows them by `Fold.ids` only.
+first `n_training` of them, and knows them by `Fold.ids` only. Where it gives none, it raises `NotHarmonized`.
 """
 
 import zlib
@@ -19,6 +19,14 @@ from ct4bench.splits.splits import Split
 
 ROW_IDS = 4
 """Third number of the seed [seed, number of the training, ROW_IDS] of a fold's ids."""
+
+
+class NotHarmonized(Exception):
+    """A method has no features for a fold: `status` is `not applicable` or `failed`, the message says why."""
+
+    def __init__(self, status: str, reason: str):
+        super().__init__(reason)
+        self.status = status
 
 
 def training_number(split: Split) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import pandas as pd
 
 from ct4bench.core.errors import UserError
+from ct4bench.splits.adaptation import with_adaptation
 from ct4bench.splits.splits import (
     SCHEMES,
     SPLIT_COLUMNS,
@@ -18,6 +19,8 @@ from ct4bench.splits.tasks import (
     CHEAP_TASKS,
     FURTHER_ABLATIONS,
     FURTHER_TASKS,
+    ONE_TISSUE,
+    ONE_TISSUE_LABEL,
     TASK_COLUMNS,
     TASKS,
     NotAnswerable,
@@ -61,16 +64,22 @@ def several(chosen: Iterable[str], everything: Iterable[str], cheap: Iterable[st
 
 
 def plan_tasks(
-    plan: Plan, tasks: Iterable[str] = ("default",), ablations: Iterable[str] = ("default",), all_cells: bool = True
+    plan: Plan,
+    tasks: Iterable[str] = ("default",),
+    ablations: Iterable[str] = ("default",),
+    all_cells: bool = True,
+    of: Iterable[str] = FURTHER_TASKS,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Plan the paper's own trainings, and further tasks and ablations: splits, and a table of what was asked.
 
     `tasks` and `ablations` are names, or one of `default` (the cheap ones), `all` and `none`. One that is not named and
-    cannot be answered, or is what the mode does anyway, is left out with its reason. The table has `TASK_COLUMNS`:
+    cannot be answered, or is what the mode does anyway, is left out with its reason; tasks that are not among `of` are
+    not asked. The table has `TASK_COLUMNS`:
     n_trainings of each classifier that has all (the MLP), reason (why there are none, or what the paper's own
     or an ablation's lack).
     """
     further, named = several(tasks, FURTHER_TASKS, CHEAP_TASKS)
+    further = [name for name in further if name in of or name not in FURTHER_TASKS]
     try:
         rows = [plan_splits(plan, ["tissue"], ["default"], all_cells)]
     except NotAnswerable as reason:
@@ -101,18 +110,22 @@ def plan_tasks(
             if named:
                 raise UserError(f"ablation {name} cannot be trained: {reason}; leave it out") from reason
             left_out["tissue", name] = str(reason)
-    splits = pd.concat(rows, ignore_index=True).sort_values(SPLIT_COLUMNS, kind="stable", ignore_index=True)
+    splits = pd.concat(rows, ignore_index=True)
+    if plan.adaptation is not None:
+        splits = with_adaptation(splits, plan)
+    splits = splits.sort_values(SPLIT_COLUMNS, kind="stable", ignore_index=True)
     counts = splits[splits["n_train"] > 0].drop_duplicates(TRAINING_KEY).groupby(["task", "ablation"]).size()
     asked = [
         ("tissue", "default"),
         *((name, "default") for name in further),
         *(("tissue", v) for v in further_ablations),
+        *((("tissue", ONE_TISSUE),) if counts.get(("tissue", ONE_TISSUE)) else ()),
     ]
     about = [
         (
             task,
             ablation,
-            TASKS[task].description if ablation == "default" else ABLATION_LABELS[ablation],
+            TASKS[task].description if ablation == "default" else ABLATION_LABELS.get(ablation, ONE_TISSUE_LABEL),
             int(counts.get((task, ablation), 0)),
             left_out.get((task, ablation), ""),
         )

@@ -9,7 +9,10 @@ The table (columns `SPLIT_COLUMNS`) has lines, not rows of features: a line give
 - `validation`: training rows of these units validate instead;
 - `member` (n_train 0): the unit is in fold `fold`. Folds are drawn once, so that 90 trainings of a k-fold are 90 x 10
   lines of kind `fold` and one line for each unit, 16,080 rows at most;
-- `exclude` (n_train 0): rows of this unit take no part in the scheme's trainings.
+- `exclude` (n_train 0): rows of this unit take no part in the scheme's trainings;
+- `untested`: test rows of these units are not tested: the scans of the target that a harmonization method may be given,
+  without their classes;
+- `adapt`: rows of these units among them are what it is given.
 
 `resolve` turns the table into row numbers, so each training can be recomputed from it and the keys of the features.
 
@@ -20,7 +23,7 @@ alphabetical (numbers: ascending) order from 0, folds from 1.
 # code-table: <method>/splits.csv
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -35,8 +38,9 @@ N_FOLDS = 10
 ROW_FOLDS_SEED = 42
 """`random_state` of the published row-level folds."""
 VALIDATION_SHARE = 0.1
-FOLD_ORDER, SCAN_FOLDS, VALIDATION = 1, 2, 3
-"""Second number of the seeds [seed, FOLD_ORDER, fold], [seed, SCAN_FOLDS, 0] and [seed, VALIDATION, scheme, fold]."""
+FOLD_ORDER, SCAN_FOLDS, VALIDATION, ADAPTATION = 1, 2, 3, 4
+"""Second number of the seeds [seed, FOLD_ORDER, fold], [seed, SCAN_FOLDS, 0], [seed, VALIDATION, scheme, fold] and
+[seed, ADAPTATION, CRC-32 of the value]."""
 SCHEMES = ("loso", "kfold")
 
 
@@ -52,6 +56,8 @@ class Split:
     training: np.ndarray
     validation: np.ndarray
     test: np.ndarray
+    adaptation: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    """Rows of the target, in no other part, that a harmonization method is given without their classes."""
 
     @property
     def key(self) -> tuple:
@@ -305,8 +311,9 @@ def resolve(splits: pd.DataFrame, keys: pd.DataFrame) -> list[Split]:
             train, validation, test = (
                 units.matching(part[part["role"] == role]) & included for role in ("train", "validation", "test")
             )
-            rows = [np.flatnonzero(mask) for mask in (train & ~validation, train & validation, test)]
-            split = Split(*names, int(n_train), str(fold), *rows)
+            untested, adapt = (units.matching(part[part["role"] == role]) & test for role in ("untested", "adapt"))
+            parts = (train & ~validation, train & validation, test & ~untested & ~adapt, adapt)
+            split = Split(*names, int(n_train), str(fold), *(np.flatnonzero(mask) for mask in parts))
             if (train & test).any():
                 raise UserError(f"splits have rows that both train and test ({split}); plan the splits again")
             if not len(split.training) or not len(split.test):

@@ -28,6 +28,10 @@ from ct4bench.splits.splits import (
     units_of,
 )
 
+HALF = -1
+"""`Plan.adaptation` of a method that is given half of the target's scans."""
+COMPARED_N = 2
+"""Training scanners of the score that ranks harmonization methods: the fewest that a pooled method can be fitted on."""
 MOST_CLASSES = 16
 """That the MLP's kernels hold (`mlp_sizes.MAX_CLASSES`)."""
 
@@ -62,6 +66,10 @@ class Plan:
     """patches.csv, for `tissue_inside`."""
     share_inside: float = 0.5
     """Least share of a patch's voxels inside its ROI, for `tissue_inside`."""
+    sizes: tuple[int, ...] = ()
+    """Values of N that Table 7's own task is also planned for where it is not for all."""
+    adaptation: int | None = None
+    """Scans of a target that a harmonization method may be given: `HALF` of them, a number, or None."""
 
 
 def lacking(plan: Plan, fold_unit: str) -> dict[str, str]:
@@ -85,7 +93,9 @@ def both_schemes(plan: Plan, task: str, ablation: str = "default", all_cells: bo
     schemes = [scheme for scheme, reason in reasons.items() if not reason]
     out = []
     if "loso" in schemes and set(ABLATIONS[ablation]) != {"fold_unit"}:
-        sizes = None if all_cells else sorted({1, len(domain_values(plan.keys, plan.domain)) - 1} - {0}) or None
+        most = len(domain_values(plan.keys, plan.domain)) - 1
+        more = plan.sizes if (task, ablation) == (PAPERS_TASK, "default") else ()
+        sizes = None if all_cells else sorted({1, most, *(n for n in more if n < most)} - {0}) or None
         out += loso_lines(plan.keys, plan.domain, plan.seed, chosen.early_stopping, sizes, (task, ablation))
     if "kfold" in schemes:
         sizes = None if all_cells else [plan.n_folds - 1]
@@ -217,6 +227,8 @@ class Task:
     tested_on: str
     default: bool = True
     """Whether `--tasks default` asks it: the cheap ones."""
+    compared: bool = False
+    """Whether it is asked of every harmonization method: a score of the leaderboard."""
     left_out: str = ""
     """What a fold leaves out, for the figure and table of accuracies on it; `{domain}` is the run's. Blank where the
     task does not belong there."""
@@ -243,7 +255,8 @@ TASKS = {
     "tissue_other_roi": Task(
         "tissue", "cyst or normal: trained on one ROI of each, tested on the other", other_roi, "tissue on another ROI",
         "one cyst and one normal region (hemangioma and metastasis have one region each, and are left out)",
-        "the other ones, and the reverse", left_out="ROIs left out", headline="on another region (cyst or normal)",
+        "the other ones, and the reverse", compared=True, left_out="ROIs left out",
+        headline="on another region (cyst or normal)",
         permuted=("roi",),
     ),
     "tissue_inside": Task(
@@ -253,16 +266,17 @@ TASKS = {
     ),
     "tissue_other_maker": Task(
         "tissue", "four tissues, tested on a maker not trained on", leave_one_out("maker"), "tissue on another maker",
-        "all other makers", "each maker", left_out="maker left out", unit="maker",
+        "all other makers", "each maker", compared=True, left_out="maker left out", unit="maker",
     ),
     "tissue_other_dose": Task(
         "tissue", "four tissues, trained at one dose, tested at others", one_to_others("dose_mgy"),
-        "tissue at another dose", "one dose (`--feature_doses` must name several)", "all others", by_value="dose_mgy",
+        "tissue at another dose", "one dose (`--feature_doses` must name several)", "all others", compared=True,
+        by_value="dose_mgy",
         headline="at another dose",
     ),
     "tissue_other_recon": Task(
         "tissue", "four tissues, trained on one reconstruction, tested on others", one_to_others("recon"),
-        "tissue, another reconstruction", "one reconstruction", "all others", by_value="recon",
+        "tissue, another reconstruction", "one reconstruction", "all others", compared=True, by_value="recon",
         headline="on another reconstruction of the same scans",
     ),
     "roi": Task(
@@ -280,6 +294,7 @@ TASKS = {
 PAPERS_TASK = "tissue"
 """That of Table 7, which is always planned."""
 FURTHER_TASKS = tuple(name for name in TASKS if name != PAPERS_TASK)
+COMPARED_TASKS = tuple(name for name, task in TASKS.items() if task.compared)
 CHEAP_TASKS = tuple(name for name, task in TASKS.items() if task.default)
 
 
@@ -312,14 +327,18 @@ ABLATIONS = {
 CHEAP_ABLATIONS = ("row_folds", "scan_folds")
 """What `default` stands for: with `CHEAP_TASKS` a third of the paper's own trainings at most."""
 FURTHER_ABLATIONS = tuple(name for name in ABLATIONS if name != "default")
+ONE_TISSUE, ONE_TISSUE_LABEL = "one_tissue", "the method is given one tissue of the target only"
+"""What methods that adapt to a target have beside: the same training, and a target that lacks tissues."""
 TASK_COLUMNS = columns_of("<method>/tasks.csv")
 
 
 def choices(mode: Mode, ablation: str) -> Choices:
     """Return the choices of an ablation in a mode."""
-    if ablation not in ABLATIONS:
+    if ablation not in (*ABLATIONS, ONE_TISSUE):
         raise UserError(f"ablation {ablation} is not one of {', '.join(ABLATIONS)}")
-    return Choices(**{"fold_unit": mode.kfold_unit, "early_stopping": mode.early_stopping} | ABLATIONS[ablation])
+    return Choices(
+        **{"fold_unit": mode.kfold_unit, "early_stopping": mode.early_stopping} | ABLATIONS.get(ablation, {})
+    )
 
 
 def task_named(name: str) -> Task:

@@ -1,0 +1,104 @@
+"""What the methods of a run declare, as a table, and what they will cost, in words."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ct4bench.core.benchmark import NO_METHOD
+from ct4bench.harmonization.features_of import read_variant
+from ct4bench.harmonization.methods import NONE, Variant
+from ct4bench.splits.splits import N_FOLDS
+
+COLUMNS = ["method", "title", "about", "version", "citation", "licence", "role", "level", "information", "unseen",
+           "learns", "shipped"]  # fmt: skip
+"""Of methods.csv, less what is known at the end only."""
+OUTSIDE = "fitted outside: what it has seen is not known"
+BROUGHT = {
+    "title": "", "about": "made outside this run; what it has seen is not known", "version": "", "citation": "",
+    "licence": "", "level": "", "information": OUTSIDE, "unseen": "", "learns": "", "role": "outside",
+    "shipped": False,
+}  # fmt: skip
+"""What is said of results that were made elsewhere."""
+COMMON = ("version", "citation", "licence", "role", "level", "information", "unseen", "learns", "shipped")
+FIT_S = 1.5
+"""CPU seconds of a fit and a transform: those of ComBat on 16,080 x 768; feature sets of a demo take a tenth."""
+TRAINING_S = {True: 900, False: 250}
+"""CPU seconds of the trainings of a full feature set, for all cells or for those that are compared."""
+FULL_SERIES = 268
+"""Series of a full feature set, at 60 patches each."""
+IMAGE_S = 10
+"""CPU seconds of one version of a series: filters on 32.5 Mvoxel, and its features again."""
+
+
+@dataclass(frozen=True)
+class Size:
+    """What the cost of a method depends on."""
+
+    n_series: int
+    n_featured: int
+    """Series with features."""
+    n_domains: int
+    n_extractors: int
+    all_cells: bool
+
+
+def describe(
+    names: Iterable[str], brought: Iterable[str], folders: Iterable[Path], shipped: Iterable[str]
+) -> tuple[list[Variant | None], pd.DataFrame]:
+    """Return the variants by name (None: brought), and what they declare: the columns `COLUMNS`."""
+    by_name, shipped, brought = {Path(folder).name: Path(folder) for folder in folders}, set(shipped), set(brought)
+    variants, rows = [], []
+    for name in names:
+        if name in brought:
+            variants.append(None)
+            rows.append({"method": name, **BROUGHT, "title": name})
+            continue
+        method = name.partition(".")[0]
+        variant = (
+            Variant(name, NONE, {}) if name == NO_METHOD else read_variant(by_name[method], name, method in shipped)
+        )
+        declared = variant.declaration
+        values = {key: getattr(declared, key) for key in COMMON}
+        rows.append({"method": name, "title": variant.title, "about": declared.about, **values})
+        variants.append(variant)
+    return variants, pd.DataFrame(rows)[COLUMNS]
+
+
+def fits_of(size: Size) -> int:
+    """Count the fits of a feature-level method for one feature set: folds of the compared cells, or of all, and those
+    outside the folds."""
+    n = size.n_domains
+    n_sizes = n - 1 if size.all_cells else len({1, 2, n - 1} & set(range(1, n)))
+    return n * n_sizes + N_FOLDS * (N_FOLDS - 1 if size.all_cells else 1) + n + 1
+
+
+def versions_of(variant: Variant, size: Size) -> int:
+    """Count the versions of each series that an image-level method makes: one where a fold does not change it."""
+    if variant.declaration.level == "feature":
+        return 0
+    return 1 if variant.declaration.learns != "pooled" else 2 * size.n_domains
+
+
+def cost_lines(variants: list[Variant | None], size: Size) -> list[str]:
+    """Return a line for each method but none: its fits, versions of images, and about how many CPU hours."""
+    share = size.n_featured / FULL_SERIES
+    training_s = TRAINING_S[size.all_cells] * size.n_extractors * share
+    lines = [
+        f"Harmonization methods: {len(variants) - 1}, for {size.n_domains} domains, {size.n_featured} series with "
+        f"features and {size.n_extractors} feature set{'' if size.n_extractors == 1 else 's'}; CPU hours are rough."
+    ]
+    total = 0.0
+    for variant in variants:
+        if variant is not None and variant.name == NO_METHOD:
+            continue
+        fits = versions = 0
+        if variant is not None:
+            versions = versions_of(variant, size)
+            fits = fits_of(size) * size.n_extractors if variant.declaration.level == "feature" else 0
+        hours = (training_s + fits * FIT_S * share + versions * size.n_series * IMAGE_S) / 3600
+        total += hours
+        name = "made elsewhere" if variant is None else variant.name
+        lines.append(f"  {name}: {fits} fits, {versions} versions of each image, {hours:.2f} CPU h")
+    return [*lines, f"  together about {total:.1f} CPU h"]

@@ -1,0 +1,265 @@
+"""The leaderboard in the report: ranks, scores side by side, what makers change, and a card for each method."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from ct4bench.core.benchmark import NO_METHOD, scanner_rank
+from ct4bench.core.extractors import extractors_of, in_order, title_of
+from ct4bench.leaderboard.rank import OUTSIDE_WORDS
+from ct4bench.leaderboard.score_list import PRIMARY, read_scores
+from ct4bench.report.cells import delta, number
+
+DIGITS = 3
+FIT_TITLES = {"fold": "fitted in each fold", "all": "fitted on all rows", "apart": "each scanner by a fit without it"}
+"""What a method was fitted on for a score, in words, in the order of the page."""
+LEVEL_WORDS = {
+    "inductive": "inductive: rows of the training domains",
+    "transductive": "transductive: also unlabelled rows of half of the target's scans",
+    "calibration": "calibration: also some scans of the target, and which rows are the same patch",
+    "labels": "labels: tissues, too; never ranked",
+    OUTSIDE_WORDS: OUTSIDE_WORDS,
+}
+ARROWS = {"higher": "\N{UPWARDS ARROW}", "lower": "\N{DOWNWARDS ARROW}"}
+THIRTEEN = (
+    "The unit is the scanner: {n} of them here, of {makers} makers. With thirteen scanners, after correction for "
+    "eleven methods, a paired difference of 1.5 SD is found in 192 of 200 cases and one of 1 SD in 110; with "
+    "fewer than six no p can be below 0.05. Scanners of one maker are alike, so that where makers share an effect "
+    "noise alone helps in half of the cases: nothing is said of other makers, and beside each rank stands what is "
+    "left without the scanners of one (an effect, not a test). N of all other scanners and ten folds are near 1 "
+    "for everything, and rank nothing."
+)
+
+
+@dataclass(frozen=True)
+class Board:
+    """What the leaderboard of a run is made of; figures are as `write.read_figures` gives them."""
+
+    scores: pd.DataFrame
+    """leaderboard.csv."""
+    methods: pd.DataFrame
+    """methods.csv."""
+    makers: pd.DataFrame
+    """leaderboard_makers.csv."""
+    figures: dict = field(default_factory=dict)
+
+
+def _ends(row: dict, name: str, signed: bool = False) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    write = delta if signed else number
+    return f"{write(low, DIGITS)} to {write(high, DIGITS)}" if pd.notna(low) and pd.notna(high) else ""
+
+
+def _rank_words(row: dict) -> str:
+    if pd.isna(row["rank"]):
+        return {"control": "control", "oracle": "oracle", "leaky": "leaky"}.get(row["role"], "not ranked")
+    return number(row["rank"])
+
+
+def _stability_words(row: dict) -> str:
+    if pd.isna(row["rank_low"]) or pd.isna(row["rank"]):
+        return ""
+    return f"{number(row['rank_low'])} to {number(row['rank_high'])}"
+
+
+def score_head(name: str) -> str:
+    """Return the head of a score's column, with an arrow to where it is better."""
+    score = read_scores()[name]
+    return f"{score.label} {ARROWS.get(score.direction, '')}".strip()
+
+
+def rank_table(rows: pd.DataFrame, titles: dict[str, str]) -> dict:
+    """Return the cells of the ranks of one feature set: the primary score of each method, by level of information."""
+    own = rows[rows["score"] == PRIMARY]
+    levels = list(LEVEL_WORDS)
+    keyed = own.assign(
+        first=(own["method"] != NO_METHOD).astype(int),
+        level_=[levels.index(name) if name in levels else len(levels) for name in own["information"]],
+        place=own["rank"].fillna(1e9),
+    ).sort_values(["first", "level_", "place", "method"], kind="stable")
+    lines = []
+    for row in keyed.to_dict("records"):
+        said = [text for text in (row["verdict"], row["content_lost"], row["reason"]) if isinstance(text, str) and text]
+        cells = [
+            {"main": row["information"], "left": True},
+            {"main": _rank_words(row), "note": _stability_words(row)},
+            {"main": number(row["raw"], DIGITS), "range": _ends(row, "raw_ci")},
+            {"main": delta(row["difference"], DIGITS) or number(row["difference"], DIGITS),
+             "range": _ends(row, "difference_ci", signed=True)},
+            {"main": number(row["p_holm"], DIGITS)},
+            {"main": number(row["scaled"], 2)},
+            {"main": "; ".join(said), "left": True},
+        ]  # fmt: skip
+        lines.append(
+            {"head": titles.get(row["method"], row["method"]), "cells": cells, "strong": row["method"] == NO_METHOD}
+        )
+    columns = ["Method", "May see", "Rank, and under resampling", score_head(PRIMARY),
+               "less none", "p (Holm)", "Scaled", "In words"]  # fmt: skip
+    return {"columns": columns, "rows": lines, "kind": "grid"}
+
+
+def score_table(rows: pd.DataFrame, titles: dict[str, str]) -> dict | None:
+    """Return the cells of all scores of one feature set with one fit: raw, below it scaled between controls.
+
+    A score that no method has is left out.
+    """
+    known = rows[rows["raw"].notna()]
+    scores = [name for name in read_scores() if name in set(known["score"])]
+    if not scores:
+        return None
+    lines = []
+    for method in dict.fromkeys(rows["method"]):
+        own = rows[rows["method"] == method].set_index("score")
+        cells = []
+        for name in scores:
+            row = own.loc[name] if name in own.index else None
+            if row is None or pd.isna(row["raw"]):
+                cells.append({"main": number(None), "title": "" if row is None else str(row["reason"])})
+                continue
+            told = [f"scaled {number(row['scaled'], 2)}"] if pd.notna(row["scaled"]) else []
+            told += (
+                [f"chance {number(row['chance'], 2)} to {number(row['chance_high'], 2)}"]
+                if pd.notna(row["chance"])
+                else []
+            )
+            cells.append({"main": number(row["raw"], DIGITS), "note": "; ".join(told)})
+        lines.append({"head": titles.get(method, method), "cells": cells, "strong": method == NO_METHOD})
+    columns = ["Method", *map(score_head, scores)]
+    return {"columns": columns, "rows": lines, "kind": "grid"}
+
+
+def maker_table(makers: pd.DataFrame, titles: dict[str, str]) -> dict | None:
+    """Return the cells of the difference to none without the scanners of each maker."""
+    if makers.empty:
+        return None
+    names = sorted(set(makers["left_out"]))
+    lines = []
+    for method in dict.fromkeys(makers["method"]):
+        own = makers[makers["method"] == method].set_index("left_out")
+        cells = [
+            {
+                "main": delta(own["difference"].get(name), DIGITS) or number(None),
+                "n": number(own["n_ci_units"].get(name)),
+            }
+            for name in names
+        ]
+        lines.append({"head": titles.get(method, method), "cells": cells})
+    return {"columns": ["Method", *(f"without {name}" for name in names)], "rows": lines, "kind": "grid"}
+
+
+def score_words(rows: pd.DataFrame) -> list[dict[str, str]]:
+    """Tell how each score of the page is computed, and where it comes from."""
+    known = read_scores()
+    shown = set(rows.loc[rows["raw"].notna(), "score"])
+    words = {name: (score.meaning, score.formula, score.citation) for name, score in known.items() if name in shown}
+    return [{"name": score_head(name), "words": "; ".join(filter(None, texts))} for name, texts in words.items()]
+
+
+def board_view(board: Board, facts: dict) -> dict:
+    """Return the values of the leaderboard's part of the page."""
+    scores, titles = board.scores, dict(zip(board.methods["method"], board.methods["title"], strict=True))
+    known, sets = extractors_of(facts), []
+    for extractor in in_order({name for name in scores["extractor"] if name}, known):
+        rows = scores[scores["extractor"] == extractor]
+        tables = [
+            {"title": f"{words[0].upper()}{words[1:]}", "table": table}
+            for fit, words in FIT_TITLES.items()
+            if (table := score_table(rows[rows["fit"] == fit], titles))
+        ]
+        weights = next((str(name) for name in rows["weights"] if isinstance(name, str) and name), "")
+        sets.append(
+            {
+                "id": extractor, "title": title_of(extractor, known), "weights": weights,
+                "ranks": rank_table(rows, titles), "scores": tables,
+                "makers": maker_table(board.makers[board.makers["extractor"] == extractor], titles),
+            }
+        )  # fmt: skip
+    failed = board.methods[board.methods["reason"].astype(str).str.len() > 0]
+    primary = scores[(scores["score"] == PRIMARY) & (scores["method"] == NO_METHOD)]
+    n_scanners = int(scores.loc[scores["score"] == PRIMARY, "n_ci_units"].max()) if len(primary) else 0
+    return {
+        "sets": sets,
+        "failed": [{"name": titles[row.method], "reason": str(row.reason)} for row in failed.itertuples()],
+        "words": score_words(scores),
+        "levels": [words for name, words in LEVEL_WORDS.items() if name in set(board.methods["information"])],
+        "units": THIRTEEN.format(n=n_scanners, makers=max(board.makers["left_out"].nunique(), 1)),
+    }  # fmt: skip
+
+
+def method_card(
+    board: Board,
+    method: str,
+    scores: pd.DataFrame | None,
+    tables: dict[str, pd.DataFrame],
+    none_tables: dict[str, pd.DataFrame],
+) -> dict:
+    """Return what the page says of one method: what it declares, which scanners it helps and harms, what it did to each
+    class of features.
+
+    `scores` are those of its scores.csv, `tables` its tables and those without harmonization by name.
+    """
+    row = board.methods[board.methods["method"] == method].iloc[0].to_dict()
+    facts = [
+        ("What it does", row["about"]),
+        ("Level", row["level"]),
+        ("May see", LEVEL_WORDS.get(row["information"], row["information"])),
+        ("A domain that it was not fitted on", row["unseen"]),
+        ("Learns from", row["learns"]),
+        ("Held to it", row["enforced"]),
+        ("Version", row["version"]),
+        ("Licence", row["licence"]),
+        ("Cite", row["citation"]),
+    ]
+    return {
+        "facts": [(name, str(value).replace("_", " ")) for name, value in facts if isinstance(value, str) and value],
+        "scanners": None if scores is None or method == NO_METHOD else scanner_table(scores),
+        "classes": None if method == NO_METHOD else class_table(tables, none_tables),
+    }
+
+
+def scanner_table(scores: pd.DataFrame) -> dict | None:
+    """Return the cells of the primary score on each scanner, less that without harmonization."""
+    own = scores[(scores["score"] == PRIMARY) & (scores["part"] == "of")]
+    if own.empty:
+        return None
+    names, lines = sorted(set(own["unit"].astype(str)), key=scanner_rank), []
+    for extractor in dict.fromkeys(own["extractor"]):
+        rows = own[own["extractor"] == extractor].assign(unit=lambda table: table["unit"].astype(str)).set_index("unit")
+        cells = []
+        for name in names:
+            if name not in rows.index:
+                cells.append({"main": number(None)})
+                continue
+            value, other = rows.loc[name, ["value", "value_none"]]
+            cells.append({"main": number(value, DIGITS), "delta": delta(value - other, DIGITS)})
+        lines.append({"head": extractor, "cells": cells})
+    return {"columns": ["Features", *names], "rows": lines, "kind": "grid"}
+
+
+def class_table(tables: dict[str, pd.DataFrame], none_tables: dict[str, pd.DataFrame]) -> dict | None:
+    """Return the cells of the mean ICC of each class of features, and what it is more than without harmonization."""
+    name, keys = "stability_by_class", ["extractor", "feature_class"]
+    if name not in tables or name not in none_tables:
+        return None
+    both = tables[name].merge(none_tables[name], on=keys, suffixes=("", "_none"))
+    if both.empty:
+        return None
+    lines = [
+        {
+            "head": f"{row['extractor']}, {row['feature_class']}",
+            "cells": [
+                {
+                    "main": number(row["icc_mean"], DIGITS),
+                    "delta": delta(row["icc_mean"] - row["icc_mean_none"], DIGITS),
+                },
+                {"main": number(row["icc_mean_none"], DIGITS)},
+                {"main": number(row["n_features"])},
+            ],
+        }
+        for row in both.to_dict("records")
+    ]
+    return {
+        "columns": ["Class of features", "mean ICC", "without harmonization", "features"],
+        "rows": lines,
+        "kind": "grid",
+    }

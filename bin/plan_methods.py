@@ -1,0 +1,42 @@
+#!/usr/bin/env python3
+"""Read what the harmonization methods of a run declare, and say what they will cost."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from ct4bench.core.script import run
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.harmonization.plan import Size, cost_lines, describe
+
+
+def main(argv=None):
+    """Read the methods' folders, write what they declare and the costs in words."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--methods", required=True, nargs="+", help="names of all methods, in order")
+    parser.add_argument("--brought", nargs="*", default=[], help="those that were made elsewhere")
+    parser.add_argument("--shipped", nargs="*", default=[], help="folders among --folders that are this project's own")
+    parser.add_argument("--folders", nargs="*", default=[], type=Path, help="the methods' folders")
+    parser.add_argument("--series", required=True, help="inputs.csv of the index, or a table of features")
+    parser.add_argument("--extractors", nargs="+", default=[], help="feature sets")
+    parser.add_argument("--feature_doses", default="", help="doses in mGy of the series with features; blank for all")
+    parser.add_argument("--domain", default="scanner")
+    parser.add_argument("--cells", choices=("all", "compared"), default="compared", help="trainings of each method")
+    parser.add_argument("--output", required=True, help="what they declare, CSV")
+    parser.add_argument("--costs", required=True, help="costs in words")
+    args = parser.parse_args(argv)
+    variants, table = describe(args.methods, args.brought, args.folders, args.shipped)
+    series = read_table(args.series)
+    series = series.drop_duplicates("series_uid") if "series_uid" in series else series
+    doses = {float(dose) for dose in args.feature_doses.split(",") if dose}
+    featured = series[series["dose_mgy"].isin(doses)] if doses else series
+    size = Size(len(series), len(featured), featured[args.domain].nunique() if args.domain in featured else 0,
+                len(args.extractors), args.cells == "all")  # fmt: skip
+    write_table(table, args.output)
+    text = "\n".join(cost_lines(variants, size))
+    Path(args.costs).write_text(text + "\n", encoding="utf-8")
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,37 @@
+process SCORE_METHODS {
+    tag "${meta.method}"
+    label 'training'
+
+    input:
+    // meta: method, extractors (in the order of their tables), unfitted (features are the same whatever is fitted on);
+    // left_out: a folder with each scanner by a fit without it, or []; plain, unharmonized: without harmonization
+    tuple val(meta), path(features, stageAs: 'features/*'), path(predictions), path(left_out), path(plain, stageAs: 'plain/*'), path(unharmonized, stageAs: 'plain/*')
+    val domain
+    val seed
+    val _code
+
+    output:
+    tuple val(meta), path('scores.csv'), emit: scores
+    path 'usage.json', topic: usage
+
+    script:
+    """
+    score_methods.py \\
+        --features ${features} \\
+        --plain ${plain} \\
+        ${left_out ? "--left_out ${left_out}" : ''} \\
+        ${meta.unfitted ? '--unfitted' : ''} \\
+        --extractor ${meta.extractors.join(' ')} \\
+        --predictions ${predictions} \\
+        --plain_predictions ${unharmonized} \\
+        --domain ${domain} \\
+        --seed ${seed} \\
+        --output scores.csv
+    """
+
+    stub:
+    """
+    touch scores.csv
+    echo '{}' > usage.json
+    """
+}

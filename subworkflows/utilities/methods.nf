@@ -1,0 +1,117 @@
+// The harmonization methods of a run: the folders of methods/ and --method_folders that --methods names, and what
+// --harmonized_features and --harmonized_volumes bring. A variant has the name method.variant.
+
+// The method that leaves images and features as they are; every other one is compared with it.
+def noMethod() {
+    def found = file("${projectDir}/bin/ct4bench/core/benchmark.py").text =~ /(?m)^NO_METHOD = "(\w+)"$/
+    return found[0][1].toString()
+}
+
+// What a folder's method.yml says. The scripts check it (harmonization/methods.py); here it only says what is to be run.
+def declarationOf(folder) {
+    def place = folder.resolve('method.yml')
+    try {
+        def plain = new org.yaml.snakeyaml.Yaml(new org.yaml.snakeyaml.constructor.SafeConstructor(new org.yaml.snakeyaml.LoaderOptions()))
+        def found = plain.load(place.text)
+        if (found instanceof Map) {
+            return found
+        }
+        error("${place} is not a mapping; write it as docs/methods.md says")
+    }
+    catch (org.yaml.snakeyaml.error.YAMLException | java.nio.charset.CharacterCodingException problem) {
+        error("${place} cannot be read (${problem.message.readLines()[0]}); write it as docs/methods.md says")
+    }
+}
+
+// A folder is a method, or holds methods: [folder of each, ...] by name.
+def methodsIn(folder) {
+    if (folder.resolve('method.yml').exists()) {
+        return [folder]
+    }
+    def found = folder.exists() ? folder.listFiles().findAll { place -> place.resolve('method.yml').exists() } : []
+    return found.toSorted { a, b -> a.name <=> b.name }
+}
+
+// A digest over the files of a method's folder: the engine sees no change inside a folder.
+def methodDigest(folder) {
+    def found = []
+    folder.eachFileRecurse { path ->
+        if (path.isFile() && !path.toString().contains('__pycache__')) {
+            found << "${folder.relativize(path)} ${java.security.MessageDigest.getInstance('SHA-256').digest(path.bytes).encodeHex()}".toString()
+        }
+    }
+    return found.toSorted().join('\n').digest('SHA-256')
+}
+
+// All variants of the folders, by name, in order: [name, folder, shipped, level, information, learns, n, default].
+def knownVariants(Map settings) {
+    def own = methodsIn(file("${projectDir}/methods")).collect { folder -> [folder, true] }
+    def given = (settings.method_folders ?: '').toString().tokenize(',').collectMany { place ->
+        def inside = methodsIn(file(place, glob: false).toAbsolutePath())
+        if (!inside) {
+            error("--method_folders ${place} holds no method: neither it nor a folder in it has a method.yml")
+        }
+        inside.collect { folder -> [folder, false] }
+    }
+    def twice = (own + given).countBy { folder, _shipped -> folder.name }.find { _name, n -> n > 1 }
+    if (twice) {
+        error("there are two methods called ${twice.key}; give yours another name")
+    }
+    return (own + given).toSorted { a, b -> a[0].name <=> b[0].name }.collectMany { folder, shipped ->
+        def declared = declarationOf(folder)
+        def variants = ['': [:]] + (declared.variants instanceof Map ? declared.variants : [:])
+        variants.collect { variant, own_values ->
+            def values = declared + (own_values instanceof Map ? own_values.subMap(['information', 'calibration_series']) : [:])
+            [
+                name: variant ? "${folder.name}.${variant}".toString() : folder.name, folder: folder, shipped: shipped, level: values.level.toString(),
+                // scans of a target that it is given
+                adaptation: [transductive: 'half', calibration: (values.calibration_series ?: 0).toString()][values.information.toString()],
+                learns: values.learns.toString(), usual: variant.toString() in (declared['default'] ?: []),
+            ]
+        }
+    }
+}
+
+// NAME=PLACE,NAME=PLACE -> [[NAME, file], ...]
+def broughtPlaces(text) {
+    return (text ?: '').toString().tokenize(',').collect { item -> [item.substring(0, item.indexOf('=')), file(item.substring(item.indexOf('=') + 1), glob: false).toAbsolutePath()] }
+}
+
+// The methods of a run, in order, the one that does nothing first:
+// [name, level (blank: nothing is done; given: brought from elsewhere), folder, shipped, adaptation, learns, tables, volumes].
+def chosenMethods(Map settings) {
+    def nothing = [name: noMethod(), level: '', folder: null, shipped: true, adaptation: null, learns: 'nothing', tables: [], volumes: null]
+    def known = settings.methods.toString() == nothing.name ? [] : knownVariants(settings)
+    def names = known.collect { variant -> variant.name }
+    def chosen = settings.methods.toString().tokenize(',').collectMany { word ->
+        if (word == 'all') {
+            return known
+        }
+        if (word == 'default') {
+            return known.findAll { variant -> variant.usual }
+        }
+        if (!(word in names) && word != nothing.name) {
+            def near = names.closest(word)
+            error("--methods ${word} is not known; there are ${([nothing.name] + names).join(', ')}" + (near ? " (nearest: ${near.join(', ')})" : ''))
+        }
+        known.findAll { variant -> variant.name == word }
+    }
+    def tables = broughtPlaces(settings.harmonized_features).groupBy { name, _place -> name }
+    def volumes = broughtPlaces(settings.harmonized_volumes).groupBy { name, _place -> name }
+    def taken = (tables.keySet() + volumes.keySet()).find { name -> name in names || name == nothing.name || name in ['default', 'all'] || (tables[name] && volumes[name]) }
+    if (taken) {
+        error("--harmonized_features and --harmonized_volumes: the name ${taken} is another method's; give another one")
+    }
+    def brought = tables.collect { name, items -> nothing + [name: name, level: 'given', tables: items.collect { item -> item[1] }] } +
+        volumes.collect { name, items -> nothing + [name: name, level: 'given', volumes: items[0][1]] }
+    return ([nothing] + chosen.collect { variant -> nothing + variant } + brought).unique { method -> method.name }
+}
+
+// The feature sets that a method has: those of the run, or of the tables that were brought.
+def extractorsOf(Map method, List extractors) {
+    return method.tables ? method.tables.collect { table -> table.baseName } : extractors
+}
+
+def methodNames(Map settings) {
+    return chosenMethods(settings).collect { method -> method.name }
+}
