@@ -15,6 +15,7 @@ from ct4bench.harmonization.methods import Variant
 from ct4bench.harmonization.run_fold import (
     DECLARED,
     SAME,
+    Checks,
     Failure,
     Harmonized,
     NotApplicable,
@@ -104,12 +105,12 @@ class Conformance:
         self.variant, self.seed, self.exam = variant, seed, draw_exam(variant, seed)
         self.declared, self._first, self._second = variant.declaration, first, second
 
-    def run(self, exam: Exam | None = None, other: bool = False, **choices) -> Harmonized | NotApplicable | Failure:
-        """Run a fold on an exam; with `other` in the second sandbox."""
+    def run(self, exam: Exam | None = None, other: bool = False, **checks) -> Harmonized | NotApplicable | Failure:
+        """Run a fold on an exam, with these `Checks`; with `other` in the second sandbox."""
         exam = exam or self.exam
         return harmonize_fold(
             self.variant, exam.training, targets=exam.targets, adapt=exam.adapt if adapts(self.declared) else None,
-            seed=self.seed, sandbox=self._second if other else self._first, **choices,
+            seed=self.seed, sandbox=self._second if other else self._first, checks=Checks(**{"subset": False} | checks),
         )  # fmt: skip
 
     def seen(self) -> Exam:
@@ -151,7 +152,7 @@ def _basic(conformance: Conformance) -> tuple[Harmonized | None, Verdict]:
     refuses = conformance.declared.unseen == "refuse"
     if refuses:
         conformance.exam = conformance.seen()
-    result = conformance.run()
+    result = conformance.run(subset=True)
     check = "runs, and gives each row once, float64 and finite"
     if isinstance(result, Harmonized):
         return result, conformance.verdict(check, PASS, f"{result.cpu_s:.2f} CPU s, {result.peak_mb:.0f} MB at most")
@@ -181,11 +182,17 @@ def _subset(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
     n = len(conformance.exam.targets)
     for name, rows in (("half of the rows", np.arange(0, n, 2)), ("one row", np.array([n // 3]))):
         exam = replace(conformance.exam, targets=conformance.exam.targets.take(rows))
-        result = conformance.run(exam, check_subset=False)
+        result = conformance.run(exam)
         fault = _different(conformance, result, base, _tolerance(conformance), rows)
         mend = "a row's result may depend on nothing but the row and what was fitted: no mean, no rank, no draw over " \
                "the rows that come with it, and nothing kept from call to call"  # fmt: skip
         yield conformance.judge(f"the transform of {name} is that part of the transform of all", fault, mend)
+
+
+def _calls(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
+    result = conformance.run(twice=True)
+    fault = "" if isinstance(result, Harmonized) else result.reason
+    yield conformance.judge("a second call gives the same", fault, "let `transform` change nothing of the method")
 
 
 def _order(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
@@ -229,7 +236,7 @@ def _units(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
     factor[[FEATURES.index("tiny"), FEATURES.index("huge")]] = 2.0**20, 2.0**-40
     exam = Exam(*(replace(rows, X=rows.X * factor) for rows in
                   (conformance.exam.training, conformance.exam.adapt, conformance.exam.targets)))  # fmt: skip
-    result = conformance.run(exam, check_subset=False)
+    result = conformance.run(exam)
     check = "a variance of 1e-12 and units of 1e12 do no harm"
     mend = "make every epsilon relative to the feature's own spread, and standardise before you mix features"
     if not isinstance(result, Harmonized):
@@ -272,7 +279,7 @@ def _learns(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
     moved[changed] = moved[changed] * 1.3 + rng.normal(0, 1, moved.shape)[changed] * moved.std(axis=0)
     if declared == "pooled":
         return
-    result = conformance.run(replace(conformance.exam, training=replace(training, X=moved)), check_subset=False)
+    result = conformance.run(replace(conformance.exam, training=replace(training, X=moved)))
     of_first = np.flatnonzero(conformance.exam.targets.domain == NAMES[0])
     rows = np.arange(len(conformance.exam.targets)) if declared == "nothing" else of_first
     if isinstance(result, Harmonized):
@@ -302,15 +309,24 @@ def _content(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
 
 
 def content_share(rows: Rows, after: np.ndarray) -> float:
-    """Compute the median over features of the spread within domain and tissue, relative to all, after over before."""
-    groups = [part.index.to_numpy() for _, part in rows.covariates.groupby([rows.domain, "tissue"])]
+    """Compute the median over features of the spread within tissues, relative to all, after over before.
+
+    Both are within domains, so that neither a unit nor a domain's shift and scale is in it.
+    """
+    tissue = rows.covariates["tissue"].to_numpy()
+    wholes = [np.flatnonzero(rows.domain == name) for name in sorted(set(rows.domain))]
+    parts = [at[tissue[at] == name] for at in wholes for name in sorted(set(tissue[at]))]
+
+    def spread(values: np.ndarray, groups: list[np.ndarray]) -> np.ndarray:
+        return np.sqrt(sum(((values[at] - values[at].mean(axis=0)) ** 2).sum(axis=0) for at in groups))
 
     def relative(values: np.ndarray) -> np.ndarray:
-        within = np.sqrt(sum(((values[at] - values[at].mean(axis=0)) ** 2).sum(axis=0) for at in groups) / len(values))
-        return within / (values.std(axis=0) + 1e-300)
+        whole = spread(values, wholes)
+        varies = whole > 1e-12 * np.abs(values).max(axis=0) * np.sqrt(len(values))
+        return np.where(varies, spread(values, parts) / (whole + np.finfo(float).tiny), 0.0)
 
-    varies = rows.X.std(axis=0) > 0
-    return float(np.median(relative(after)[varies] / relative(rows.X)[varies]))
+    before = relative(rows.X)
+    return float(np.median(relative(after)[before > 0] / before[before > 0]))
 
 
 def _labels(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
@@ -329,7 +345,7 @@ def _labels(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
     exam = Exam(
         *(permuted(rows) for rows in (conformance.exam.training, conformance.exam.adapt, conformance.exam.targets))
     )
-    result = conformance.run(exam, check_subset=False)
+    result = conformance.run(exam)
     if isinstance(result, Harmonized):
         told, chance = (
             nearest_centroid(exam, result),
@@ -350,7 +366,7 @@ def nearest_centroid(exam: Exam, result: Harmonized) -> float:
 
 
 CHECKS: tuple[Callable[[Conformance, Harmonized], Iterator[Verdict]], ...] = (
-    _subset, _order, _repeats, _constant, _units, _unseen, _learns, _content, _labels
+    _subset, _calls, _order, _repeats, _constant, _units, _unseen, _learns, _content, _labels
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import contextlib
 import hashlib
 import json
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -35,6 +36,8 @@ from ct4bench.harmonization.wire import Lost, receive, send
 SAME = 1e-9
 """Largest difference, in a feature's SD, between the transform of a subset and the subset of the transform."""
 SUBSET_ROWS = 50
+AGAIN_OF = 10
+"""Of so many folds one, which nobody knows beforehand, is run a second time with the rows of the subset rule alone."""
 VERBATIM = 1e-6
 """Rows that differ by less, in every feature's SD, are the same row."""
 LIBRARIES = ("numpy", "pandas", "scipy", "sklearn", "pyarrow", "torch", "numba", "skimage", "SimpleITK")
@@ -333,6 +336,44 @@ def adapts(declared: Declaration) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class Checks:
+    """What is looked at in a fold."""
+
+    subset: bool = True
+    """Whether the transform of some rows, in a fork that sees these alone, is that part of the transform of all."""
+    again: bool = False
+    """Whether the same is looked at in a second process, too, that never sees the others: nothing can be kept from one
+    call to the next on disk or in memory. It costs a fold."""
+    twice: bool = False
+    """Whether a second call gives the same."""
+    shown: tuple[int, int] = (0, 0)
+    """Other numbers give the rows in another order, and with other ids, to the same method with the same seed."""
+
+
+@dataclass(frozen=True)
+class _Fold:
+    variant: Variant
+    training: Rows
+    targets: Rows
+    adapt: Rows | None
+    seed: int | Sequence[int]
+    checks: Checks
+
+    def secret(self) -> _Secret:
+        return _Secret(self.seed, self.variant, self.checks.shown)
+
+    def part_differs(self, rows: np.ndarray, part: np.ndarray, whole: np.ndarray) -> str:
+        """What is wrong with the transform of some rows beside that of all; blank if nothing."""
+        off = (np.abs(part - whole[rows]) / scales(self.training.X, self.targets.X, whole)).max(initial=0)
+        if off <= max(SAME, self.variant.declaration.tolerance):
+            return ""
+        return (
+            f"the transform of {len(rows)} rows is not that part of the transform of all: it differs by {off:.2g} SD; "
+            "a row's result may depend on nothing but the row and what was fitted"
+        )
+
+
 def harmonize_fold(
     variant: Variant,
     training: Rows,
@@ -341,14 +382,13 @@ def harmonize_fold(
     adapt: Rows | None = None,
     seed: int | Sequence[int] = 0,
     sandbox: Sandbox | None = None,
-    check_subset: bool = True,
-    shown: tuple[int, int] = (0, 0),
+    checks: Checks | None = None,
 ) -> Harmonized | NotApplicable | Failure:
     """Fit a variant on training rows and transform them and the targets.
 
     `adapt` are rows of the target, which a method of information transductive or calibration gets after `fit`; it needs
-    none of another level and does not get them. `seed` is that of the fold: one number or several. Other numbers in
-    `shown` give the rows in another order, and with other ids, to the same method with the same seed.
+    none of another level and does not get them. `seed` is that of the fold: one number or several. `checks` say what is
+    looked at beside rows, columns and numbers; without them it is what belongs to every fold of a run.
     """
     declared = variant.declaration
     if variant.name == NO_METHOD:
@@ -357,28 +397,33 @@ def harmonize_fold(
         adapt = None
     if reason := not_applicable(variant, training, targets, adapt):
         return NotApplicable(reason)
-    parameters, notes = resolve_parameters(variant, training.domain)
+    fold = _Fold(variant, training, targets, adapt, seed, checks or Checks(again=secrets.randbelow(AGAIN_OF) == 0))
     if sandbox is None:
         with Sandbox(imports_of([variant])) as sandbox:
-            return _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset, shown)
-    return _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset, shown)
+            return _run(fold, sandbox)
+    return _run(fold, sandbox)
 
 
-def _run(variant, parameters, notes, training, targets, adapt, seed, sandbox, check_subset, shown):
-    secret, started = _Secret(seed, variant, shown), time.monotonic()
-    n_checked = SUBSET_ROWS if check_subset else 0
-    exchanged = run_session(
-        variant, parameters, seed, sandbox,
-        lambda data: _exchange(secret, data, training, targets, adapt, n_checked, variant.declaration.tolerance),
-    )  # fmt: skip
-    if not isinstance(exchanged, Session):
-        return exchanged
-    training_out, targets_out = exchanged.made
-    seen = training.X if adapt is None else np.concatenate([training.X, adapt.X])
+def _run(fold: _Fold, sandbox: Sandbox) -> Harmonized | NotApplicable | Failure:
+    started = time.monotonic()
+    parameters, notes = resolve_parameters(fold.variant, fold.training.domain)
+    one = run_session(fold.variant, parameters, fold.seed, sandbox, lambda data: _exchange(fold, data))
+    if not isinstance(one, Session):
+        return one
+    training_out, targets_out = one.made
+    if fold.checks.again and len(fold.targets):
+        rows = subset_rows(fold.targets, 1)
+        less = replace(fold, targets=fold.targets.take(rows), checks=Checks(subset=False))
+        other = run_session(fold.variant, parameters, fold.seed, sandbox, lambda data: _exchange(less, data))
+        if not isinstance(other, Session):
+            return Failure(f"of two processes with the same rows and seed one did not end: {other.reason}")
+        if fault := fold.part_differs(rows, other.made[1], targets_out):
+            return Failure(f"in a process that sees no others, {fault}")
+    seen = fold.training.X if fold.adapt is None else np.concatenate([fold.training.X, fold.adapt.X])
     return Harmonized(
-        training_out, targets_out, exchanged.enforced,
-        len(verbatim_rows(seen, targets.X, training_out, targets_out)), notes,
-        exchanged.cpu_s, time.monotonic() - started, exchanged.peak_mb,
+        training_out, targets_out, one.enforced,
+        len(verbatim_rows(seen, fold.targets.X, training_out, targets_out)), notes,
+        one.cpu_s, time.monotonic() - started, one.peak_mb,
     )  # fmt: skip
 
 
@@ -432,25 +477,27 @@ class _Refusal(Exception):
     pass
 
 
-def _exchange(secret: _Secret, data, training: Rows, targets: Rows, adapt: Rows | None, n_checked: int, tolerance):
-    """What is asked of a method, in turn; ValueError says what is wrong with an answer."""
-    told = secret.tell(training, "fit")
+def _exchange(fold: _Fold, data) -> tuple[np.ndarray, np.ndarray]:
+    """Ask for all of a fold, in turn; ValueError says what is wrong with an answer."""
+    secret, targets = fold.secret(), fold.targets
+    told = secret.tell(fold.training, "fit")
     ask(data, told.message, told.X)
-    if adapt is not None:
-        more = secret.tell(adapt, "adapt")
+    if fold.adapt is not None:
+        more = secret.tell(fold.adapt, "adapt")
         ask(data, more.message, more.X)
-    training_out = _transform(data, secret.tell(training, "transform"))
-    subset = subset_rows(targets, n_checked)
+    training_out = _transform(data, secret.tell(fold.training, "transform"))
+    if not len(targets):
+        return training_out, np.empty_like(targets.X)
+    # first some rows, so that what comes of them cannot depend on the others
+    subset = subset_rows(targets) if fold.checks.subset else np.empty(0, np.int64)
     part = _transform(data, secret.tell(targets.take(subset), "transform"), apart=True) if len(subset) else None
-    targets_out = _transform(data, secret.tell(targets, "transform")) if len(targets) else np.empty_like(targets.X)
-    if part is not None:
-        scale = scales(training.X, targets.X, targets_out)
-        off = (np.abs(part - targets_out[subset]) / scale).max(initial=0)
-        if off > max(SAME, tolerance):
-            raise ValueError(
-                f"the transform of {len(subset)} rows is not that part of the transform of all: it differs by "
-                f"{off:.2g} SD; a row's result may depend on nothing but the row and what was fitted"
-            )
+    targets_out = _transform(data, secret.tell(targets, "transform"))
+    if part is not None and (fault := fold.part_differs(subset, part, targets_out)):
+        raise ValueError(fault)
+    if fold.checks.twice:
+        again = _transform(data, secret.tell(targets, "transform"))
+        if fold.part_differs(np.arange(len(targets)), again, targets_out):
+            raise ValueError("a second call with the same rows gives another result: something is kept between calls")
     return training_out, targets_out
 
 
@@ -474,10 +521,14 @@ def _transform(data, told: _Told, apart: bool = False) -> np.ndarray:
     return told.back(ids, arrays[0], columns)
 
 
-def subset_rows(targets: Rows, n: int) -> np.ndarray:
-    """Choose the rows of the subset rule by their contents: at most n, and at most half of all."""
-    n = min(n, (len(targets) + 1) // 2)
-    return np.argsort(row_hashes(targets.X, [7]), kind="stable")[:n] if n else np.empty(0, np.int64)
+def subset_rows(targets: Rows, part: int = 0) -> np.ndarray:
+    """Choose the rows of the subset rule by their contents: at most `SUBSET_ROWS`, and at most half of all.
+
+    Part 1 has other rows than part 0, where there are two.
+    """
+    n = min(SUBSET_ROWS, (len(targets) + 1) // 2)
+    order = np.argsort(row_hashes(targets.X, [7]), kind="stable")
+    return order[part * n : (part + 1) * n] if len(order) > n else order
 
 
 def scales(*tables: np.ndarray) -> np.ndarray:

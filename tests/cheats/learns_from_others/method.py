@@ -1,0 +1,13 @@
+"""Says that it learns from its own domain alone."""
+
+
+class Method:
+    def __init__(self, *, seed):
+        self.seed = seed
+
+    def fit(self, X, domain):
+        self.mean = X.mean()
+        return self
+
+    def transform(self, X, domain):
+        return X - self.mean

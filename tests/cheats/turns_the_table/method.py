@@ -1,0 +1,13 @@
+"""Gives features as rows."""
+
+
+class Method:
+    def __init__(self, *, seed):
+        self.seed = seed
+
+    def fit(self, X, domain):
+        pass
+        return self
+
+    def transform(self, X, domain):
+        return X.T
