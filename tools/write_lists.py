@@ -24,6 +24,7 @@ from ct4bench.core.extractors import read_extractors  # noqa: E402
 from ct4bench.core.metrics import BY_NAME, PAIR_METRICS  # noqa: E402
 from ct4bench.core.reasons import read_reasons  # noqa: E402
 from ct4bench.core.yaml_files import read_schema  # noqa: E402
+from ct4bench.harmonization.methods import find_methods, variants_of  # noqa: E402
 from ct4bench.leaderboard.score_list import read_scores  # noqa: E402
 from ct4bench.learning.other_classifiers import CLASSIFIERS  # noqa: E402
 from ct4bench.results import deviations  # noqa: E402
@@ -167,6 +168,31 @@ def entries_table() -> str:
     return table(("entry", "what it is"), [(f"`{name}`", rule["description"]) for name, rule in rules.items()])
 
 
+def methods_table() -> str:
+    """Methods of methods/ and their variants."""
+    rows = []
+    for declared in find_methods().values():
+        for variant in variants_of(declared):
+            own = variant.declaration
+            words = ", ".join(
+                f"{key}: {value}" for key, value in declared.variants.get(variant.name.partition(".")[2], {}).items()
+            )
+            usual = variant.name.partition(".")[2] in declared.default
+            rows.append((f"`{variant.name}`", own.level, own.information, "" if own.role == "method" else own.role,
+                         words.replace("[", "").replace("]", "") or own.about, "yes" if usual else ""))  # fmt: skip
+    return table(("name", "level", "information", "not ranked", "what it does", "default"), rows)
+
+
+def method_entries_table() -> str:
+    """Entries of a method.yml."""
+    rule = read_schema("method")
+    rows = [
+        (f"`{name}`", "yes" if name in rule["required"] else "", entry["description"])
+        for name, entry in rule["properties"].items()
+    ]
+    return table(("entry", "needed", "what it is"), rows)
+
+
 BLOCKS = {
     "docs/input.md": {"reasons": reasons_table},
     "docs/columns.md": {"tables": tables_list, "columns": columns_table},
@@ -175,6 +201,7 @@ BLOCKS = {
         "settings of an encoder": settings_table,
         "entries of an extractor": entries_table,
     },
+    "docs/methods.md": {"methods": methods_table, "entries of a method": method_entries_table},
     "docs/learning.md": {"tasks": tasks_table, "ablations": ablations_table, "other classifiers": classifiers_table},
     "docs/outputs.md": {"pair metrics": metrics_table},
     "docs/statistics.md": {"scores": scores_table},

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-LANGUAGES = {"bash", "groovy", "python", "yaml", "text"}
+LANGUAGES = {"bash", "groovy", "python", "r", "yaml", "text"}
 PLACEHOLDER = re.compile(r"<[a-z][a-z ]*>")
 STAND_IN = re.compile(
     r"\b(DIR|FILE|FOLDER|NAME|OLD|NEW|VERSION|REPOSITORY|PARTITION|[A-Z_]*ACCOUNT|BUCKET|REGION|LOCATION|PROJECT|"
