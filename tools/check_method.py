@@ -17,6 +17,7 @@ sys.path.insert(0, str(ROOT / "bin"))
 
 from ct4bench.core.errors import UserError  # noqa: E402
 from ct4bench.harmonization.check import FAIL, check_method  # noqa: E402
+from ct4bench.harmonization.check_volumes import check_images  # noqa: E402
 from ct4bench.harmonization.methods import SHIPPED, find_methods, read_declaration, variants_of  # noqa: E402
 
 
@@ -35,7 +36,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"FAIL  method.yml: {error}")
         return 2
     failed = 0
-    for verdict in check_method(variants_of(declared), seed):
+    check = check_method if declared.level == "feature" else check_images
+    for verdict in check(variants_of(declared), seed):
         failed += verdict.verdict == FAIL
         print(f"{verdict.verdict:5} {verdict.variant}: {verdict.check}{f': {verdict.words}' if verdict.words else ''}")
         if verdict.mend:
