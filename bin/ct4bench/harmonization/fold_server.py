@@ -49,6 +49,7 @@ def serve() -> None:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
     orders = socket.socket(fileno=start["fd"])
+    isolates = start["isolate"] and can_isolate(start["scratch"])
     warm_up()
     gc.collect()
     gc.freeze()
@@ -60,7 +61,7 @@ def serve() -> None:
         if os.fork() == 0:
             orders.close()
             try:
-                supervise(json.loads(text), *(socket.socket(fileno=fd) for fd in fds))
+                supervise(json.loads(text) | {"isolate": isolates}, *(socket.socket(fileno=fd) for fd in fds))
             except BaseException:  # noqa: BLE001  a fault of one fold is not the next one's
                 traceback.print_exc()
             os._exit(0)
@@ -81,6 +82,24 @@ def warm_up() -> None:
     told["domain"].equals(told["domain"].copy())
 
 
+def can_isolate(scratch: str) -> bool:
+    """Tell whether the kernel gives a process namespaces of its own, all of them: tried in one that ends then."""
+    probe = os.fork()
+    if probe == 0:
+        with contextlib.suppress(OSError, KeyError):
+            place = tempfile.mkdtemp(prefix="probe-", dir=scratch)
+            isolation.enter_user_namespace()
+            inner = os.fork()
+            if inner == 0:
+                with contextlib.suppress(OSError, KeyError):
+                    isolation.build_root(place, scratch, [], [], 1)
+                    os._exit(0)
+                os._exit(1)
+            os._exit(os.waitstatus_to_exitcode(os.waitpid(inner, 0)[1]) != 0)
+        os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(probe, 0)[1]) == 0
+
+
 def _reap(options: int) -> None:
     """Take note of the processes that ended, so that their cost counts."""
     with contextlib.suppress(ChildProcessError):
@@ -95,16 +114,13 @@ def supervise(order: dict, data: socket.socket, control: socket.socket) -> None:
     isolation.end_with_parent()
     place = tempfile.mkdtemp(prefix="fold-", dir=order["scratch"])
     reads, writes = os.pipe()
-    enforced = False
     if order["isolate"]:
-        with contextlib.suppress(OSError):
-            isolation.enter_user_namespace()
-            enforced = True
+        isolation.enter_user_namespace()
     child = os.fork()
     if child == 0:
         control.close()
         os.close(reads)
-        work(order, data, writes, place, enforced)
+        work(order, data, writes, place)
     os.close(writes)
     data.close()
     ended = _watch(order, child, reads, control)
@@ -206,20 +222,16 @@ def _total_kb(pid: int) -> float:
     return sum(_memory_kb(one) for one in {pid} | _descendants(pid))
 
 
-def work(order: dict, data: socket.socket, output: int, place: str, enforced: bool) -> None:
+def work(order: dict, data: socket.socket, output: int, place: str) -> None:
     """Run as the method's process: cut off, within limits, with the listed environment; serve until told to end."""
     try:
         isolation.end_with_parent()
-        reason = ""
-        home, folder = f"{place}/fold", order["folder"]
+        home, folder, enforced = f"{place}/fold", order["folder"], order["isolate"]
         if enforced:
-            try:
-                shown = isolation.libraries(order["hidden"])
-                isolation.build_root(place, folder, shown, order["hidden"], int(1024 * order["max_gb"]))
-                home, folder = isolation.FOLD, isolation.METHOD
-            except (OSError, KeyError) as error:
-                enforced, reason = False, str(error)
-        if not enforced:
+            shown = isolation.libraries(order["hidden"])
+            isolation.build_root(place, folder, shown, order["hidden"], int(1024 * order["max_gb"]))
+            home, folder = isolation.FOLD, isolation.METHOD
+        else:
             for name in isolation.OWN_FOLDERS.values():
                 os.makedirs(f"{home}/{name}")
         os.chdir(home)
@@ -231,7 +243,7 @@ def work(order: dict, data: socket.socket, output: int, place: str, enforced: bo
         tempfile.tempdir = None
         isolation.drop_rights()
         isolation.limit(order["max_gb"], enforced)
-        send(data, {"enforced": enforced, "reason": reason})
+        send(data, {"enforced": enforced})
         kind = ImagesInPython if order["level"] != "feature" else InPython
         kind = kind if order["entry"].endswith(".py") else Executable
         serve_method(kind(order, folder, home), data, order["fork"])

@@ -139,7 +139,7 @@ class Sandbox:
             mine, its = socket.socketpair()
             control, supervisor = socket.socketpair()
             order = order | {
-                "scratch": self._scratch, "environment": self.environment(), "isolate": self.isolate,
+                "scratch": self._scratch, "environment": self.environment(),
                 "hidden": [str(CODE.parents[1]), os.getcwd(), os.path.expanduser("~")], "fork": self.threads == 1,
             }  # fmt: skip
             with its, supervisor:
@@ -149,7 +149,8 @@ class Sandbox:
     def _start(self) -> None:
         self._scratch = tempfile.mkdtemp(prefix="ct4bench-folds-")
         mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        start = {"code": str(CODE.parent), "fd": its.fileno(), "preload": self.preload}
+        start = {"code": str(CODE.parent), "fd": its.fileno(), "preload": self.preload,
+                 "isolate": self.isolate, "scratch": self._scratch}  # fmt: skip
         code = "import json, sys; start = sys.stdin.readline(); sys.path.append(json.loads(start)['code']); " \
                "import io; sys.stdin = io.StringIO(start); " \
                "from ct4bench.harmonization.fold_server import serve; serve()"  # fmt: skip

@@ -1,16 +1,23 @@
 """A fold of a method: what it gets, in which order, and what becomes of it."""
 
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
+from planted import plant
 
 from ct4bench.harmonization.methods import choose, find_methods
 from ct4bench.harmonization.run_fold import (
+    Failure,
     Harmonized,
     NotApplicable,
     Rows,
     Sandbox,
     harmonize_fold,
     imports_of,
+    not_applicable,
+    resolve_parameters,
 )
 
 RNG = np.random.default_rng(1)
@@ -64,3 +71,69 @@ def test_what_a_method_needs_is_looked_at_before_it_is_called(zscore, sandbox):
 
 def test_imports_of_a_file_are_loaded_beforehand(zscore):
     assert imports_of([zscore]) == ["numpy"]
+
+
+def test_a_reference_that_is_not_trained_on_gives_way_to_the_first_domain():
+    (reference, plain) = choose(find_methods(), "combat.reference,combat")
+    assert resolve_parameters(reference, ["B1", "A1"])[0]["reference"] == "A1"
+    parameters, notes = resolve_parameters(reference, ["C1", "B1"])
+    assert parameters["reference"] == "B1"
+    assert notes == ("reference B1 in place of A1, which is not trained on",)
+    assert resolve_parameters(plain, ["B1"])[0]["reference"] is None
+
+
+def test_what_is_missing_is_said_by_name():
+    combat, acquisition, paired = choose(find_methods(), "combat,combat.acquisition,paired_map")
+    first = TRAINING.take(np.arange(40))
+    assert not_applicable(combat, first, TARGET, None) == "needs 2 training domains, and has 1"
+    assert (
+        not_applicable(acquisition, TRAINING, TARGET, None) == "needs dose_mgy, recon of each row, which is not known"
+    )
+    told = replace(TRAINING, covariates=pd.DataFrame({"dose_mgy": 1.0, "recon": "IR"}, index=range(120)))
+    assert not_applicable(acquisition, told, TARGET, None) == ""
+    assert not_applicable(paired, TRAINING, TARGET, ADAPT) == "needs to know which rows are the same patch"
+    refusing = replace(combat, declaration=replace(combat.declaration, unseen="refuse"))
+    assert not_applicable(refusing, TRAINING, TARGET, None) == "refuses domains that it has not seen: 01"
+
+
+PROGRAM = """#!/bin/sh
+test "$1" = transform || exit 0
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("echo 'too few rows' >&2; exit 3", NotApplicable("too few rows")),
+        ("echo 'no such thing' >&2; exit 4", "transform: Faulty: exit status 4"),
+        ("exit 0", "transform: Faulty: it ended with status 0 and wrote no X.csv"),
+        ('sed "s/^row,.*/row,a,b/" "$3/X.csv" > "$5/X.csv"', "transform"),
+    ],
+)
+def test_what_a_program_ends_with_is_said(body, expected, tmp_path, sandbox):
+    variant = plant(tmp_path, PROGRAM.format(body), entry="method")
+    result = harmonize_fold(variant, TRAINING, targets=TARGET, sandbox=sandbox)
+    if isinstance(expected, NotApplicable):
+        assert result == expected
+    else:
+        assert isinstance(result, Failure) and expected in result.reason
+
+
+def test_a_program_gets_and_gives_parquet(tmp_path, sandbox):
+    pytest.importorskip("pyarrow")
+    code = PROGRAM.format('cp "$3/X.parquet" "$5/"; test -s "$3/rows.parquet" && grep -q gain "$3/parameters.json"')
+    variant = plant(tmp_path, code, entry="method", format="parquet", parameters={"gain": 2})
+    result = harmonize_fold(variant, TRAINING, targets=TARGET, sandbox=sandbox)
+    assert isinstance(result, Harmonized), result
+    np.testing.assert_array_equal(result.targets, TARGET.X)
+    np.testing.assert_array_equal(result.training, TRAINING.X)
+
+
+def test_without_namespaces_a_method_runs_and_the_result_says_so(zscore, tmp_path):
+    variant = plant(tmp_path, PROGRAM.format('cp "$3/X.csv" "$5/"'), entry="method")
+    with Sandbox(["numpy", "pandas"], isolate=False) as open_:
+        mine = harmonize_fold(variant, TRAINING, targets=TARGET, sandbox=open_)
+        shipped = harmonize_fold(zscore, TRAINING, targets=TARGET, adapt=ADAPT, sandbox=open_)
+    assert (mine.enforced, shipped.enforced) == ("declared, not enforced", "built in")
+    np.testing.assert_array_equal(mine.targets, TARGET.X)
