@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 NEXTFLOW = .engine/nextflow
 
-.PHONY: help docs-setup demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean check-method
+.PHONY: help docs-setup demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean check-method demo-methods
 
 help:            ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -13,6 +13,9 @@ setup:           ## .venv from the locked requirements, and the engine
 
 demo: setup      ## simulate the demo data set, run the whole benchmark on it, say where the report is
 	@tools/demo.sh
+
+demo-methods: setup ## the same with harmonization methods and controls, on radiomics
+	@tools/demo.sh demo_methods
 
 # ARGS: other parameters, as in make paper-size ARGS='--twin_scanners A1,C1'
 paper-size: setup ## the same at the paper's size: 528 series of the twin, about an hour and 32 GB of disk

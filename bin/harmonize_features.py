@@ -50,7 +50,7 @@ def main(argv=None):
     import pandas as pd
 
     from ct4bench.core.feature_tables import read_feature_sets
-    from ct4bench.core.tables import write_table
+    from ct4bench.core.tables import read_notes, write_table
     from ct4bench.harmonization.features_of import read_variant
     from ct4bench.harmonization.harmonize import harmonize
 
@@ -61,9 +61,11 @@ def main(argv=None):
     }
     for folder in (args.output, args.left_out):
         folder.mkdir(parents=True, exist_ok=True)
+    paths = dict(zip(args.extractor, args.features, strict=True))
     if all(outside.fitted is not None for outside in found.values()):
         for name, outside in found.items():
-            write_table(outside.fitted, args.output / f"{name}.parquet", table=TABLE)
+            notes = read_notes(paths[name])
+            write_table(outside.fitted, args.output / f"{name}.parquet", table=TABLE, notes=notes)
         for path in map(Path, args.notes):
             shutil.copyfile(path, args.output / path.name)
         for name, outside in found.items():

@@ -41,6 +41,7 @@ def main(argv=None):
     parser.add_argument("--extractors", default=SOURCE, help="names and order of the extractors, YAML")
     parser.add_argument("--trainings", help="trainings.csv")
     parser.add_argument("--checks", nargs="*", default=[], help="what tasks computed twice, JSON")
+    parser.add_argument("--imageless", action="store_true", help="the method maps features, not images")
     parser.add_argument("--output", required=True, type=Path, help="folder for the tables")
     args = parser.parse_args(argv)
     from ct4bench.learning.counts import read_counts
@@ -58,7 +59,7 @@ def main(argv=None):
     facts["checks"] = checks_of(args.checks, trainings, frames.get("embedding_quality"))
     names = read_scanner_names(args.scanners)
     results = make_tables(
-        Inputs(series, **frames, domain=args.domain, seed=args.seed, extractors=extractors),
+        Inputs(series, **frames, domain=args.domain, seed=args.seed, extractors=extractors, imageless=args.imageless),
         MODES[args.mode],
         names,
         args.published,

@@ -10,6 +10,8 @@ include { PREPROCESS_PARTS  } from '../subworkflows/preprocess/main'
 include { REFERENCE         } from '../subworkflows/preprocess/main'
 include { EXTRACT           } from '../subworkflows/extract/main'
 include { HARMONIZE         } from '../subworkflows/harmonize/main'
+include { HARMONIZE_IMAGES  } from '../subworkflows/harmonize_images/main'
+include { hasImages         } from '../subworkflows/utilities/methods'
 include { GIVEN_FEATURES    } from '../subworkflows/extract/main'
 include { BROUGHT_FEATURES  } from '../subworkflows/extract/main'
 include { EVALUATE_IMAGES   } from '../subworkflows/evaluate/main'
@@ -32,6 +34,7 @@ workflow BENCHMARK {
     def images = [index: absent, registered: absent, quarantine: absent, transforms: absent, patches: absent, reference: absent, truth: absent]
     def features
     def series
+    def outcomes = channel.empty()
     if (settings.features) {
         GIVEN_FEATURES(settings)
         features = GIVEN_FEATURES.out.features
@@ -75,6 +78,11 @@ workflow BENCHMARK {
         }
         // every evaluation has a method; methods that map features share the volumes of the one that does nothing
         def chunks = taken.chunks.map { meta, rows, volumes -> [meta + [method: noMethod()], rows, volumes] }
+        if (chosen.count { method -> hasImages(method) } > 1) {
+            HARMONIZE_IMAGES(settings, chosen, chunks, taken.registered, prepared.reference)
+            chunks = chunks.mix(HARMONIZE_IMAGES.out.chunks)
+            outcomes = HARMONIZE_IMAGES.out.outcomes
+        }
         EXTRACT(settings, chunks, index, taken.registered, prepared.patches, prepared.reference)
         EVALUATE_IMAGES(settings, chunks, taken.registered, prepared.reference, index, roots, own)
         features = EXTRACT.out.features
@@ -94,7 +102,7 @@ workflow BENCHMARK {
     }
     EVALUATE_FEATURES(settings, features, extractors, images.patches, chosen)
     if (chosen.size() > 1) {
-        COMPARE(settings, features, extractors, chosen, HARMONIZE.out.left_out, HARMONIZE.out.outcomes, HARMONIZE.out.declared, EVALUATE_FEATURES.out.tables)
+        COMPARE(settings, features, extractors, chosen, HARMONIZE.out.left_out, HARMONIZE.out.outcomes.mix(outcomes), HARMONIZE.out.declared, EVALUATE_FEATURES.out.tables)
         board = COMPARE.out.tables
         scores = COMPARE.out.scores
     }

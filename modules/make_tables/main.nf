@@ -3,7 +3,7 @@ process MAKE_TABLES {
     label 'small'
 
     input:
-    // meta: method, mode, domain, seed; registered series, or a table of features where there is no index; checks: what
+    // meta: method, mode, domain, seed, imageless (it maps features, and images are those without it); registered series, or a table of features where there is no index; checks: what
     // tasks computed twice, or []
     tuple val(meta), path(series, stageAs: 'series/*'), path(evaluation, stageAs: 'evaluation/*'), path(settings, stageAs: 'settings/*'), path(checks, stageAs: 'checks*/*')
     path index, stageAs: 'index.csv'       // all accepted series, or []
@@ -35,6 +35,7 @@ process MAKE_TABLES {
         --method ${meta.method} \\
         --domain ${meta.domain} \\
         --seed ${meta.seed} \\
+        ${meta.imageless ? '--imageless' : ''} \\
         --published published \\
         --scanners ${scanners} \\
         --extractors ${extractors} \\

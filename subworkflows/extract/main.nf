@@ -14,12 +14,29 @@ include { encoderDigest     } from '../utilities/encoders'
 include { regionExtractors  } from '../utilities/extractors'
 include { noMethod          } from '../utilities/methods'
 
+// Whether a run is to have that feature set.
+def isWanted(Map settings, String name) {
+    return settings.feature_sets == 'all' || name in settings.feature_sets.toString().tokenize(',')
+}
+
+def wantedRegions(Map settings) {
+    return regionExtractors(settings).findAll { _region, name -> isWanted(settings, name) }
+}
+
+def wantedEncoders(Map settings) {
+    return deepEncoders(settings).findAll { encoder -> isWanted(settings, encoder.name) }
+}
+
 // The extractors of a run: one table of features each.
 def extractorNames(Map settings) {
     if (settings.features) {
         return givenTables(settings).collect { table -> table.baseName }
     }
-    return regionExtractors(settings).values() + deepEncoders(settings).collect { encoder -> encoder.name }
+    def names = wantedRegions(settings).values() + wantedEncoders(settings).collect { encoder -> encoder.name }
+    if (!names) {
+        error("--feature_sets ${settings.feature_sets}: the run has none of these; it has ${(regionExtractors(settings).values() + deepEncoders(settings).collect { encoder -> encoder.name }).join(', ')}")
+    }
+    return names
 }
 
 def givenTables(Map settings) {
@@ -58,14 +75,14 @@ workflow EXTRACT {
 
     def radiomics = file(settings.radiomics_params ?: "${projectDir}/assets/radiomics.yaml")
     // whole ROIs need the reference's labels
-    def regions = channel.fromList(regionExtractors(settings).collect { region, name -> [region: region, extractor: name] })
+    def regions = channel.fromList(wantedRegions(settings).collect { region, name -> [region: region, extractor: name] })
     EXTRACT_RADIOMICS(
         chosen.filled.combine(regions).combine(reference)
             .map { meta, tables, kept, region, folder -> [meta + region, tables, kept, region.region == 'roi' ? folder : []] },
         patches, radiomics, settings.verify, settings.seed, codeDigest('extract_radiomics.py'),
     )
 
-    def encoders = channel.fromList(deepEncoders(settings).collect { encoder -> encoder + [digest: encoderDigest(encoder)] })
+    def encoders = channel.fromList(wantedEncoders(settings).collect { encoder -> encoder + [digest: encoderDigest(encoder)] })
     EXTRACT_DEEP(
         chosen.filled.combine(encoders).map { meta, tables, kept, encoder ->
             [meta + [extractor: encoder.name, module: encoder.module, source: encoder.source, options: encoder.options], tables, kept, encoder.weights, encoder.code, encoder.digest]

@@ -46,8 +46,13 @@ workflow HARMONIZE {
             .findAll { _meta, table, _notes -> table.exists() }
     }
 
+    def leaky = chosen.findAll { method -> method.level == 'leaky' }
+    def leaked = made.flatMap { meta, table, notes ->
+        leaky.findAll { method -> method.of == meta.method }.collect { method -> [meta + [method: method.name], table, notes] }
+    }
+
     emit:
-    features = features.mix(made)       // [meta(method, extractor), table, settings] of all methods that came to an end
+    features = features.mix(made, leaked)       // [meta(method, extractor), table, settings] of all methods that came to an end
     left_out = HARMONIZE_FEATURES.out.left_out.map { meta, folder -> [meta.method, folder] }     // [method, folder: each scanner by a fit without it]
     outcomes = HARMONIZE_FEATURES.out.outcome.map { meta, table -> [meta.method, table] }        // [method, harmonization.csv]
     declared = PLAN_METHODS.out.methods         // declared.csv

@@ -3,6 +3,7 @@
 include { MAKE_TABLES     } from '../../modules/make_tables/main'
 include { DRAW_IMAGES     } from '../../modules/draw_images/main'
 include { DRAW_EMBEDDING  } from '../../modules/draw_embedding/main'
+include { DRAW_LEADERBOARD } from '../../modules/draw_leaderboard/main'
 include { DRAW_RESULTS    } from '../../modules/draw_results/main'
 include { DRAW_PROFILES   } from '../../modules/draw_profiles/main'
 include { WRITE_REPORT    } from '../../modules/write_report/main'
@@ -11,6 +12,8 @@ include { atDoses         } from '../utilities/channels'
 include { byMethod        } from '../utilities/channels'
 include { chosenMethods   } from '../utilities/methods'
 include { extractorsOf    } from '../utilities/methods'
+include { hasImages       } from '../utilities/methods'
+include { noMethod        } from '../utilities/methods'
 include { rowsOf          } from '../utilities/channels'
 include { codeDigest      } from '../utilities/code'
 
@@ -35,6 +38,8 @@ workflow REPORT {
     main:
     def chosen = chosenMethods(settings)
     def methods = chosen.collect { method -> method.name }
+    // what maps features has no images of its own
+    def imageless = channel.fromList(settings.features ? [] : chosen.findAll { method -> !hasImages(method) }.collect { method -> method.name })
     def assets = file("${projectDir}/assets")
     def scanners = assets.resolve('scanners.csv')
 
@@ -46,7 +51,7 @@ workflow REPORT {
         ? made.map { method, tables, _notes -> [method, tables[0]] }
         : notesOf.map { method, _notes -> method }.combine(images.registered)
     def index = settings.features ? [] : images.index.map { folder -> folder.resolve('series.csv') }
-    def evaluated = (settings.features ? evaluation : evaluation.join(images.pairs))
+    def evaluated = (settings.features ? evaluation : evaluation.join(images.pairs.mix(imageless.map { method -> [method, []] })))
         .map { item -> [item[0], item.drop(1).flatten().toSorted { a, b -> a.name <=> b.name }] }
 
     // what tasks computed twice, by other libraries
@@ -57,7 +62,7 @@ workflow REPORT {
             .map { method, found -> [method, found.findAll { of, _path -> !of || of == method }.collect { _of, path -> path }] }
     MAKE_TABLES(
         series.join(evaluated).join(notesOf).join(checks)
-            .map { method, rows, tables, notes, twice -> [[method: method, mode: settings.mode, domain: settings.domain, seed: settings.seed], rows, tables, notes, twice] },
+            .map { method, rows, tables, notes, twice -> [[method: method, mode: settings.mode, domain: settings.domain, seed: settings.seed, imageless: methods.indexOf(method) > 0 && !hasImages(chosen[methods.indexOf(method)])], rows, tables, notes, twice] },
         index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), codeDigest('make_tables.py'),
     )
     def tables = MAKE_TABLES.out.tables.map { meta, paths -> [meta.method, meta, paths] }
@@ -67,7 +72,7 @@ workflow REPORT {
         codeDigest('draw_embedding.py'),
     )
     DRAW_RESULTS(MAKE_TABLES.out.tables, codeDigest('draw_results.py'))
-    def drawn = [DRAW_EMBEDDING.out.figures, DRAW_RESULTS.out.figures]
+    def drawn = [DRAW_EMBEDDING.out.figures, DRAW_RESULTS.out.figures].collect { figured -> figured.map { meta, paths -> [meta.method, paths] } }
     if (!settings.features) {
         // figure 4 shows the first IR series of each scanner at 10 mGy
         def shown = images.registered.map { table ->
@@ -83,14 +88,19 @@ workflow REPORT {
             codeDigest('draw_profiles.py'),
         )
         drawn += [DRAW_IMAGES.out.figures, DRAW_PROFILES.out.figures]
+            .collect { figured -> figured.map { meta, paths -> [meta.method, paths] }.mix(imageless.map { method -> [method, []] }) }
     }
-    def figures = drawn.collect { figured -> figured.map { meta, paths -> [meta.method, paths] } }
-        .inject { all, more -> all.join(more) }
+    def figures = drawn.inject { all, more -> all.join(more) }
         .map { item -> [item[0], item.drop(1).flatten()] }
 
+    def boardFigures = channel.value([])
+    if (chosen.size() > 1) {
+        DRAW_LEADERBOARD(board, tables.filter { method, _meta, _folder -> method == noMethod() }.map { _method, _meta, folder -> folder }.first(), codeDigest('draw_leaderboard.py'))
+        boardFigures = DRAW_LEADERBOARD.out.figures
+    }
     def about = channel.of(groovy.json.JsonOutput.prettyPrint(groovy.json.JsonOutput.toJson(run))).collectFile(name: 'run.json', newLine: true).first()
     def usage = channel.topic('usage').flatten().toSortedList { a, b -> a.toString() <=> b.toString() }
-    def profiles = settings.features ? notesOf.map { method, _notes -> [method, [], [], []] } : images.profile
+    def profiles = settings.features ? notesOf.map { method, _notes -> [method, [], [], []] } : images.profile.mix(imageless.map { method -> [method, [], [], []] })
     def compared = chosen.size() > 1 ? scores : notesOf.map { method, _notes -> [method, []] }
     def reported = tables.join(figures).join(notesOf).join(profiles).join(compared).map { method, _meta, folder, pictures, notes, profile, _displacement, _rows, scored ->
         [method, placed("${method}/tables", folder) + placed("${method}/figures", pictures) + placed("${method}/features", notes) + placed(method, [profile] + scored.findAll { path -> path.name == 'scores.csv' })]
@@ -104,7 +114,8 @@ workflow REPORT {
             // a method that did not come to an end stands in the leaderboard alone
             .map { all -> [all.collect { item -> item[0] }] + all.collectMany { item -> item[1] }.transpose() },
         images.registered, images.quarantine, images.transforms, images.patches, images.reference, images.truth,
-        board, about, usage, assets.resolve('deviations.yaml'), assets.resolve('report.html.j2'), codeDigest('write_report.py'),
+        board.map { found -> [found] }.combine(boardFigures.map { found -> [found] }).map { found, pictures -> [found, pictures].flatten() },
+        about, usage, assets.resolve('deviations.yaml'), assets.resolve('report.html.j2'), codeDigest('write_report.py'),
     )
 
     // with all that --index needs of an earlier run
@@ -116,12 +127,12 @@ workflow REPORT {
         // what the run's crate says the workflow is
         channel.of(placed('provenance', [file("${projectDir}/main.nf"), file("${projectDir}/nextflow_schema.json")])),
         board.map { made_board -> placed('.', made_board) },
+        boardFigures.map { pictures -> placed('figures', pictures) },
     )
-    def named = chosen.collectEntries { method -> [method.name, method] }
     def ofMethods = made.join(evaluated).join(profiles).join(tables).join(figures).join(times).join(compared)
         .map { method, given, notes, evaluations, profile, displacement, rows, _meta, folder, pictures, trained, scored ->
             // only what maps features may lack some of a fold
-            def kept = evaluations.findAll { path -> path.name != 'untrained.csv' || named[method].level == 'feature' }
+            def kept = evaluations.findAll { path -> path.name != 'untrained.csv' || chosen[methods.indexOf(method)].level == 'feature' }
             placed("${method}/features", given + notes) + placed(method, kept + scored + [profile, displacement, rows].flatten()) +
                 placed("${method}/tables", folder) + placed("${method}/figures", pictures) +
                 // what is not the same twice lies aside

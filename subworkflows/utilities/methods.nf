@@ -66,10 +66,15 @@ def knownVariants(Map settings) {
                 name: variant ? "${folder.name}.${variant}".toString() : folder.name, folder: folder, shipped: shipped, level: values.level.toString(),
                 // scans of a target that it is given
                 adaptation: [transductive: 'half', calibration: (values.calibration_series ?: 0).toString()][values.information.toString()],
-                learns: values.learns.toString(), usual: variant.toString() in (declared['default'] ?: []),
+                learns: values.learns.toString(), role: (declared.role ?: 'method').toString(), information: values.information.toString(), usual: variant.toString() in (declared['default'] ?: []),
             ]
         }
     }
+}
+
+// Whether every fold would need volumes of its own.
+def isPooledOfImages(Map variant) {
+    return variant.level in ['image', 'patch'] && variant.learns == 'pooled'
 }
 
 // NAME=PLACE,NAME=PLACE -> [[NAME, file], ...]
@@ -78,10 +83,11 @@ def broughtPlaces(text) {
 }
 
 // The methods of a run, in order, the one that does nothing first:
-// [name, level (blank: nothing is done; given: brought from elsewhere), folder, shipped, adaptation, learns, tables, volumes].
+// [name, level (blank: nothing is done; given: brought from elsewhere; leaky: features that `of` made of all rows), folder, shipped, adaptation, learns, tables, volumes].
 def chosenMethods(Map settings) {
     def nothing = [name: noMethod(), level: '', folder: null, shipped: true, adaptation: null, learns: 'nothing', tables: [], volumes: null]
-    def known = settings.methods.toString() == nothing.name ? [] : knownVariants(settings)
+    def found = settings.methods.toString() == nothing.name ? [] : knownVariants(settings)
+    def known = found.findAll { variant -> !isPooledOfImages(variant) }
     def names = known.collect { variant -> variant.name }
     def chosen = settings.methods.toString().tokenize(',').collectMany { word ->
         if (word == 'all') {
@@ -89,6 +95,9 @@ def chosenMethods(Map settings) {
         }
         if (word == 'default') {
             return known.findAll { variant -> variant.usual }
+        }
+        if (found.any { variant -> variant.name == word && isPooledOfImages(variant) }) {
+            error("--methods ${word}: a method of images that learns from all training scanners would have to map all of them anew in each fold, which a run does not do yet; give its volumes by --harmonized_volumes")
         }
         if (!(word in names) && word != nothing.name) {
             def near = names.closest(word)
@@ -104,7 +113,15 @@ def chosenMethods(Map settings) {
     }
     def brought = tables.collect { name, items -> nothing + [name: name, level: 'given', tables: items.collect { item -> item[1] }] } +
         volumes.collect { name, items -> nothing + [name: name, level: 'given', volumes: items[0][1]] }
-    return ([nothing] + chosen.collect { variant -> nothing + variant } + brought).unique { method -> method.name }
+    // once, what a method shows that was fitted on all rows before they were divided
+    def pooled = chosen.findAll { variant -> variant.level == 'feature' && variant.learns == 'pooled' && variant.role == 'method' && variant.information == 'inductive' }.take(1)
+    def leaky = pooled.collect { variant -> nothing + [name: "${variant.name}.leaky".toString(), level: 'leaky', of: variant.name] }
+    return ([nothing] + chosen.collect { variant -> nothing + variant } + leaky + brought).unique { method -> method.name }
+}
+
+// Whether a method has volumes of its own, or only features.
+def hasImages(Map method) {
+    return method.volumes || method.level in ['', 'image', 'patch']
 }
 
 // The feature sets that a method has: those of the run, or of the tables that were brought.

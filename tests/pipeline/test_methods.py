@@ -4,13 +4,21 @@ import json
 import re
 from html.parser import HTMLParser
 
+import pandas as pd
 import pytest
 from pipeline_run import ROOT
 
 pytestmark = pytest.mark.pipeline
 
-SPANNING = {"WRITE_REPORT", "COLLECT_RESULTS"}
+SPANNING = {"PLAN_METHODS", "RANK_METHODS", "DRAW_LEADERBOARD", "WRITE_REPORT", "COLLECT_RESULTS"}
 """Processes that see all methods."""
+METHODS = ("--method_folders", ROOT / "tests" / "data" / "methods", "--method_cells", "all")
+OWN = {"harmonization.csv", "untrained.csv"}
+"""What a method that maps features has beside, and `none` has not."""
+OF_SCANNERS = "scores.csv"
+"""Of which `none` has the rows that are tested, a method the fits without each scanner, in another order."""
+OF_IMAGES = ("MERGE_FEATURES", "EXTRACT_", "COMPARE_PAIRS", "MERGE_PAIRS", "PROFILE_SERIES", "MERGE_PROFILES",
+             "DRAW_IMAGES", "DRAW_PROFILES")  # fmt: skip
 NOT_TABLES = (".png", ".svg")
 
 
@@ -33,17 +41,22 @@ def without_name(path, method):
     })  # fmt: skip
 
 
-def compare_methods(outdir, first="none", second="none_copy"):
+def compare_methods(outdir, first="none", second="none_copy", imageless=False):
     """Every file of the one method is a file of the other, and tables have the same bytes."""
     files = {
         method: {path.relative_to(outdir / method).as_posix(): path for path in (outdir / method).rglob("*.*")}
         for method in (first, second)
     }
-    assert set(files[first]) == set(files[second])
-    tables = [name for name in files[first] if not name.endswith(NOT_TABLES) and not name.startswith("figures/")]
+    assert set(files[second]) - set(files[first]) == OWN
+    assert not imageless or "pairs.parquet" not in files[second]
+    assert imageless or set(files[first]) <= set(files[second])
+    names = set(files[first]) & set(files[second]) - {OF_SCANNERS, *(("tables/run_facts.json",) if imageless else ())}
+    tables = sorted(name for name in names if not name.endswith(NOT_TABLES) and not name.startswith("figures/"))
     assert {"tables/table7_stability_classification.csv", "predictions.parquet", "icc.csv"} <= set(tables)
     for name in tables:
         assert without_name(files[first][name], first) == without_name(files[second][name], second), name
+    scores = [pd.read_csv(outdir / method / OF_SCANNERS) for method in (first, second)]
+    pd.testing.assert_frame_equal(*scores, rtol=1e-9)
     facts = json.loads((outdir / second / "tables" / "run_facts.json").read_text())
     assert facts["method"] == second
     return tables
@@ -60,11 +73,12 @@ def check_second_run(run, earlier):
     ran = rerun(run.trace())
     assert ran
     assert {name.split(" (")[0] for name in ran & before} <= SPANNING
-    again = {name for name in ran if name.split(" (")[0] not in SPANNING}
+    again = {name for name in ran if name.split(" (")[0] not in SPANNING} - {"SCORE_METHODS (none)"}
     assert {name for name in again if not re.search(r"\(none_copy\b", name)} == set(), again
-    # the second method has all tasks that the first one has
-    own = {name for name in before if re.search(r"\(none\b", name)}
-    assert {name.replace("(none", "(none_copy", 1) for name in own} == again
+    # the second method has the tasks of the first but those that make features, and images where there are any
+    own = {name for name in before if re.search(r"\(none\b", name) and not name.startswith(OF_IMAGES)}
+    mapped = {"HARMONIZE_FEATURES (none_copy)", "SCORE_METHODS (none_copy)"}
+    assert {name.replace("(none", "(none_copy", 1) for name in own} | mapped == again
     ids = Ids((run.outdir / "report.html").read_text()).found
     assert {"method_none", "method_none_copy", "none-features", "none_copy-features"} <= set(ids)
     assert len(ids) == len(set(ids))
@@ -78,21 +92,43 @@ def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp
     assert not (one.outdir / "none_copy").exists()
     earlier = one.trace()
     kept = {path: path.read_bytes() for path in (one.outdir / "none").rglob("*.*")}
-    two = nextflow(tmp_path, *arguments, "--methods", "none,none_copy", "-resume")
+    two = nextflow(tmp_path, *arguments, "--methods", "none,none_copy", *METHODS, "-resume")
     check_second_run(two, earlier)
     compare_methods(two.outdir)
-    assert {path: path.read_bytes() for path in (two.outdir / "none").rglob("*.*")} == kept
+    of_none = {path: path.read_bytes() for path in (two.outdir / "none").rglob("*.*")}
+    assert of_none.pop(two.outdir / "none" / OF_SCANNERS)
+    assert of_none == kept
+    # one that fails has a row with its reason, and one that a fold is too small for lacks that fold alone
+    names = "none,none_copy,none_fails,needs_two"
+    three = nextflow(tmp_path, *arguments, "--methods", names, *METHODS, "-resume")
+    assert three.status == 0, three.text
+    ran = {name for name in rerun(three.trace()) if name.split(" (")[0] not in SPANNING}
+    assert ran
+    assert all(re.search(r"\((none_fails|needs_two)\b", name) for name in ran), ran
+    assert re.search(r"needs_two: \d+ fits", three.text)
+    methods = pd.read_csv(three.outdir / "methods.csv").set_index("method")
+    assert list(methods.index) == names.split(",")
+    assert "the sea is rough" in methods.loc["none_fails", "reason"]
+    assert methods["reason"].isna().sum() == 3
+    board = pd.read_csv(three.outdir / "leaderboard.csv")
+    primary = board[board["score"] == "tissue_n2"].set_index("method")
+    assert list(primary.loc[["none_copy", "needs_two"], "difference"]) == [0, 0]
+    assert "the sea is rough" in primary.loc["none_fails", "reason"]
+    untrained = pd.read_csv(three.outdir / "needs_two" / "untrained.csv")
+    assert set(untrained["n_train"]) == {1}
+    assert set(untrained["reason"]) == {"needs 2 training domains, and has 1"}
+    page = (three.outdir / "report.html").read_text()
+    assert page.index('id="leaderboard"') < page.index('id="method_none"')
+    assert "No harmonization was applied." not in page
 
 
 @pytest.mark.slow
 def test_a_method_that_does_nothing_is_equal_to_none_from_images(small_run, nextflow, tmp_path):
     earlier = small_run.trace()
     arguments = ("-profile", "test", "--publish_dicom", "true", "--publish_volumes", "true", "-resume")
-    two = nextflow(small_run.launch, *arguments, "--methods", "none,none_copy", outdir=tmp_path / "two")
+    two = nextflow(small_run.launch, *arguments, "--methods", "none,none_copy", *METHODS, outdir=tmp_path / "two")
     check_second_run(two, earlier)
-    tables = compare_methods(two.outdir)
-    assert {"pairs.parquet", "scanner_profile.csv", "features/swin_unetr.parquet", "tables/table6_dose.csv"} <= set(
-        tables
-    )
+    tables = compare_methods(two.outdir, imageless=True)
+    assert {"features/swin_unetr.parquet", "tables/table1_acquisition.csv", "predictions.parquet"} <= set(tables)
     for name in tables:
         assert (two.outdir / "none" / name).read_bytes() == (small_run.outdir / "none" / name).read_bytes(), name

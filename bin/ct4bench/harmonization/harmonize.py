@@ -12,7 +12,7 @@ from ct4bench.core.contract import columns_of
 from ct4bench.core.feature_tables import feature_columns, sort_features
 from ct4bench.harmonization.features_of import MethodFeatures
 from ct4bench.harmonization.methods import Variant
-from ct4bench.splits.adaptation import adaptation_scans, tested_rows
+from ct4bench.splits.adaptation import adaptation_scans, rows_tested
 from ct4bench.splits.fold import NotHarmonized
 from ct4bench.splits.splits import as_text, sorted_keys
 
@@ -55,7 +55,7 @@ def harmonize(
     values = table.sort_values(ROW_KEY, kind="stable")[names].to_numpy(np.float64)
     lines, parts, fitted = [], [], None
     everything, value = np.arange(len(keys)), as_text(keys[domain])
-    given, tested = adaptation_scans(keys, domain, seed), tested_rows(keys, domain, seed)
+    given, tested = adaptation_scans(keys, domain, seed), rows_tested(keys, domain, seed)
     with MethodFeatures(variant, keys, names, values, harmonize_by, seed) as features_of:
 
         def attempt(fit: str, training: np.ndarray, targets: np.ndarray, adapt: np.ndarray) -> np.ndarray | None:

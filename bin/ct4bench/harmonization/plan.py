@@ -1,7 +1,7 @@
 """What the methods of a run declare, as a table, and what they will cost, in words."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,6 +14,9 @@ from ct4bench.splits.splits import N_FOLDS
 COLUMNS = ["method", "title", "about", "version", "citation", "licence", "role", "level", "information", "unseen",
            "learns", "shipped"]  # fmt: skip
 """Of methods.csv, less what is known at the end only."""
+LEAKY = ".leaky"
+"""Ends the name of what a method shows that was fitted on all rows before they were divided."""
+LEAKY_WORDS = "the same, fitted on all rows before they are divided: what it has more than that is a leak"
 OUTSIDE = "fitted outside: what it has seen is not known"
 BROUGHT = {
     "title": "", "about": "made outside this run; what it has seen is not known", "version": "", "citation": "",
@@ -55,10 +58,13 @@ def describe(
             variants.append(None)
             rows.append({"method": name, **BROUGHT, "title": name})
             continue
-        method = name.partition(".")[0]
+        method, own = name.partition(".")[0], name.removesuffix(LEAKY)
         variant = (
-            Variant(name, NONE, {}) if name == NO_METHOD else read_variant(by_name[method], name, method in shipped)
+            Variant(name, NONE, {}) if name == NO_METHOD else read_variant(by_name[method], own, method in shipped)
         )
+        if own != name:
+            told = replace(variant.declaration, role="leaky", about=LEAKY_WORDS, learns="nothing")
+            variant = Variant(name, told, variant.parameters)
         declared = variant.declaration
         values = {key: getattr(declared, key) for key in COMMON}
         rows.append({"method": name, "title": variant.title, "about": declared.about, **values})
@@ -76,7 +82,7 @@ def fits_of(size: Size) -> int:
 
 def versions_of(variant: Variant, size: Size) -> int:
     """Count the versions of each series that an image-level method makes: one where a fold does not change it."""
-    if variant.declaration.level == "feature":
+    if variant.declaration.level not in ("image", "patch"):
         return 0
     return 1 if variant.declaration.learns != "pooled" else 2 * size.n_domains
 
@@ -96,7 +102,8 @@ def cost_lines(variants: list[Variant | None], size: Size) -> list[str]:
         fits = versions = 0
         if variant is not None:
             versions = versions_of(variant, size)
-            fits = fits_of(size) * size.n_extractors if variant.declaration.level == "feature" else 0
+            mapped = variant.declaration.level == "feature" and variant.declaration.role != "leaky"
+            fits = fits_of(size) * size.n_extractors if mapped else 0
         hours = (training_s + fits * FIT_S * share + versions * size.n_series * IMAGE_S) / 3600
         total += hours
         name = "made elsewhere" if variant is None else variant.name

@@ -21,7 +21,7 @@ from ct4bench.leaderboard.content import content_kept, dose_kept, texts, verbati
 from ct4bench.leaderboard.mixing import explained, mixing_within
 from ct4bench.leaderboard.probes import PROBES, chance_of, probe_predictions, recalls, standardised
 from ct4bench.leaderboard.score_list import read_scores
-from ct4bench.splits.adaptation import tested_rows
+from ct4bench.splits.adaptation import rows_tested
 from ct4bench.splits.tasks import COMPARED_N, ONE_TISSUE, PAPERS_TASK
 from ct4bench.stability.icc import check_features, mean_icc, mean_icc_without, ratings
 from ct4bench.stability.repeatability import discriminability, tissue_contrast, within_scanner
@@ -272,7 +272,7 @@ def compared_rows(predictions: pd.DataFrame, keys: pd.DataFrame, domain: str, se
 
     So all methods, those that adapt to nothing too, are compared on the same rows.
     """
-    tested = pd.Series(tested_rows(keys, domain, seed), index=keys["series_uid"].to_numpy())
+    tested = pd.Series(rows_tested(keys, domain, seed), index=keys["series_uid"].to_numpy())
     tested = tested[~tested.index.duplicated()]
     unseen = (predictions["scheme"] == "loso") | (predictions["task"] == "tissue_other_maker")
     kept = ~unseen.to_numpy() | predictions["series_uid"].map(tested).to_numpy(bool)
@@ -300,7 +300,7 @@ def score_method(
     for one in sets:
         of_none = measure_features(one.plain, one.plain, domain, seed)
         parts.append(score_features(one.fitted, one.plain, one.extractor, domain, seed, ALL_ROWS, of_none))
-        apart = one.fitted[tested_rows(one.fitted, domain, seed)] if unfitted else one.apart
+        apart = one.fitted[rows_tested(one.fitted, domain, seed)] if unfitted else one.apart
         if apart is None:
             lacking = parts[-1].loc[parts[-1]["part"] == WHOLE, ["extractor", "score", "part", "unit"]]
             parts.append(lacking.assign(fit=APART, n_rows=0, reason=NOT_APART).reindex(columns=SCORE_COLUMNS))

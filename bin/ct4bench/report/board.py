@@ -147,6 +147,21 @@ def maker_table(makers: pd.DataFrame, titles: dict[str, str]) -> dict | None:
     return {"columns": ["Method", *(f"without {name}" for name in names)], "rows": lines, "kind": "grid"}
 
 
+def leak_words(rows: pd.DataFrame, titles: dict[str, str]) -> str:
+    """Return the size of the leak of the method that was fitted on all rows before splitting; blank without one."""
+    own = rows[rows["score"] == PRIMARY].set_index("method")
+    parts = []
+    for method in own.index[own["role"] == "leaky"]:
+        of = method.rpartition(".")[0]
+        if of in own.index and pd.notna(own.loc[method, "raw"]) and pd.notna(own.loc[of, "raw"]):
+            leaky, honest = own.loc[method, "raw"], own.loc[of, "raw"]
+            parts.append(
+                f"Fitted on all rows before they are divided, {titles.get(of, of)} has {number(leaky, DIGITS)} in "
+                f"place of {number(honest, DIGITS)}: a leak of {delta(leaky - honest, DIGITS) or number(0, DIGITS)}."
+            )
+    return " ".join(parts)
+
+
 def score_words(rows: pd.DataFrame) -> list[dict[str, str]]:
     """Tell how each score of the page is computed, and where it comes from."""
     known = read_scores()
@@ -171,6 +186,7 @@ def board_view(board: Board, facts: dict) -> dict:
             {
                 "id": extractor, "title": title_of(extractor, known), "weights": weights,
                 "ranks": rank_table(rows, titles), "scores": tables,
+                "leak": leak_words(rows, titles),
                 "makers": maker_table(board.makers[board.makers["extractor"] == extractor], titles),
             }
         )  # fmt: skip

@@ -172,3 +172,5 @@ class Inputs:
     """Of the permutations that say what guessing scores."""
     extractors: dict[str, Extractor] = field(default_factory=read_extractors)
     """Those that the benchmark knows."""
+    imageless: bool = False
+    """Whether the method maps features, and has no images of its own."""

@@ -31,7 +31,7 @@ def adaptation_scans(keys: pd.DataFrame, domain: str, seed: int) -> dict[str, li
     return found
 
 
-def tested_rows(keys: pd.DataFrame, domain: str, seed: int) -> np.ndarray:
+def rows_tested(keys: pd.DataFrame, domain: str, seed: int) -> np.ndarray:
     """Tell which rows are tested where their value of the domain is a target, bool (rows,)."""
     given = adaptation_scans(keys, domain, seed)
     scan, value = keys["scan_id"].to_numpy(), as_text(keys[domain])

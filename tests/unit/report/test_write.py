@@ -412,6 +412,9 @@ def test_a_run_from_features(tmp_path):
     assert "table3_rmse_hu no registered volumes: the run started from features" in words
     assert "table1_acquisition no index" in words
     assert "Mean ICC(3,1)" in words
+    # what was done to a table before is not known
+    assert "No harmonization was applied" not in words
+    assert "no harmonization was applied to them here, and what was done before is not known" in words
 
 
 def test_each_method_has_a_section_and_the_run_is_told_once(inputs, page, tmp_path):

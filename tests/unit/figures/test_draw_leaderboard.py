@@ -6,7 +6,7 @@ import pytest
 from tests.unit.figures.test_learning import LABELS, points
 
 from ct4bench.core.contract import columns_of
-from ct4bench.figures.leaderboard import draw_differences, draw_harmony_content, draw_leaderboard
+from ct4bench.figures.draw_leaderboard import draw_differences, draw_harmony_content, draw_leaderboard
 from ct4bench.leaderboard.statistics import HARMS, HELPS, NOT_TOLD
 
 TITLES = {"combat": "ComBat", "coral": "CORAL, Ledoit-Wolf"}

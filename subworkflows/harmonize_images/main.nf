@@ -1,0 +1,69 @@
+// Methods that map volumes: chunks of series through each of them, or volumes that were harmonized elsewhere.
+
+include { PLAN_VOLUMES      } from '../../modules/plan_volumes/main'
+include { HARMONIZE_VOLUMES } from '../../modules/harmonize_volumes/main'
+include { READ_VOLUMES      } from '../../modules/read_volumes/main'
+include { byMethod          } from '../utilities/channels'
+include { rowsOf            } from '../utilities/channels'
+include { volumesByMethod   } from '../utilities/channels'
+include { codeDigest        } from '../utilities/code'
+include { fingerprint       } from '../utilities/files'
+include { methodDigest      } from '../utilities/methods'
+
+// The series that a chunk of one scanner is mapped by: nothing, or the untested scans of its own and of the reference's
+// scanner, of a method that is given a number of them so many.
+def fitOf(Map method, List fits, String scanner, String reference) {
+    if (method.learns == 'nothing') {
+        return []
+    }
+    def most = method.adaptation in [null, 'half'] ? Integer.MAX_VALUE : method.adaptation as int
+    return fits.findAll { row -> row.scanner in [scanner, reference] && (row.place as int) < most }.collect { row -> row.series_uid }
+}
+
+workflow HARMONIZE_IMAGES {
+    take:
+    settings    // map of parameters
+    chosen      // list of methods, as chosenMethods() gives them
+    chunks      // [meta(id, method, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]] of the method that does nothing
+    registered  // value channel: registered.csv
+    reference   // value channel: folder
+
+    main:
+    PLAN_VOLUMES(registered, settings.feature_doses, settings.seed, codeDigest('plan_volumes.py'))
+    def volumes = volumesByMethod(chunks).map { _method, paths -> [paths] }.first()
+    def told = PLAN_VOLUMES.out.fits.map { table -> [rowsOf(table)] }
+    def ofReference = registered.combine(reference).map { table, folder ->
+        def text = folder.resolve('reference.json').text.trim()     // none in a stub
+        def uid = text ? new groovy.json.JsonSlurper().parseText(text).series_uid : null
+        rowsOf(table).find { row -> row.series_uid == uid }?.scanner ?: ''
+    }
+    def wanted = chosen.findAll { method -> method.level in ['image', 'patch'] }.collect { method -> method + [digest: methodDigest(method.folder)] }
+    HARMONIZE_VOLUMES(
+        chunks.filter { _meta, _table, paths -> paths }
+            .combine(channel.fromList(wanted)).combine(told).combine(ofReference).combine(volumes)
+            .map { meta, table, paths, method, fits, scanner, all ->
+                def uids = [paths].flatten().collect { path -> path.baseName }
+                def fit = fitOf(method, fits, rowsOf(table)[0].scanner, scanner).findAll { uid -> all[uid] }
+                def own = [method: method.name, id: meta.id, uids: uids, fit: fit, shipped: method.shipped, image: 'imaging']
+                [own, (uids + fit).toUnique().collect { uid -> all[uid] }, method.folder, method.digest]
+            },
+        registered, reference, settings.harmonize_by, settings.seed, settings.publish_volumes, codeDigest('harmonize_volumes.py'),
+    )
+    // a method of which a chunk has no volumes has none
+    def found = byMethod(HARMONIZE_VOLUMES.out.volumes.map { meta, paths, outcome -> [meta.method, [meta.id, [paths].flatten(), outcome]] }, null)
+    READ_VOLUMES(
+        channel.fromList(chosen.findAll { method -> method.volumes }).combine(volumes)
+            .map { method, all -> [[method: method.name, uids: all.keySet().toSorted()], method.volumes, all.toSorted { a, b -> a.key <=> b.key }.collect { _uid, path -> path }, fingerprint(method.volumes)] },
+        codeDigest('read_volumes.py'),
+    )
+    def whole = found.filter { _method, _ids, paths, _outcomes -> paths.every { list -> list } }
+        .map { method, _ids, paths, _outcomes -> [method, paths.flatten()] }
+        .mix(READ_VOLUMES.out.volumes.map { meta, paths -> [meta.method, [paths].flatten()] })
+        .map { method, paths -> [method, paths.collectEntries { path -> [path.baseName, path] }] }
+
+    emit:
+    // [meta(id, method, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
+    chunks = chunks.combine(whole).map { meta, table, paths, method, mapped -> [meta + [method: method], table, [paths].flatten().collect { path -> mapped[path.baseName] }] }
+    // [method, harmonization.csv]: of the first chunk without volumes, or of the first
+    outcomes = found.map { method, _ids, paths, outcomes -> [method, outcomes[Math.max(0, paths.findIndexOf { list -> !list })]] }
+}
