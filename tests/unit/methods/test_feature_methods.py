@@ -178,3 +178,29 @@ def test_controls_lose_what_they_must():
         assert len(set(where)) > 0.55 * len(X)  # draws with replacement: 1 - 1/e
         assert ((DOMAINS[where] == DOMAINS).mean() > 0.99) == (within == "domain")
         assert ((np.array(where) % 2 == np.arange(len(X)) % 2).mean() > 0.99) == (within == "tissue")
+
+
+@pytest.mark.parametrize("prior", ["parametric", "none"])
+def test_combat_takes_an_injected_shift_and_scale_away_and_no_tissue(prior):
+    """Rows of one distribution with four tissues; each scanner gets a shift and a scale, then ComBat."""
+    rng = np.random.default_rng(23)
+    n, names = 600, ["A1", "B1", "C1", "D1"]
+    tissue = np.tile(np.arange(4), n)
+    effect = rng.normal(0, 1.5, (4, 30))
+    truth = effect[tissue] + rng.normal(size=(4 * n, 30))
+    scanner = np.repeat(names, n)
+    scale, shift = rng.uniform(0.6, 1.6, 4).repeat(n)[:, None], rng.normal(0, 2, (4, 30)).repeat(n, axis=0)
+    rows, domain = frame(truth * scale + shift, scanner)
+    parameters = {"prior": prior, "mean_only": False, "reference": None, "covariance": 0}
+    found = load_method("combat").Method(seed=1, **parameters).fit(rows, domain).transform(rows, domain).to_numpy()
+    means = np.array([found[scanner == name].mean(axis=0) for name in names])
+    spreads = np.array([found[scanner == name].std(axis=0) for name in names])
+    error = found.std(axis=0) / np.sqrt(n)
+    assert (np.ptp(means, axis=0) < 6 * error).all()
+    assert np.abs(spreads / spreads.mean(axis=0) - 1).max() < 0.08
+    between = np.array([found[tissue == i].mean(axis=0) for i in range(4)])
+    wanted = np.array([truth[tissue == i].mean(axis=0) for i in range(4)])
+    for i in range(30):  # in the common unit of the feature
+        assert np.corrcoef(between[:, i], wanted[:, i])[0, 1] > 0.99
+    kept = between.std(axis=0) / found.std(axis=0) / (wanted.std(axis=0) / truth.std(axis=0))
+    np.testing.assert_allclose(kept, 1, atol=0.05)
