@@ -26,11 +26,10 @@ def main(argv=None):
 
     from ct4bench.core.benchmark import SERIES_KEY
     from ct4bench.core.tables import read_table, write_table
-    from ct4bench.harmonization.methods import read_declaration, variants_of
+    from ct4bench.harmonization.features_of import read_variant
     from ct4bench.image_methods.harmonize import ChunkRun, harmonize_chunk
 
-    known = {variant.name: variant for variant in variants_of(read_declaration(args.folder, args.shipped))}
-    variant = known[args.method]
+    variant = read_variant(args.folder, args.method, args.shipped)
     chunk = ChunkRun(variant, args.volumes, args.reference, args.harmonize_by.split(","), args.seed, args.nifti)
     registered = read_table(args.registered, SERIES_KEY)
     fit = [uid for uid in args.fit_uids.split(",") if uid]

@@ -22,12 +22,18 @@ def main(argv=None):
     parser.add_argument("--predictions", required=True, help="predictions.parquet of the method")
     parser.add_argument("--plain_predictions", required=True, help="the same without harmonization")
     parser.add_argument("--domain", choices=DOMAINS, default="scanner", help="what is left out")
+    parser.add_argument("--images", type=Path, help="folder with pairs.parquet and scanner_profile.csv of the method")
+    parser.add_argument("--plain_images", type=Path, help="the same without harmonization, and registered.csv")
+    parser.add_argument("--reference", help="folder of the prepared reference, for scores of images")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="the scores, CSV")
     args = parser.parse_args(argv)
 
+    import pandas as pd
+
     from ct4bench.core.feature_tables import check_same_rows, read_features
     from ct4bench.core.tables import read_table, write_table
+    from ct4bench.leaderboard.images import read_images, reference_of, score_images
     from ct4bench.leaderboard.score import FeatureSet, score_method
 
     sets = []
@@ -40,6 +46,12 @@ def main(argv=None):
     scores = score_method(
         sets, read_table(args.predictions), read_table(args.plain_predictions), args.domain, args.seed, args.unfitted
     )
+    if args.images:
+        both = [read_images(folder) for folder in (args.images, args.plain_images)]
+        scores = pd.concat(
+            [scores, score_images(*both, reference_of(args.reference, args.plain_images / "registered.csv"))],
+            ignore_index=True,
+        )
     write_table(scores, args.output, table="<method>/scores.csv")
     logging.info("%d scores", scores["score"].nunique())
 

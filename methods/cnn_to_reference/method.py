@@ -4,6 +4,8 @@ Volumes are registered, so that a patch of one scanner has its counterpart on th
 counterpart is independent, so that the squared error teaches the mean: the result has less noise than the reference.
 """
 
+import zlib
+
 import numpy as np
 import torch
 from torch import nn
@@ -45,22 +47,25 @@ class Method:
         torch.manual_seed(seed)
         torch.use_deterministic_algorithms(True)
         self.reference, self.steps = reference, steps
-        self.rng = np.random.default_rng(seed)
+        self.seed = seed
         self.network = Network(channels)
 
     def fit(self, volumes):
         """Train on the volumes, of which the first is the reference's."""
-        target, pairs = None, []
+        target, found = None, {}
         for volume, _spacing_mm, domain in volumes:
             if target is None:
                 if domain != self.reference:
                     raise ValueError(f"the first volume is of {domain}, not of the reference {self.reference}")
                 target = volume.astype(np.float16)
-            pairs += self._pairs(volume, target)
+            key = zlib.crc32(np.ascontiguousarray(volume))
+            found[key] = self._pairs(np.random.default_rng([self.seed, key]), volume, target)
+        # in the order of contents, so that it does not matter in which the volumes came
+        pairs, rng = [pair for key in sorted(found) for pair in found[key]], np.random.default_rng(self.seed)
         optimizer = torch.optim.Adam(self.network.parameters(), lr=1e-3)
         rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         for _ in range(self.steps):
-            chosen = [pairs[n] for n in self.rng.integers(0, len(pairs), BATCH)]
+            chosen = [pairs[n] for n in rng.integers(0, len(pairs), BATCH)]
             own, wanted = (
                 torch.from_numpy(np.stack(side).astype(np.float32))[:, None] / SCALE_HU
                 for side in zip(*chosen, strict=True)
@@ -72,11 +77,11 @@ class Method:
             rate.step()
         return self
 
-    def _pairs(self, volume, target):
+    def _pairs(self, rng, volume, target):
         room = [n - p + 1 for n, p in zip(volume.shape, PATCH, strict=True)]
         found = []
         for _ in range(20 * FROM_EACH):
-            first = [int(self.rng.integers(0, n)) for n in room]
+            first = [int(rng.integers(0, n)) for n in room]
             box = tuple(slice(a, a + p) for a, p in zip(first, PATCH, strict=True))
             if target[box][::4, ::4, ::4].mean(dtype=np.float32) > LOWEST_HU:
                 found.append((volume[box].astype(np.float16), target[box].copy()))

@@ -30,6 +30,10 @@ def quantile_map(own, reference):
     return there + LOWEST, mapped, quantile
 
 
+class NotApplicable(Exception):
+    """There is nothing to learn a domain's map from."""
+
+
 class Method:
     """Learns a map for each domain."""
 
@@ -49,6 +53,8 @@ class Method:
         """Move each HU as its domain's map says."""
         if domain == self.reference:
             return volume
+        if domain not in self.counts:
+            raise NotApplicable(f"no scan of {domain} to learn from that is not tested")
         own, reference = (self.counts[name] for name in (domain, self.reference))
         hu, mapped, quantile = quantile_map(own, reference)
         usual = (quantile >= RARE) & (quantile <= 1 - RARE)

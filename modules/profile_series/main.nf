@@ -4,7 +4,8 @@ process PROFILE_SERIES {
     label 'imaging'
 
     input:
-    // the registered volumes, and the folders of the series as they were scanned, or [] where that is measured already
+    // the registered volumes, and the folders of the series as they were scanned, or [] where that is measured already or
+    // the volumes are a method's
     tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(folders, stageAs: 'dicom*/*'), val(_fingerprint)
     path registered
     path index

@@ -23,6 +23,7 @@ workflow COMPARE {
     outcomes    // [method, harmonization.csv]
     declared    // value channel: declared.csv
     evaluation  // [method, [table, ...]] of EVALUATE_FEATURES
+    images      // map of value channels, [] where the run started from features; else also pairs and profile, by method
 
     main:
     def named = chosen.collectEntries { method -> [method.name, method] }
@@ -37,11 +38,20 @@ workflow COMPARE {
     def unharmonized = predictions.filter { method, _table -> method == noMethod() }.map { _method, table -> table }.first()
     // where no fit makes the features there is nothing to leave out
     def apart = left_out.mix(channel.fromList(chosen.findAll { method -> method.level != 'feature' }.collect { method -> [method.name, []] }))
+    // what maps images is scored by them, too
+    def mapping = chosen.findAll { method -> method.level == 'image' || method.volumes }.collect { method -> method.name }
+    def measured = settings.features ? channel.empty() : images.pairs.join(images.profile.map { method, profile, _displacement, _rows -> [method, profile] })
+    def pictured = mapping
+        ? measured.filter { method, _pairs, _profile -> method in mapping }
+            .combine(measured.filter { method, _pairs, _profile -> method == noMethod() }).combine(images.reference).combine(images.registered)
+            .map { method, pairs, profile, _none, plain_pairs, plain_profile, reference, registered -> [method, [pairs, profile], [plain_pairs, plain_profile, registered], reference] }
+        : channel.empty()
+    def unpictured = channel.fromList(chosen.collect { method -> method.name } - mapping).map { method -> [method, [], [], []] }
     SCORE_METHODS(
-        sets.join(predictions).join(apart).combine(plain).combine(unharmonized)
-            .map { method, own, tables, _notes, predicted, folder, _none, all, unharmonized_tables, _all_notes, unharmonized_predictions ->
+        sets.join(predictions).join(apart).join(pictured.mix(unpictured)).combine(plain).combine(unharmonized)
+            .map { method, own, tables, _notes, predicted, folder, own_images, plain_images, reference, _none, all, unharmonized_tables, _all_notes, unharmonized_predictions ->
                 def bySet = [all, unharmonized_tables].transpose().collectEntries { name, table -> [name, table] }
-                [[method: method, extractors: own, unfitted: !folder], tables, predicted, folder, own.collect { name -> bySet[name] }, unharmonized_predictions]
+                [[method: method, extractors: own, unfitted: !folder], tables, predicted, folder, own.collect { name -> bySet[name] }, unharmonized_predictions, own_images, plain_images, reference]
             },
         settings.domain, settings.seed, codeDigest('score_methods.py'),
     )

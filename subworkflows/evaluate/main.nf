@@ -72,21 +72,21 @@ workflow EVALUATE_IMAGES {
 
     // what the images themselves say of their scanners
     def groups = registered.flatMap { table -> profileTasks(rowsOf(table), 4 * settings.chunk_size) }
-    // in the images as they were scanned, too
+    // in the images as they were scanned, too, where a method has left them alone
     def prints = new java.util.concurrent.ConcurrentHashMap()
     def scanned = index.combine(roots.map { folders -> [folders] }).map { folder, own_roots ->
         [rowsOf(folder.resolve('inputs.csv')).collectEntries { row -> [row.series_uid, row.folders.tokenize(';')] }, own_roots]
     }
     PROFILE_SERIES(
         byUid.combine(groups).combine(scanned).map { method, paths, id, uids, places, own_roots ->
-            def folders = !own_roots ? [] : uids.collectMany { uid -> places[uid] }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
+            def folders = !own_roots || method != noMethod() ? [] : uids.collectMany { uid -> places[uid] }.toUnique().toSorted().collect { place -> folderOf(place, own_roots) }
             [[method: method, id: id, uids: uids], uids.collect { uid -> paths[uid] }, folders, fingerprints(folders, prints)]
         },
         registered, index, reference, codeDigest('profile_series.py'),
     )
     def profiled = byMethod(PROFILE_SERIES.out.profile.map { meta, rows, fields -> [meta.method, [meta.id, rows, fields]] }, null)
         .combine(own.toSortedList { a, b -> a.toString() <=> b.toString() }.map { tables -> [tables] })
-        .map { method, _ids, rows, fields, scans -> [method, rows + scans, fields] }
+        .map { method, _ids, rows, fields, scans -> [method, method == noMethod() ? rows + scans : rows, fields] }
     MERGE_PROFILES(profiled, codeDigest('merge_profiles.py'))
 
     emit:

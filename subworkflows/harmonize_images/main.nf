@@ -10,14 +10,14 @@ include { codeDigest        } from '../utilities/code'
 include { fingerprint       } from '../utilities/files'
 include { methodDigest      } from '../utilities/methods'
 
-// The series that a chunk of one scanner is mapped by: nothing, or the untested scans of its own and of the reference's
-// scanner, of a method that is given a number of them so many.
-def fitOf(Map method, List fits, String scanner, String reference) {
+// The series that a chunk of one scanner is mapped by: nothing, or the reference series, which is fixed, and the untested
+// scans of its own and of the reference's scanner, of a method that is given a number of them so many.
+def fitOf(Map method, List fits, String scanner, String reference, String series) {
     if (method.learns == 'nothing') {
         return []
     }
     def most = method.adaptation in [null, 'half'] ? Integer.MAX_VALUE : method.adaptation as int
-    return fits.findAll { row -> row.scanner in [scanner, reference] && (row.place as int) < most }.collect { row -> row.series_uid }
+    return ([series] + fits.findAll { row -> row.scanner in [scanner, reference] && (row.place as int) < most }.collect { row -> row.series_uid }).toUnique()
 }
 
 workflow HARMONIZE_IMAGES {
@@ -35,16 +35,16 @@ workflow HARMONIZE_IMAGES {
     def ofReference = registered.combine(reference).map { table, folder ->
         def text = folder.resolve('reference.json').text.trim()     // none in a stub
         def uid = text ? new groovy.json.JsonSlurper().parseText(text).series_uid : null
-        rowsOf(table).find { row -> row.series_uid == uid }?.scanner ?: ''
+        [rowsOf(table).find { row -> row.series_uid == uid }?.scanner ?: '', uid ?: '']
     }
     def wanted = chosen.findAll { method -> method.level in ['image', 'patch'] }.collect { method -> method + [digest: methodDigest(method.folder)] }
     HARMONIZE_VOLUMES(
         chunks.filter { _meta, _table, paths -> paths }
             .combine(channel.fromList(wanted)).combine(told).combine(ofReference).combine(volumes)
-            .map { meta, table, paths, method, fits, scanner, all ->
+            .map { meta, table, paths, method, fits, scanner, series, all ->
                 def uids = [paths].flatten().collect { path -> path.baseName }
-                def fit = fitOf(method, fits, rowsOf(table)[0].scanner, scanner).findAll { uid -> all[uid] }
-                def own = [method: method.name, id: meta.id, uids: uids, fit: fit, shipped: method.shipped, image: 'imaging']
+                def fit = fitOf(method, fits, rowsOf(table)[0].scanner, scanner, series).findAll { uid -> all[uid] }
+                def own = [method: method.name, id: meta.id, uids: uids, fit: fit, shipped: method.shipped, image: method.image]
                 [own, (uids + fit).toUnique().collect { uid -> all[uid] }, method.folder, method.digest]
             },
         registered, reference, settings.harmonize_by, settings.seed, settings.publish_volumes, codeDigest('harmonize_volumes.py'),

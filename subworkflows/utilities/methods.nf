@@ -66,7 +66,7 @@ def knownVariants(Map settings) {
                 name: variant ? "${folder.name}.${variant}".toString() : folder.name, folder: folder, shipped: shipped, level: values.level.toString(),
                 // scans of a target that it is given
                 adaptation: [transductive: 'half', calibration: (values.calibration_series ?: 0).toString()][values.information.toString()],
-                learns: values.learns.toString(), role: (declared.role ?: 'method').toString(), information: values.information.toString(), usual: variant.toString() in (declared['default'] ?: []),
+                learns: values.learns.toString(), image: (declared.image ?: 'imaging').toString(), role: (declared.role ?: 'method').toString(), information: values.information.toString(), usual: variant.toString() in (declared['default'] ?: []),
             ]
         }
     }

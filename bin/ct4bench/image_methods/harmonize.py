@@ -15,16 +15,15 @@ import pandas as pd
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.volumes import SUFFIX, open_volume, save_volume, to_hu, write_nifti
+from ct4bench.harmonization.features_of import FAILED, NOT_APPLICABLE, domains_of, reason_of
 from ct4bench.harmonization.methods import Variant
 from ct4bench.harmonization.run_fold import Failure, NotApplicable
 from ct4bench.harmonization.run_volumes import Done, Volume, harmonize_volumes
 from ct4bench.image_methods.phantom import describe_phantom
 from ct4bench.preprocess.reference import open_reference
-from ct4bench.splits.splits import as_text
 
-HARMONIZED, NOT_APPLICABLE, FAILED = "harmonized", "not applicable", "failed"
-SHOWN_LINES = 5
-"""Last lines of a method that failed which its reason has."""
+HARMONIZED = "harmonized"
+"""How a method ended, beside `NOT_APPLICABLE` and `FAILED`."""
 VOLUMES_A_LIMIT = 10
 """`max_minutes` is for the fit, and once more for so many volumes."""
 
@@ -42,11 +41,6 @@ class ChunkRun:
     seed: int = 0
     nifti: Path | str | None = None
     """Folder for the same as NIfTI."""
-
-
-def domains_of(keys: pd.DataFrame, harmonize_by: Sequence[str]) -> list[str]:
-    """Return what a domain is to a method, text of each row: the values of the columns, joined by `|`."""
-    return ["|".join(values) for values in zip(*(as_text(keys[name]) for name in harmonize_by), strict=True)]
 
 
 def told_variant(variant: Variant, domains: Sequence[str], reference: str, phantom: dict, n_volumes: int) -> Variant:
@@ -123,7 +117,10 @@ def harmonize_chunk(
 
 
 def refused(variant: Variant, domains: Sequence[str], asked: Sequence[str]) -> NotApplicable | None:
-    """Tell where a method declares that it refuses a domain that it does not learn from."""
+    """Tell where a method cannot be run: it learns from all scanners, which a chunk does not have in the folds that it
+    would need, or refuses a domain that it does not learn from."""
+    if variant.declaration.learns == "pooled":
+        return NotApplicable("learns from all scanners: folds of methods of images are not run by this version")
     unseen = sorted(set(asked) - set(domains))
     if unseen and variant.declaration.unseen == "refuse" and variant.declaration.learns != "nothing":
         return NotApplicable(f"refuses domains that it has not seen: {', '.join(unseen)}")
@@ -133,8 +130,7 @@ def refused(variant: Variant, domains: Sequence[str], asked: Sequence[str]) -> N
 def outcome_of(result: Done | NotApplicable | Failure) -> pd.DataFrame:
     """Return what became of a method as a row of harmonization.csv; rows are those of features, and blank."""
     status = {Done: HARMONIZED, NotApplicable: NOT_APPLICABLE, Failure: FAILED}[type(result)]
-    lines = getattr(result, "lines", ())[-SHOWN_LINES:]
-    reason = f"{getattr(result, 'reason', '')}{': ' if lines else ''}{' / '.join(line.strip() for line in lines)}"
+    reason = "" if isinstance(result, Done) else reason_of(result)
     notes, enforced = "; ".join(getattr(result, "notes", ())), getattr(result, "enforced", "")
     told = {"extractor": "", "fit": "all", "status": status, "reason": reason, "notes": notes, "enforced": enforced}
     counts = dict.fromkeys(("n_rows_fit", "n_rows_adapted", "n_rows", "n_verbatim"))

@@ -6,12 +6,15 @@ method left it, so that a method which changes the reference, too, is judged by 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, SERIES_KEY, scanner_rank
+from ct4bench.core.json_files import read_reference_values
 from ct4bench.core.metrics import MAIN_METRICS
+from ct4bench.core.tables import read_table
 from ct4bench.leaderboard.score import ALL_ROWS, OF, SCORE_COLUMNS, WHOLE
 from ct4bench.pairs.plan import TABLES_3_TO_5
 from ct4bench.profiles.merge import COMMON
@@ -30,6 +33,22 @@ class Images:
     """pairs.parquet"""
     profile: pd.DataFrame
     """scanner_profile.csv"""
+
+
+def read_images(folder: Path | str) -> Images:
+    """Read pairs.parquet and scanner_profile.csv of a folder."""
+    pairs = ["table", "variant", "scanner_a", "scanner_b", "dose_mgy_a", *(metric.name for metric in MAIN_METRICS)]
+    profile = ["scanner", "dose_mgy", "recon", "measure", "region", "grid", "at", "value"]
+    return Images(
+        read_table(Path(folder) / "pairs.parquet", pairs), read_table(Path(folder) / "scanner_profile.csv", profile)
+    )
+
+
+def reference_of(folder: Path | str, registered: Path | str) -> tuple[str, float, str]:
+    """Read scanner, dose in mGy and reconstruction of the series that a folder is the reference of."""
+    series = read_table(registered, SERIES_KEY).set_index("series_uid")
+    row = series.loc[read_reference_values(folder)["series_uid"]]
+    return row["scanner"], float(row["dose_mgy"]), row["recon"]
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,9 @@ def run(
     by=("scanner",),
     **declared,
 ):
-    variant = plant(tmp_path / "methods", PLAIN.replace("{result}", result), level="image", **declared)
+    variant = plant(
+        tmp_path / "methods", PLAIN.replace("{result}", result), level="image", **{"learns": "own_domain"} | declared
+    )
     one = ChunkRun(variant, tmp_path / "volumes", "", by, 0, tmp_path / "nifti")
     (row,) = harmonize_chunk(one, series, list(uids), list(fit), tmp_path / "out").to_dict("records")
     return row, {path.stem: open_volume(path) for path in (tmp_path / "out").glob("*.b2nd")}
@@ -119,7 +121,7 @@ def test_another_series_volume_is_caught(tmp_path, series):
     code = PLAIN.replace("{result}", "self.first.copy()").replace(
         "self.means = [", "self.first = next(iter(volumes))[0]\n        self.means = ["
     )
-    variant = plant(tmp_path / "methods", code, level="image")
+    variant = plant(tmp_path / "methods", code, level="image", learns="own_domain")
     one = ChunkRun(variant, tmp_path / "volumes", "")
     (row,) = harmonize_chunk(one, series, ["1.1", "2.1"], ["1.1", "2.1"], tmp_path / "out").to_dict("records")
     assert row["status"] == "failed" and "another series' volume" in row["reason"]
@@ -131,6 +133,8 @@ def test_what_does_not_apply_says_why(tmp_path, series):
     assert (row["status"], row["reason"], found) == (
         "not applicable", "refuses domains that it has not seen: B1", {},
     )  # fmt: skip
+    row, _ = run(tmp_path, series, learns="pooled")
+    assert row["status"] == "not applicable" and "learns from all scanners" in row["reason"]
     row, _ = run(tmp_path, series, min_domains=3)
     assert row["status"] == "not applicable" and "needs 3 training domains" in row["reason"]
 
