@@ -6,7 +6,6 @@
 # code-table: leaderboard_makers.csv
 
 import argparse
-import json
 from pathlib import Path
 
 from ct4bench.core.benchmark import DOMAINS
@@ -15,7 +14,7 @@ from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.leaderboard.assemble import read_methods, read_scores
-from ct4bench.leaderboard.merge_leaderboards import comparison_of
+from ct4bench.leaderboard.merge_leaderboards import COMPARISON, comparison_of, write_comparison
 from ct4bench.leaderboard.rank import make_leaderboard, maker_effects
 from ct4bench.results.run_facts import read_settings, weights_of
 
@@ -50,7 +49,7 @@ def main(argv=None):
     write_table(board, args.output / "leaderboard.csv", table="leaderboard.csv")
     effects = maker_effects(scores, methods, facts["makers"])
     write_table(effects, args.output / "leaderboard_makers.csv", table="leaderboard_makers.csv")
-    (args.output / "comparison.json").write_text(json.dumps(facts, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    write_comparison(facts, args.output / COMPARISON)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from ct4bench.figures.style import (
     styled,
 )
 from ct4bench.leaderboard.content import LEAST_CONTENT
-from ct4bench.leaderboard.rank import INFORMATION, METHOD
+from ct4bench.leaderboard.rank import INFORMATION, METHOD, OUTSIDE_WORDS
 from ct4bench.leaderboard.score import ALL_ROWS
 from ct4bench.leaderboard.score_list import PRIMARY, read_scores
 from ct4bench.leaderboard.statistics import HARMS, HELPS
@@ -36,7 +36,7 @@ INFORMATION_WORDS = {
     "calibration": "training scanners and calibration scans",
     "transductive": "training scanners and half of the target's scans",
     "labels": "tissues, too",
-    "outside": "fitted outside: not known",
+    OUTSIDE_WORDS: "fitted outside: not known",
 }
 HARMONY, CONTENT = "domain_nonlinear", "content"
 """The scores of the scatter's axes."""

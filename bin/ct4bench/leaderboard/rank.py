@@ -31,7 +31,7 @@ METHOD, CONTROL, ORACLE, OUTSIDE, LEAKY = ROLES = ("method", "control", "oracle"
 """What a row is: a method, a control (`none` is one), an oracle, a result that was fitted elsewhere, and one that was
 fitted on all rows before splitting. Methods are ranked, and results that were fitted elsewhere, apart from them."""
 OUTSIDE_WORDS = "fitted outside: what it has seen is not known"
-INFORMATION = ("inductive", "calibration", "transductive", "labels", OUTSIDE)
+INFORMATION = ("inductive", "calibration", "transductive", "labels", OUTSIDE_WORDS)
 """Levels of information in the order of tables; that of what was fitted elsewhere is not known."""
 METHOD_COLUMNS = ["method", "role", "level", "information", "reason"]
 """What ranks need of methods.csv: a method's name (`combat`, `combat.mean_only`), role (`ROLES`), level (image, patch,

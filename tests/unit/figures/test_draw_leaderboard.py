@@ -7,6 +7,7 @@ from tests.unit.figures.test_learning import LABELS, points
 
 from ct4bench.core.contract import columns_of
 from ct4bench.figures.draw_leaderboard import draw_differences, draw_harmony_content, draw_leaderboard
+from ct4bench.leaderboard.rank import OUTSIDE_WORDS
 from ct4bench.leaderboard.statistics import HARMS, HELPS, NOT_TOLD
 
 TITLES = {"combat": "ComBat", "coral": "CORAL, Ledoit-Wolf"}
@@ -17,6 +18,7 @@ METHODS = {
     "coral": ("method", "transductive", 0.01, NOT_TOLD, 1),
     "tissue_means": ("control", "labels", 0.2, "", np.nan),
     "broken": ("method", "inductive", np.nan, "", np.nan),
+    "theirs": ("outside", OUTSIDE_WORDS, 0.15, OUTSIDE_WORDS, 1),
 }
 
 
@@ -44,7 +46,7 @@ def test_each_method_has_its_difference_and_interval(board):
     at = {round(x, 3) for x, _ in points(figure)}
     assert {0.04, 0.03, 0.06, -0.02, 0.01, 0.2} <= at and 0.7 not in at
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
-    assert labels == ["1. ComBat", "2. zscore", "broken", "1. CORAL, Ledoit-Wolf", "tissue_means"]
+    assert labels == ["1. ComBat", "2. zscore", "broken", "1. CORAL, Ledoit-Wolf", "tissue_means", "1. theirs"]
     assert caption.name == "leaderboard_radiomics" and "ComBat +0.040" in caption.alt
     assert caption.notes == ["broken: failed: it ended."]
     colours = {line.get_color() for line in figure.axes[0].lines}
@@ -54,7 +56,7 @@ def test_each_method_has_its_difference_and_interval(board):
 def test_harmony_lies_against_content(board):
     figure, caption = draw_harmony_content(board, LABELS, "radiomics", TITLES)
     at = {(round(x, 3), round(y, 3)) for x, y in points(figure)}
-    assert at == {(round(1 - 0.2 * n, 3), round(0.9 - 0.1 * n, 3)) for n in range(5)}
+    assert at == {(round(1 - 0.2 * n, 3), round(0.9 - 0.1 * n, 3)) for n in (0, 1, 2, 3, 4, 6)}
     top, bottom = sorted(figure.axes[0].get_ylim())
     assert figure.axes[0].get_ylim() == (bottom, top)  # less told is higher
     assert "CORAL" in caption.alt and "broken" not in caption.alt

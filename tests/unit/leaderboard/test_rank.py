@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from ct4bench.core.contract import columns_of
-from ct4bench.leaderboard.rank import METHOD_COLUMNS, content_lost, make_leaderboard, maker_effects
+from ct4bench.leaderboard.rank import METHOD_COLUMNS, OUTSIDE_WORDS, content_lost, make_leaderboard, maker_effects
 from ct4bench.leaderboard.score import SCORE_COLUMNS
 from ct4bench.leaderboard.score_list import PRIMARY, read_scores
 from ct4bench.leaderboard.statistics import CANNOT, HARMS, HELPS, NOT_TOLD, holm, sign_flip_p
@@ -40,7 +40,7 @@ METHODS = methods_of(
     ("shuffled", "control", "feature", "inductive"),
     ("tissue_means", "control", "feature", "labels"),
     ("best_of_all", "oracle", "feature", "labels"),
-    ("theirs", "outside", "image", "outside"),
+    ("theirs", "outside", "", OUTSIDE_WORDS),
     ("leak", "leaky", "feature", "inductive"),
     ("broken", "method", "feature", "inductive", "failed: it ended by signal 9"),
 )
