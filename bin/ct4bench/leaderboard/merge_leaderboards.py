@@ -24,6 +24,7 @@ from ct4bench.core.feature_tables import feature_columns
 from ct4bench.core.json_files import read_object
 from ct4bench.core.tables import read_table
 from ct4bench.core.yaml_files import fault_of
+from ct4bench.leaderboard.content import texts
 from ct4bench.leaderboard.rank import METHOD_COLUMNS, make_leaderboard, maker_effects
 from ct4bench.leaderboard.score import SCORE_COLUMNS
 from ct4bench.leaderboard.score_list import PRIMARY
@@ -75,9 +76,7 @@ def comparison_of(
     lines = sorted(splits.astype(str).agg("|".join, axis=1))
     makers: dict[str, str] = {}
     for table in features.values():
-        pairs = table[[domain, "maker"]].drop_duplicates(domain).sort_values(domain)
-        names = [name if isinstance(name, str) else f"{name:g}" for name in pairs[domain]]
-        makers |= dict(zip(names, pairs["maker"], strict=True))
+        makers |= dict(sorted(zip(texts(table[domain]).tolist(), table["maker"], strict=True)))
     return {
         "contract": CONTRACT_VERSION, "versions": dict(sorted(versions.items())), "domain": domain, "seed": seed,
         "settings": dict(sorted(settings.items())), "splits": _sha256(lines),

@@ -96,6 +96,12 @@ def test_order_of_rows_and_last_digits_are_no_difference():
     assert differences_between(comparison(), comparison(versions=VERSIONS | {"coral": "1.0"})) == []
 
 
+@pytest.mark.parametrize("domain", ["scanner", "maker", "dose_mgy"])
+def test_each_domain_has_its_makers(domain):
+    found = comparison_of({"x": FEATURES}, SPLITS, {"domain": domain, "seed": 0}, VERSIONS)["makers"]
+    assert set(found) == {"scanner": set(MAKERS), "maker": set(MAKERS.values()), "dose_mgy": {"10"}}[domain]
+
+
 def test_a_method_of_both_runs_must_be_the_same(tmp_path):
     one = results(tmp_path / "one", {"none": 0, "combat": 0.05})
     same = results(tmp_path / "same", {"none": 0, "combat": 0.05})
