@@ -102,7 +102,7 @@ workflow BENCHMARK {
     }
     EVALUATE_FEATURES(settings, features, extractors, images.patches, chosen)
     if (chosen.size() > 1) {
-        COMPARE(settings, features, extractors, chosen, HARMONIZE.out.left_out, HARMONIZE.out.outcomes.mix(outcomes), HARMONIZE.out.declared, EVALUATE_FEATURES.out.tables)
+        COMPARE(settings, features, extractors, chosen, HARMONIZE.out.left_out, HARMONIZE.out.outcomes.mix(outcomes), HARMONIZE.out.declared, EVALUATE_FEATURES.out.tables, images)
         board = COMPARE.out.tables
         scores = COMPARE.out.scores
     }

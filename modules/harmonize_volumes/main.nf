@@ -16,7 +16,7 @@ process HARMONIZE_VOLUMES {
     output:
     // all volumes or, where the method does not come to an end, none
     tuple val(meta), path('harmonized/*.b2nd', arity: '0..*'), path('harmonization.csv'), emit: volumes
-    path 'nifti/*.nii.gz', emit: nifti, optional: true
+    path 'nifti/*/volumes/*.nii.gz', emit: nifti, optional: true
     path 'usage.json', topic: usage
 
     script:
@@ -33,7 +33,7 @@ process HARMONIZE_VOLUMES {
         --harmonize_by ${harmonize_by} \\
         --seed ${seed} \\
         --output harmonized \\
-        ${nifti ? '--nifti nifti' : ''} \\
+        ${nifti ? "--nifti nifti/${meta.method}/volumes" : ''} \\
         --outcome harmonization.csv
     """
 

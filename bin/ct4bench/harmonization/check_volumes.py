@@ -77,7 +77,7 @@ class ImageConformance:
             self.targets = self.targets[1:]
 
     def run(self, which: list[int], other: bool = False) -> dict[int, np.ndarray] | Failure | NotApplicable:
-        """Fit, and transform the targets of these numbers in this order; the results by number."""
+        """Return the results of the targets of these numbers, fitted once and transformed in this order, by number."""
         kept: dict[int, np.ndarray] = {}
         done = harmonize_volumes(
             self.variant, self.training, [self.targets[i] for i in which], lambda i, hu: kept.update({which[i]: hu}),
