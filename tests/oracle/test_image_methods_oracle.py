@@ -21,7 +21,6 @@ from ct4bench.preprocess.find_block import find_block
 from ct4bench.preprocess.resampling import resample
 from ct4bench.profiles import noise
 from ct4bench.profiles.profiler import Profiler
-from ct4bench.twin.phantom import region_labels
 
 SLAB = "110:210,105:415,50:460"
 SCANNERS = ("A1", "C1", "E2", "H1")
@@ -49,10 +48,10 @@ def scans(twin):
 
 
 @pytest.fixture(scope="module")
-def profiler(scans):
+def profiler(twin, scans):
     volumes, grid = scans
     first = volumes["A1", 1].astype(np.int16)
-    labels = region_labels(grid, np.eye(3), np.zeros(3))
+    labels = twin.phantom.region_labels(grid, np.eye(3), np.zeros(3))
     return Profiler(first, labels, grid, find_block(first, grid), FIRST_VOXEL_MM)
 
 
