@@ -212,7 +212,9 @@ class Progress:
         """
         now = self.clock()
         if not self.busy_s or self.first is None or now <= self.first:
-            return None
+            # before a task of this run has ended, what a run like it took on as many cores
+            alone = sum(self.plan.seconds.values()) / (os.cpu_count() or 1)
+            return alone if self.plan.is_own and not self.processes and alone else None
         left, known, of_plan = 0.0, 0.0, 0.0
         for name, own in self.processes.items():
             tasks, usual = self.plan.tasks.get(name, 0), self.plan.seconds.get(name, 0.0)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from ct4bench.core.contract import CONTRACT_VERSION, table_of
 from ct4bench.core.errors import UserError
@@ -236,7 +237,7 @@ def _parameters(folder: Path) -> dict:
 
 def explain(first: Path, second: Path) -> list[str]:
     """Return what of versions, parameters, code, data and weights two folders say differently: why they may differ."""
-    return [*_by_run(first, second), *_by_data(first, second), *_by_settings(first, second)]
+    return [*_by_run(first, second), *_by_software(first, second), *_by_data(first, second), *_by_settings(first, second)]
 
 
 def _by_run(first: Path, second: Path) -> Iterator[str]:
@@ -255,11 +256,26 @@ def _by_run(first: Path, second: Path) -> Iterator[str]:
     engines = [run.get("container_engine", "none") for run in runs]
     if engines[0] != engines[1]:
         yield f"container engine: {engines[0]}, then {engines[1]}"
-    codes = [run.get("code") for run in runs]
+
+
+def _by_software(first: Path, second: Path) -> Iterator[str]:
+    """Code and packages, by provenance/versions.yml."""
+    told = [_versions(folder) for folder in (first, second)]
+    codes = [str(versions.get("code_sha256", ""))[:12] for versions in told]
     if not all(codes):
-        yield "code: not recorded in these folders; the same version may have been edited"
+        yield "code: a folder does not tell it (provenance/versions.yml); the same version may have been edited"
     elif codes[0] != codes[1]:
-        yield f"code: {codes[0]}, then {codes[1]}"
+        yield f"code: SHA-256 {codes[0]}…, then {codes[1]}…"
+    one, other = (versions.get("packages") or {} for versions in told)
+    for name in sorted({*one, *other}) if one and other else ():
+        if one.get(name) != other.get(name):
+            yield f"package {name}: {_said(one, name)}, then {_said(other, name)}"
+
+
+def _versions(folder: Path) -> dict:
+    path = folder / "provenance" / "versions.yml"
+    found = yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return found if isinstance(found, dict) else {}
 
 
 def _said(values: dict, name: str) -> str:

@@ -25,7 +25,7 @@ def folder_of(place, tables: dict[str, pd.DataFrame], run: dict | None = None):
         frame.to_parquet(place / name) if name.endswith("parquet") else frame.to_csv(place / name, index=False)
     (place / "pipeline_info").mkdir(parents=True, exist_ok=True)
     (place / "pipeline_info" / "complete.json").write_text(json.dumps({"contract": CONTRACT_VERSION}))
-    facts = {"parameters": {}, "versions": {"ct4bench": "1"}, "container_engine": "none", "code": "a"} | (run or {})
+    facts = {"parameters": {}, "versions": {"ct4bench": "1"}, "container_engine": "none"} | (run or {})
     (place / "pipeline_info" / "run.json").write_text(json.dumps(facts))
     return place
 
@@ -138,9 +138,12 @@ def test_mean_iccs_are_compared_in_pairs(rng, tmp_path):
 
 def test_why_they_may_differ_is_said(tmp_path):
     series = [pd.DataFrame({"series_uid": names}) for names in (["u", "v"], ["v", "w", "x"])]
-    runs = [{"parameters": {"seed": n, "outdir": str(n)}, "versions": {"ct4bench": "1"}, "code": f"c{n}"} for n in (1, 2)]
+    runs = [{"parameters": {"seed": n, "outdir": str(n)}, "versions": {"ct4bench": "1"}} for n in (1, 2)]
     folders = [folder_of(tmp_path / f"{n}", {"index/series.csv": series[n]}, runs[n]) for n in range(2)]
     for number, folder in enumerate(folders):
+        (folder / "provenance").mkdir()
+        versions = f'code_sha256: "c{number}"\npackages:\n  numpy: "2.{number}"\n  scipy: "1"\n'
+        (folder / "provenance" / "versions.yml").write_text(versions)
         (folder / "none" / "features").mkdir(parents=True)
         facts = {"weights": {"sha256": f"s{number}"}, "verified": number, "largest_difference": number}
         (folder / "none" / "features" / "swin_unetr.json").write_text(json.dumps(facts))
@@ -149,7 +152,8 @@ def test_why_they_may_differ_is_said(tmp_path):
     assert not equal
     assert [line.strip() for line in why] == [
         "parameter seed: 1, then 2",
-        "code: c1, then c2",
+        "code: SHA-256 c0…, then c1…",
+        'package numpy: "2.0", then "2.1"',
         "data: 1 series in both, 1 in the first only, 2 in the second only",
         'none/features/swin_unetr.json, weights.sha256: "s0", then "s1"',
     ]
