@@ -71,6 +71,14 @@ def make_parser() -> argparse.ArgumentParser:
     own.add_argument("--show", action="store_true", help="with --remake: print the command, and end")
     own = add("doctor", "say what this machine has and lacks for a run; status 1 where something needed is missing")
     own.add_argument("--json", action="store_true", help="as JSON, for programs")
+    own = add("methods", "list the harmonization methods that are here, or say what one declares")
+    own.add_argument("name", nargs="?", help="name of a method")
+    own.add_argument("--folder", type=Path, action="append", default=[], help="further folder, as of --method_folders")
+    own = add(
+        "check-method", "check a harmonization method before it is compared: a verdict for each check (make setup)"
+    )
+    own.add_argument("folder", type=Path, help="folder of the method")
+    own.add_argument("--seed", type=int, help="of the exam's rows; without it another one each time")
     own = add("completion", "print the completion script of a shell: source <(./ct4bench completion bash)")
     own.add_argument("shell", choices=("bash", "zsh"))
     return parser
@@ -120,6 +128,12 @@ def _dispatch(parser: argparse.ArgumentParser, words: list[str]) -> int:
         from command import compare
 
         return compare.main(args, words)
+    if args.command in ("methods", "check-method"):
+        from command import methods
+
+        if args.command == "check-method":
+            return methods.check(args.folder, args.seed)
+        return methods.main(args.name, args.folder)
     return {"report": _report, "doctor": _doctor, "completion": _completion}[args.command](args, rest, parser)
 
 

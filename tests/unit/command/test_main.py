@@ -57,7 +57,8 @@ def test_show_prints_what_a_shell_would_run():
     # tools/demo.sh calls the same
     demo = (ROOT / "tools" / "demo.sh").read_text()
     (line,) = [line for line in demo.splitlines() if "-profile demo" in line]
-    wanted = line.split(".engine/nextflow")[1].split('"$@"')[0].replace("run . ", "").split()
+    wanted = line.split(".engine/nextflow")[1].split('"$@"')[0].replace("run . ", "")
+    wanted = wanted.replace('"', "").replace("$name", "demo").split()
     assert [word for word in wanted if word not in shown] == []
     assert shown[-2:] == ["--seed", "3"] and "run" in shown
 
