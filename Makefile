@@ -18,7 +18,7 @@ demo-methods: setup ## the same with harmonization methods and controls, on radi
 	@tools/demo.sh demo_methods
 
 # ARGS: other parameters, as in make paper-size ARGS='--twin_scanners A1,C1'
-paper-size: setup ## the same at the paper's size: 528 series of the twin, about an hour and 32 GB of disk
+paper-size: setup ## the same at the paper's size: 528 series of the twin, about an hour and 30 GB of disk
 	@tools/paper_size.sh $(ARGS)
 
 # tests of a file stay in one process; 0 processes for a debugger

@@ -10,6 +10,7 @@ include { lockOutdir        } from './subworkflows/utilities/places'
 include { outdirError       } from './subworkflows/utilities/places'
 include { placeError        } from './subworkflows/utilities/places'
 include { softwareError     } from './subworkflows/utilities/places'
+include { twinError         } from './subworkflows/utilities/twin'
 
 workflow {
     main:
@@ -24,7 +25,7 @@ workflow {
             error("Wrong parameters:\n  ${wrong.join('\n  ')}\nnextflow run . --help lists all")
         }
         def settings = settingsOf(params, schema)
-        def obstacle = placeError(workflow) ?: outdirError(settings.outdir, methodNames(settings), workflow.resume) ?: softwareError(workflow)
+        def obstacle = placeError(workflow) ?: outdirError(settings.outdir, methodNames(settings), workflow.resume) ?: softwareError(workflow) ?: (settings.input || settings.features ? null : twinError(settings))
         if (obstacle) {
             error(obstacle)
         }

@@ -2,6 +2,8 @@
 """Index a tree of DICOM files: which CT series with segmentation it holds, and why everything else is left out."""
 
 import argparse
+import os
+from pathlib import Path
 
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table
@@ -23,10 +25,13 @@ def main(argv=None):
     wanted = parser.add_mutually_exclusive_group(required=True)
     wanted.add_argument("--output", help="folder of the tables")
     wanted.add_argument("--contents", help="what a part of a tree holds, JSON, for merge_index.py; no table is made")
-    parser.add_argument("--only", nargs="+", default=[], help="with --contents: the root's entries that are the part")
+    parser.add_argument(
+        "--only", type=Path, help="with --contents: file with the root's entries that are the part, a NUL after each"
+    )  # fmt: skip
     args = parser.parse_args(argv)
     if args.contents:
-        write_contents(read_tree(args.roots, args.threads, set(args.only)), args.contents)
+        only = set(os.fsdecode(args.only.read_bytes()).split("\0")[:-1]) if args.only else ()
+        write_contents(read_tree(args.roots, args.threads, only), args.contents)
         return
     pattern = args.series_pattern or None
     write_index_of(

@@ -6,7 +6,7 @@ import argparse
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.index.files import FILE_KEY
-from ct4bench.preprocess.select import FORM, check_domains, choose_reference
+from ct4bench.preprocess.select import FORM, check_domains, choose_reference, confirm_reference
 
 COLUMNS = ["series_uid", "scanner", "maker", "dose_mgy", "recon", "repetition"]
 
@@ -19,12 +19,16 @@ def main(argv=None):
     parser.add_argument("--reference", default="A1 10mGy IR", help=FORM)
     parser.add_argument("--domain", help="the factor that will be left out and compared; without it nothing is checked")
     parser.add_argument("--feature_doses", default="10", help="doses in mGy whose series features are extracted from")
+    parser.add_argument("--used", help="the choice of an earlier index, which this one must confirm")
     parser.add_argument("--output", required=True, help="the choice, CSV")
     args = parser.parse_args(argv)
     series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_KEY)
     if args.domain:
         check_domains(series, args.domain, [float(dose) for dose in args.feature_doses.split(",")])
-    write_table(choose_reference(series, files, args.reference), args.output)
+    chosen = choose_reference(series, files, args.reference)
+    if args.used:
+        confirm_reference(chosen, read_table(args.used, ["series_uid"]))
+    write_table(chosen, args.output)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ def main(argv=None):
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
     parser.add_argument("--interpolator", help="linear, nearest or bspline; default: the mode's")
     parser.add_argument("--short_series", choices=("pad", "stretch"), default="pad")
+    parser.add_argument("--strict", action="store_true", help="refuse the part if anything in it is not accepted")
+    parser.add_argument("--drop", action="store_true", help="delete slices when they are taken, of DICOM made to be so")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--contents", required=True, help="what the part holds, JSON, for merge_index.py")
     parser.add_argument("--volumes", required=True, help="folder for the registered volumes")
@@ -40,7 +42,9 @@ def main(argv=None):
     registration = RegistrationRun(
         open_reference(args.reference), args.volumes, args.nifti, interpolator, args.threads, args.short_series
     )
-    taken = take_part(args.roots, registration, args.contents, args.series_pattern or None, checks)
+    taken = take_part(
+        args.roots, registration, args.contents, args.series_pattern or None, checks, args.strict, args.drop
+    )
     checks.write(args.checks)
     write_table(taken.registered, args.registered)
     write_table(taken.transforms, args.transforms)

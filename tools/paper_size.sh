@@ -2,7 +2,7 @@
 # Runs the benchmark at the paper's size on the twin, and says where the report is and what the run took.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-needed_gb=32
+needed_gb=30
 mkdir -p results/paper_size
 free_gb=$(df --output=avail -BG results | tail -n 1 | tr -dc 0-9)
 if [ "$free_gb" -lt "$needed_gb" ] && [ ! -d results/paper_size_work ]; then

@@ -55,8 +55,8 @@ workflow BENCHMARK {
             TAKE(settings, SIMULATE_FIRST.out.phantom, REFERENCE.out.reference)
             images.truth = TAKE.out.truth.first()
             own = TAKE.out.profile
-            INDEX_PARTS(settings, TAKE.out.contents, [])
-            PREPROCESS_PARTS(settings, TAKE.out.registered, INDEX_PARTS.out.index)
+            INDEX_PARTS(settings, TAKE.out.contents, [], '')
+            PREPROCESS_PARTS(settings, TAKE.out.registered, INDEX_PARTS.out.index, REFERENCE.out.choice)
             index = INDEX_PARTS.out.index
             taken = PREPROCESS_PARTS.out
             prepared = REFERENCE.out

@@ -18,10 +18,11 @@ process INDEX_SERIES {
     def whole = "${series_pattern ? "--series_pattern ${series_pattern}" : ''} ${strict ? '--strict' : ''} --output index"
     """
     mkdir -p index
+    ${only ? "printf '%s\\0' ${only.join(' ')} > entries" : ''}
     index_series.py \\
         --roots roots/* \\
         --threads ${task.cpus} \\
-        ${only ? "--only ${only.join(' ')} --contents index/contents.json" : whole}
+        ${only ? '--only entries --contents index/contents.json' : whole}
     """
 
     stub:

@@ -3,6 +3,7 @@ process SELECT_REFERENCE {
 
     input:
     path index
+    path used, stageAs: 'used/*'    // the choice that series were registered to already, or []
     val reference      // text quoted for the shell
     val domain              // or '', where the index is of the reference alone
     val feature_doses       // mGy, comma-separated
@@ -19,6 +20,7 @@ process SELECT_REFERENCE {
         --files ${index}/files.parquet \\
         --reference ${reference} \\
         ${domain ? "--domain ${domain} --feature_doses ${feature_doses}" : ''} \\
+        ${used ? "--used ${used}" : ''} \\
         --output reference.csv
     """
 

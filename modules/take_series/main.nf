@@ -9,7 +9,7 @@ process TAKE_SERIES {
     path tables, stageAs: 'tables/*'    // of the twin: scanners.csv, reconstructions.csv, noise.csv, couches.csv, odd_series.csv
     val choice      // map: options of simulate_series.py
     path reference
-    val options     // map: series_pattern (quoted for the shell, or ''), mode, interpolator, short_series, nifti, dicom (whether to keep it)
+    val options     // map: series_pattern (quoted for the shell, or ''), mode, interpolator, short_series, strict, nifti, dicom (whether to keep it)
     val _code
 
     output:
@@ -40,10 +40,12 @@ process TAKE_SERIES {
         --mode ${options.mode} \\
         ${options.interpolator ? "--interpolator ${options.interpolator}" : ''} \\
         --short_series ${options.short_series} \\
+        ${options.strict ? '--strict' : ''} \\
         --threads ${task.cpus} \\
         --contents contents.json \\
         --volumes volumes \\
         ${options.nifti ? '--nifti nifti' : ''} \\
+        ${options.dicom ? '' : '--drop'} \\
         --registered registered.csv \\
         --transforms transforms.csv \\
         --profile own_profile.parquet \\

@@ -82,7 +82,7 @@ workflow SIMULATE_FIRST {
 def folderParts(folder) {
     def entries = folder.listFiles().toSorted { a, b -> a.name <=> b.name }
     if (!entries) {
-        return [[[shellQuote('')], '']]
+        return [[[shellQuote('')], 0, '']]
     }
     return entries.collate((entries.size() + 15).intdiv(16)).collect { part ->
         def found = part.collect { entry -> entry.isDirectory() ? survey(entry) : [1, "${entry.size()} ${entry.lastModified()}"] }
@@ -101,9 +101,10 @@ workflow INDEX_PARTS {
     settings    // map of parameters
     contents    // contents.json of each part
     roots       // channel of one list of folders, or [] where they are gone
+    contained   // digest of what lies in them: contents say nothing of pixels, by which copies are told from other versions
 
     main:
-    MERGE_INDEX(contents.toSortedList { a, b -> a.toString() <=> b.toString() }, roots, seriesPattern(settings), settings.strict, codeDigest('merge_index.py'))
+    MERGE_INDEX(contents.toSortedList { a, b -> a.toString() <=> b.toString() }, roots, seriesPattern(settings), settings.strict, [codeDigest('merge_index.py'), contained])
 
     emit:
     index = MERGE_INDEX.out.index       // folder: series.csv, quarantine.csv, files.parquet, inputs.csv
@@ -122,8 +123,9 @@ workflow INDEX {
     }
     else if (settings.input && settings.in_parts) {
         // a channel of one list has but one task; a value serves all parts
-        INDEX_SERIES(roots.first(), pattern, false, channel.fromList(folderParts(file(settings.input))), codeDigest('index_series.py'))
-        INDEX_PARTS(settings, INDEX_SERIES.out.index.map { folder -> folder.resolve('contents.json') }, roots)
+        def parts = folderParts(file(settings.input))
+        INDEX_SERIES(roots.first(), pattern, false, channel.fromList(parts), codeDigest('index_series.py'))
+        INDEX_PARTS(settings, INDEX_SERIES.out.index.map { folder -> folder.resolve('contents.json') }, roots, parts.collect { _entries, _n, own -> own }.join('\n').digest('SHA-256'))
         found = INDEX_PARTS.out.index
     }
     else {

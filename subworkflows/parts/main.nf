@@ -7,12 +7,18 @@ include { codeDigest        } from '../utilities/code'
 include { shellQuote        } from '../utilities/files'
 include { scannerTables     } from '../utilities/twin'
 include { twinChoice        } from '../utilities/twin'
+include { twinSeries        } from '../utilities/twin'
 
-// A scanner is a part. Those that compress their images take longest and come first (the UIDs of JPEG 2000 and JPEG-LS sort
-// behind the others), so that no long task is left alone at the end.
+// A scanner is a part. One of JPEG 2000 takes six times as long as others and comes first, so that it is not left alone at
+// the end. Volumes gather on the disk, so those with the most DICOM come next, and those of JPEG-LS, which has half, last.
 def partsOf(settings) {
-    def syntax = rowsOf(file("${projectDir}/assets/twin/scanners.csv")).collectEntries { row -> [row.scanner, row.transfer_syntax_uid] }
-    return settings.twin_scanners.toString().tokenize(',').toUnique().toSorted { a, b -> syntax[b] <=> syntax[a] ?: a <=> b }
+    def series = twinSeries(settings).groupBy { row -> row.scanner }
+    def weights = rowsOf(file("${projectDir}/assets/twin/scanners.csv")).collectEntries { row ->
+        def slices = (row.n_slices as int) * series.getOrDefault(row.scanner, []).sum(0) { some -> some.repetitions }
+        def weight = row.transfer_syntax_uid == '1.2.840.10008.1.2.4.90' ? 1e9 : row.transfer_syntax_uid == '1.2.840.10008.1.2.4.80' ? slices / 2 : slices
+        [row.scanner, weight as BigDecimal]
+    }
+    return settings.twin_scanners.toString().tokenize(',').toUnique().toSorted { a, b -> weights[b] <=> weights[a] ?: a <=> b }
 }
 
 workflow TAKE {
@@ -25,7 +31,7 @@ workflow TAKE {
     def options = [
         series_pattern: settings.series_pattern ? shellQuote(settings.series_pattern) : '',
         mode: settings.mode, interpolator: settings.interpolator ?: '', short_series: settings.short_series,
-        nifti: settings.publish_volumes, dicom: settings.publish_dicom,
+        strict: settings.strict, nifti: settings.publish_volumes, dicom: settings.publish_dicom,
     ]
     TAKE_SERIES(
         channel.fromList(partsOf(settings).collect { name -> [[name]] }).combine(phantom),

@@ -24,7 +24,7 @@ workflow REFERENCE {
     prints      // map: digests of the folders that were looked at
 
     main:
-    SELECT_REFERENCE(index, shellQuote(settings.reference), domain, settings.feature_doses, codeDigest('select_reference.py'))
+    SELECT_REFERENCE(index, [], shellQuote(settings.reference), domain, settings.feature_doses, codeDigest('select_reference.py'))
     def chosen = SELECT_REFERENCE.out.choice
         .splitCsv(header: true, quote: '"')
         .toList()
@@ -43,6 +43,7 @@ workflow REFERENCE {
 
     emit:
     reference = prepared                    // folder
+    choice = SELECT_REFERENCE.out.choice.first()    // series_uid, root, folder
     patches = DRAW_PATCHES.out.patches      // patches.csv
 }
 
@@ -91,9 +92,10 @@ workflow PREPROCESS_PARTS {
     settings    // map of parameters
     parts       // [transforms.csv of the part, its registered.csv, [<series_uid>.b2nd, ...]]
     index       // value channel: the index's folder
+    choice      // the reference that they were registered to, as SELECT_REFERENCE names it
 
     main:
-    CONFIRM_REFERENCE(index, shellQuote(settings.reference), settings.domain, settings.feature_doses, codeDigest('select_reference.py'))
+    CONFIRM_REFERENCE(index, choice, shellQuote(settings.reference), settings.domain, settings.feature_doses, codeDigest('select_reference.py'))
     MERGE_REGISTRATION(
         index,
         parts.map { transforms, _rows, _volumes -> transforms }.toSortedList { a, b -> a.toString() <=> b.toString() },

@@ -62,6 +62,22 @@ def test_wrong_parameters_are_named_all_at_once(nextflow, tmp_path):
     assert run.published() == []
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--twin_scanners", "A1,B1", "--domain", "maker"), "all series of the twin at 10 mGy have maker Siemens"),
+        (("--feature_doses", "3.0", "--twin_doses", "10,14"), "the twin has no series at 3.0 mGy"),
+        (("--in_parts", "--reference", "A1 10mGy DL"), "A1 10mGy DL is not among the series that this run simulates"),
+        (("--in_parts", "--reference", "1.2.3"), "must be as in 'A1 10mGy IR #1'"),
+    ],
+)  # fmt: skip
+def test_what_the_twin_cannot_answer_is_said_before_any_task(arguments, words, nextflow, tmp_path):
+    run = nextflow(tmp_path, *arguments)
+    assert run.status != 0
+    assert words in run.text
+    assert "Submitted process" not in run.text
+
+
 def test_wrong_parameter_in_a_file(nextflow, tmp_path):
     (tmp_path / "params.json").write_text('{"mode": "paper", "seeed": 3}')
     run = nextflow(tmp_path, "-params-file", "params.json")

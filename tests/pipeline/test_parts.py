@@ -2,6 +2,7 @@
 
 import filecmp
 import importlib.util
+import shutil
 
 import pandas as pd
 import pytest
@@ -60,6 +61,23 @@ def test_the_index_of_scanners_taken_apart_is_that_of_all(small_run, tmp_path):
     write_index(merge_index(parts), tmp_path / "index")
     names = ["series.csv", "files.parquet", "inputs.csv"]
     assert filecmp.cmpfiles(small_run.outdir / "index", tmp_path / "index", names, shallow=False) == (names, [], [])
+
+
+def test_an_edited_copy_is_told_from_its_original_again(nextflow, tmp_path):
+    """Contents of parts have no pixels, by which copies are compared when they are merged."""
+    data = tmp_path / "data"
+    shutil.copytree(ROOT / "tests" / "data" / "idc", data)
+    arguments = ("--input", data, "--in_parts", "-stub-run", "-resume")
+    first = nextflow(tmp_path, *arguments)
+    assert first.status == 0, first.text
+    again = nextflow(tmp_path, *arguments)
+    assert set(again.trace()["status"]) == {"CACHED"}
+    with open(data / "none" / "000.dcm", "r+b") as file:
+        file.seek(-2, 2)
+        file.write(b"\1")
+    edited = nextflow(tmp_path, *arguments).trace()
+    ran = edited.loc[edited["status"] == "COMPLETED", "name"].str.split(":").str[-1]
+    assert {"INDEX_SERIES", "MERGE_INDEX"} <= {name.split(" ")[0] for name in ran}
 
 
 @pytest.mark.slow

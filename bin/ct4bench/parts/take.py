@@ -11,9 +11,10 @@ import pandas as pd
 
 from ct4bench.core.checks import Checks
 from ct4bench.index.contents import write_contents
-from ct4bench.index.files import folders_of
-from ct4bench.index.index import NothingAcceptedError, index_contents
+from ct4bench.index.files import folders_of, locate
+from ct4bench.index.index import NothingAcceptedError, index_contents, refuse_any
 from ct4bench.index.tree import read_tree
+from ct4bench.preprocess.merge import refuse_unregistered, unregistered
 from ct4bench.preprocess.register import RegistrationRun, register_chunk
 from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, registered_rows
 from ct4bench.profiles.merge import GROUP, SERIES_COLUMNS
@@ -37,11 +38,14 @@ def take_part(
     contents_path: Path | str,
     pattern: str | None = None,
     checks: Checks | None = None,
+    strict: bool = False,
+    drop: bool = False,
 ) -> Taken:
     """Index the folders `roots`, register all series in them as `run` says, and profile them as scanned.
 
     The contents for `index.merge` go to `contents_path`. A part without an accepted series gives empty tables: the
-    merged index says why.
+    merged index says why. With `strict`, `UserError` where a file or series is not accepted or not registered.
+    With `drop`, slices are deleted as soon as their scanner, dose and reconstruction are taken.
     """
     roots = list(roots)
     contents = read_tree(roots)
@@ -49,7 +53,11 @@ def take_part(
     try:
         index = index_contents(contents, pattern)
     except NothingAcceptedError as error:
+        if strict:
+            raise
         return Taken(error.index.series, pd.DataFrame(columns=TRANSFORM_COLUMNS), pd.DataFrame(columns=SERIES_COLUMNS))
+    if strict:
+        refuse_any(index.quarantine)
     roots_of = {Path(root).name: Path(root) for root in roots}
     del contents
     slices, profiles, transforms = index.files[index.files["role"] == "ct"], OwnProfiles(run.reference), []
@@ -61,7 +69,12 @@ def take_part(
         files = slices[slices["series_uid"].isin(uids)]
         folders = [roots_of[root] / folder for root, folder in folders_of(files)]
         transforms.append(register_chunk(run, group, files, folders, uids, checks, profiles.add))
+        if strict:
+            refuse_unregistered(unregistered(group, transforms[-1]))
         profiles.close(registered_rows(group, transforms[-1]))
+        if drop:
+            for path in locate(files, folders)["file"]:
+                path.unlink()
     LOG.info("registered and profiled in %.1f CPU s", time.process_time() - start)
     transforms = pd.concat(transforms, ignore_index=True)
     return Taken(registered_rows(index.series, transforms), transforms, profiles.table())

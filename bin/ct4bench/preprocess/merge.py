@@ -34,6 +34,29 @@ def merge_transforms(series: pd.DataFrame, parts: Iterable[Path | str]) -> pd.Da
     return found.set_index("series_uid").loc[keys["series_uid"]].reset_index()[TRANSFORM_COLUMNS]
 
 
+def unregistered(series: pd.DataFrame, transforms: pd.DataFrame) -> pd.DataFrame:
+    """Select the rows of `series` that do not go on, as rows of quarantine.csv."""
+    status = transforms.set_index("series_uid")[["status", "detail"]]
+    failed = series[~series["series_uid"].isin(set(registered_rows(series, transforms)["series_uid"]))]
+    return failed[["path", "series_uid"]].assign(
+        reason=failed["series_uid"].map(status["status"]), detail=failed["series_uid"].map(status["detail"])
+    )
+
+
+def _reasons(rows: pd.DataFrame) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in rows["reason"].value_counts(sort=False).sort_index().items())
+
+
+def refuse_unregistered(rows: pd.DataFrame) -> None:
+    """Raise a `UserError` where any series did not go on (`--strict`); `rows` are of `unregistered`."""
+    if len(rows):
+        first = rows.iloc[0]
+        raise UserError(
+            f"--strict: {len(rows)} series could not be registered ({_reasons(rows)}); the first is {first['path']}: "
+            f"{first['reason']}, {first['detail']}; take them out of the input or leave out --strict"
+        )
+
+
 def split_by_status(series: pd.DataFrame, quarantine: pd.DataFrame, transforms: pd.DataFrame, strict: bool):
     """Split off the rows of `series` that go on, in their order, and `quarantine` with those that do not.
 
@@ -42,11 +65,7 @@ def split_by_status(series: pd.DataFrame, quarantine: pd.DataFrame, transforms: 
     """
     status = transforms.set_index("series_uid")[["status", "detail"]]
     registered = registered_rows(series, transforms)
-    failed = series[~series["series_uid"].isin(set(registered["series_uid"]))]
-    rows = failed[["path", "series_uid"]].assign(
-        reason=failed["series_uid"].map(status["status"]), detail=failed["series_uid"].map(status["detail"])
-    )
-    reasons = ", ".join(f"{n} {reason}" for reason, n in rows["reason"].value_counts(sort=False).sort_index().items())
+    rows = unregistered(series, transforms)
     if not (status["status"] == "reference").any():
         raise UserError(
             "the reference series is not among the registered ones; prepare the reference and register the series "
@@ -55,15 +74,11 @@ def split_by_status(series: pd.DataFrame, quarantine: pd.DataFrame, transforms: 
     if len(series) > 1 and (registered["series_uid"].map(status["status"]) == "reference").all():
         first = rows.iloc[0]
         raise UserError(
-            f"no series could be registered to the reference ({reasons}); the first is {first['path']}: "
+            f"no series could be registered to the reference ({_reasons(rows)}); the first is {first['path']}: "
             f"{first['reason']}, {first['detail']}; name another reference with --reference"
         )
-    if strict and len(rows):
-        first = rows.iloc[0]
-        raise UserError(
-            f"--strict: {len(rows)} series could not be registered ({reasons}); the first is {first['path']}: "
-            f"{first['reason']}, {first['detail']}; take them out of the input or leave out --strict"
-        )
+    if strict:
+        refuse_unregistered(rows)
     columns = ["path", "series_uid", "reason", "detail"]
     # the index of an earlier run also has what that run's registration refused
     accepted = pd.MultiIndex.from_frame(series[["path", "series_uid"]].astype(str))

@@ -79,6 +79,19 @@ def choose_reference(series: pd.DataFrame, files: pd.DataFrame, text: str) -> pd
     return folders
 
 
+def confirm_reference(chosen: pd.DataFrame, used: pd.DataFrame) -> None:
+    """Raise a `UserError` unless the series that is chosen in the whole index is the one that was used.
+
+    Both are rows of `choose_reference`.
+    """
+    (uid,), (before,) = chosen["series_uid"].unique(), used["series_uid"].unique()
+    if uid != before:
+        raise UserError(
+            f"--reference names series {uid} in the index of all parts, but they were registered to {before}, which "
+            "alone was there at first; name the reference with its repetition, as in 'A1 10mGy IR #1'"
+        )
+
+
 def check_domains(series: pd.DataFrame, domain: str, doses_mgy: list[float]) -> None:
     """Raise a `UserError` unless the series at `doses_mgy` have two values of `domain` at least: one cannot be left
     out.

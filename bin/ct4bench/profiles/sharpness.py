@@ -61,8 +61,11 @@ def fit_step(
         return left * (1 - share) + (high + slope * (x - position)) * share
 
     reach = 0.3 * (x[-1] - x[0])
-    left, right = y[x < position_mm - reach].mean(), y[x > position_mm + reach].mean()
+    beside = y[x < position_mm - reach], y[x > position_mm + reach]
+    left, right = (part.mean() if len(part) else float("nan") for part in beside)
     start = [USUAL_SIGMA_MM, position_mm, left, right, 0.0] + ([0.0, 0.0] if period_mm else [])
+    if len(x) < len(start) or not np.isfinite(start).all():  # a grid too coarse for the window
+        return NO_STEP
     error = None if count is None else 1 / np.sqrt(count)
     if len(x) < len(start):
         return NO_STEP

@@ -9,6 +9,7 @@ from tests.unit.index.test_index import add
 import index_series
 import merge_index
 from ct4bench.core.errors import UserError
+from ct4bench.index.contents import read_contents
 
 TABLES = ("series.csv", "quarantine.csv", "files.parquet", "inputs.csv")
 
@@ -55,7 +56,8 @@ def in_parts(root, folder, options=(), roots=()):
     parts = []
     for number, entry in enumerate(sorted(root.iterdir(), reverse=True)):
         parts.append(folder / f"part{number}.json")
-        index_series.main(["--roots", str(root), "--only", entry.name, "--contents", str(parts[-1])])
+        (folder / "entries").write_text(f"{entry.name}\0")
+        index_series.main(["--roots", str(root), "--only", str(folder / "entries"), "--contents", str(parts[-1])])
     merge_index.main(
         ["--parts", *map(str, parts), "--roots", *map(str, roots), "--output", str(folder / "x"), *options]
     )
@@ -80,6 +82,20 @@ def test_parts_give_the_tables_of_the_whole(tree, tmp_path):
     ):
         assert part in reasons
     assert seg_uid(uid("l1"), "lone.dcm") in accepted
+
+
+def test_entries_may_be_named_like_options_and_have_several_lines(tmp_path):
+    root = tmp_path / "data"
+    own = add(root, "--contents", "a1")
+    add(root, "two\nlines", "b1", "B1_Harmonized_10mGy_FBP - #1")
+    for number in range(3000):
+        (root / f"{number:0200d}").touch()
+    (tmp_path / "entries").write_text("".join(f"{path.name}\0" for path in root.iterdir() if "two" not in path.name))
+    words = ["--roots", str(root), "--only", str(tmp_path / "entries"), "--contents", str(tmp_path / "part.json")]
+    index_series.main(words)
+    found = read_contents([tmp_path / "part.json"])
+    assert list(found.series) == [uid("a1")]
+    assert found.n_files == 3000 + len(own) + 1
 
 
 def test_a_pattern_without_scanners_and_numbers_is_told_over_all_parts(tmp_path):
@@ -120,7 +136,8 @@ def test_a_tree_without_series_names_its_folder(tmp_path):
 def test_an_empty_folder_names_itself(tmp_path):
     """The part that the workflow makes of it: an entry without a name, which no folder has."""
     (tmp_path / "data").mkdir()
-    part = str(tmp_path / "part.json")
-    index_series.main(["--roots", str(tmp_path / "data"), "--only", "", "--contents", part])
+    part, entries = str(tmp_path / "part.json"), tmp_path / "entries"
+    entries.write_text("\0")
+    index_series.main(["--roots", str(tmp_path / "data"), "--only", str(entries), "--contents", part])
     with pytest.raises(UserError, match="no file in data"):
         merge_index.main(["--parts", part, "--output", str(tmp_path / "x")])

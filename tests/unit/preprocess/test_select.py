@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from ct4bench.core.errors import UserError
-from ct4bench.preprocess.select import choose_reference, find_reference
+from ct4bench.preprocess.select import choose_reference, confirm_reference, find_reference
 
 SERIES = pd.DataFrame(
     [
@@ -40,6 +40,13 @@ def test_reference_is_found(text, uid):
 def test_what_does_not_match_is_told_with_what_there_is(text, message):
     with pytest.raises(UserError, match=message):
         find_reference(SERIES, text)
+
+
+def test_another_reference_in_the_whole_index_than_in_the_part_is_refused():
+    one, other = (pd.DataFrame({"series_uid": uid, "root": "data", "folder": ["a", "b"]}) for uid in ("1.1", "1.2"))
+    confirm_reference(one, one.head(1))
+    with pytest.raises(UserError, match=r"names series 1\.2 in the index of all parts, .* registered to 1\.1"):
+        confirm_reference(other, one)
 
 
 def test_an_empty_index_is_told():

@@ -36,6 +36,14 @@ def test_no_step_is_said(rng):
     assert np.isnan(sharpness.NO_STEP.sigma_mm)
 
 
+@pytest.mark.parametrize("n", [2, 4, 6])
+@pytest.mark.parametrize("place", [1.0, 8.3])
+def test_a_grid_too_coarse_for_a_step_has_none(n, place):
+    """Five values, or seven with a wave, cannot be told from fewer points."""
+    x = np.linspace(0, 16, n)
+    assert np.isnan(sharpness.fit_step(x, step(0.7, x=x), place, 7.0).sigma_mm)
+
+
 @pytest.mark.parametrize("sigma", [0.65, 0.8])
 def test_face_to_air_from_its_outer_half(sigma):
     depth = np.arange(-4.95, 0.25, 0.1)
