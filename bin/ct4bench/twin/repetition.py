@@ -14,7 +14,7 @@ DRIFT_SD_HU = 0.39
 SHIFT_SD_MM = 0.2
 """SD over scans of the block's place, along each axis."""
 MAX_SHIFT_MM = 0.5
-HELIX = 0.13
+HELIX = 0.15
 """Amplitude of the noise SD's wave along z, a wave a turn of the tube: what the variance over repetitions of A1's small
 regions in published features needs, while the large cyst, which is longer than a turn, has little."""
 REACH = 2
