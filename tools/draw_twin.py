@@ -37,7 +37,8 @@ PLACES = {"test patterns": 70, "liver": 157, "thorax": 262}
 SAGITTAL_COLUMN = 257
 CLOSE_UP = (159, 196, 280)
 BLOCK_THICKNESS = 24
-REGION_HALF = (44, 52)
+REGION_HALF, REGION_SIZE = (44, 52), (176, 149)
+"""Pixels of a region's picture on either side of its middle (rows, columns); width and height on paper."""
 
 
 class Simulated:
@@ -150,7 +151,7 @@ def regions(phantom, series: Path) -> Image.Image:
         real, own = volume[k].astype(float), simulated.slices(kk, kk + 1)[0]
         for image, row, column in ((real, j, i), (own, jj, ii)):
             half, wide = REGION_HALF
-            images.append(gray(image[row - half : row + half, column - wide : column + wide]))
+            images.append(gray(image[row - half : row + half, column - wide : column + wide], REGION_SIZE))
         titles += [f"{roi}, real", f"{roi}, twin"]
     parts = [slice(a, a + 4) for a in range(0, len(images), 4)]
     return mosaic([images[part] for part in parts], [titles[part] for part in parts], REAL_LABEL)

@@ -36,10 +36,10 @@ def test_features_are_the_published(phantom, shared_data):
 
 @pytest.mark.slow
 def test_a_patch_is_told_from_its_series_as_in_the_real_one(phantom, real_series):
-    """The gate, 0.85 to 0.93, is missed by a hundredth: 0.94, where the real series has 0.915 by the same measure."""
+    """The real series has 0.915 by the same measure."""
     found = tool.patches_of_one_series(phantom, real_series, 0)
     assert found["real"] == pytest.approx(0.915, abs=0.01)
-    assert found["twin"] == pytest.approx(found["real"], abs=0.035)
+    assert 0.85 <= found["twin"] <= 0.93
 
 
 def test_effect_size_of_known_effects():

@@ -41,12 +41,10 @@ def test_table_5_has_the_published_order(tmp_path):
 
 @pytest.mark.slow
 def test_radiomics_of_the_papers_rows_are_as_stable_and_as_telling(phantom):
-    """What is asked, and where that is not reached yet (N = 1 is 0.944, the scanner 0.552) no further from it."""
     found = gates.learned(gates.patch_features(phantom, 10))
-    missed = {"n_1": 0.01, "scanner_from_cyst1": 0.02}
     for name in ("icc_2_1", "n_1", "n_12", "scanner_from_cyst1"):
         low, high = gates.GATES[name]
-        assert low <= found[name] <= high + missed.get(name, 0.0), (name, found[name])
+        assert low <= found[name] <= high, (name, found[name])
 
 
 def test_ratios_are_of_equal_rows():
