@@ -242,6 +242,19 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(out, ignore_index=True)
 
 
+def confusion_left_out(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Return the confusion matrices of each value that was left out (`left_out`) by the fewest and the most values to
+    train on, as `confusion` has them; empty without leave-one-out."""
+    own = predictions[predictions["scheme"] == "loso"]
+    sizes = {own["n_train"].min(), own["n_train"].max()}
+    own = own[own["n_train"].isin(sizes)]
+    parts = [confusion(rows).assign(left_out=str(fold)) for fold, rows in own.groupby("fold", sort=True)]
+    columns = [*CELL, "left_out", "target", "predicted", "n", "share"]
+    if not parts:
+        return pd.DataFrame(columns=columns)
+    return pd.concat(parts)[columns].sort_values(columns[:-2], kind="stable", ignore_index=True)
+
+
 def value_of_rows(predictions: pd.DataFrame, series: pd.DataFrame, column: str) -> pd.Series:
     """Return the value of a column of the series for each row of predictions, as text."""
     known = series.drop_duplicates("series_uid").set_index("series_uid")[column]

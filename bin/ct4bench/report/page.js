@@ -137,6 +137,24 @@ ct4.tables = () => {
   }
 };
 
+// ---- pictures: a click on a name of the key hides and shows what has it -----------------------------------------------
+ct4.keys = () => {
+  for (const key of document.querySelectorAll('[data-key]')) {
+    const figure = key.closest('figure');
+    const groups = figure ? [...figure.querySelectorAll('[data-group]')] : [];
+    const own = groups.filter((group) => key.dataset.key.startsWith(group.dataset.group));
+    if (!own.length) continue;
+    const button = ct4.make('button', {type: 'button', 'aria-pressed': 'true'});
+    button.append(...key.childNodes);
+    key.append(button);
+    button.addEventListener('click', () => {
+      const shown = button.getAttribute('aria-pressed') === 'false';
+      button.setAttribute('aria-pressed', String(shown));
+      own.forEach((group) => group.classList.toggle('off', !shown));
+    });
+  }
+};
+
 // ---- views -------------------------------------------------------------------------------------------------------
 ct4.draw = (place) => {
   if (place.dataset.drawn) return;
@@ -179,4 +197,4 @@ ct4.canvas = (place, height, label, draw) => {
   redraw();
   return {canvas, redraw};
 };
-addEventListener('DOMContentLoaded', () => { ct4.tables(); ct4.words(); ct4.live(); });
+addEventListener('DOMContentLoaded', () => { ct4.tables(); ct4.keys(); ct4.words(); ct4.live(); });

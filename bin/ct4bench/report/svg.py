@@ -162,7 +162,7 @@ def curves(label: str, lines: Sequence[Curve], x_axis: str, y_axis: str, width: 
                                    "data_tip": f"{one.words}: {b:.4g} at {a:g}"})
                 for a, b in known
             ]  # fmt: skip
-        parts.append(element("g", {}, *drawn))
+        parts.append(element("g", {"data_group": one.words}, *drawn))
     return picture(width, height, label, *parts)
 
 
@@ -172,7 +172,7 @@ def legend(items: Iterable[tuple[str, str]]) -> Markup:
     for words, colour in items:
         dot = element("svg", {"class": "dot", "width": 10, "height": 10, "aria_hidden": "true"},
                       element("circle", {"cx": 5, "cy": 5, "r": 5, "fill": colour}))  # fmt: skip
-        made.append(element("li", {}, dot, f" {words}"))
+        made.append(element("li", {"data_key": words}, dot, f" {words}"))
     return element("ul", {"class": "key-list"}, *made)
 
 
@@ -214,10 +214,8 @@ def squares(label: str, rows: Sequence[str], columns: Sequence[str], cells: Sequ
             fill = {"fill": shade(cell.share)} if cell.share is not None else {"fill": "none", "class": "none"}
             parts.append(element("rect", {**place, **fill, "data_tip": cell.words}))
             if cell.said:
-                dark = cell.share is not None and cell.share > 0.55
-                ink = {"fill": "#ffffff" if dark else "#1b1f24"} if cell.share is not None else {}
-                said = text(x + size / 2, y + size / 2 + 4, cell.said, "middle", "cell", **ink)
-                parts.append(said)
+                ink = "" if cell.share is None else " on-dark" if cell.share > 0.55 else " on-light"
+                parts.append(text(x + size / 2, y + size / 2 + 4, cell.said, "middle", f"cell{ink}"))
     y = top + len(rows) * size
     for j, name in enumerate(columns):
         x = left + (j + 0.5) * size

@@ -28,6 +28,7 @@ from ct4bench.core.tables import read_table
 from ct4bench.report.answers import answer_picture, answers, data_words
 from ct4bench.report.board import Board, board_view, method_card
 from ct4bench.report.cells import cells_of, interval_head
+from ct4bench.report.charts import charts_of
 from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.live import points_view, ranks_view
 from ct4bench.report.page import data_block, policy, scripts, style
@@ -82,6 +83,8 @@ SECTION_TABLES = {
                   "stable_features", "repeatability_summary"),
     "embedding": ("embedding_quality",),
 }  # fmt: skip
+PICTURED = {"confusion_left_out"}
+"""Tables that are shown as pictures alone."""
 LONG_ROWS = 20
 """A companion table of more rows is folded away."""
 SECTION_FIGURES = {
@@ -339,7 +342,7 @@ def method_view(
     figures = _figure_views(inputs.figures, image_bytes, method)
     views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in inputs.tables.items()}
     placed = {name for names in SECTION_FIGURES.values() for name in names}
-    shown = {name for names in SECTION_TABLES.values() for name in names}
+    shown = {name for names in SECTION_TABLES.values() for name in names} | PICTURED
     for name in FIGURES:
         if name not in figures:
             no_volumes = registered is None and name in IMAGE_FIGURES
@@ -356,6 +359,8 @@ def method_view(
         "stamp": stamp.capitalize(),
         "answers": answers(inputs.tables, facts),
         "picture": answer_picture(inputs.tables, facts),
+        "charts": charts_of(inputs.tables, inputs.profile, facts),
+        "folder": quote(method),
         "points": points_view(inputs.embedding, registered, facts, inputs.tables.get("embedding_quality")),
         "ranks": ranks_view(inputs.icc, facts),
         "headlines": image_headlines(inputs.tables, facts),

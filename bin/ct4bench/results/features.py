@@ -221,7 +221,7 @@ def _classifier_tables(inputs: Inputs, predictions: pd.DataFrame, results: Resul
 
 def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
     """The curves over N, all other questions, and confusions; returns Table 7's accuracies."""
-    from ct4bench.learning.accuracy import accuracy_by_cell, confusion, table7_classification
+    from ct4bench.learning.accuracy import accuracy_by_cell, confusion, confusion_left_out, table7_classification
 
     if inputs.tasks is not None:
         results.tables["tasks"] = ResultTable(
@@ -253,6 +253,13 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
         f"Rows by true and predicted tissue over all folds, trained on all but one {domain} (loso) or fold (kfold); "
         "share of the true tissue's rows.",
     )
+    by_value = confusion_left_out(own)
+    if len(by_value):
+        results.tables["confusion_left_out"] = ResultTable(
+            by_value,
+            f"Confusion matrix of each {domain}",
+            f"As above, for each {domain} that was left out, by the fewest and the most {domain}s to train on.",
+        )
     _task_tables(inputs, predictions[predictions["classifier"] == "mlp"], results)
     if predictions["classifier"].nunique() > 1:
         _classifier_tables(inputs, predictions, results)

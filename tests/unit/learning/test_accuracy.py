@@ -268,6 +268,19 @@ def test_confusion_counts_every_row_once(rng):
     assert one.loc[one["predicted"] == "normal", "n"].item() == 0
 
 
+def test_confusion_of_each_value_left_out_adds_up_to_that_of_all(rng):
+    rows = pd.concat([cell(rng, n_train=n) for n in (1, 2, 4)] + [cell(rng, "kfold")])
+    found = accuracy.confusion_left_out(rows)
+    assert set(found["n_train"]) == {1, 4} and set(found["scheme"]) == {"loso"}  # the fewest and the most
+    assert set(found["left_out"]) == set(rows.loc[rows["scheme"] == "loso", "fold"])
+    key = ["n_train", "target", "predicted"]
+    whole = accuracy.confusion(rows[(rows["scheme"] == "loso") & (rows["n_train"] != 2)])
+    pd.testing.assert_series_equal(found.groupby(key)["n"].sum(), whole.set_index(key)["n"].sort_index())
+    shares = found.groupby(["n_train", "left_out", "target"])["share"].sum()
+    assert np.allclose(shares[shares > 0], 1)
+    assert accuracy.confusion_left_out(cell(rng, "kfold")).empty
+
+
 def test_accuracy_by_value_divides_the_test_rows(rng):
     rows = cell(rng, "one_to_others", folds=["1", "3"], right=1.0)
     series = pd.DataFrame({"series_uid": ["1.2.0", "1.2.1", "1.2.2"], "dose_mgy": [3.0, 10.0, 0.5]})
