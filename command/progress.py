@@ -222,7 +222,7 @@ class Progress:
             total = max(own.total, tasks if self.plan.is_own else 0)
             running = sum(min(now - start, mean) for start in own.started.values())
             left += max((total - own.done) * mean - running, 0.0)
-            if own.mean_s is not None and usual:
+            if own.mean_s is not None and usual and total:
                 known, of_plan = known + (total - own.cached) * mean, of_plan + usual * (total - own.cached) / total
         ratio = known / of_plan if of_plan and known else 1.0
         left += sum(usual for name, usual in self.plan.seconds.items() if name not in self.processes) * ratio
@@ -251,9 +251,10 @@ def line_text(progress: Progress, ended: bool = False) -> str:
     done, total = progress.counts()
     rows = progress.stages()
     running = [f"{stage} {n}/{of}" for stage, n, of, busy in rows if busy and of]
+    known = f"{done} of {total}{'' if progress.plan.is_own else ' known'} tasks"
     words = [
         f"[ct4bench] {clock_text(progress.clock() - progress.begin)}",
-        f"{done} of {total}{'' if progress.plan.is_own else ' known'} tasks",
+        known if total else "the engine is starting",
         "ended" if ended else left_text(progress.left_s()),
     ]
     if running:

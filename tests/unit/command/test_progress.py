@@ -74,6 +74,17 @@ def test_a_task_that_is_tried_again_counts_once():
         assert progress.counts() == ((0, 0) if status else (1, 1))
 
 
+def test_a_task_that_failed_for_good_stops_no_estimate():
+    progress, clock = run_of(Plan({"INDEX_SERIES": 1}, {"INDEX_SERIES": 5.0}))
+    assert "the engine is starting" in line_text(progress)
+    progress.feed(handler("Scheduled task", 1, "B:INDEX:INDEX_SERIES", "NEW"))
+    start(progress, 1, "B:INDEX:INDEX_SERIES")
+    clock.now = 5.0
+    progress.feed(handler("Task completed", 1, "B:INDEX:INDEX_SERIES", "COMPLETED", 2))
+    clock.now = 6.0
+    assert progress.left_s() == 0 and "ended" in line_text(progress, ended=True)
+
+
 def test_the_plan_of_the_same_run_gives_totals_and_time_of_what_has_not_begun():
     plan = Plan(
         {"INDEX_SERIES": 1, "REGISTER_SERIES": 4, "WRITE_REPORT": 1},
