@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -118,7 +119,9 @@ def _dispatch(parser: argparse.ArgumentParser, words: list[str]) -> int:
             return 0
         args = parser.parse_args([name, *(word for word in words[1:] if word in OWN)])
         return _start(name, [word for word in words[1:] if word not in OWN], args.show, args.plain)
-    args, rest = parser.parse_known_args(words)
+    kept, rest = _remade(words) if name == "report" else (words, [])
+    args, unknown = parser.parse_known_args(kept)
+    rest = rest or unknown
     if rest and not (args.command == "report" and args.remake):
         parser.error(f"{args.command or 'ct4bench'} does not know {' '.join(rest)}")
     if args.command is None:
@@ -135,6 +138,14 @@ def _dispatch(parser: argparse.ArgumentParser, words: list[str]) -> int:
             return methods.check(args.folder, args.seed)
         return methods.main(args.name, args.folder)
     return {"report": _report, "doctor": _doctor, "completion": _completion}[args.command](args, rest, parser)
+
+
+def _remade(words: list[str]) -> tuple[list[str], list[str]]:
+    """Words of `report` that are its own, with the folder behind it, and those that go to the engine."""
+    folder = words[1:2] if words[1:2] and not words[1].startswith("-") else []
+    own = {"--open", "--remake", "--show", "-h", "--help"}
+    rest = words[1 + len(folder) :]
+    return [words[0], *folder, *(word for word in rest if word in own)], [word for word in rest if word not in own]
 
 
 def _print_run_help(parser: argparse.ArgumentParser, name: str) -> None:
@@ -164,7 +175,7 @@ def _start(name: str, passed: list[str], show: bool, plain: bool, folder: Path |
         return 2
     command = engine.make_command(path, passed, folder or Path.cwd(), plain)
     if show:
-        print(("cd " + str(ROOT) + " && tools/setup.sh && " if needs_setup else "") + command.text)
+        print((shlex.quote(str(ROOT / "tools" / "setup.sh")) + " && " if needs_setup else "") + command.text)
         return 0
     if needs_setup and subprocess.call([str(ROOT / "tools" / "setup.sh")]) != 0:
         return 2
@@ -172,7 +183,8 @@ def _start(name: str, passed: list[str], show: bool, plain: bool, folder: Path |
     if held:
         print(f"[ct4bench] not started: {held}", file=sys.stderr)
         return 2
-    (command.folder / "results").mkdir(exist_ok=True) if name == "demo" else None
+    if name == "demo":
+        (command.folder / "results").mkdir(exist_ok=True)
     print(f"[ct4bench] {command.text}\n{engine.describe_folder(command)}", flush=True)
     status = engine.run(command)
     if status == 0:

@@ -184,6 +184,7 @@ def test_what_is_not_known_is_refused():
     assert call("doctor", "--yaml").returncode == 2
     assert call("rum").returncode == 2
     assert call("report", "x", "--opne").returncode == 2
+    assert call("report", "--open", "x").returncode == 2, "the folder stands first"
 
 
 def test_options_are_listed_for_every_command():
