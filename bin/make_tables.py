@@ -53,6 +53,9 @@ def main(argv=None):
     optional += ("stable_features", "icc_left_out")
     readers = {"predictions": read_counts}
     frames = {name: readers.get(name, read_table)(path) for name in optional if (path := getattr(args, name))}
+    if "predictions" in frames and frames["predictions"].empty:
+        # a harmonization method that has no features for any fold
+        del frames["predictions"]
     extractors = read_extractors(args.extractors)
     facts = make_run_facts(series, args.mode, read_settings(args.settings), args.method, args.domain, extractors)
     trainings = read_table(args.trainings) if args.trainings else None

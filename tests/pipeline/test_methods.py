@@ -98,18 +98,20 @@ def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp
     of_none = {path: path.read_bytes() for path in (two.outdir / "none").rglob("*.*")}
     assert of_none.pop(two.outdir / "none" / OF_SCANNERS)
     assert of_none == kept
-    # one that fails has a row with its reason, and one that a fold is too small for lacks that fold alone
-    names = "none,none_copy,none_fails,needs_two"
+    # one that fails has a row with its reason, one that a fold is too small for lacks that fold alone, and one that all
+    # folds are too small for has no training at all
+    names = "none,none_copy,none_fails,needs_two,needs_all"
     three = nextflow(tmp_path, *arguments, "--methods", names, *METHODS, "-resume")
     assert three.status == 0, three.text
     ran = {name for name in rerun(three.trace()) if name.split(" (")[0] not in SPANNING}
     assert ran
-    assert all(re.search(r"\((none_fails|needs_two)\b", name) for name in ran), ran
+    assert all(re.search(r"\((none_fails|needs_two|needs_all)\b", name) for name in ran), ran
     assert re.search(r"needs_two: \d+ fits", three.text)
     methods = pd.read_csv(three.outdir / "methods.csv").set_index("method")
     assert list(methods.index) == names.split(",")
     assert "the sea is rough" in methods.loc["none_fails", "reason"]
     assert methods["reason"].isna().sum() == 3
+    assert "needs 4 training domains" in methods.loc["needs_all", "reason"]
     board = pd.read_csv(three.outdir / "leaderboard.csv")
     primary = board[board["score"] == "tissue_n2"].set_index("method")
     assert list(primary.loc[["none_copy", "needs_two"], "difference"]) == [0, 0]
@@ -117,6 +119,11 @@ def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp
     untrained = pd.read_csv(three.outdir / "needs_two" / "untrained.csv")
     assert set(untrained["n_train"]) == {1}
     assert set(untrained["reason"]) == {"needs 2 training domains, and has 1"}
+    assert pd.read_csv(three.outdir / "needs_all" / "trainings.csv").empty
+    assert len(pd.read_csv(three.outdir / "needs_all" / "untrained.csv")) == len(
+        pd.read_csv(three.outdir / "none_copy" / "trainings.csv")
+    )
+    assert "needs_all: " in three.text and "needs 4 training domains" in primary.loc["needs_all", "reason"]
     page = (three.outdir / "report.html").read_text()
     assert page.index('id="leaderboard"') < page.index('id="method_none"')
     assert "No harmonization was applied." not in page
