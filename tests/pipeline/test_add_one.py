@@ -15,8 +15,8 @@ from pipeline_run import ROOT
 
 pytestmark = pytest.mark.pipeline
 
-PARTS = ("main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "modules", "subworkflows",
-         "workflows", "tools", "docs")  # fmt: skip
+PARTS = ("main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "methods", "modules",
+         "subworkflows", "workflows", "tools", "docs")  # fmt: skip
 
 METRIC = {
     "bin/ct4bench/pairs/similarity.py": (

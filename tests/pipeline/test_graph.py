@@ -16,8 +16,8 @@ from pipeline_run import ENGINE, ROOT
 
 pytestmark = pytest.mark.pipeline
 
-PARTS = ("main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "modules", "subworkflows",
-         "workflows")  # fmt: skip
+PARTS = ("main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "methods", "modules",
+         "subworkflows", "workflows")  # fmt: skip
 SCRIPT_OF = {path.parent.name.upper(): f"{path.parent.name}.py" for path in ROOT.glob("modules/*/main.nf")}
 
 
