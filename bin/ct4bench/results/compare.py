@@ -4,6 +4,8 @@ Rows belong together by the keys of `keys.csv`; scores by the folds that both ha
 intervals: the same scanner or region is left out of both). No process runs this; `./ct4bench compare` does.
 """
 
+# code-table: pipeline_info/<method>/training_times.csv
+
 import csv
 import json
 from collections.abc import Iterator
