@@ -2,6 +2,8 @@
 // ct4bench: the CT4Harmonization benchmark, from DICOM to its tables, figures and report.
 
 include { BENCHMARK         } from './workflows/benchmark'
+include { COLLECTION        } from './workflows/benchmark'
+include { downloadError     } from './subworkflows/utilities/download'
 include { methodNames       } from './subworkflows/utilities/methods'
 include { helpText          } from './subworkflows/utilities/parameters'
 include { parameterErrors   } from './subworkflows/utilities/parameters'
@@ -25,7 +27,8 @@ workflow {
             error("Wrong parameters:\n  ${wrong.join('\n  ')}\nnextflow run . --help lists all")
         }
         def settings = settingsOf(params, schema)
-        def obstacle = placeError(workflow) ?: outdirError(settings.outdir, methodNames(settings), workflow.resume) ?: softwareError(workflow) ?: (settings.input || settings.features ? null : twinError(settings))
+        def obstacle = placeError(workflow) ?: downloadError(params, settings, workflow.workDir) ?:
+            outdirError(settings.outdir, methodNames(settings), workflow.resume, settings.download || settings.input) ?: softwareError(workflow) ?: (settings.input || settings.features || settings.download ? null : twinError(settings))
         if (obstacle) {
             error(obstacle)
         }
@@ -38,7 +41,13 @@ workflow {
             versions: [ct4bench: workflow.manifest.version, nextflow: workflow.nextflow.version.toString()],
             container_engine: workflow.containerEngine ?: 'none',
         ]
-        BENCHMARK(settings, run)
+        if (settings.download_only) {
+            COLLECTION(settings)
+            COLLECTION.out.roots.subscribe { roots -> println("All of it is in ${roots[0]}, which serves as --input") }
+        }
+        else {
+            BENCHMARK(settings, run)
+        }
     }
 
     // a task's own words, below the engine's

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Draw docs/images/architecture.svg: the data flow through the packages, from the engine's own graph of a run.
 
-The engine draws up a run of the twin without running it (`-preview`), and writes its graph. Each process belongs to the
-package that docs/processes.csv names; an arrow says that a process of one package reads what a process of another
-wrote. Arrows that a longer way implies are left out, and so is COLLECT_RESULTS, which marks the results as complete.
+The engine draws up a run of the twin, and one that downloads, without running them (`-preview`), and writes their
+graphs. Each process belongs to the package that docs/processes.csv names; an arrow says that a process of one package
+reads what a process of another wrote. Arrows that a longer way implies are left out, and so is COLLECT_RESULTS, which
+marks the results as complete.
 """
 
 import argparse
@@ -191,11 +192,15 @@ def draw(edges: set[tuple[str, str]], packages: dict[str, str], floors: dict[str
     )
 
 
-def engines_graph() -> str:
-    """Return the graph of a run of the twin in DOT."""
+def engines_graphs() -> list[str]:
+    """Return the graphs in DOT of a run of the twin and of a run that downloads."""
+    return [_graph(*arguments) for arguments in ((), ("--download", "idc"))]
+
+
+def _graph(*arguments: str) -> str:
     with tempfile.TemporaryDirectory() as folder:
         command = [ROOT / ".engine" / "nextflow", "-log", "nextflow.log", "run", ROOT, "-preview", "-ansi-log", "false"]
-        command += ["-with-dag", "flow.dot", "--outdir", "results", "-work-dir", "work"]
+        command += ["-with-dag", "flow.dot", "--outdir", "results", "-work-dir", "work", *arguments]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         graph = Path(folder) / "flow.dot"
         if done.returncode or not graph.is_file():
@@ -203,10 +208,10 @@ def engines_graph() -> str:
         return graph.read_text(encoding="utf-8")
 
 
-def picture_of(graph: str) -> str:
-    """Return the picture of an engine's graph."""
+def picture_of(graphs: list[str]) -> str:
+    """Return the picture of the engine's graphs together."""
     packages, floors = read_lists()
-    edges = process_edges(graph)
+    edges = set().union(*map(process_edges, graphs))
     unknown = {name for edge in edges for name in edge} - set(packages)
     if unknown:
         raise SystemExit(f"ERROR: docs/processes.csv lacks {', '.join(sorted(unknown))}")
@@ -218,7 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=PICTURE)
     args = parser.parse_args()
-    args.output.write_text(picture_of(engines_graph()), encoding="utf-8")
+    args.output.write_text(picture_of(engines_graphs()), encoding="utf-8")
     return 0
 
 

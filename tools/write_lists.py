@@ -114,10 +114,10 @@ def scores_table() -> str:
     return table(("score", "what it says", "formula", "direction", "0 and 1 of the scale", "source"), rows)
 
 
-def reasons_table() -> str:
-    """Codes of quarantine.csv."""
-    rows = [(f"`{r.reason}`", r.meaning, r.remedy) for r in read_reasons().values()]
-    return table(("reason", "what it means", "what to do"), rows)
+def reasons_table(of_download: bool = False) -> str:
+    """Codes of quarantine.csv, or of download/missing.csv."""
+    found = [r for r in read_reasons().values() if (r.found_by == "download") == of_download]
+    return table(("reason", "what it means", "what to do"), [(f"`{r.reason}`", r.meaning, r.remedy) for r in found])
 
 
 def tables_list() -> str:
@@ -195,6 +195,7 @@ def method_entries_table() -> str:
 
 BLOCKS = {
     "docs/input.md": {"reasons": reasons_table},
+    "docs/download.md": {"reasons": lambda: reasons_table(of_download=True)},
     "docs/columns.md": {"tables": tables_list, "columns": columns_table},
     "docs/encoders.md": {
         "extractors": extractors_table,

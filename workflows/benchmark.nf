@@ -1,5 +1,6 @@
 // The whole benchmark: DICOM -> index -> registered volumes -> pairs and features -> evaluation -> tables, figures, report.
 
+include { DOWNLOAD          } from '../subworkflows/download/main'
 include { SIMULATE          } from '../subworkflows/input/main'
 include { SIMULATE_FIRST    } from '../subworkflows/input/main'
 include { INDEX             } from '../subworkflows/input/main'
@@ -22,6 +23,18 @@ include { extractorNames    } from '../subworkflows/extract/main'
 include { chosenMethods     } from '../subworkflows/utilities/methods'
 include { noMethod          } from '../subworkflows/utilities/methods'
 
+// The folder of series alone.
+workflow COLLECTION {
+    take:
+    settings    // map of parameters
+
+    main:
+    DOWNLOAD(settings)
+
+    emit:
+    roots = DOWNLOAD.out.roots      // [folder of all series]
+}
+
 workflow BENCHMARK {
     take:
     settings    // map of parameters
@@ -42,14 +55,14 @@ workflow BENCHMARK {
     }
     else {
         // the twin's slab lies in A1's full grid, whose first voxel is here
-        def boxed = settings.input ? settings : settings + [box_origin_mm: settings.box_origin_mm ?: '-174.658203125,-340.158203125,24']
+        def boxed = settings.input || settings.download ? settings : settings + [box_origin_mm: settings.box_origin_mm ?: '-174.658203125,-340.158203125,24']
         def index
         def roots = channel.value([])
         def taken
         def prepared
         // rows of profiles that were made while the DICOM was there
         def own = channel.empty()
-        if (settings.in_parts && !settings.input) {
+        if (settings.in_parts && !settings.input && !settings.download) {
             SIMULATE_FIRST(settings)
             REFERENCE(boxed, SIMULATE_FIRST.out.roots, SIMULATE_FIRST.out.index, '', new java.util.concurrent.ConcurrentHashMap())
             TAKE(settings, SIMULATE_FIRST.out.phantom, REFERENCE.out.reference)
@@ -64,6 +77,10 @@ workflow BENCHMARK {
         else {
             if (settings.input) {
                 roots = channel.value([file(settings.input).toAbsolutePath()])
+            }
+            else if (settings.download) {
+                DOWNLOAD(settings)
+                roots = DOWNLOAD.out.roots
             }
             else {
                 SIMULATE(settings)

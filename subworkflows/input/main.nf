@@ -1,4 +1,4 @@
-// DICOM in: the user's folder, or the digital twin; then the index over it.
+// DICOM in: the user's folder, the collection from where it is published, or the digital twin; then the index over it.
 
 include { DRAW_PHANTOM                          } from '../../modules/draw_phantom/main'
 include { SIMULATE_SERIES                       } from '../../modules/simulate_series/main'
@@ -130,7 +130,9 @@ workflow INDEX {
     }
     else {
         // what a task of this run made is known by the task
-        def found_there = settings.input ? [[]] + survey(file(settings.input)) : roots.map { folders -> [[], folders.collect { folder -> survey(folder)[0] }.sum(), ''] }
+        def found_there = settings.input ? [[]] + survey(file(settings.input)) : roots.map { folders ->
+            settings.download ? [[]] + survey(folders[0]) : [[], folders.collect { folder -> survey(folder)[0] }.sum(), '']
+        }
         INDEX_SERIES(roots, pattern, settings.strict, found_there, codeDigest('index_series.py'))
         found = INDEX_SERIES.out.index
     }

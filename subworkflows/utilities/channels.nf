@@ -37,7 +37,7 @@ def inOrder(row) {
 
 // Series of one scanner that are registered in one task, at most: the twin in parts has all of them.
 def chunkSize(Map settings) {
-    return settings.in_parts && !settings.input ? 100000 : settings.chunk_size
+    return settings.in_parts && !settings.input && !settings.download ? 100000 : settings.chunk_size
 }
 
 // The chunks of an index, at most `size` series of one scanner each: [[id, rows], ...].

@@ -126,6 +126,7 @@ def helpText(schemaFile) {
     }
     return "ct4bench: the CT4Harmonization benchmark, from DICOM to its tables and figures\n\n" +
         "  nextflow run . --input DIR --outdir DIR        on DICOM of the collection or of a phantom of your own\n" +
+        "  nextflow run . --download idc --outdir DIR     on the collection, fetched from the Imaging Data Commons\n" +
         "  nextflow run . --outdir DIR                    on the embedded digital twin\n" +
         "  nextflow run . -profile demo                   on the demo data set\n\n" + body.join('\n\n')
 }

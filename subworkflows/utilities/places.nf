@@ -41,17 +41,19 @@ def lockOutdir(outdir) {
 }
 
 // What is wrong with --outdir, or null. An earlier run's results are only updated by -resume, a user's files never touched.
-def outdirError(outdir, List methods, resumed) {
+// What a download has left there is gone on with, or is the input.
+def outdirError(outdir, List methods, resumed, isOfSeries) {
     if (!isWritable(outdir.toString())) {
         return "--outdir ${outdir} cannot be written; name a folder that can"
     }
     def folder = file(outdir, glob: false)
-    def there = folder.exists() ? folder.list().findAll { name -> name != 'pipeline_info' } : []
+    def passed = ['pipeline_info'] + (isOfSeries && folder.resolve('download').exists() ? ['download', 'dicom'] : [])
+    def there = folder.exists() ? folder.list().findAll { name -> !(name in passed) } : []
     if (!there) {
         return null
     }
     // DICOM and volumes on request are published as they are made, so a run that ended early may have left them
-    def begun = folder.resolve('pipeline_info').exists() && there.every { name -> name == 'dicom' || (name in methods && folder.resolve(name).list().every { inner -> inner == 'volumes' }) }
+    def begun = folder.resolve('pipeline_info').exists() && there.every { name -> name in ['dicom', 'download'] || (name in methods && folder.resolve(name).list().every { inner -> inner == 'volumes' }) }
     if (resumed && begun) {
         return null
     }

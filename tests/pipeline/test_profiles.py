@@ -26,6 +26,7 @@ LABELS = {
 NOT_THERE = {"SIMULATE_SERIES", "TAKE_SERIES", "DRAW_PHANTOM", "MERGE_FEATURES", "INDEX_SERIES", "MERGE_INDEX"}
 """Processes that a run from an index does without."""
 TORCH = {"deep", "training"}
+DOWNLOADING = {"PLAN_DOWNLOAD", "DOWNLOAD_SERIES", "MERGE_DOWNLOAD"}
 
 
 def configuration(folder: Path, *profiles: str, **parameters: str) -> dict[str, str]:
@@ -93,7 +94,9 @@ def test_cloud_gets_its_place_its_images_and_gpus_for_networks_alone(cloud, tmp_
 def test_one_engine_turns_the_others_off(engine, tmp_path):
     flat = configuration(tmp_path, engine)
     assert [name for name in ENGINES if flat.get(f"{name}.enabled") == "true"] == [engine]
-    assert "--network none" in flat[f"{engine}.runOptions"]
+    assert "--network none" in flat["process.containerOptions"]
+    selected = {name for name in flat if name.endswith(".containerOptions")}
+    assert selected == {"process.containerOptions", "process.'withLabel:download'.containerOptions"}
     assert flat["env.NUMBA_CACHE_DIR"] == "'.numba'"
     sif = engine in ("apptainer", "singularity")
     assert flat["process.container"].endswith(f"ct4bench-imaging-{VERSION}.sif'" if sif else f"imaging:{VERSION}'")
@@ -139,8 +142,19 @@ echo "Submitted batch job $RANDOM$RANDOM"
 """
 
 
-def commands(nextflow, folder: Path, index_and_root, *arguments: str, fails: str = "no process", settings: str = ""):
-    """The `.command.run` of a run's tasks by process, in order of attempts, with stand-ins on PATH."""
+def commands(
+    nextflow,
+    folder: Path,
+    index_and_root,
+    *arguments: str,
+    fails: str = "no process",
+    settings: str = "",
+    **environment,
+):
+    """The `.command.run` of a run's tasks by process, in order of attempts, with stand-ins on PATH.
+
+    `index_and_root` are the run's input, None where the arguments name another one.
+    """
     stand_ins = folder / "stand_ins"
     stand_ins.mkdir()
     tools = f"{ROOT / '.venv' / 'bin'}:{ROOT / 'bin'}"
@@ -151,10 +165,10 @@ def commands(nextflow, folder: Path, index_and_root, *arguments: str, fails: str
         (stand_ins / name).chmod(0o755)
     quick = folder / "quick.config"
     quick.write_text("executor { pollInterval = '100 ms'; '$slurm' { pollInterval = '100 ms' } }\n" + settings)
-    index, root = index_and_root
+    given = ("--input", index_and_root[1], "--index", index_and_root[0]) if index_and_root else ()
     run = nextflow(
-        folder / "run", "-c", quick, "--input", root, "--index", index, "-stub-run", *arguments,
-        PATH=f"{stand_ins}:{os.environ['PATH']}",
+        folder / "run", "-c", quick, *given, "-stub-run", *arguments,
+        PATH=f"{stand_ins}:{os.environ['PATH']}", **environment,
     )  # fmt: skip
     assert run.status == 0, run.text
     found = defaultdict(list)
@@ -214,6 +228,30 @@ def test_slurm_and_apptainer_commands_of_every_process(nextflow, tmp_path, index
             assert ("--gres=gpu:a100:1" in asked) == (label == "deep"), process
 
 
+PROXIES = ("http_proxy", "https_proxy", "no_proxy")
+
+
+@pytest.mark.parametrize("engine", ["docker", "apptainer"])
+def test_what_downloads_has_the_network_and_no_other(engine, nextflow, tmp_path):
+    """And the proxies and certificates of the caller."""
+    (tmp_path / "own.pem").write_text("certificates\n")
+    found = commands(
+        nextflow, tmp_path, None, "-profile", f"{engine},gpu", "--download", "idc", "--download_only",
+        "--image_folder", str(tmp_path), SSL_CERT_FILE=str(tmp_path / "own.pem"),
+    )  # fmt: skip
+    assert set(found) == DOWNLOADING
+    assert {process for process in LABELS if LABELS[process] == "download"} == {"DOWNLOAD_SERIES"}
+    for process, (text,) in found.items():
+        line = launch_line(text, engine)
+        assert ("--network none" in line) == (process != "DOWNLOAD_SERIES"), process
+    (text,) = found["DOWNLOAD_SERIES"]
+    line = launch_line(text, engine)
+    for name in PROXIES:
+        assert {"docker": f" -e {name} ", "apptainer": f'{name}="${name}"'}[engine] in line, line
+    assert f"ln -s {tmp_path}/own.pem certificates.pem" in text
+    assert str(tmp_path) in line  # what is written into is mounted
+
+
 @pytest.mark.parametrize("cloud", CLOUDS)
 def test_stub_run_of_every_cloud_profile(cloud, nextflow, tmp_path, index_of_eight):
     """Each cloud's profile to its end, with this machine in the cloud's place: its plugin is not to be had offline."""
@@ -222,7 +260,7 @@ def test_stub_run_of_every_cloud_profile(cloud, nextflow, tmp_path, index_of_eig
         "--queue", "long", "--account", "phantoms", "--cloud_region", "there", "--volume_claim", "shelf",
         settings="process.executor = 'local'\n",
     )  # fmt: skip
-    assert set(found) >= set(LABELS) - NOT_THERE
+    assert set(found) >= set(LABELS) - NOT_THERE - DOWNLOADING
     for process, texts in found.items():
         for text in texts:
             line = launch_line(text, "docker")

@@ -18,7 +18,21 @@ STAND_IN = re.compile(
 )
 """Words that look like a part of the command, and are to be replaced."""
 ENGINE_OPTIONS = {"-profile", "-resume", "-work-dir", "-params-file", "-c", "-stub-run", "-preview", "--help"}
-OTHERS = {"git", "cd", "tar", "sha256sum", "docker", "nf-test"}
+OTHERS = {
+    "git",
+    "cd",
+    "tar",
+    "sha256sum",
+    "docker",
+    "nf-test",
+    "curl",
+    "grep",
+    "wc",
+    "head",
+    "md5sum",
+    "python3",
+    "tail",
+}
 """Programs that are not of this project."""
 
 

@@ -17,11 +17,11 @@ DOOR = sorted(path for path in (ROOT / "command").glob("*.py") if path.name != "
 PROCESSES = pd.read_csv(ROOT / "docs" / "processes.csv", keep_default_na=False)
 
 VERBS = """
-Add Apply Augment Average Blend Bootstrap Build Check Choose Clean Compare Compile Compute Count Cut Decorate
-Describe Draw End Enter Extract Fill Filter Find Fit Group Halve Harmonize Import Index Interpolate Join Leave
-Limit List Load Make Measure Merge Move Name Open Order Pack Parse Plan Raise Rank Read Refuse Remove Render
-Replace Resample Return Run Say Select Send Separate Serve Set Shorten Show Simulate Sort Split Stack
-Standardise Stretch Sum Take Tell Train Turn Wait Write Yield
+Add Apply Ask Augment Average Blend Bootstrap Build Check Choose Clean Compare Compile Compute Count Cut Decorate
+Describe Draw End Enter Extract Fetch Fill Filter Find Fit Give Group Halve Harmonize Import Index Interpolate Join
+Leave Limit List Load Log Make Measure Merge Move Name Open Order Pack Parse Plan Raise Rank Read Refuse Remove
+Render Replace Resample Return Run Say Select Send Separate Serve Set Shorten Show Simulate Sort Split Stack
+Standardise Stretch Sum Take Tell Train Turn Unpack Wait Write Yield
 """
 """With which docstrings start; add one that is missing."""
 

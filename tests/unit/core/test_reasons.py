@@ -8,7 +8,9 @@ from tests.conftest import ROOT
 from ct4bench.core.errors import Refusal
 from ct4bench.core.reasons import read_reasons
 
-STAGES = {"index": ("index",), "preprocess": ("registration",)}
+STAGES = {"index": ("index",), "preprocess": ("registration",), "download": ("download",)}
+REFUSING = ("Refusal", "NotDicom", "Faulty", "_fail", "_give_up")
+"""What is called with a code: the first of its arguments, or the second after a series."""
 
 
 def literals(package) -> set[str]:
@@ -16,13 +18,19 @@ def literals(package) -> set[str]:
     found = set()
     for path in (ROOT / "bin" / "ct4bench" / package).glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Refusal", "NotDicom"):
-                found |= _strings(node.args[0])
+            if isinstance(node, ast.Call) and _called(node.func) in REFUSING:
+                found |= _strings(node.args[_called(node.func).startswith("_")])
             elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "reason":
                 found |= _strings(node.value)
+            elif isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "NOT_TRIED":
+                found |= _strings(node.value.elts[0])
             elif isinstance(node, ast.Tuple) and len(node.elts) == 4:
                 found |= _strings(node.elts[2]) & set(read_reasons())
     return found
+
+
+def _called(function) -> str:
+    return getattr(function, "id", "") or getattr(function, "attr", "")
 
 
 def _strings(node) -> set[str]:
