@@ -9,19 +9,17 @@ its number; docs/download.md tells the rest.
 import argparse
 import logging
 import os
-import signal
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from ct4bench.core.script import run
 from ct4bench.core.tables import write_table
-from ct4bench.download.download import Download, Missing
+from ct4bench.download.download import Download, run_until_signal
 from ct4bench.download.folders import Folders
-from ct4bench.download.manifest import TABLE, Row, read_rows, select
+from ct4bench.download.manifest import TABLE, read_rows, select
 from ct4bench.download.merge import (
     MISSING_TABLE,
-    NOT_TRIED,
+    list_not_fetched,
     missing_table,
     refuse_missing,
     write_missing,
@@ -29,7 +27,7 @@ from ct4bench.download.merge import (
 )
 from ct4bench.download.plan import announce, to_fetch
 from ct4bench.download.sources import SOURCES, make_source
-from ct4bench.download.transport import Client, Limits, Stopped
+from ct4bench.download.transport import Client, Limits
 
 
 def parse(argv=None) -> argparse.Namespace:
@@ -63,13 +61,6 @@ def parse(argv=None) -> argparse.Namespace:
     return args
 
 
-def outcome(wanted: list[Row], download: Download) -> list[Missing]:
-    """List what is missing now, in the order of `wanted`."""
-    found = {item.row.series_instance_uid: item for item in download.missing}
-    rest = [row for row in wanted if row.series_instance_uid not in download.whole]
-    return [found.get(row.series_instance_uid) or Missing(row, *NOT_TRIED) for row in rest]
-
-
 def main(argv=None):
     """Fetch what is missing of the chosen series, and write what came of it."""
     args = parse(argv)
@@ -85,20 +76,16 @@ def main(argv=None):
         return
     folders.make()
     download = Download(wanted, source, client, folders, parallel)
-    caught = []
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda got, _frame: (caught.append(got), client.abort()))
     in_engine = args.missing is not None
     if not in_engine:  # true also of a run that is killed
-        write_missing(outcome(wanted, download), folders)
-    with suppress(Stopped):
-        download.run()
-    missing = outcome(wanted, download)
-    if caught:
+        write_missing(list_not_fetched(wanted, download), folders)
+    ended_by = run_until_signal(download)
+    missing = list_not_fetched(wanted, download)
+    if ended_by:
         if not in_engine:
             write_missing(missing, folders)
-        print(f"ERROR: ended by signal {caught[0]}; the same command again goes on", file=sys.stderr, flush=True)
-        os._exit(128 + caught[0])  # without waiting for threads that hang in a connection
+        print(f"ERROR: ended by signal {ended_by}; the same command again goes on", file=sys.stderr, flush=True)
+        os._exit(128 + ended_by)  # without waiting for threads that hang in a connection
     if in_engine:
         write_table(missing_table(missing), Path(args.missing), table=MISSING_TABLE)
     else:

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import uuid
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,3 +63,17 @@ def launch(folder: Path, *arguments: str, project: Path = ROOT, outdir: Path | N
         command, cwd=folder, env={**os.environ, "NXF_ANSI_LOG": "false", **environment}, text=True, capture_output=True
     )
     return Run(done.returncode, done.stdout + done.stderr, outdir, folder)
+
+
+def run_script(text: str, folder: Path, *arguments, **environment: str) -> tuple[int, str]:
+    """Run a script in the project's folder, where bin/ and assets/ are looked for: status, and what it said."""
+    script = ROOT / f".nf-test-{uuid.uuid4().hex}.nf"
+    try:
+        script.write_text(text)
+        command = [ENGINE, "-log", "nextflow.log", "run", script, "-ansi-log", "false", "-work-dir", "work", *arguments]
+        done = subprocess.run(
+            list(map(str, command)), cwd=folder, text=True, capture_output=True, env={**os.environ, **environment}
+        )
+    finally:
+        script.unlink()
+    return done.returncode, done.stdout + done.stderr

@@ -1,6 +1,8 @@
 // The whole benchmark: DICOM -> index -> registered volumes -> pairs and features -> evaluation -> tables, figures, report.
 
 include { DOWNLOAD          } from '../subworkflows/download/main'
+include { STREAM            } from '../subworkflows/download/main'
+include { STREAM_FIRST      } from '../subworkflows/download/main'
 include { SIMULATE          } from '../subworkflows/input/main'
 include { SIMULATE_FIRST    } from '../subworkflows/input/main'
 include { INDEX             } from '../subworkflows/input/main'
@@ -62,14 +64,27 @@ workflow BENCHMARK {
         def prepared
         // rows of profiles that were made while the DICOM was there
         def own = channel.empty()
-        if (settings.in_parts && !settings.input && !settings.download) {
+        def parts
+        if (settings.max_disk) {
+            // a method of images keeps volumes of its own
+            def copies = Math.max(1, chosen.count { method -> hasImages(method) })
+            STREAM_FIRST(settings, copies)
+            INDEX(settings + [in_parts: false, strict: false], STREAM_FIRST.out.roots)
+            REFERENCE(boxed, STREAM_FIRST.out.roots, INDEX.out.index, '', new java.util.concurrent.ConcurrentHashMap())
+            STREAM(settings, copies, STREAM_FIRST.out.manifest, STREAM_FIRST.out.parts, STREAM_FIRST.out.room, REFERENCE.out.reference)
+            parts = STREAM.out
+        }
+        else if (settings.in_parts && !settings.input && !settings.download) {
             SIMULATE_FIRST(settings)
             REFERENCE(boxed, SIMULATE_FIRST.out.roots, SIMULATE_FIRST.out.index, '', new java.util.concurrent.ConcurrentHashMap())
             TAKE(settings, SIMULATE_FIRST.out.phantom, REFERENCE.out.reference)
             images.truth = TAKE.out.truth.first()
-            own = TAKE.out.profile
-            INDEX_PARTS(settings, TAKE.out.contents, [], '')
-            PREPROCESS_PARTS(settings, TAKE.out.registered, INDEX_PARTS.out.index, REFERENCE.out.choice)
+            parts = TAKE.out
+        }
+        if (parts) {
+            own = parts.profile
+            INDEX_PARTS(settings, parts.contents, [], '')
+            PREPROCESS_PARTS(settings, parts.registered, INDEX_PARTS.out.index, REFERENCE.out.choice)
             index = INDEX_PARTS.out.index
             taken = PREPROCESS_PARTS.out
             prepared = REFERENCE.out

@@ -1,4 +1,4 @@
-// The one process with a network, in every profile.
+// With STREAM_SERIES the one process with a network, in every profile.
 
 include { headerOf   } from '../../subworkflows/utilities/code'
 include { shellQuote } from '../../subworkflows/utilities/files'

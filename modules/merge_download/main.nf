@@ -7,6 +7,8 @@ process MERGE_DOWNLOAD {
     input:
     path manifest
     path missing, stageAs: 'missing*/*'
+    path streamed, stageAs: 'streamed*/*'       // series.csv of each part that was deleted when it was read, or []
+    val is_stream
     path output, stageAs: 'output'      // --outdir, which this writes into
     val _code
 
@@ -18,6 +20,7 @@ process MERGE_DOWNLOAD {
     merge_download.py \\
         --table ${manifest} \\
         ${missing ? "--missing ${missing}" : ''} \\
+        ${is_stream ? "--streamed ${streamed}" : ''} \\
         --folder output \\
         --output series.csv
     """

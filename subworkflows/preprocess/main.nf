@@ -106,7 +106,13 @@ workflow PREPROCESS_PARTS {
     def taken = parts
         .map { transforms, rows, volumes -> [rowsOf(transforms).collect { row -> row.series_uid }, rows, volumes] }
         .combine(index.map { folder -> [chunksOf(folder, chunkSize(settings))] })
-        .map { uids, rows, volumes, all -> [all.find { _id, members -> members.any { row -> row.series_uid in uids } }, rows, volumes] }
+        .map { uids, rows, volumes, all ->
+            def found = all.findAll { _id, members -> members.any { row -> row.series_uid in uids } }
+            if (found.size() > 1 || found.any { _id, members -> members.any { row -> !(row.series_uid in uids) } }) {
+                error("the series ${uids[0]} and those that came with it are of another scanner, dose or reconstruction by their descriptions than by --download_table; correct its columns")
+            }
+            [found ? found[0] : null, rows, volumes]
+        }
         .filter { chunk, _rows, _volumes -> chunk }
         .map { chunk, rows, volumes -> [[id: chunk[0], uids: chunk[1].collect { row -> row.series_uid }], rows, volumes] }
 

@@ -35,18 +35,20 @@ def inOrder(row) {
     return String.format('%010.3f %-10s %06d %s', row.dose_mgy as Double, row.recon, row.repetition as Integer, row.series_uid)
 }
 
-// Series of one scanner that are registered in one task, at most: the twin in parts has all of them.
+// Series of one scanner that are registered in one task, at most: the twin in parts has all of them, and a stream those of
+// one dose and reconstruction (0).
 def chunkSize(Map settings) {
-    return settings.in_parts && !settings.input && !settings.download ? 100000 : settings.chunk_size
+    return settings.max_disk ? 0 : settings.in_parts && !settings.input && !settings.download ? 100000 : settings.chunk_size
 }
 
-// The chunks of an index, at most `size` series of one scanner each: [[id, rows], ...].
+// The chunks of an index, at most `size` series of one scanner each, or all of a dose and reconstruction: [[id, rows], ...].
 def chunksOf(index, int size) {
     return rowsOf(index.resolve('inputs.csv'))
         .groupBy { row -> row.scanner }
         .toSorted { a, b -> a.key <=> b.key }
         .collectMany { scanner, rows ->
-            def parts = rows.toSorted { a, b -> inOrder(a) <=> inOrder(b) }.collate(size)
+            def sorted = rows.toSorted { a, b -> inOrder(a) <=> inOrder(b) }
+            def parts = size ? sorted.collate(size) : sorted.groupBy { row -> [row.dose_mgy, row.recon] }.values().toList()
             parts.withIndex().collect { part, number -> ["${scanner.replaceAll('[^A-Za-z0-9_.-]', '_')}_${number}".toString(), part] }
         }
 }

@@ -1,35 +1,18 @@
 """The collection by one command, from a local server: faults, a second run for what is missing, then the index."""
 
 import json
-import os
-import subprocess
-import uuid
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from download_servers import draw_collection, md5, running, serve
-from pipeline_run import ENGINE, ROOT
+from pipeline_run import run_script
 
 from ct4bench.core.tables import write_table
 from ct4bench.download.sources import SOURCES
 from ct4bench.index.index import build_index
 
 pytestmark = pytest.mark.pipeline
-
-
-def run_script(text: str, folder, *arguments, **environment):
-    """Run a script in the project's folder, where bin/ and assets/ are looked for."""
-    script = ROOT / f".nf-test-{uuid.uuid4().hex}.nf"
-    try:
-        script.write_text(text)
-        command = [ENGINE, "-log", "nextflow.log", "run", script, "-ansi-log", "false", "-work-dir", "work", *arguments]
-        done = subprocess.run(
-            list(map(str, command)), cwd=folder, text=True, capture_output=True, env={**os.environ, **environment}
-        )
-    finally:
-        script.unlink()
-    return done.returncode, done.stdout + done.stderr
 
 
 INDEXED = """
@@ -90,6 +73,10 @@ WRONG = [
     ({"download": "idc"}, None, None),
     ({"download": "idc", "input": "/data"}, None, "--download idc and --input are two inputs"),
     ({"download": "tcia", "features": "a.csv"}, None, "--download tcia and --features are two inputs"),
+    ({"download": "idc", "in_parts": True}, None, "--in_parts divides --input or the twin"),
+    ({"download": "idc", "max_disk": 2.5}, None, None),
+    ({"max_disk": 2.5}, None, "--max_disk is of a download"),
+    ({"download": "idc", "max_disk": 2.5, "download_only": True}, None, "which --download_only does not go with"),
     ({"download": "idc"}, "s3", "--outdir and -work-dir must be folders of file systems that tasks see, not s3://"),
 ]
 

@@ -4,6 +4,7 @@ One thread decides, a pool of as many as there may be requests makes them: that 
 """
 
 import logging
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -230,3 +231,22 @@ class Download:
             why = f"the download ended before, after {max(1, self._in_a_row)} given up; the last: {reason}, {detail}"
             while self.waiting:
                 self.missing.append(Missing(self.waiting.popleft(), "not_tried", why))
+
+
+def run_until_signal(download: Download) -> int:
+    """Run a download; return the number of the signal (TERM, INT, HUP) that ended it, or 0.
+
+    After a signal threads may hang in a connection for a while: the caller ends by `os._exit`.
+    """
+    caught = []
+
+    def end(number, _frame):
+        caught.append(number)
+        download.client.abort()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    with suppress(Stopped):
+        download.run()
+    for number, handler in before.items():
+        signal.signal(number, handler)
+    return caught[0] if caught else 0

@@ -3,6 +3,8 @@
 dicom/<series UID>/          a series with its segmentation, whole and verified
 dicom/.part/<series UID>/    one on its way; files in it without .part are verified
 download/state/<series UID>.json   what was verified, and by what
+download/reference/          the same for the reference of a run that streams
+download/stream/<part>/      and for the series of a part until they are read
 """
 
 import errno
@@ -65,6 +67,20 @@ class Folders:
     def __init__(self, output: Path | str):
         self.output = Path(os.path.realpath(output))  # a task is given a link, and messages are for the user
         self.dicom, self.download = self.output / "dicom", self.output / "download"
+
+    @property
+    def reference(self) -> "Folders":
+        """Those of the reference of a run that streams."""
+        return Folders(self.download / "reference")
+
+    def stream(self, part: str) -> "Folders":
+        """Return those of a part of a run that streams."""
+        return Folders(self.download / "stream" / part)
+
+    def streams(self) -> list[str]:
+        """List the parts that have folders: those under way, and those that lack series."""
+        place = self.download / "stream"
+        return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
 
     def make(self) -> None:
         """Make them; `UserError` where that cannot be."""

@@ -12,7 +12,7 @@ import pandas as pd
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.download.download import Missing
+from ct4bench.download.download import Download, Missing
 from ct4bench.download.folders import Folders, is_whole, read_state
 from ct4bench.download.manifest import Row
 
@@ -63,6 +63,30 @@ def list_missing(rows: Sequence[Row], folders: Folders, reasons: Mapping[str, tu
     ]
 
 
+def list_not_fetched(wanted: Sequence[Row], download: Download) -> list[Missing]:
+    """List what of `wanted` a download has not fetched so far, in their order."""
+    found = {item.row.series_instance_uid: item for item in download.missing}
+    rest = [row for row in wanted if row.series_instance_uid not in download.whole]
+    return [found.get(row.series_instance_uid) or Missing(row, *NOT_TRIED) for row in rest]
+
+
+def read_series(paths: Iterable[Path | str]) -> pd.DataFrame:
+    """Read the tables of series of a download's tasks as one."""
+    tables = [read_table(path, columns_of(SERIES_TABLE)) for path in sorted(map(str, paths))]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=columns_of(SERIES_TABLE))
+
+
+def list_absent(
+    rows: Sequence[Row], series: pd.DataFrame, reasons: Mapping[str, tuple[str, str]]
+) -> tuple[pd.DataFrame, list[Missing]]:
+    """Return the rows of `series` in the order of `rows`, and what is not among them, with its reason as above."""
+    place = {row.series_instance_uid: number for number, row in enumerate(rows)}
+    there = series[series["series_uid"].isin(place)].sort_values("series_uid", key=lambda uids: uids.map(place))
+    known = set(there["series_uid"])
+    absent = [row for row in rows if row.series_instance_uid not in known]
+    return there, [Missing(row, *reasons.get(row.series_instance_uid, NOT_TRIED)) for row in absent]
+
+
 def write_missing(missing: Iterable[Missing], folders: Folders) -> None:
     """Write download/missing.csv."""
     write_table(missing_table(missing), folders.output / MISSING_TABLE, table=MISSING_TABLE)
@@ -72,7 +96,12 @@ def write_outcome(rows: Sequence[Row], missing: Sequence[Missing], folders: Fold
     """Write download/series.csv, of the rows that are not missing, and download/missing.csv."""
     absent = {item.row.series_instance_uid for item in missing}
     there = [row for row in rows if row.series_instance_uid not in absent]
-    write_table(series_table(there, folders), folders.output / SERIES_TABLE, table=SERIES_TABLE)
+    write_tables(series_table(there, folders), missing, folders)
+
+
+def write_tables(series: pd.DataFrame, missing: Iterable[Missing], folders: Folders) -> None:
+    """Write download/series.csv and download/missing.csv."""
+    write_table(series, folders.output / SERIES_TABLE, table=SERIES_TABLE)
     write_missing(missing, folders)
 
 

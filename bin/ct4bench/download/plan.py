@@ -45,6 +45,19 @@ def _listed(names) -> str:
     return ", ".join(dict.fromkeys(names))
 
 
+def about_rows(rows: Sequence[Row]) -> str:
+    """Say how many series there are, of what, and how large they are."""
+    return (
+        f"{len(rows)} series ({_listed(r.scanner for r in rows)} at {_listed(r.dose_mgy for r in rows)} mGy, "
+        f"{_listed(r.recon for r in rows)}) with their segmentations, {size_text(sum(row.n_bytes for row in rows))}"
+    )
+
+
+def about_times(n_bytes: int) -> str:
+    """Say how long bytes take at the rates of `MEGABITS`."""
+    return ", ".join(f"{duration(n_bytes * 8 / (rate * 1e6))} at {rate} Mbit/s" for rate in MEGABITS)
+
+
 def announce(rows: Sequence[Row], missing: Sequence[Row], source: str, folders: Folders, parallel: int) -> str:
     """Say what is fetched, from where, how large it is, what is free, and how long it takes.
 
@@ -52,19 +65,15 @@ def announce(rows: Sequence[Row], missing: Sequence[Row], source: str, folders: 
     """
     about, needed, free = SOURCES[source], bytes_needed(missing, source, parallel), free_bytes(folders.dicom)
     size = sum(row.n_bytes for row in missing)
-    all_of_it = (
-        f"{len(rows)} series ({_listed(r.scanner for r in rows)} at {_listed(r.dose_mgy for r in rows)} mGy, "
-        f"{_listed(r.recon for r in rows)}) with their segmentations, {size_text(sum(row.n_bytes for row in rows))}"
-    )
     if not missing:
-        return f"Download: all {all_of_it} are in {folders.dicom} already"
+        return f"Download: all {about_rows(rows)} are in {folders.dicom} already"
     if needed > free:
         raise UserError(
             f"{len(missing)} series take {size_text(needed)}, and {folders.dicom} has {size_text(free)} free; ask "
             "for fewer (doses, scanners, reconstructions, repetitions), or name a folder on a larger disk"
         )
-    times = ", ".join(f"{duration(size * 8 / (rate * 1e6))} at {rate} Mbit/s" for rate in MEGABITS)
     return (
-        f"Download from {about.title}: {all_of_it}; {len(missing)} of them, {size_text(size)}, are to be fetched "
-        f"into {folders.dicom}, which has {size_text(free)} free: {times}; at most {parallel} requests at once"
+        f"Download from {about.title}: {about_rows(rows)}; {len(missing)} of them, {size_text(size)}, are to be "
+        f"fetched into {folders.dicom}, which has {size_text(free)} free: {about_times(size)}; at most {parallel} "
+        "requests at once"
     )

@@ -20,10 +20,11 @@ from tests.conftest import ROOT
 from ct4bench.core.errors import UserError
 from ct4bench.download.download import Download, Progress, duration
 from ct4bench.download.folders import Folders, is_whole, read_state
-from ct4bench.download.merge import list_missing, refuse_missing, series_table
+from ct4bench.download.merge import list_absent, list_missing, refuse_missing, series_table
 from ct4bench.download.plan import announce, bytes_needed, free_bytes, to_fetch
 from ct4bench.download.sources import SOURCES, make_source
 from ct4bench.download.transport import Client, Limits, Meter, Stopped
+from ct4bench.parts.stream import fetch_part
 
 QUICK = Limits(timeout_s=20, retries=3, back_off_s=0.01, longest_wait_s=2, least_rate=100)
 SCRIPT = ROOT / "bin" / "download_series.py"
@@ -388,3 +389,52 @@ def test_what_is_missing_is_an_error_that_names_the_first(forty, tmp_path):
     with pytest.raises(UserError, match=r"40 of 40 series are missing \(damaged 1, not_tried 39\)"):
         refuse_missing(missing, 40, folders)
     refuse_missing([], 40, folders)
+
+
+def test_a_part_that_lacks_a_series_is_dropped_and_says_why(server, forty, tmp_path):
+    rows = forty[0][:3]
+    server.faults[f"/{rows[1].crdc_series_uuid}/"] = ["404*"]
+    folders = Folders(tmp_path).stream("A1_10mGy_IR")
+
+    def fetch():
+        return fetch_part(
+            rows, folders, lambda due: Download(due, make_source("idc", client, server.address), client, folders, 4),
+            to_fetch(rows, folders),
+        )  # fmt: skip
+
+    client = Client(QUICK)
+    missing, ended_by = fetch()
+    assert [(item.row, item.reason) for item in missing] == [(rows[1], "unknown_series")] and ended_by == 0
+    assert not folders.dicom.exists()
+    told = pd.read_csv(folders.output / "download" / "missing.csv")
+    assert list(told["series_uid"]) == [rows[1].series_instance_uid]
+    server.faults.clear()
+    assert fetch() == ([], 0)
+    assert whole(folders.output) == {row.series_instance_uid for row in rows}
+    # in the order of the manifest, with what never came
+    series = pd.read_csv(folders.output / "download" / "series.csv", dtype=str)
+    there, missing = list_absent(forty[0][:4][::-1], series, {})
+    assert list(there["series_uid"]) == [row.series_instance_uid for row in rows[::-1]]
+    assert [(item.row, item.reason) for item in missing] == [(forty[0][3], "not_tried")]
+
+
+def test_what_a_killed_part_has_fetched_is_gone_on_with(server, forty, tmp_path):
+    rows = forty[0][:4]
+    server.faults[f"/{rows[3].crdc_series_uuid}/"] = ["never"]
+    folders = Folders(tmp_path).stream("A1_10mGy_IR")
+    folders.make()
+    child = multiprocessing.get_context("fork").Process(
+        target=_child, args=(server.address, rows, folders.output, "idc")
+    )
+    child.start()
+    while len(whole(folders.output)) < 3:
+        time.sleep(0.01)
+    child.kill()
+    child.join()
+    server.asked.clear()
+    client = Client(QUICK)
+    source = make_source("idc", client, server.address)
+    wanted = to_fetch(rows, folders)
+    assert wanted == rows[3:]
+    assert fetch_part(rows, folders, lambda due: Download(due, source, client, folders, 4), wanted) == ([], 0)
+    assert len(pd.read_csv(folders.output / "download" / "series.csv")) == 4
