@@ -43,7 +43,7 @@ workflow REFERENCE {
 
     emit:
     reference = prepared                    // folder
-    choice = SELECT_REFERENCE.out.choice.first()    // series_uid, root, folder
+    choice = SELECT_REFERENCE.out.choice     // series_uid, root, folder
     patches = DRAW_PATCHES.out.patches      // patches.csv
 }
 

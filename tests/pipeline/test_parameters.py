@@ -134,6 +134,30 @@ def test_nothing_that_a_caller_set_for_python_or_texts_reaches_a_task(tmp_path):
     assert [name for name in set_by_caller if name in env] == []
 
 
+TAKES_MB = {("paper", ""): 1081, ("paper", "bspline"): 1561, ("corrected", ""): 1561, ("corrected", "linear"): 1061}
+"""What a part of full size takes at its peak, by mode and interpolator (docs/scaling.md)."""
+
+
+def test_a_part_asks_for_what_its_interpolator_takes(tmp_path):
+    options = ", ".join(f"[mode: '{mode}', interpolator: '{name}']" for mode, name in TAKES_MB)
+    (tmp_path / "main.nf").write_text(
+        "process SHOW {\n    label 'taking'\n    debug true\n    input:\n    val options\n    script:\n"
+        '    "echo ASKS ${options.mode} _${options.interpolator} ${task.memory.toMega()} ${task.time.toHours()}"\n}\n'
+        f"workflow {{\n    SHOW(channel.of({options}))\n}}\n"
+    )
+    done = subprocess.run(
+        [ENGINE, "-C", ROOT / "conf" / "base.config", "run", "main.nf", "-ansi-log", "false"],
+        cwd=tmp_path, text=True, capture_output=True,
+    )  # fmt: skip
+    found = {(mode, name): (int(mb), int(hours)) for mode, name, mb, hours in
+             re.findall(r"^ASKS (\w+) _(\w*) (\d+) (\d+)$", done.stdout, re.MULTILINE)}  # fmt: skip
+    assert set(found) == set(TAKES_MB), done.stdout + done.stderr
+    for key, (mb, hours) in found.items():
+        assert TAKES_MB[key] < mb < 1.5 * TAKES_MB[key] + 512, key
+        # 809 CPU s of the longest scanner, on a machine eight times as slow
+        assert hours >= 2
+
+
 def test_help_tells_every_parameter(nextflow, tmp_path):
     run = nextflow(tmp_path, "--help")
     assert run.status == 0
