@@ -24,13 +24,16 @@ def main(argv=None):
     parser.add_argument("--usage", nargs="*", default=[], help="what tasks cost, JSON")
     parser.add_argument("--deviations", help="points and choices, YAML; default: assets/deviations.yaml")
     parser.add_argument("--template", help="the page, Jinja; default: assets/report.html.j2")
-    parser.add_argument("--output", required=True, type=Path, help="report.html")
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=Path,
+        help="report.html; beside it comes report_<method>.html of each further method",
+    )
     args = parser.parse_args(argv)
-    from ct4bench.report.write import TEMPLATE, read_inputs, render
+    from ct4bench.report.write import TEMPLATE, read_inputs, write_pages
 
-    page = render(read_inputs(args), args.template or TEMPLATE)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
-    args.output.write_text(page, encoding="utf-8")
+    write_pages(read_inputs(args), args.output, args.template or TEMPLATE)
 
 
 if __name__ == "__main__":

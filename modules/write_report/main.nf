@@ -21,7 +21,7 @@ process WRITE_REPORT {
     val _code
 
     output:
-    path 'report.html', emit: report
+    path 'report*.html', emit: report   // the report, and report_<method>.html of each further method
 
     script:
     """

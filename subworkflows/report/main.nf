@@ -107,7 +107,7 @@ workflow REPORT {
     }
     // what the page's moving views show
     def viewed = evaluated.map { method, found -> [method, placed(method, found.findAll { path -> path.name in ['embedding.parquet', 'icc.csv'] })] }
-    // one page for all methods
+    // the report, and a page for each further method
     WRITE_REPORT(
         reported.join(viewed).map { method, files, more -> [method, files + more] }.collect(flat: false)
             .map { all -> all.toSorted { a, b -> methods.indexOf(a[0]) <=> methods.indexOf(b[0]) } }
@@ -139,9 +139,9 @@ workflow REPORT {
                 placed("pipeline_info/${method}", trained)
         }
     COLLECT_RESULTS(
-        WRITE_REPORT.out.report
+        WRITE_REPORT.out.report.map { pages -> [[pages].flatten()] }
             .combine(ofRun.mix(ofMethods).toList().map { all -> [all.collectMany { items -> items }] })
-            .map { page, all -> (placed('.', page) + all).toSorted { a, b -> "${a[0]}/${a[1].name}" <=> "${b[0]}/${b[1].name}" }.transpose() },
+            .map { pages, all -> (placed('.', pages) + all).toSorted { a, b -> "${a[0]}/${a[1].name}" <=> "${b[0]}/${b[1].name}" }.transpose() },
         usage, codeDigest('collect_results.py'),
     )
 

@@ -79,9 +79,12 @@ def check_second_run(run, earlier):
     own = {name for name in before if re.search(r"\(none\b", name) and not name.startswith(OF_IMAGES)}
     mapped = {"HARMONIZE_FEATURES (none_copy)", "SCORE_METHODS (none_copy)"}
     assert {name.replace("(none", "(none_copy", 1) for name in own} | mapped == again
-    ids = Ids((run.outdir / "report.html").read_text()).found
-    assert {"method_none", "method_none_copy", "none-features", "none_copy-features"} <= set(ids)
-    assert len(ids) == len(set(ids))
+    for name in ("report.html", "report_none_copy.html"):
+        page = (run.outdir / name).read_text()
+        ids = Ids(page).found
+        assert "features" in ids and ("leaderboard" in ids) == (name == "report.html")
+        assert len(ids) == len(set(ids))
+    assert 'href="report_none_copy.html"' in (run.outdir / "report.html").read_text()
 
 
 def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp_path):
@@ -125,7 +128,12 @@ def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp
     )
     assert "needs_all: " in three.text and "needs 4 training domains" in primary.loc["needs_all", "reason"]
     page = (three.outdir / "report.html").read_text()
-    assert page.index('id="leaderboard"') < page.index('id="method_none"')
+    assert page.index('id="leaderboard"') < page.index('id="features"')
+    pages = {path.name for path in three.outdir.glob("report_*.html")}
+    assert pages == {
+        "report_none_copy.html",
+        "report_needs_two.html",
+    }  # what came to no end is in the leaderboard alone
     assert "No harmonization was applied." not in page
 
 

@@ -15,7 +15,8 @@ from ct4bench.core.benchmark import DOMAIN_LABELS
 from ct4bench.core.colours import MANY_COLOURS, colour_of
 from ct4bench.core.extractors import extractors_of, in_order, title_of
 from ct4bench.core.metrics import BY_NAME
-from ct4bench.report.cells import is_number, number
+from ct4bench.leaderboard.score_list import PRIMARY
+from ct4bench.report.cells import delta, is_number, number
 from ct4bench.report.headlines import TABLE_7, TASKS_TABLE, between_and_within, loso_stems
 from ct4bench.report.svg import Mark, bars, intervals, legend
 from ct4bench.results.run_facts import CONTRAST_LABELS, SYNTHETIC, extractor_title, weights_mark
@@ -221,6 +222,36 @@ def answers(tables: dict[str, pd.DataFrame], facts: dict) -> list[Answer]:
     return [answer for answer in found if answer]
 
 
+def method_answer(scores: pd.DataFrame, titles: dict[str, str], facts: dict) -> Answer | None:
+    """Say which harmonization method ranks first at each level of information, by how much and how surely.
+
+    `scores` are leaderboard.csv, `titles` those of methods. It tells of one feature set, whose weights are trained ones
+    where there is such; None where nothing is ranked there.
+    """
+    own = scores[(scores["score"] == PRIMARY) & scores["rank"].notna()]
+    if own.empty:
+        return None
+    name = told_of(in_order(own["extractor"], extractors_of(facts)), facts)
+    own = own[own["extractor"] == name]
+    first = own[own["rank"] == own.groupby("information")["rank"].transform("min")]
+    parts = []
+    for row in first.sort_values(["information", "method"]).to_dict("records"):
+        low, high = row["difference_ci_low"], row["difference_ci_high"]
+        ends = f" [{delta(low, DIGITS)} to {delta(high, DIGITS)}]" if is_number(low) and is_number(high) else ""
+        words = f"{titles.get(row['method'], row['method'])} ({row['information']}) {number(row['raw'], DIGITS)}"
+        change = delta(row["difference"], DIGITS) or number(row["difference"], DIGITS)
+        words += f", {change}{ends} to none"
+        words += f", p = {number(row['p_holm'], DIGITS)} (Holm)" if is_number(row["p_holm"]) else ""
+        words += f", {row['verdict']}" if isinstance(row["verdict"], str) and row["verdict"] else ""
+        parts.append(words)
+    n = own["method"].nunique()
+    text = (
+        f"Of {n} ranked with {extractor_title(name, facts)}, the tissue on a scanner left out (two to train on) is "
+        f"known best by {'; by '.join(parts)}."
+    )
+    return Answer("Which method helps?", text, ("leaderboard",))
+
+
 def extractor_colours(names: list[str], facts: dict) -> dict[str, str]:
     """Return the colour of each extractor, as in the figures."""
     own = {name: entry.get("colour", "") for name, entry in facts.get("extractors", {}).items()}
@@ -274,3 +305,69 @@ def answer_picture(tables: dict[str, pd.DataFrame], facts: dict) -> Markup | Non
     keys = legend([(title_of(name, known), colour) for name, colour in colours.items()]) if colours else ""
     parts = [Markup('<div><p class="panel">{}</p>{}</div>').format(title, drawn) for title, drawn in panels]
     return Markup('<div class="panels">{}</div>{}').format(Markup("").join(parts), keys)
+
+
+BEFORE_COLOUR = "#8A8A8A"
+
+
+def before_and_after(tables: dict[str, pd.DataFrame], plain: dict[str, pd.DataFrame], facts: dict) -> dict | None:
+    """Return `text` and `picture` of what a method changed: values without harmonization in gray, its own in colour.
+
+    None where there is nothing to compare. `plain` are the tables without harmonization.
+    """
+    told, panels = [], []
+    between = [_between(found) for found in (plain, tables)]
+    if all(map(is_number, between)):
+        told.append(f"RMSE between two scanners {number(between[0], 1)} HU before, {number(between[1], 1)} HU after")
+    known = extractors_of(facts)
+    stable = [_stable_values(found, facts) for found in (plain, tables)]
+    rows = _paired(stable)
+    if rows:
+        told.append("mean ICC(2,1) " + "; ".join(f"{name} {_change(marks)}" for name, marks in rows))
+        label = "Mean ICC(2,1) before and after: " + "; ".join(f"{name} {_change(marks)}" for name, marks in rows)
+        panels.append(("Agreement of features", intervals(label, rows, (0, 1), "mean ICC(2,1)", PANEL_PX)))
+    seen = [dict(unseen_values(found, facts)) for found in (plain, tables)]
+    names = in_order({name for values in seen for rows_ in values.values() for name in rows_}, known)
+    for name in names:
+        pairs = [{words: values[words][name] for words in values if name in values[words]} for values in seen]
+        rows = _paired([{w: (v["mean"], v["ci_low"], v["ci_high"]) for w, v in found.items()} for found in pairs])
+        if rows:
+            least = min(
+                min(mark.value, mark.value if mark.low is None else mark.low) for _, own in rows for mark in own
+            )
+            low = max(0.0, math.floor(least * 10) / 10)
+            title = f"Accuracy of the tissue, {extractor_title(name, facts)}"
+            label = f"{title}, before and after: " + "; ".join(f"{words} {_change(own)}" for words, own in rows)
+            panels.append((title, intervals(label, rows, (low, 1), "accuracy", PANEL_PX)))
+    if not panels and not told:
+        return None
+    parts = [Markup('<div><p class="panel">{}</p>{}</div>').format(title, drawn) for title, drawn in panels]
+    keys = legend([("without harmonization", BEFORE_COLOUR), (f"method {facts['method']}", MANY_COLOURS[0])])
+    words = "; ".join(told)
+    text = f"{words[:1].upper()}{words[1:]}." if words else ""
+    return {"text": text, "picture": Markup('{}<div class="panels">{}</div>').format(keys, Markup("").join(parts))}
+
+
+def _between(tables: dict[str, pd.DataFrame]) -> float:
+    frame, column = tables.get(RMSE.table), f"{RMSE.name}_mean"
+    return between_and_within(frame[frame[column].notna()], column)[0] if frame is not None else math.nan
+
+
+def _stable_values(tables: dict[str, pd.DataFrame], facts: dict) -> dict[str, tuple]:
+    table7 = tables.get(TABLE_7)
+    rows = _rows_of(table7, facts) if table7 is not None else []
+    return {row["title"]: _icc_of(row) for row in rows if is_number(_icc_of(row)[0])}
+
+
+def _paired(found: list[dict[str, tuple]]) -> list[tuple[str, list[Mark]]]:
+    """Rows that both have, each with the mark before and the one after."""
+    before, after = found
+    return [
+        (name, [_mark(*before[name], BEFORE_COLOUR, "before"), _mark(*values, MANY_COLOURS[0], "after")])
+        for name, values in after.items()
+        if name in before
+    ]
+
+
+def _change(marks: list[Mark]) -> str:
+    return f"{number(marks[0].value, DIGITS)} before, {number(marks[1].value, DIGITS)} after"

@@ -25,7 +25,7 @@ from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
-from ct4bench.report.answers import answer_picture, answers, data_words
+from ct4bench.report.answers import answer_picture, answers, before_and_after, data_words, method_answer
 from ct4bench.report.board import Board, board_view, method_card
 from ct4bench.report.cells import cells_of, interval_head
 from ct4bench.report.charts import charts_of
@@ -288,7 +288,7 @@ def _summary(methods: list[MethodInputs], from_features: bool) -> list[str]:
     if len(names) > 1:
         sentences.append(
             f"The harmonization methods {', '.join(names[:-1])} and {names[-1]} were applied, each to the same series; "
-            "each has a section of its own."
+            "each has a page of its own."
         )
     if NO_METHOD in names and from_features:
         sentences.append(
@@ -329,17 +329,23 @@ def _parameter_rows(run: dict) -> list[tuple[str, str]]:
     return [(str(name), "" if value is None else str(value)) for name, value in sorted(values.items())]
 
 
+def page_name(method: str) -> str:
+    """Return the file of a method's page, which lies beside the report; the report itself is that of `none`."""
+    return f"report_{method}.html"
+
+
 def method_view(
-    inputs: MethodInputs, several: bool, registered: pd.DataFrame | None, image_bytes: int, card: dict | None = None
-) -> dict:
+    inputs: MethodInputs, registered: pd.DataFrame | None, card: dict | None = None,
+    plain: dict[str, pd.DataFrame] | None = None,
+) -> dict:  # fmt: skip
     """Return the values of a method's part of the page.
 
-    `registered` has the series, None where the run started from features. With `several` methods its headings are a
-    level deeper and its ids begin with the method's name.
+    `registered` has the series, None where the run started from features; `plain` the tables without harmonization,
+    None for those themselves.
     """
     facts, method = inputs.facts, inputs.facts["method"]
     about, missing = facts.get("tables", {}), dict(facts.get("missing", {}))
-    figures = _figure_views(inputs.figures, image_bytes, method)
+    figures = _figure_views(inputs.figures, IMAGE_BYTES, method)
     views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in inputs.tables.items()}
     placed = {name for names in SECTION_FIGURES.values() for name in names}
     shown = {name for names in SECTION_TABLES.values() for name in names} | PICTURED
@@ -354,8 +360,9 @@ def method_view(
         "words": nothing if method == NO_METHOD else f"method {method}",
         "title": f"Method {method}{f': {nothing}' if method == NO_METHOD else ''}",
         "card": card,
-        "prefix": f"{method}-" if several else "",
-        "level": 3 if several else 2,
+        "prefix": "",
+        "level": 2,
+        "before": before_and_after(inputs.tables, plain, facts) if plain is not None else None,
         "stamp": stamp.capitalize(),
         "answers": answers(inputs.tables, facts),
         "picture": answer_picture(inputs.tables, facts),
@@ -382,34 +389,39 @@ def method_view(
     }
 
 
-def context(inputs: ReportInputs) -> dict:
-    """Return all values of the template: what is of the run, and a view of each method."""
-    facts, several = inputs.methods[0].facts, len(inputs.methods) > 1
-    share = IMAGE_BYTES // len(inputs.methods)
-    cards = [None] * len(inputs.methods)
-    if inputs.board is not None:
-        plain = inputs.methods[0].tables
-        cards = [method_card(inputs.board, m.facts["method"], m.scores, m.tables, plain) for m in inputs.methods]
-    methods = [
-        method_view(method, several, inputs.registered, share, card)
-        for method, card in zip(inputs.methods, cards, strict=True)
+def context(inputs: ReportInputs, at: int = 0) -> dict:
+    """Return all values of the template for the page of a method: what is of the run, and a view of the method.
+
+    The first method's page is the report: the leaderboard stands there, and what is of the run alone.
+    """
+    shown = inputs.methods[at]
+    facts, whole = shown.facts, at == 0
+    first, several = inputs.methods[0], len(inputs.methods) > 1
+    card = None
+    if inputs.board is not None and not whole:
+        card = method_card(inputs.board, facts["method"], shown.scores, shown.tables, first.tables)
+    view = method_view(shown, inputs.registered, card, None if whole else first.tables)
+    if inputs.board is not None and whole:
+        titles = dict(zip(inputs.board.methods["method"], inputs.board.methods["title"], strict=True))
+        told = method_answer(inputs.board.scores, titles, facts)
+        view["answers"] += [told] if told else []
+    others = [
+        {"method": method.facts["method"], "page": quote(page_name(method.facts["method"]))}
+        for method in inputs.methods[1:]
     ]
     usage, used = merge_usage(inputs.usage)
     versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
     return {
         "facts": facts,
         "several": several,
-        "methods": methods,
-        "first": {**methods[0], "level": 2},
+        "whole": whole,
+        "others": others,
+        "m": view,
         "data_words": data_words(facts),
-        "files": {
-            table_path(method.facts["method"], name): text
-            for method in inputs.methods
-            for name, text in sorted(method.sources.items())
-        },
+        "files": {table_path(facts["method"], name): text for name, text in sorted(shown.sources.items())},
         "summary": _summary(inputs.methods, inputs.registered is None),
-        "board": board_view(inputs.board, facts) | {"figures": _figure_views(inputs.board.figures, share)}
-        if inputs.board is not None
+        "board": board_view(inputs.board, facts) | {"figures": _figure_views(inputs.board.figures, IMAGE_BYTES)}
+        if inputs.board is not None and whole
         else None,
         "mode_words": _mode_words(facts["mode"], inputs.points),
         "section_figures": SECTION_FIGURES,
@@ -441,17 +453,25 @@ def least_widths(values) -> set[int]:
     return set().union(*map(least_widths, values)) if isinstance(values, list) else set()
 
 
-def render(inputs: ReportInputs, template: Path | str = TEMPLATE) -> str:
-    """Render the page."""
+def render(inputs: ReportInputs, template: Path | str = TEMPLATE, at: int = 0) -> str:
+    """Render the page of the method with this place among `inputs.methods`; that of the first is the report."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
         environment.filters["as_data"] = data_block
         page = environment.from_string(Path(template).read_text(encoding="utf-8"))
-        values = context(inputs)
+        values = context(inputs, at)
         looks = style(least_widths(values))
         return page.render(**values, style=looks, scripts=scripts(), policy=policy(looks, scripts()))
     except (OSError, TemplateError) as error:
         raise UserError(f"{template} cannot be used as the report's template ({error})") from error
+
+
+def write_pages(inputs: ReportInputs, output: Path, template: Path | str = TEMPLATE) -> None:
+    """Write the report, and beside it a page for each further method."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    for at, method in enumerate(inputs.methods):
+        path = output.with_name(page_name(method.facts["method"])) if at else output
+        path.write_text(render(inputs, template, at), encoding="utf-8")
 
 
 def read_usage(paths) -> list[dict]:

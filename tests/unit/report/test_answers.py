@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ct4bench.report.answers import added, answer_picture, answers, data_words, stable_share, told_of
+from ct4bench.report.answers import (
+    added,
+    answer_picture,
+    answers,
+    before_and_after,
+    data_words,
+    method_answer,
+    stable_share,
+    told_of,
+)
 
 FACTS = {
     "origin": "synthetic", "part": "4 series", "n_series": 4, "scanners": ["A1", "B1"], "doses_mgy": [3.0, 10.0],
@@ -93,3 +102,35 @@ def test_the_picture_says_its_values_in_words_and_on_hover():
     assert drawn.count('<svg class="chart" role="img"') == 3
     assert "Radiomics: 0.750 [0.700 to 0.800]" in drawn
     assert 'fill="#222222" data-tip="Radiomics: 0.812' in drawn and "style=" not in drawn
+
+
+def test_before_and_after_have_the_values_of_both():
+    after = tables()
+    after["table7_stability_classification"] = after["table7_stability_classification"].assign(
+        icc_mean=[0.9, 0.875], loso_1_scanner_acc_mean=[0.25, 0.9375]
+    )
+    found = before_and_after(after, tables(), {**FACTS, "method": "mine"})
+    assert "RMSE between two scanners 31.2 HU before, 31.2 HU after" in found["text"]
+    assert "Radiomics 0.750 before, 0.875 after" in found["text"]
+    drawn = str(found["picture"])
+    assert "on an unseen scanner, trained on 1 0.812 before, 0.938 after" in drawn and "method mine" in drawn
+    assert before_and_after({}, tables(), {**FACTS, "method": "mine"}) is None
+
+
+def test_the_method_that_helps_is_the_first_of_its_level_with_what_is_sure_of_it():
+    rows = [
+        ("radiomics", "none", "inductive", np.nan, 0.5, 0.0, np.nan, np.nan, np.nan, ""),
+        ("radiomics", "mine", "inductive", 1, 0.75, 0.25, 0.125, 0.375, 0.004, "helps"),
+        ("radiomics", "worse", "inductive", 2, 0.625, 0.125, 0.0, 0.25, 0.04, ""),
+        ("radiomics", "seen", "transductive", 1, 0.9, 0.4, 0.3, 0.5, 0.01, ""),
+        ("deep", "other", "inductive", 1, 0.99, 0.4, 0.3, 0.5, 0.01, ""),
+    ]
+    names = ["extractor", "method", "information", "rank", "raw", "difference", "difference_ci_low",
+             "difference_ci_high", "p_holm", "verdict"]  # fmt: skip
+    scores = pd.DataFrame(rows, columns=names).assign(score="tissue_n2")
+    found = method_answer(scores, {"mine": "My method"}, FACTS)
+    assert "Of 3 ranked with Radiomics" in found.text and "other" not in found.text and "worse" not in found.text
+    assert (
+        "My method (inductive) 0.750, +0.250 [+0.125 to +0.375] to none, p = 0.004 (Holm), helps; by seen" in found.text
+    )
+    assert method_answer(scores.assign(rank=np.nan), {}, FACTS) is None

@@ -417,7 +417,7 @@ def test_a_run_from_features(tmp_path):
     assert "no harmonization was applied to them here, and what was done before is not known" in words
 
 
-def test_each_method_has_a_section_and_the_run_is_told_once(inputs, page, tmp_path):
+def test_each_method_has_a_page_and_the_run_is_told_once(inputs, page, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(inputs[1], other)
     facts = other / "tables" / "run_facts.json"
@@ -428,19 +428,27 @@ def test_each_method_has_a_section_and_the_run_is_told_once(inputs, page, tmp_pa
         table["rmse_hu_mean"] += more
         table.to_csv(other / "tables" / "table3_rmse_hu.csv", index=False)
         values[folder.name] = table.set_index(["scanner_row", "scanner_col"]).loc[("A2", "A1"), "rmse_hu_mean"]
-    parsed, alone = Page(write(["--methods", inputs[1], str(other), *inputs[2:]], tmp_path / "r.html")), Page(page)
-    assert len(set(parsed.ids)) == len(parsed.ids)
-    links = {attributes["href"] for tag, attributes in parsed.tags if tag == "a"}
-    assert {link[1:] for link in links if link.startswith("#")} <= set(parsed.ids)
-    assert "The harmonization methods none and other were applied, each to the same series" in parsed.words
-    starts = [parsed.words.rindex(title) for title in ("Method none: no harmonization", "Method other")]
-    parts = {"none": parsed.words[slice(*starts)], "other": parsed.words[starts[1] :]}
-    for method, value in values.items():
-        assert f"{value:.2f}" in parts[method]
-    assert f"{values['other']:.2f}" not in parts["none"]
-    for text in ("Table 1.", "Table 2.", "Registration by scanner", "Time and memory by script"):
-        assert parsed.words.count(text) == alone.words.count(text) > 0
-    assert parsed.words.count("Table 3. RMSE") == 2 * alone.words.count("Table 3. RMSE") > 0
+    text = write(["--methods", inputs[1], str(other), *inputs[2:]], tmp_path / "report.html")
+    pages = {"none": Page(text), "other": Page((tmp_path / "report_other.html").read_text(encoding="utf-8"))}
+    alone = Page(page)
+    assert sorted(path.name for path in tmp_path.glob("*.html")) == ["report.html", "report_other.html"]
+    for name, beside in (("none", "report_other.html"), ("other", "report.html")):
+        parsed = pages[name]
+        assert len(set(parsed.ids)) == len(parsed.ids)
+        links = {attributes["href"] for tag, attributes in parsed.tags if tag == "a"}
+        assert {link[1:] for link in links if link.startswith("#")} <= set(parsed.ids)
+        assert beside in links
+        assert f"{values[name]:.2f}" in parsed.words and parsed.words.count("Table 3. RMSE") == 2
+        assert f"{name}/tables/table3_rmse_hu.csv" in links
+    assert "The harmonization methods none and other were applied, each to the same series" in pages["none"].words
+    # the page of `none` is that of a run without methods, and the other has what is of the method
+    assert f"{values['other']:.2f}" not in pages["none"].words
+    for words in ("Table 1.", "Table 2.", "Registration by scanner"):
+        assert pages["none"].words.count(words) == alone.words.count(words) > pages["other"].words.count(words) == 0
+    means = [pd.read_csv(folder / "tables" / "table3_rmse_hu.csv") for folder in (Path(inputs[1]), other)]
+    medians = [frame.loc[frame["scanner_row"] != frame["scanner_col"], "rmse_hu_mean"].median() for frame in means]
+    change = f"RMSE between two scanners {medians[0]:.1f} HU before, {medians[1]:.1f} HU after"
+    assert change in pages["other"].words and medians[1] - medians[0] == pytest.approx(500)
 
 
 def test_one_method_twice_is_refused(inputs, tmp_path):
