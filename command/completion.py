@@ -37,7 +37,7 @@ def script(shell: str, options: dict[str, list[str]]) -> str:
     chosen = [(name, rule["enum"]) for name, rule in known.items() if "enum" in rule]
     lines = []
     for name, own in options.items():
-        words = [*own, *(passed if name in ("run", "demo", "report") else [])]
+        words = [*own, *(passed if name in ("run", "demo", "download", "report") else [])]
         lines.append(f'                {name}) words="{" ".join(words)}" ;;')
     body = BASH.format(
         commands=" ".join(options), profiles=" ".join(read_profiles()), options="\n".join(lines),

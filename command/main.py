@@ -27,6 +27,10 @@ DEMO = [
 """As in tools/demo.sh."""
 
 
+DOWNLOAD = ["--download=idc"]
+"""The source where none is named (docs/download.md)."""
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of all commands."""
     parser = argparse.ArgumentParser(
@@ -42,6 +46,7 @@ def make_parser() -> argparse.ArgumentParser:
     runs = {
         "demo": "set-up where there is none, then the demo: results/demo/report.html, five minutes",
         "run": "run the benchmark: parameters (--input, --outdir, …) and options of nextflow run",
+        "download": "fetch the collection, or a part of it (--doses, --scanners, …), into --outdir, and no more",
     }
     for name, summary in runs.items():
         own = add(name, summary, usage=f"ct4bench {name} [--show] [--plain] [--PARAMETER VALUE …] [-OPTION …]")
@@ -113,7 +118,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _dispatch(parser: argparse.ArgumentParser, words: list[str]) -> int:
     name = words[0] if words else ""
-    if name in ("run", "demo"):
+    if name in ("run", "demo", "download"):
         if {"-h", "--help"} & set(words):
             _print_run_help(parser, name)
             return 0
@@ -159,7 +164,7 @@ def _print_run_help(parser: argparse.ArgumentParser, name: str) -> None:
 def _start(name: str, passed: list[str], show: bool, plain: bool, folder: Path | None = None) -> int:
     """Start `nextflow run` with the words that were given, after a look at their names and at who is there."""
     from command import engine
-    from command.parameters import name_errors
+    from command.parameters import name_errors, value_of
 
     wrong = name_errors(passed)
     if wrong:
@@ -167,6 +172,8 @@ def _start(name: str, passed: list[str], show: bool, plain: bool, folder: Path |
         return 2
     if name == "demo":
         passed, folder = [*DEMO, *passed], ROOT
+    elif name == "download":
+        passed = [*DOWNLOAD[value_of(passed, "--download") is not None :], "--download_only", *passed]
     needs_setup = name == "demo" and not is_set_up()
     path = find_engine() or (str(ROOT / ".engine" / "nextflow") if needs_setup or show else None)
     if path is None:

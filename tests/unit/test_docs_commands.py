@@ -105,7 +105,7 @@ def check_front_door(words: list[str]) -> None:
         return
     assert words[1] in own or words[1] == "--help", words
     rest = [word for word in words[2:] if word not in own[words[1]]]
-    if words[1] not in ("run", "demo", "report"):
+    if words[1] not in ("run", "demo", "download", "report"):
         assert not [word for word in rest if word.startswith("-")], words
     check_options(rest)
 

@@ -7,6 +7,7 @@ intervals: the same scanner or region is left out of both). No process runs this
 # code-table: pipeline_info/<method>/training_times.csv
 
 import csv
+import filecmp
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 
 from ct4bench.core.contract import CONTRACT_VERSION, table_of
@@ -37,6 +39,7 @@ SCORE_FIELDS = (
 )  # fmt: skip
 EQUAL, DIFFERENT, ONLY_FIRST, ONLY_SECOND = "equal", "different", "only in the first", "only in the second"
 CELL = ["task", "extractor", "classifier", "ablation", "scheme", "n_train"]
+PREDICTED = ["scan_id", "scanner", "target", "predicted"]
 TEST_ROW = ["fold", "series_uid", "roi", "patch"]
 
 
@@ -168,9 +171,24 @@ def compare_tables(first: Path, second: Path, tolerance: Tolerance) -> pd.DataFr
     for name in sorted({*names[0], *names[1]}):
         if name not in names[0] or name not in names[1]:
             rows.append({"table": name, "column": "", "status": ONLY_FIRST if name in names[0] else ONLY_SECOND})
+        elif filecmp.cmp(first / name, second / name, shallow=False):
+            rows += _equal_columns(name, first / name)
         else:
             rows += compare_columns(name, read_table(first / name), read_table(second / name), tolerance)
     return pd.DataFrame(rows, columns=list(COLUMN_FIELDS))
+
+
+def _equal_columns(name: str, path: Path) -> list[dict]:
+    """Lines of a table that has the same bytes in both folders, of which little is read: some have millions of rows."""
+    if path.suffix == ".parquet":
+        about = pq.read_metadata(path)
+        frame, n_rows = pd.DataFrame(columns=about.schema.to_arrow_schema().names), about.num_rows
+    else:
+        frame = read_table(path)
+        n_rows = len(frame)
+    key = key_of(name, frame)
+    facts = {"table": name, "status": EQUAL, "n_rows": n_rows, "n_different": 0}
+    return [facts | {"column": column} for column in frame.columns if column not in key]
 
 
 def methods_of(folder: Path) -> list[str]:
@@ -183,6 +201,7 @@ def compare_scores(first: Path, second: Path) -> pd.DataFrame:
     methods that both folders have.
 
     `reason` says why a difference has no interval: the folds or their test rows, or the raters, are not the same.
+    Predictions and ICCs that are the same bytes have no line.
     """
     rows = []
     for method in [name for name in methods_of(first) if name in methods_of(second)]:
@@ -193,7 +212,7 @@ def compare_scores(first: Path, second: Path) -> pd.DataFrame:
 
 def _predictions(folder: Path, method: str) -> pd.DataFrame:
     """Predictions with the maker of each row, where the folder tells."""
-    frame = read_table(folder / method / "predictions.parquet")
+    frame = read_table(folder / method / "predictions.parquet", only=[*CELL, *TEST_ROW, *PREDICTED])
     series = folder / "index" / "series.csv"
     if series.is_file():
         known = read_table(series).drop_duplicates("series_uid").set_index("series_uid")["maker"]
@@ -207,6 +226,9 @@ def _test_rows(part: pd.DataFrame) -> np.ndarray:
 
 
 def _accuracies(first: Path, second: Path, method: str) -> Iterator[dict]:
+    paths = [folder / method / "predictions.parquet" for folder in (first, second)]
+    if filecmp.cmp(*paths, shallow=False):
+        return
     domains = [_parameters(folder).get("domain", "scanner") for folder in (first, second)]
     groups = [_predictions(folder, method).groupby(CELL, sort=True) for folder in (first, second)]
     others = dict(iter(groups[1]))
@@ -226,6 +248,8 @@ def _accuracies(first: Path, second: Path, method: str) -> Iterator[dict]:
 def _iccs(first: Path, second: Path) -> Iterator[dict]:
     names = ("icc_intervals.csv", "icc_left_out.csv")
     if not all((folder / name).is_file() for folder in (first, second) for name in names):
+        return
+    if all(filecmp.cmp(first / name, second / name, shallow=False) for name in names):
         return
     tables = [[read_table(folder / name) for name in names] for folder in (first, second)]
     yield from icc_pair(*tables)

@@ -63,6 +63,14 @@ def test_show_prints_what_a_shell_would_run():
     assert shown[-2:] == ["--seed", "3"] and "run" in shown
 
 
+@pytest.mark.parametrize(("words", "source"), [([], "--download=idc"), (["--download", "tcia"], "--download tcia")])
+def test_download_is_a_run_that_ends_there(words, source):
+    done = call("download", "--show", "--doses", "10", *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("--download ") + done.stdout.count("--download=") == 1
+    assert source in done.stdout and "--download_only " in done.stdout and "--doses 10" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "outdir"),
     [
@@ -139,7 +147,7 @@ def test_completion_is_a_script_that_the_shell_reads(shell, tmp_path):
 @pytest.mark.parametrize(
     ("words", "first"),
     [
-        (["ct4bench", "do"], {"doctor"}),
+        (["ct4bench", "doc"], {"doctor"}),
         (["ct4bench", "run", "--twin_sc"], {"--twin_scanners"}),
         (["ct4bench", "run", "-profile", "pap"], {"paper_size"}),
         (["ct4bench", "run", "--mode", ""], {"paper", "corrected"}),

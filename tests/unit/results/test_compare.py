@@ -203,3 +203,7 @@ def test_a_copy_is_equal(tmp_path, rng):
     shutil.copytree(one, tmp_path / "b")
     equal, lines = compare(one, tmp_path / "b", EXACT)
     assert equal and lines == ["equal: 2 tables, 5 columns"]
+    # the same rows in other bytes are read, and give the same lines
+    frame = pd.read_parquet(one / "none" / "predictions.parquet")
+    frame.to_parquet(tmp_path / "b" / "none" / "predictions.parquet", compression=None)
+    assert compare(one, tmp_path / "b", EXACT) == (equal, lines)
