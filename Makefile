@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PYTHON
 NEXTFLOW = .engine/nextflow
 
-.PHONY: help docs-setup demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean check-method demo-methods
+.PHONY: help docs docs-setup demo paper-size test test-fast test-all lint bench lists setup lock images image-test offline-bundle clean check-method demo-methods
 
 help:            ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -27,6 +27,9 @@ PYTEST = .venv/bin/python -m pytest -n $(TEST_PROCESSES) --dist loadscope --no-l
 
 docs-setup: setup ## .docs: what builds the documentation and reads results back in tests
 	@tools/setup_docs.sh
+
+docs: docs-setup ## the documentation as a site that opens from its folder, into results/docs
+	@.venv/bin/python tools/build_docs.py
 
 test: setup docs-setup lint ## every test but those for a release
 	@$(PYTEST) $(PYTEST_ARGS)

@@ -4,8 +4,10 @@
 # code-text: <method>/icc.csv
 # code-text: <method>/pairs.parquet
 # code-text: <method>/predictions.parquet
+# code-text: <method>/scores.csv
 # code-text: <method>/tables/accuracy_by_n.csv
 # code-text: <method>/tables/table7_stability_classification.csv
+# code-text: leaderboard.csv
 
 from collections.abc import Iterable
 from datetime import date
@@ -26,8 +28,10 @@ DESCRIBED = (
     "<method>/icc.csv",
     "<method>/pairs.parquet",
     "<method>/predictions.parquet",
+    "<method>/scores.csv",
     "<method>/tables/accuracy_by_n.csv",
     "<method>/tables/table7_stability_classification.csv",
+    "leaderboard.csv",
 )
 """Tables of features and scores, by their names in the contract."""
 FORMATS = {".csv": "text/csv", ".parquet": "application/x-parquet"}
@@ -91,8 +95,17 @@ def _record_set(name: str, columns: list[str]) -> dict:
     return {"@type": "cr:RecordSet", "@id": name, "name": name, "description": table.meaning, "field": fields}
 
 
+def _repeats(name: str, known: Known) -> bool:
+    """Whether a table has the columns of one of the first method: features of the others, a thousand each."""
+    first = f"{known.method}/{name.partition('/')[2]}"
+    return table_of(name).table == DESCRIBED[0] and name != first and first in known.files
+
+
 def make_croissant(known: Known, results: Path, published: date) -> dict:
-    """Return the description of the tables of features and scores of a folder of results."""
+    """Return the description of the tables of features and scores of a folder of results.
+
+    All are listed; columns of features stand once, as those of other methods are the same.
+    """
     facts = known.first
     names = described_tables(known.files)
     made_of = f" Made from {DATA}, CC BY 4.0." if facts["origin"] == COLLECTION else ""
@@ -125,5 +138,5 @@ def make_croissant(known: Known, results: Path, published: date) -> dict:
             }
             for name in names
         ],
-        "recordSet": [_record_set(name, _columns(results / name)) for name in names],
+        "recordSet": [_record_set(name, _columns(results / name)) for name in names if not _repeats(name, known)],
     }

@@ -2,6 +2,7 @@
 
 # code-table: index/quarantine.csv
 # code-table: index/series.csv
+# code-table: methods.csv
 
 import csv
 import hashlib
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.core.json_files import read_object
 from ct4bench.results.run_facts import read_run_facts, read_settings
 
@@ -115,11 +117,11 @@ def _rows(path: Path) -> tuple[dict, ...]:
 def read_known(results: Path, usage: list[dict], files: Mapping[str, tuple[int, str]]) -> Known:
     """Read what a folder of results knows; `usage` is what tasks noted of themselves, `files` sizes and SHA-256."""
     run = read_object(results / RUN)
-    # a folder of each method; the one that the run named first stands first
+    # a folder of each method: none first, then as the run named them
     found = {path.parents[1].name: read_run_facts(path) for path in sorted(results.glob("*/tables/run_facts.json"))}
     named = str(run["parameters"].get("methods", "")).split(",")
-    order = sorted(found, key=lambda name: (named.index(name) if name in named else len(named), name))
-    facts = {name: found[name] for name in order}
+    places = {name: named.index(name) if name in named else len(named) for name in found}
+    facts = {name: found[name] for name in sorted(found, key=lambda name: (name != NO_METHOD, places[name], name))}
     first = next(iter(facts.values()))
     quarantine = results / "index/quarantine.csv"
     return Known(
@@ -136,5 +138,5 @@ def read_known(results: Path, usage: list[dict], files: Mapping[str, tuple[int, 
         files=dict(files),
         series=_rows(results / "index/series.csv"),
         n_quarantined=len(_rows(quarantine)) if quarantine.is_file() else None,
-        harmonization=_rows((results / "methods").with_suffix(".csv")),
+        harmonization=_rows(results / "methods.csv"),
     )

@@ -3,6 +3,7 @@
 # code-data: ct4bench/provenance/references.bib
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, NO_METHOD
@@ -137,6 +138,11 @@ def words_of(known: Known) -> dict[str, str]:
     return words
 
 
+def _key(row: Mapping) -> str:
+    """Key of a method's citation."""
+    return f"method_{row['method'].partition('.')[0]}"
+
+
 def methods_text(known: Known) -> str:
     """Return a paragraph for a paper's methods section, in Markdown, with citations as `[@key]`."""
     words, facts = words_of(known), known.first
@@ -164,7 +170,7 @@ def methods_text(known: Known) -> str:
         lines.append(f"Grey levels of radiomics: {words['discretization_words']}")
     methods = [row for row in known.harmonization if row["method"] in known.facts and row["method"] != NO_METHOD]
     if methods:
-        named = [f"{row['title'] or row['method']} [@method_{row['method'].partition('__')[0]}]" for row in methods]
+        named = [f"{row['title'] or row['method']} [@{_key(row)}]" for row in methods]
         lines.append(f"Methods of harmonization were {_listed(named)}, each beside no harmonization.")
     lines.append(
         f"Stability was measured by the intraclass correlation ICC(2,1) [@icc] with {facts['domain']} as rater. A "
@@ -190,7 +196,8 @@ def _braced(text: str) -> str:
 
 def bibliography(text: str, known: Known) -> str:
     """Return the BibTeX entries that a text cites, by key."""
-    own = {f"method_{row['method'].partition('__')[0]}": row for row in known.harmonization}
+    # variants of a method have one citation
+    own = {_key(row): row for row in reversed(known.harmonization)}
     entries = _entries()
     found = []
     for key in sorted(set(re.findall(r"@([a-z0-9_]+)", text))):
