@@ -17,13 +17,20 @@ from pathlib import Path
 from command.locks import who_holds
 from command.parameters import BEFORE_RUN, outdir_of, value_of
 from command.places import ROOT, shown
-from command.progress import TRACED, Progress, Tail, line_text, read_plan, table_lines
+from command.progress import TRACED, Progress, Tail, line_text, read_plan, read_stages, table_lines
 
 LINE_S = 60.0
 """Seconds between lines in a log."""
 TABLE_S = 1.0
 TOLD = re.compile(r"^\[[0-9a-f]{2}/[0-9a-f]{6}\] (Submitted|Re-submitted|Cached|Stored) process > ")
 """Lines of the engine that the table, or the line a minute, stands for; they are in its log."""
+WITHOUT = {
+    "--input": ("twin",), "--download": ("twin",), "--features": ("twin", "index", "preprocess", "pairs", "profiles"),
+    "--download_only": tuple(read_stages().values()),
+}  # fmt: skip
+"""Stages that runs with these parameters do not have, or of which no measured run tells."""
+FRESH_S = 120
+"""Age of a task's own words beyond which they are of the past."""
 OWN_OUTPUT = {"-bg", "-q", "-quiet", "-h", "-help", "-preview", "-ansi-log"}
 """Options with which the engine is left to speak for itself."""
 
@@ -98,8 +105,10 @@ def run(command: Command, line_s: float = LINE_S, stream=None) -> int:
     log = command.folder / (value_of(command.before, "-log") or ".nextflow.log")
     profiles = (value_of(command.after, "-profile") or "").split(",")
     outdir = outdir_of(command.after, command.folder)
-    changed = any(word.startswith("--") and not word.startswith("--outdir") for word in command.after)
-    follower = Follower(Tail(log), Progress(read_plan(outdir, profiles, changed)), stream, line_s)
+    given = {word.split("=")[0] for word in command.after if word.startswith("--")} - {"--outdir"}
+    without = frozenset(stage for name, stages in WITHOUT.items() if name in given for stage in stages)
+    plan = read_plan(outdir, profiles, bool(given), without)
+    follower = Follower(Tail(log), Progress(plan), stream, line_s, outdir / "download" / "progress.txt")
     taken: list[int] = []
     process = None
 
@@ -150,8 +159,8 @@ def _end(process: subprocess.Popen, times: int) -> None:
 class Follower:
     """Shows a run while it lasts: a table on a terminal, a line a minute elsewhere."""
 
-    def __init__(self, tail: Tail, progress: Progress, stream, line_s: float):
-        self.tail, self.progress, self.stream, self.line_s = tail, progress, stream, line_s
+    def __init__(self, tail: Tail, progress: Progress, stream, line_s: float, told: Path | None = None):
+        self.tail, self.progress, self.stream, self.line_s, self.told = tail, progress, stream, line_s, told
         self.is_terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
         self.drawn = 0
         self.last = time.monotonic()
@@ -199,6 +208,7 @@ class Follower:
         if not (due or end):
             return
         self.last = time.monotonic()
+        self.progress.note = "" if end else self._words_of_task()
         if not self.is_terminal:
             print(line_text(self.progress, end), file=self.stream, flush=True)
             return
@@ -207,6 +217,14 @@ class Follower:
         self._clear()
         print("\n".join(lines), file=self.stream, flush=True)
         self.drawn = 0 if end else len(lines)
+
+    def _words_of_task(self) -> str:
+        """What a download last wrote of itself; blank where there is none, or one that is over."""
+        try:
+            fresh = self.told is not None and time.time() - self.told.stat().st_mtime < FRESH_S
+            return f"download: {self.told.read_text(encoding='utf-8', errors='replace').strip()}" if fresh else ""
+        except OSError:
+            return ""
 
     def _clear(self) -> None:
         """Take the table away, so that text stands above the next one."""

@@ -204,6 +204,8 @@ def _say_report(outdir: Path) -> None:
 
     if (outdir / "report.html").is_file():
         print(f"[ct4bench] report: {shown(outdir / 'report.html')}")
+    elif (outdir / "dicom").is_dir():
+        print(f"[ct4bench] series: {shown(outdir / 'dicom')}")
 
 
 def _report(args: argparse.Namespace, rest: list[str], parser: argparse.ArgumentParser) -> int:

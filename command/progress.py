@@ -53,11 +53,12 @@ class Plan:
     """Whether it is of the very run, so that its numbers of tasks are to be expected."""
 
 
-def read_plan(outdir: Path, profiles: list[str], changed: bool) -> Plan:
+def read_plan(outdir: Path, profiles: list[str], changed: bool, without: frozenset[str] = frozenset()) -> Plan:
     """Read what is to be expected: the last finished run into `outdir`, else the measured run of a shipped profile,
     else the demo's for the proportions of stages.
 
-    `changed` says that parameters differ from the profile's, so that its numbers of tasks are not to be expected.
+    `changed` says that parameters differ from the profile's, so that its numbers of tasks are not to be expected;
+    `without` names stages that such a run does not have.
     """
     traces = sorted((outdir / "pipeline_info").glob("trace_*.txt"))
     if (outdir / "pipeline_info" / "complete.json").is_file() and traces:
@@ -68,8 +69,9 @@ def read_plan(outdir: Path, profiles: list[str], changed: bool) -> Plan:
         rows = list(csv.DictReader(stream))
     shipped = [name for name in profiles if name in {row["profile"] for row in rows}]
     plan = Plan(is_own=bool(shipped) and not changed)
+    stage_of = read_stages()
     for row in rows:
-        if row["profile"] == (shipped[-1] if shipped else "demo"):
+        if row["profile"] == (shipped[-1] if shipped else "demo") and stage_of.get(row["process"]) not in without:
             plan.tasks[row["process"]], plan.seconds[row["process"]] = int(row["tasks"]), float(row["seconds"])
     return plan
 
@@ -142,6 +144,8 @@ class Progress:
         self.begin = clock()
         self.processes: dict[str, Process] = {}
         self.warning = ""
+        self.note = ""
+        """What a task says of itself from within: a download's rate."""
         self.told = ""
         """The warning that a line has told."""
         self.busy_s = 0.0
@@ -259,6 +263,8 @@ def line_text(progress: Progress, ended: bool = False) -> str:
     ]
     if running:
         words.append("running: " + ", ".join(running))
+    if progress.note:
+        words.append(progress.note)
     if progress.warning != progress.told:
         words.append(f"last warning: {progress.warning}")
         progress.told = progress.warning
@@ -270,13 +276,15 @@ def table_lines(progress: Progress, width: int, height: int, ended: bool = False
     left = "ended" if ended else left_text(progress.left_s())
     lines = [f"{clock_text(progress.clock() - progress.begin)} elapsed, {left}"]
     rows = progress.stages()
-    if len(rows) > height - 3:
-        rows = [row for row in rows if row[3] or (row[1] and row[1] != row[2])][: max(height - 3, 0)]
+    if len(rows) > height - 4:
+        rows = [row for row in rows if row[3] or (row[1] and row[1] != row[2])][: max(height - 4, 0)]
     for stage, done, total, running in rows:
         share = done / total if total else 0.0
         bar = ("#" * round(20 * share)).ljust(20, ".")
         count = f"{done}/{total}" if total else "-"
         lines.append(f"  {stage:<12} {count:>9}  {bar}" + (f"  {running} running" if running else ""))
+    if progress.note:
+        lines.append(progress.note)
     if progress.warning:
         lines.append(f"last warning: {progress.warning}")
     return [line[: max(width - 1, 1)] for line in lines]

@@ -104,6 +104,19 @@ def test_a_signal_ends_tasks_by_one_signal_to_the_engine(start, tmp_path, number
     assert f"ended by {number.name}" in text and "-resume" in text
 
 
+def test_a_downloads_own_words_are_shown_while_they_are_new(start, tmp_path):
+    place = tmp_path / "out" / "download" / "progress.txt"
+    place.parent.mkdir(parents=True)
+    place.write_text("3 of 40 series, 0.55 GB of 7.40 GB, 11.2 MB/s, 10 min left\n")
+    process = start("--outdir", "out", "--download_only")
+    wait_for(tmp_path / "ready")
+    time.sleep(1.5)
+    process.send_signal(signal.SIGTERM)
+    text, _ = process.communicate(timeout=60)
+    assert "| download: 3 of 40 series, 0.55 GB of 7.40 GB, 11.2 MB/s, 10 min left" in text
+    assert text.splitlines()[-2].count("download:") == 0
+
+
 @pytest.mark.parametrize("status", [0, 3])
 def test_a_log_has_lines_of_progress_and_what_the_engine_says(start, status):
     process = start("-resume", str(status))

@@ -160,6 +160,8 @@ def test_shipped_plans_are_of_profiles_and_processes_that_are_there(tmp_path):
     plan = read_plan(tmp_path, ["demo"], False)
     assert plan.is_own and set(plan.tasks) <= set(read_stages()) and plan.tasks["REGISTER_SERIES"] == 13
     assert not read_plan(tmp_path, ["demo"], True).is_own
+    bare = read_plan(tmp_path, [], True, frozenset({"twin"}))
+    assert set(plan.tasks) - set(bare.tasks) == {"DRAW_PHANTOM", "SIMULATE_SERIES"} and not bare.is_own
     names = {line.split(",")[0] for line in (ROOT / "command" / "plans.csv").read_text().splitlines()[1:]}
     assert all((ROOT / "conf" / f"{name}.config").is_file() for name in names)
 
