@@ -11,6 +11,7 @@ from ct4bench.core.benchmark import MAIN_DOSE_MGY, NO_METHOD
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
 from ct4bench.results.run_facts import CONTRAST_LABELS, WEIGHED, weights_words, write_run_facts
 from ct4bench.core.modes import Mode
+from ct4bench.results.paper_layout import paper_grids, to_docx, to_tex
 from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
 from ct4bench.core.tables import write_table
 
@@ -274,7 +275,8 @@ def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER
 
 
 def write_results(results: Results, facts: dict, folder: Path | str) -> None:
-    """Write `<name>.csv` for each table, and run_facts.json: `facts`, what each table shows, and what is missing.
+    """Write `<name>.csv` for each table, run_facts.json (`facts`, what each table shows, and what is missing), and
+    Tables 1-7 for a manuscript, tables.tex and tables.docx.
 
     A table by extractor has a last column `weights`: what each extractor's weights are, blank where it has none; one of
     differences between extractors has two.
@@ -289,6 +291,9 @@ def write_results(results: Results, facts: dict, folder: Path | str) -> None:
                 words = [weights_words(facts, extractor) for extractor in frame[column]]
                 frame = frame.assign(**{name_of_words: words})
         write_table(frame, folder / f"{name}.csv", table=f"<method>/tables/{name}.csv")
+    grids = paper_grids({name: (table.frame, table.title) for name, table in results.tables.items()})
+    (folder / "tables.tex").write_text(to_tex(grids, facts), encoding="utf-8")
+    to_docx(grids, facts, folder / "tables.docx")
     about = {
         name: {
             "title": table.title,
