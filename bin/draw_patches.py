@@ -5,6 +5,7 @@
 
 import argparse
 import logging
+from pathlib import Path
 
 from ct4bench.core.script import run
 from ct4bench.core.tables import write_table
@@ -19,9 +20,14 @@ def main(argv=None):
     )
     parser.add_argument("--patches_per_roi", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--nifti", type=Path, help="folder for patches.nii.gz, a volume of their numbers, and its colours"
+    )
     parser.add_argument("--output", required=True, help="patches, CSV")
     args = parser.parse_args(argv)
-    from ct4bench.preprocess.draw import draw_centres, patch_table, read_centres
+    from ct4bench.core.volumes import write_nifti
+    from ct4bench.preprocess.draw import colour_table, draw_centres, label_patches, patch_table, read_centres
+    from ct4bench.preprocess.patches import VOXEL
     from ct4bench.preprocess.reference import open_reference
 
     reference = open_reference(args.reference)
@@ -32,6 +38,12 @@ def main(argv=None):
         centres = draw_centres(labels, args.patches_per_roi, args.seed)
     table = patch_table(centres, labels, reference.grid)
     write_table(table, args.output, table="index/patches.csv")
+    if args.nifti:
+        args.nifti.mkdir(parents=True, exist_ok=True)
+        labels = label_patches(table[VOXEL].to_numpy(int), reference.grid.shape)
+        write_nifti(args.nifti / "patches.nii.gz", labels, reference.grid)
+        names = [f"{roi}_{patch}" for roi, patch in zip(table["roi"], table["patch"], strict=True)]
+        (args.nifti / "patches.ctbl").write_text(colour_table(names), encoding="utf-8")
     for roi, rows in table.groupby("roi", sort=False):
         logging.info("%s: %d patches, %.0f %% of their voxels in it", roi, len(rows), 100 * rows["share_inside"].mean())
 

@@ -44,9 +44,13 @@ def as_text(text: str) -> str:
     parts = re.split(r"(`+[^`]+`+)", text)
     code = [f"``{part.strip('`')}``" for part in parts[1::2]]
     words = [re.sub(r"(?<=\w)_(?!\w)", r"\\_", re.sub(r"([|*])", r"\\\1", part)) for part in parts[0::2]]
-    # code that touches another sign is none to reStructuredText
-    whole = "".join(a + b for a, b in zip(words, [*code, ""], strict=True))
-    return re.sub(r"(?<=\w)(?=``\S)|(?<=\S``)(?=[^\s'\")\]}>/:.,;!?`-])", r"\\ ", whole)
+    text = words[0]
+    for span, after in zip(code, words[1:], strict=True):
+        # code that touches another sign is none to reStructuredText
+        before_it = "" if not text or re.search(r"[\s'\"(\[{<:/-]$", text) else "\\ "
+        after_it = "" if not after or re.match(r"[\s'\")\]}>/:.,;!?-]", after) else "\\ "
+        text += f"{before_it}{span}{after_it}{after}"
+    return text
 
 
 def setup(app):

@@ -1,6 +1,6 @@
-"""What other programs say of a folder of results: roc-validator of its crate, mlcroissant of its tables.
+"""What other programs say of results: roc-validator of the crate, mlcroissant of tables, nibabel of volumes.
 
-Both are of requirements/docs.lock, in `.docs` and not in the tests' own environment, so that this file runs as a
+They are of requirements/docs.lock, in `.docs` and not in the tests' own environment, so that this file runs as a
 process of its own (`read_back`), without a network.
 """
 
@@ -88,5 +88,17 @@ def croissant_rows(folder: str, n: str, *names: str) -> dict:
             "version": str(dataset.metadata.ctx.conforms_to.value)}  # fmt: skip
 
 
+def nifti_places(*paths: str) -> list:
+    """Affine (to RAS, mm) and shape of NIfTI files, as nibabel reads them."""
+    import nibabel
+
+    images = [nibabel.load(path) for path in paths]
+    return [(image.affine.tolist(), list(image.shape)) for image in images]
+
+
 if __name__ == "__main__":
-    print(json.dumps({"crate": crate_issues, "croissant": croissant_rows}[sys.argv[1]](*sys.argv[2:])))
+    print(
+        json.dumps(
+            {"crate": crate_issues, "croissant": croissant_rows, "nifti": nifti_places}[sys.argv[1]](*sys.argv[2:])
+        )
+    )

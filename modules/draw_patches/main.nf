@@ -6,10 +6,12 @@ process DRAW_PATCHES {
     path centres, stageAs: 'centres/*'      // the user's own, or []
     val patches_per_roi
     val seed
+    val nifti           // whether to write the patches as a labelled NIfTI, too
     val _code
 
     output:
     path 'patches.csv', emit: patches
+    path 'nifti/*', emit: nifti, optional: true
     path 'usage.json', topic: usage
 
     script:
@@ -19,6 +21,7 @@ process DRAW_PATCHES {
         ${centres ? "--centres ${centres}" : ''} \\
         --patches_per_roi ${patches_per_roi} \\
         --seed ${seed} \\
+        ${nifti ? '--nifti nifti' : ''} \\
         --output patches.csv
     """
 

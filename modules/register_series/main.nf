@@ -16,7 +16,7 @@ process REGISTER_SERIES {
     // the rows and volumes of its series that go on, which may be none
     tuple val(meta), path('registered.csv'), path('volumes/*.b2nd', arity: '0..*'), emit: chunks
     path 'transforms.csv', emit: transforms
-    path 'nifti/*.nii.gz', emit: nifti, optional: true
+    path 'nifti/*', emit: nifti, optional: true
     tuple val(''), path('checks.json'), topic: checks     // of any method
     path 'usage.json', topic: usage
 

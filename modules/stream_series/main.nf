@@ -21,7 +21,7 @@ process STREAM_SERIES {
     tuple path('contents.json'), path('transforms.csv'), path('registered.csv'), path('volumes/*.b2nd', arity: '0..*'), emit: parts
     path 'own_profile.parquet', emit: profile
     tuple path(part), path('series.csv'), emit: series
-    path 'nifti/*.nii.gz', emit: nifti, optional: true
+    path 'nifti/*', emit: nifti, optional: true
     tuple val(''), path('checks.json'), topic: checks     // of any method
     path 'usage.json', topic: usage
 

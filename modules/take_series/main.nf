@@ -17,7 +17,7 @@ process TAKE_SERIES {
     tuple path('contents.json'), path('transforms.csv'), path('registered.csv'), path('volumes/*.b2nd', arity: '0..*'), emit: parts
     path 'own_profile.parquet', emit: profile
     path "truth_${scanners[0]}.csv", emit: truth
-    path 'nifti/*.nii.gz', emit: nifti, optional: true
+    path 'nifti/*', emit: nifti, optional: true
     path 'dicom/*', emit: dicom, optional: true
     tuple val(''), path('checks.json'), topic: checks     // of any method
     path 'usage*.json', topic: usage

@@ -39,7 +39,7 @@ workflow REFERENCE {
     def prepared = PREPARE_REFERENCE.out.reference.first()
 
     def centres = settings.patches ? file(settings.patches) : []
-    DRAW_PATCHES(prepared, centres, settings.patches_per_roi, settings.seed, codeDigest('draw_patches.py'))
+    DRAW_PATCHES(prepared, centres, settings.patches_per_roi, settings.seed, settings.publish_volumes, codeDigest('draw_patches.py'))
 
     emit:
     reference = prepared                    // folder

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import SimpleITK as sitk
+from read_back import read_back
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY
@@ -268,7 +269,8 @@ def test_mean_icc_follows_from_icc(small_run):
 
 def test_volumes_lie_on_the_common_grid(small_run):
     series = read(small_run, "index/series.csv")
-    paths = {path.name.removesuffix(".nii.gz"): path for path in (small_run.outdir / "none/volumes").glob("*.nii.gz")}
+    folder = small_run.outdir / "none/volumes"
+    paths = {path.name.removesuffix(".nii.gz"): path for path in folder.glob("*.nii.gz") if path.stem != "patches.nii"}
     assert set(paths) == set(series["series_uid"])
     images = [sitk.ReadImage(str(path)) for path in paths.values()]
     assert {image.GetPixelID() for image in images} == {sitk.sitkInt16}
@@ -278,6 +280,56 @@ def test_volumes_lie_on_the_common_grid(small_run):
     patch = read(small_run, "index/patches.csv").iloc[0]
     index = images[0].TransformPhysicalPointToIndex((patch["x_mm"], patch["y_mm"], patch["z_mm"]))
     assert index == (patch["column"], patch["row"], patch["slice"])
+
+
+def in_lps(affine: np.ndarray, voxels: np.ndarray) -> np.ndarray:
+    """Positions that a NIfTI gives voxels (column, row, slice); NIfTI's first two axes run the other way."""
+    return (voxels @ affine[:3, :3].T + affine[:3, 3]) * (-1, -1, 1)
+
+
+def test_patches_open_as_labels_at_their_places(small_run):
+    """By SimpleITK and by nibabel, as 3D Slicer and other viewers read them."""
+    patches = read(small_run, "index/patches.csv")
+    path = small_run.outdir / "none/volumes/patches.nii.gz"
+    numbers = np.arange(1, len(patches) + 1)
+    places = patches[["x_mm", "y_mm", "z_mm"]].to_numpy()
+    image = sitk.ReadImage(str(path))
+    assert [image[image.TransformPhysicalPointToIndex(place)] for place in places.tolist()] == numbers.tolist()
+    found = read_back("nifti", path, *small_run.outdir.glob("none/volumes/2*.nii.gz"))
+    affines = np.array([affine for affine, _ in found])
+    assert np.abs(affines - affines[0]).max() < 1e-4 and len({tuple(shape) for _, shape in found}) == 1
+    voxels = patches[["column", "row", "slice"]].to_numpy()
+    np.testing.assert_allclose(in_lps(affines[0], voxels), places, atol=1e-3)
+    named = (small_run.outdir / "none/volumes/patches.ctbl").read_text().splitlines()[2:]
+    assert [line.split()[:2] for line in named] == [
+        [str(number), f"{row.roi}_{row.patch}"] for number, row in zip(numbers, patches.itertuples(), strict=True)
+    ]
+
+
+def test_a_series_as_scanned_is_moved_onto_its_volume_by_its_transform(small_run):
+    """ITK takes the DICOM through the .tfm onto the grid of the NIfTI, and finds the NIfTI."""
+    series = read(small_run, "index/series.csv").set_index("series_uid")
+    states = read(small_run, "registration/transforms.csv").set_index("series_uid")["status"]
+    uid = next(
+        uid for uid in sorted(series.index) if states[uid] == "registered" and series.loc[uid, "scanner"] == "E2"
+    )
+    folder = small_run.outdir / "none/volumes"
+    reader = sitk.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(small_run.outdir / "dicom" / series.loc[uid, "path"]), uid))
+    scanned, volume = reader.Execute(), sitk.ReadImage(str(folder / f"{uid}.nii.gz"))
+    moved = sitk.Resample(
+        sitk.Cast(scanned, sitk.sitkFloat64), volume, sitk.ReadTransform(str(folder / f"{uid}.tfm")), sitk.sitkLinear,
+        -5000.0,
+    )  # fmt: skip
+    ours, theirs = sitk.GetArrayFromImage(volume), sitk.GetArrayFromImage(moved)
+    seen = theirs > -4000
+    assert seen.mean() > 0.9
+    # whole HU in the file, and ITK's positions are those of a header in mm
+    assert np.abs(ours[seen] - theirs[seen]).max() < 1.1
+    still = sitk.GetArrayFromImage(
+        sitk.Resample(sitk.Cast(scanned, sitk.sitkFloat64), volume, sitk.Transform(), sitk.sitkLinear, -5000.0)
+    )
+    assert np.abs(ours - still)[seen & (still > -4000)].max() > 50
 
 
 def test_the_report_says_what_it_is_made_of(small_run):

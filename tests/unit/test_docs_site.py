@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,24 @@ def test_every_shipped_method_has_a_page(pages):
     assert {name for name in pages if name.startswith("methods/")} == {f"methods/{name}.md" for name in names}
     for name in names:
         assert f"(methods/{name}.md)" in pages["shipped-methods.md"]
+
+
+@pytest.mark.parametrize(
+    ("docstring", "text"),
+    [
+        ("Return `a` of (`b`, `c`).", "Return ``a`` of (``b``, ``c``)."),
+        ("bins of `factor`^3 voxels", r"bins of ``factor``\ ^3 voxels"),
+        ("max |x_i - y| and *one*", r"max \|x_i - y\| and \*one\*"),
+        ("the `n`th of names_ here", r"the ``n``\ th of names\_ here"),
+        ("no code", "no code"),
+    ],
+)
+def test_docstrings_are_read_as_they_are_meant(docstring, text, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec = importlib.util.spec_from_file_location("conf", ROOT / "docs" / "conf.py")
+    conf = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(conf)
+    assert conf.as_text(docstring) == text
 
 
 @pytest.fixture(scope="module")

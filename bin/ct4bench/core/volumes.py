@@ -1,4 +1,4 @@
-"""Volumes between tasks (Blosc2 arrays that carry their grid) and NIfTI for users."""
+"""Volumes between tasks (Blosc2 arrays that carry their grid), and NIfTI and ITK transforms for users."""
 
 import json
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import blosc2
 import numpy as np
 
 from ct4bench.core.errors import UserError
-from ct4bench.core.geometry import Grid
+from ct4bench.core.geometry import Grid, Rigid
 
 SUFFIX = ".b2nd"
 
@@ -86,6 +86,23 @@ def read_nifti(path: Path | str) -> tuple[np.ndarray, Grid]:
     affine[:3, 3] = image.GetOrigin()
     array = sitk.GetArrayFromImage(image)
     return array, Grid(tuple(array.shape), affine)
+
+
+def write_transform(path: Path | str, motion: Rigid) -> None:
+    """Write a motion from the reference to a series as an ITK transform, text (`.tfm`), in LPS mm.
+
+    ITK resamples a series onto the reference by it as it is; 3D Slicer moves a series, as scanned, onto the reference.
+    As matrix and translation, since Euler angles have no one order in ITK's files.
+    """
+    values = [*motion.matrix.ravel(), *motion.translation_mm]
+    lines = [
+        "#Insight Transform File V1.0",
+        "#Transform 0",
+        "Transform: AffineTransform_double_3_3",
+        f"Parameters: {' '.join(repr(float(value)) for value in values)}",
+        f"FixedParameters: {' '.join(repr(float(value)) for value in motion.centre_mm)}",
+    ]
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def to_hu(array: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Patch centres: drawn in the ROIs of the reference, or a user's own; and the table of them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,9 @@ from ct4bench.preprocess.patches import (
     leaves_volume,
     patch_box,
 )
+
+TISSUE_RGB = {"cyst": (0, 114, 178), "hemangioma": (213, 94, 0), "metastasis": (230, 159, 0), "normal": (0, 158, 115)}
+"""Colours that most colour-blind people tell apart, by tissue; other regions are grey."""
 
 
 def draw_centres(labels: np.ndarray, patches_per_roi: int, seed: int) -> pd.DataFrame:
@@ -98,6 +102,36 @@ def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
     result.insert(1, "tissue", tissue.where(tissue != "", result["roi"].map(tissue_of)))
     result[VOXEL] = centres
     return result
+
+
+def label_patches(centres: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
+    """Number the voxels of patches with `centres` (n, 3; slice, row, column) from 1 on, in their order; 0 elsewhere.
+
+    uint8, or uint16 for more than 255 patches. A voxel of several patches has the number of that whose centre is
+    nearest, in halves of a patch; of two as near, the first.
+    """
+    labels = np.zeros(shape, np.uint8 if len(centres) < 256 else np.uint16)
+    nearest = np.full(shape, np.inf, np.float32)
+    steps = np.meshgrid(*(np.arange(-half, half) / half for half in HALF), indexing="ij")
+    distance = sum(step**2 for step in steps).astype(np.float32)
+    for number, centre in enumerate(centres, 1):
+        box = patch_box(centre)
+        nearer = distance < nearest[box]
+        labels[box][nearer] = number
+        nearest[box][nearer] = distance[nearer]
+    return labels
+
+
+def colour_table(names: Iterable[str]) -> str:
+    """Return the names of labels, from 1 on, as a colour table of 3D Slicer: number, name, red, green, blue, alpha.
+
+    Patches of a region (`<roi>_<patch>`) have one colour, that of its tissue.
+    """
+    lines = ["# patches of ct4bench: label, region and patch, colour", "0 background 0 0 0 0"]
+    for number, name in enumerate(names, 1):
+        colour = TISSUE_RGB.get(tissue_of(name.rpartition("_")[0]), (128, 128, 128))
+        lines.append(f"{number} {name} {' '.join(map(str, colour))} 255")
+    return "\n".join(lines) + "\n"
 
 
 def patch_table(centres: pd.DataFrame, labels: np.ndarray, grid: Grid) -> pd.DataFrame:

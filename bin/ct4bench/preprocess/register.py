@@ -13,7 +13,7 @@ from ct4bench.core.benchmark import SERIES_KEY
 from ct4bench.core.checks import Checks
 from ct4bench.core.errors import Refusal, UserError
 from ct4bench.core.geometry import Grid, Rigid
-from ct4bench.core.volumes import SUFFIX, save_volume, write_nifti
+from ct4bench.core.volumes import SUFFIX, save_volume, write_nifti, write_transform
 from ct4bench.index.ct import read_series
 from ct4bench.index.files import locate
 from ct4bench.preprocess.reference import Reference
@@ -81,7 +81,7 @@ class RegistrationRun:
     volumes: Path | str
     """Folder for the registered volumes."""
     nifti: Path | str | None = None
-    """Folder for the same as NIfTI."""
+    """Folder for the same as NIfTI, with the motion of each as an ITK transform."""
     interpolator: str = "linear"
     threads: int = 1
     short_series: str = "pad"
@@ -168,5 +168,8 @@ def register_chunk(
         save_volume(volumes / f"{uid}{SUFFIX}", array, reference.grid, attributes)
         if run.nifti:
             write_nifti(Path(run.nifti) / f"{uid}.nii.gz", array, reference.grid)
+            # a stretched series does not lie where it was scanned
+            if not row.get("detail"):
+                write_transform(Path(run.nifti) / f"{uid}.tfm", motion)
         LOG.info("%s: %s, similarity %.4f", uid, row["status"], row["similarity_after"])
     return pd.DataFrame(rows, columns=TRANSFORM_COLUMNS)

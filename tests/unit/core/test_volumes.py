@@ -5,8 +5,8 @@ import pytest
 import SimpleITK as sitk
 
 from ct4bench.core.errors import UserError
-from ct4bench.core.geometry import Grid, euler_zyx_matrix
-from ct4bench.core.volumes import open_volume, save_volume, write_nifti
+from ct4bench.core.geometry import Grid, Rigid, euler_zyx_matrix
+from ct4bench.core.volumes import open_volume, save_volume, write_nifti, write_transform
 
 
 @pytest.fixture
@@ -58,3 +58,15 @@ def test_nifti_opens_at_the_same_place(tmp_path, rng, grid):
     for index in ((0, 0, 0), (20, 33, 44), (7, 30, 2)):
         there = image.TransformIndexToPhysicalPoint([int(i) for i in index[::-1]])
         np.testing.assert_allclose(there, grid.to_lps(index), atol=1e-3)
+
+
+def test_a_motion_is_the_same_as_an_itk_transform(tmp_path, rng):
+    """Angles about fixed axes, x first, then y, then z, about the centre; computed by SciPy."""
+    from scipy.spatial.transform import Rotation
+
+    angles, translation, centre = (4.0, -7.0, 11.0), (1.5, -20.25, 3.0), (12.0, -100.0, 250.0)
+    write_transform(tmp_path / "m.tfm", Rigid(angles, translation, centre))
+    transform = sitk.ReadTransform(str(tmp_path / "m.tfm"))
+    points = rng.uniform(-300, 300, (20, 3))
+    expected = Rotation.from_euler("xyz", angles, degrees=True).apply(points - centre) + centre + translation
+    np.testing.assert_allclose([transform.TransformPoint(p) for p in points.tolist()], expected, atol=1e-9)

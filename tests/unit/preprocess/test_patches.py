@@ -11,7 +11,7 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.tables import write_table
 from ct4bench.core.volumes import open_volume, save_volume
-from ct4bench.preprocess.draw import draw_centres, patch_table, read_centres
+from ct4bench.preprocess.draw import colour_table, draw_centres, label_patches, patch_table, read_centres
 from ct4bench.preprocess.patches import COLUMNS, VOXEL, read_patches
 
 GRID = Grid.axis_aligned((60, 110, 120), (1.25, 0.7, 0.7), (-40.0, -50.0, 60.0))
@@ -288,3 +288,30 @@ def test_a_fault_in_a_users_table_is_named_with_its_line(tmp_path, change, messa
 def test_a_users_table_without_what_is_needed_is_refused(tmp_path, columns, message):
     with pytest.raises(UserError, match=message):
         read_centres(own(tmp_path, **columns), GRID)
+
+
+def test_labels_of_patches_are_those_of_the_nearest_centre():
+    """Every voxel of two patches that overlap, by brute force."""
+    centres = np.array([[20, 40, 40], [24, 50, 44], [20, 40, 100]])
+    labels = label_patches(centres, (40, 80, 120))
+    voxels = np.stack(np.meshgrid(*map(np.arange, labels.shape), indexing="ij"), axis=-1)
+    half = np.array([8, 16, 16])
+    expected, nearest = np.zeros(labels.shape, int), np.full(labels.shape, np.inf)
+    for number, centre in enumerate(centres, 1):
+        away = voxels - centre
+        distance = np.where(((away >= -half) & (away < half)).all(axis=-1), ((away / half) ** 2).sum(axis=-1), np.inf)
+        expected[distance < nearest] = number
+        nearest = np.minimum(nearest, distance)
+    np.testing.assert_array_equal(labels, expected)
+    assert [labels[tuple(centre)] for centre in centres] == [1, 2, 3]
+
+
+def test_more_patches_than_a_byte_counts_keep_their_numbers():
+    centres = np.array([[8, 16 + k, 16] for k in range(300)])
+    labels = label_patches(centres, (16, 340, 32))
+    assert labels.dtype == np.uint16 and [labels[tuple(c)] for c in centres] == list(range(1, 301))
+
+
+def test_colours_are_named_by_region_and_patch():
+    lines = colour_table(["cyst1_0", "mine_12"]).splitlines()
+    assert lines[1:] == ["0 background 0 0 0 0", "1 cyst1_0 0 114 178 255", "2 mine_12 128 128 128 255"]
