@@ -104,20 +104,25 @@ def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp
     # one that fails has a row with its reason, one that a fold is too small for lacks that fold alone, and one that all
     # folds are too small for has no training at all
     names = "none,none_copy,none_fails,needs_two,needs_all"
-    three = nextflow(tmp_path, *arguments, "--methods", names, *METHODS, "-resume")
+    brought = ("--harmonized_features", f"elsewhere={ROOT / 'tests' / 'data' / 'radiomics.csv'}")
+    three = nextflow(tmp_path, *arguments, "--methods", names, *METHODS, *brought, "-resume")
     assert three.status == 0, three.text
     ran = {name for name in rerun(three.trace()) if name.split(" (")[0] not in SPANNING}
     assert ran
-    assert all(re.search(r"\((none_fails|needs_two|needs_all)\b", name) for name in ran), ran
+    assert all(re.search(r"\((none_fails|needs_two|needs_all|elsewhere)\b", name) for name in ran), ran
     assert re.search(r"needs_two: \d+ fits", three.text)
     methods = pd.read_csv(three.outdir / "methods.csv").set_index("method")
-    assert list(methods.index) == names.split(",")
+    assert list(methods.index) == [*names.split(","), "elsewhere"]
     assert "the sea is rough" in methods.loc["none_fails", "reason"]
-    assert methods["reason"].isna().sum() == 3
+    assert methods["reason"].isna().sum() == 4
     assert "needs 4 training domains" in methods.loc["needs_all", "reason"]
     board = pd.read_csv(three.outdir / "leaderboard.csv")
     primary = board[board["score"] == "tissue_n2"].set_index("method")
-    assert list(primary.loc[["none_copy", "needs_two"], "difference"]) == [0, 0]
+    assert list(primary.loc[["none_copy", "needs_two", "elsewhere"], "difference"]) == [0, 0, 0]
+    # features that were brought have been harmonized by nobody knows what, and are ranked apart
+    assert primary.loc["elsewhere", "information"] not in set(primary["information"].drop("elsewhere"))
+    kept = (three.outdir / "none" / "features" / "radiomics.parquet").read_bytes()
+    assert (three.outdir / "elsewhere" / "features" / "radiomics.parquet").read_bytes() == kept
     assert "the sea is rough" in primary.loc["none_fails", "reason"]
     untrained = pd.read_csv(three.outdir / "needs_two" / "untrained.csv")
     assert set(untrained["n_train"]) == {1}
@@ -147,3 +152,32 @@ def test_a_method_that_does_nothing_is_equal_to_none_from_images(small_run, next
     assert {"features/swin_unetr.parquet", "tables/table1_acquisition.csv", "predictions.parquet"} <= set(tables)
     for name in tables:
         assert (two.outdir / "none" / name).read_bytes() == (small_run.outdir / "none" / name).read_bytes(), name
+
+
+@pytest.mark.slow
+def test_volumes_that_were_brought_are_equal_to_those_of_which_they_were_made(small_run, nextflow, tmp_path):
+    """Volumes that a run has published are `none` again; what a method of images is, its volumes are elsewhere."""
+    arguments = ("-profile", "test", "--publish_dicom", "true", "--publish_volumes", "true", "--tasks", "none",
+                 "--feature_sets", "radiomics", "--ablations", "none", "--other_classifiers", "none",
+                 "-resume")  # fmt: skip
+    one = nextflow(
+        small_run.launch, *arguments, "--methods", "none,reference_matching.calibration",
+        "--harmonized_volumes", f"back={small_run.outdir / 'none' / 'volumes'}", outdir=tmp_path / "one",
+    )  # fmt: skip
+    assert one.status == 0, one.text
+    method = "reference_matching.calibration"
+    two = nextflow(
+        small_run.launch, *arguments, "--methods", "none", "--harmonized_volumes",
+        f"elsewhere={one.outdir / method / 'volumes'}", outdir=tmp_path / "two",
+    )  # fmt: skip
+    assert two.status == 0, two.text
+    for name in ("features/radiomics.parquet", "pairs.parquet", "icc.csv", "scanner_profile.csv"):
+        made, own = (one.outdir / folder / name for folder in ("back", "none"))
+        if name != "scanner_profile.csv":  # of which `none` has values on the scanners' own grid, too
+            assert made.read_bytes() == own.read_bytes(), name
+        assert (one.outdir / method / name).read_bytes() != own.read_bytes(), name
+        assert (two.outdir / "elsewhere" / name).read_bytes() == (one.outdir / method / name).read_bytes(), name
+    # what the method is for
+    board = pd.read_csv(one.outdir / "leaderboard.csv")
+    bias = board[board["score"] == "roi_bias"].set_index("method")["raw"]
+    assert bias[method] < 0.5 * bias["none"] and bias["back"] == bias["none"]
