@@ -15,7 +15,7 @@ from pipeline_run import ROOT
 
 pytestmark = pytest.mark.pipeline
 
-PARTS = ("main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "conf", "methods", "modules",
+PARTS = ("main.nf", "nextflow.config", "nextflow_schema.json", "assets", "bin", "command", "conf", "methods", "modules",
          "subworkflows", "workflows", "tools", "docs")  # fmt: skip
 
 METRIC = {
