@@ -32,6 +32,7 @@ OTHERS = {
     "md5sum",
     "python3",
     "tail",
+    "Rscript",
 }
 """Programs that are not of this project."""
 

@@ -1,0 +1,12 @@
+# Figure 6 from the outputs of a run, in base R: Rscript docs/notebooks/figure6.R <results> <picture>.png
+library(nanoparquet)
+given <- commandArgs(trailingOnly = TRUE)
+rows <- subset(read_parquet(file.path(given[1], "none", "embedding.parquet")), figure == "figure6")
+rows$tissue <- factor(sub("[0-9]+$", "", rows$roi))
+png(given[2], 400 * length(unique(rows$extractor)), 440)
+par(mfrow = c(1, length(unique(rows$extractor))))
+for (own in split(rows, rows$extractor))
+  plot(own$umap_1, own$umap_2, col = own$tissue, pch = 20, main = own$extractor[1], xlab = "UMAP 1", ylab = "UMAP 2")
+legend("topright", levels(rows$tissue), col = seq_along(levels(rows$tissue)), pch = 20)
+invisible(dev.off())
+cat(sprintf("%s %d %.6f\n", names(split(rows, rows$extractor)), table(rows$extractor), tapply(rows$umap_1, rows$extractor, sum)), sep = "")
