@@ -33,7 +33,27 @@ HEADS = {
     "contrast": "differs in",
     "increment_over": "over", **{metric.name: metric.head for metric in PAIR_METRICS},
     "n_train": "N", "n_folds": "folds", "n_rows": "test rows", "ci_low_lowest": "lowest lower end",
-    "stratum_lowest": "where", "n_cells": "cells of the table",
+    "stratum_lowest": "where", "n_cells": "cells of the table", "icc": "ICC", "icc_mean": "mean ICC",
+    "icc_sd": "SD of ICC",
+    "n_features": "features", "n_undefined": "without an ICC", "feature_class": "class of features",
+    "ci_low": "lower end", "ci_high": "upper end", "within_sd": "SD within a scanner",
+    "reproducibility_sd": "SD between scanners", "tissue_contrast": "contrast of tissues",
+    "within_relative": "SD within, of the contrast", "reproducibility_relative": "SD between, of the contrast",
+    "within_relative_median": "SD within, of the contrast, median",
+    "reproducibility_relative_median": "SD between, of the contrast, median",
+    "value_first": "first value", "value_second": "second value", "chance": "chance, mean",
+    "chance_high": "chance, 95 % are below", "trustworthiness_pca": "trust\N{SOFT HYPHEN}worthiness, components",
+    "trustworthiness": "trust\N{SOFT HYPHEN}worthiness, UMAP", "continuity": "continuity, UMAP",
+    "continuity_pca": "continuity, components", "pca_share_1": "variance of component 1",
+    "pca_share_2": "variance of component 2", "silhouette_scanner": "silhouette by scanner",
+    "silhouette_maker": "silhouette by maker", "silhouette_tissue": "silhouette by tissue",
+    "n_left_out": "features left out", "n_anchors": "anchors", "layout_difference": "difference of layouts",
+    "n_trainings": "trainings", "row_kind": "row", "dose_mgy": "dose (mGy)", "scanner_row": "scanner",
+    "scanner_col": "other scanner", "target": "true", "n": "rows", "judged_by": "judged by",
+    **{f"{metric.name}_mean": metric.head for metric in PAIR_METRICS},
+    **{f"{metric.name}_sd": f"SD of {metric.label}" for metric in PAIR_METRICS},
+    **{f"{metric.name}_ci_{end}": f"{metric.label}, {words}" for metric in PAIR_METRICS
+       for end, words in (("low", "lower end"), ("high", "upper end"))},
 }  # fmt: skip
 """Column heads with their units; other columns have their names."""
 
@@ -282,7 +302,8 @@ def plain_grid(frame: pd.DataFrame, limit: int = 400) -> dict:
     ]
     rest = f"and {len(frame) - limit} more rows in the file" if len(frame) > limit else ""
     left = [i for i, column in enumerate(columns) if column in words]
-    return {"columns": [head(column) for column in columns], "rows": rows, "kind": "grid", "rest": rest, "left": left}
+    heads = [head(column) for column in columns]
+    return {"columns": heads, "rows": rows, "kind": "grid", "rest": rest, "left": left, "names": columns}
 
 
 FOLDED = {
@@ -405,7 +426,8 @@ def folded_grid(frame: pd.DataFrame) -> dict:
         at = list(small.columns).index("balanced") - 1
         for row, values in zip(grid["rows"], frame.to_dict("records"), strict=False):
             row["cells"][at] |= chance_note(values)
-    return {**grid, "columns": heads, "left": [i for i in grid["left"] if i not in numeric]}
+    names = [FOLDED[name][0] if name in FOLDED else name for name in small.columns]
+    return {**grid, "columns": heads, "left": [i for i in grid["left"] if i not in numeric], "names": names}
 
 
 def cells_of(name: str, frame: pd.DataFrame, domain: str = "scanner") -> dict:

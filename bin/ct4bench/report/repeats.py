@@ -3,7 +3,7 @@
 A grid is what `cells_of` gives: `columns`, and `rows` with `head` and `cells`.
 """
 
-from ct4bench.report.cells import BLANK
+from ct4bench.report.cells import BLANK, INTERVAL
 
 LEAST_ROWS = 3
 """A shorter table keeps its columns."""
@@ -35,7 +35,7 @@ def _told_by(words: list[str], others: dict[int, list[str]], at: int) -> int | N
 
 def lift_repeats(grid: dict) -> dict:
     """Return the grid without the columns whose words are the same on every row, and with `above`: (head, words) of
-    each, and of long words by the short ones that tell them.
+    each, and of long words by the short ones that tell them. A value that has intervals stays, with them.
 
     The first column stays. Columns that are blank on every row are left out; the file has them.
     """
@@ -45,8 +45,10 @@ def lift_repeats(grid: dict) -> dict:
     plain = {at: _plain(_column(rows, at)) for at in range(len(columns))}
     known = {at: words for at, words in plain.items() if words is not None}
     above, gone = [], set()
+    valued = {at for at in range(len(columns) - 1) if columns[at + 1].startswith(INTERVAL)}
     for at, words in known.items():
-        if at and len(set(words)) == 1:
+        # a value stays with its intervals
+        if at and len(set(words)) == 1 and (at not in valued and not columns[at].startswith(INTERVAL)):
             gone.add(at)
             above += [] if words[0] in ("", BLANK) else [(columns[at], words[0])]
     rest = {at: words for at, words in known.items() if at not in gone}

@@ -5,6 +5,8 @@ since names and details come from DICOM headers. The same inputs give the same b
 """
 
 # code-data: ../assets/report.html.j2
+# code-data: ct4bench/core/columns.csv
+# code-data: ct4bench/core/tables.csv
 
 import base64
 import io
@@ -20,6 +22,7 @@ from jinja2 import Environment, StrictUndefined
 from jinja2.exceptions import TemplateError
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, NO_METHOD
+from ct4bench.core.contract import table_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
@@ -29,6 +32,7 @@ from ct4bench.report.answers import answer_picture, answers, before_and_after, d
 from ct4bench.report.board import Board, board_view, method_card
 from ct4bench.report.cells import cells_of, interval_head
 from ct4bench.report.charts import charts_of
+from ct4bench.report.glossary import read_glossary, with_terms
 from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.live import points_view, ranks_view
 from ct4bench.report.page import data_block, policy, scripts, style
@@ -214,6 +218,14 @@ def _figure_views(figures: dict[str, tuple[dict, bytes]], limit: int, method: st
     return views
 
 
+def column_hints(table: str, names: list[str]) -> list[str]:
+    """Return what the contract of tables says of each column, for a reader who points at its head; blank where it says
+    nothing of this one alone."""
+    known = table_of(f"{NO_METHOD}/tables/{table}.csv")
+    found = [known.column(name) if known else None for name in names]
+    return [column.meaning if column and "<" not in column.column else "" for column in found]
+
+
 def table_path(method: str, name: str) -> str:
     """Return where a table lies, seen from the report: the address of a link."""
     return f"{quote(method)}/tables/{quote(name)}.csv"
@@ -223,6 +235,7 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
     comparisons = sorted(set(frame["comparison"])) if "comparison" in frame.columns else []
     compared = "compared" in comparisons
     cells = cells_of(name, frame, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value"))
+    cells |= {"hints": column_hints(name, cells["names"])} if "names" in cells else {}
     cells = lift_repeats(cells) if not (cells.get("inline") or cells.get("where_different")) else cells
     flat = [cell for row in cells["rows"] for cell in row["cells"]]
     lines = ["this run"]
@@ -438,6 +451,7 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
         "command": str(inputs.run.get("command", "")),
         "date": str(inputs.run.get("date", "")),
         "usage": usage_view(usage),
+        "glossary": sorted(read_glossary().items(), key=lambda item: item[0].lower()),
         "paper": PAPER,
         "data": DATA,
         "data_doi": DATA_DOI,
@@ -457,7 +471,7 @@ def render(inputs: ReportInputs, template: Path | str = TEMPLATE, at: int = 0) -
     """Render the page of the method with this place among `inputs.methods`; that of the first is the report."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     try:
-        environment.filters["as_data"] = data_block
+        environment.filters |= {"as_data": data_block, "terms": with_terms}
         page = environment.from_string(Path(template).read_text(encoding="utf-8"))
         values = context(inputs, at)
         looks = style(least_widths(values))

@@ -282,6 +282,7 @@ def write_results(results: Results, facts: dict, folder: Path | str) -> None:
     differences between extractors has two.
     """
     folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, table in results.tables.items():
         frame = table.frame
         for column, name_of_words in WEIGHED.items():

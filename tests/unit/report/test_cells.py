@@ -289,7 +289,7 @@ def test_differences_have_signs_and_intervals_and_leave_the_weights_to_the_notes
                           "difference_roi_ci_low": np.nan, "difference_roi_ci_high": np.nan,
                           "weights_first": "random"})  # fmt: skip
     grid = cells_of("table7_differences", frame)
-    assert grid["columns"] == ["measure", "first", "second", "value first", "value second", "difference",
+    assert grid["columns"] == ["measure", "first", "second", "first value", "second value", "difference",
                                "95 % interval over scanners", "95 % interval over regions"]  # fmt: skip
     texts = [cell["main"] for cell in grid["rows"][0]["cells"]]
     assert texts == ["mine", "radiomics", "0.750", "0.500", "+0.250", f"{MINUS}0.100 to 0.600", ""]
