@@ -381,7 +381,7 @@ def _table_line(name: str, rows: pd.DataFrame) -> str:
             f", at most {worst['largest_absolute']:.3g} ({worst['largest_relative']:.2g} relative)"
         )  # fmt: skip
         words.append(
-            f"{len(values)} columns differ, most {worst['column']}: {int(worst['n_different'])} of "
+            f"{len(values)} column{'s differ' if len(values) > 1 else ' differs'}, most {worst['column']}: {int(worst['n_different'])} of "
             f"{int(worst['n_rows'])} rows{size}; {worst['first']} | {worst['second']} at {worst['where']}"
         )
     return f"{name}: {'; '.join(words)}"
