@@ -163,6 +163,35 @@ def test_what_includes_other_scripts_is_included_by_one():
     assert sorted(str(path.relative_to(ROOT)) for path in twice) == []
 
 
+def options_of(script) -> tuple[set[str], set[str]]:
+    """Options of a script, by its own parser's calls: all, and those that must be given."""
+    known, required = set(), set()
+    for node in ast.walk(ast.parse(script.read_text())):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
+            names = {arg.value for arg in node.args if isinstance(arg, ast.Constant) and arg.value.startswith("--")}
+            known |= names
+            if any(word.arg == "required" and getattr(word.value, "value", False) is True for word in node.keywords):
+                required |= names
+    return known, required
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "modules").glob("*/main.nf")), ids=lambda path: path.parent.name)
+def test_modules_call_scripts_by_options_that_they_have(path):
+    """A module that only a run of minutes goes through is wired like any other."""
+    script = path.read_text().split("    script:\n", 1)[1].split("    stub:\n", 1)[0]
+    # what a map of options is spelled out to
+    twin = (ROOT / "subworkflows" / "utilities" / "twin.nf").read_text()
+    choice = re.findall(r"^        (\w+): ", re.search(r"def twinChoice.*?\n}", twin, re.DOTALL)[0], re.MULTILINE)
+    script = script.replace("--${name}", " ".join(f"--{name}" for name in choice))
+    before, *commands = re.split(r"\b(\w+)\.py \\\\\n", script)
+    assert commands
+    for name, words in zip(commands[::2], commands[1::2], strict=True):
+        known, required = options_of(ROOT / "bin" / f"{name}.py")
+        used = set(re.findall(r"--[A-Za-z]\w*", words.split('\n    """')[0]))
+        assert used - known == set(), name
+        assert required - used - set(re.findall(r"--[A-Za-z]\w*", before)) == set(), name
+
+
 def test_legends_of_figures_show_every_name():
     """matplotlib drops labels that begin with an underscore; `style.add_legend` does not."""
     for path in sorted((ROOT / "bin" / "ct4bench" / "figures").glob("*.py")):
