@@ -12,13 +12,14 @@ author = "ct4bench maintainers"
 version = release = re.search(r'^version = "(.*)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)[1]
 language = "en"
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["*.csv"]
 # anchors of headings, as GitHub makes them
 myst_heading_anchors = 4
 myst_enable_extensions = ["attrs_inline"]
-suppress_warnings = ["misc.highlighting_failure"]
+# names in annotations that several classes have
+suppress_warnings = ["misc.highlighting_failure", "ref.python"]
 
 # the site is read from files, where a page may not fetch the others: hits come without their text
 html_show_search_summary = False
@@ -59,5 +60,4 @@ def setup(app):
     def process(_app, _what, _name, _object, _options, lines):
         lines[:] = as_text("\n".join(lines)).split("\n")
 
-    # before napoleon, which makes marks of its own
-    app.connect("autodoc-process-docstring", process, priority=100)
+    app.connect("autodoc-process-docstring", process)

@@ -105,7 +105,7 @@ def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
 
 
 def label_patches(centres: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """Number the voxels of patches with `centres` (n, 3; slice, row, column) from 1 on, in their order; 0 elsewhere.
+    """Fill the voxels of patches with `centres` (n, 3; slice, row, column) with their numbers, from 1 on; 0 elsewhere.
 
     uint8, or uint16 for more than 255 patches. A voxel of several patches has the number of that whose centre is
     nearest, in halves of a patch; of two as near, the first.
