@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from scipy.spatial import cKDTree
 
 from ct4bench.core.benchmark import MAKERS, TISSUES, scanner_rank, tissue_of
 from ct4bench.core.colours import MAKER_COLOURS, TISSUE_COLOURS, colour_of
@@ -166,6 +167,7 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     )
     stamp(figure, stamp_text(facts, extractors))
     n_rows = rows.groupby("extractor").size().max()
+    near = _near_words(rows, ["umap_1", "umap_2"], ("scanner", "maker"), facts)
     caption = Caption(
         "figure5",
         "Features of the first cyst by scanner and maker",
@@ -175,7 +177,7 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         f"{_forms_in_words(set(rows['recon']))}; gray: the other makers. The axes have no unit; only who lies near "
         "whom means something; how far scanners and makers lie apart is in the table embedding_quality.",
         f"Scatter plots of the same points for each feature extractor, a panel for each of {len(makers)} makers, in "
-        "which its scanners stand out in colour.",
+        f"which its scanners stand out in colour. {near}",
         _missing(rows, extractors),
     )
     return figure, caption
@@ -266,6 +268,22 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
     return figure
 
 
+def _near_words(rows: pd.DataFrame, plane: list[str], columns: tuple[str, ...], facts: dict) -> str:
+    """How often the nearest point in the plane is of the same maker, tissue, ..., for each extractor."""
+    parts = []
+    for extractor in _extractors(rows, facts):
+        own = rows[rows["extractor"] == extractor]
+        if len(own) < 2:
+            continue
+        _, near = cKDTree(own[plane].to_numpy(float)).query(own[plane].to_numpy(float), k=2)
+        shares = [
+            f"{100 * (own[column].to_numpy() == own[column].to_numpy()[near[:, 1]]).mean():.0f} % the same {column}"
+            for column in columns
+        ]
+        parts.append(f"{extractor_title(extractor, facts)} {' and '.join(shares)}")
+    return f"The nearest point has in {'; '.join(parts)}." if parts else ""
+
+
 @styled
 def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the first two principal components of the rows of Figure 6, in its form."""
@@ -275,7 +293,8 @@ def draw_pca(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "First two principal components of the z-scored features of Figure 6, in which distances keep their meaning. "
         "Their shares of the variance, how far neighbourhoods are kept, and silhouettes of scanner, maker and tissue "
         "among all features are in the table embedding_quality.",
-        "Pairs of scatter plots of the same points, above coloured by scanner maker, below by tissue.",
+        "Pairs of scatter plots of the same points, above coloured by scanner maker, below by tissue. "
+        + _near_words(rows, ["pca_1", "pca_2"], ("maker", "tissue"), facts),
         _missing(rows, _extractors(rows, facts)),
     )
     return _two_colourings(rows, facts, "PCA"), caption
@@ -292,7 +311,8 @@ def draw_figure6(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         f"UMAP of all {n_rows} feature vectors ({rows['roi'].nunique()} ROIs, {rows['series_uid'].nunique()} series of "
         f"{rows['scanner'].nunique()} scanners), one embedding for each extractor (z-scored features, "
         f"{_neighbours(n_rows)}). Above: colour and marker by maker. Below: colour and marker by tissue.",
-        "Pairs of scatter plots of the same points, above coloured by scanner maker, below by tissue.",
+        "Pairs of scatter plots of the same points, above coloured by scanner maker, below by tissue. "
+        + _near_words(rows, ["umap_1", "umap_2"], ("maker", "tissue"), facts),
         _missing(rows, extractors),
     )
     return figure, caption

@@ -373,10 +373,15 @@ def draw_figure4(
         if not shown:
             scale_bar(axes, 50, extent[1] - 24, extent[2] - 14)
         shown.append(scanner)
+    tissues = dict.fromkeys(tissue_of(roi) for roi in insets)
+    if shown and tissues:
+        frames = [Patch(facecolor="none", edgecolor=TISSUE_COLOURS[t], linewidth=1.6, label=t) for t in tissues]
+        add_legend(figure, frames, loc="lower left", bbox_to_anchor=(0.005, 0.0), ncols=len(frames), borderpad=0.2,
+                   handlelength=1.2)  # fmt: skip
     stamp(figure, note)
     notes = [f"Not shown, since this run has no such series: {', '.join(missing)}."] if missing else []
     close_up = (
-        f" Beside each slice, {INSET_MM:.0f} mm round {', '.join(insets)}, framed in the colour of the tissue."
+        f" Beside each slice, {INSET_MM:.0f} mm round {', '.join(insets)}, framed in the tissue's colour (key below)."
         if insets and shown
         else ""
     )

@@ -187,7 +187,12 @@ def draw_icc_grades(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         f"Share of features by their ICC over {domain}s, ROIs as targets: poor (below 0.5), moderate (below 0.75), "
         "good (below 0.9), excellent. ICC(3,1) does not see constant offsets, ICC(2,1) does; lower end: that of the "
         "95 % interval of ICC(2,1) by an F test.",
-        "Stacked bars, one for each feature extractor and form of the ICC.",
+        "Stacked bars, one for each feature extractor and form of the ICC; good or excellent are "
+        + ", ".join(
+            f"{100 * (row.good + row.excellent):.0f} % of {extractor_title(row.extractor, facts)} by {row.form}"
+            for row in table[table["judged_by"] == "estimate"].itertuples()
+        )
+        + ".",
     )
     return figure, caption
 

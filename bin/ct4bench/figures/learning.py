@@ -61,6 +61,12 @@ def _whiskers(axes, rows: pd.DataFrame, positions, horizontal: bool, look: dict,
     axes.errorbar(*where, **spread, linestyle="", elinewidth=1, **look)
 
 
+def _range_words(table: pd.DataFrame, by: str, column: str) -> str:
+    """The lowest and highest value of a column for each value of another, in words."""
+    ends = table.groupby(by, sort=False)[column].agg(["min", "max"]).dropna()
+    return "; ".join(f"{name} {low:.3f} to {high:.3f}" for name, low, high in ends.itertuples())
+
+
 @styled
 def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the balanced accuracy of the cells of Table 7 by classifier, a point for each feature set."""
@@ -95,7 +101,8 @@ def draw_accuracy_by_classifier(table: pd.DataFrame, facts: dict) -> tuple[Figur
         "Does the order of the feature sets depend on the classifier?",
         "Balanced accuracy of the tissue classifiers in the cells of Table 7, by classifier and feature set; whiskers: "
         "95 % intervals over scanners.",
-        "Panels of points with whiskers, one panel for each cell of Table 7, one column for each classifier.",
+        "Panels of points with whiskers, one panel for each cell of Table 7, one column for each classifier; balanced "
+        f"accuracy from the lowest to the highest: {_range_words(rows, 'classifier', 'balanced_accuracy')}.",
     )
     return figure, caption
 
@@ -147,7 +154,8 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
         "classes; grey: up to what 95 % of the permutations do not exceed, of "
         "the set with the widest."
         f"{_domain_words(set(table['task']))}",
-        "A list of questions with points and whiskers for each feature set on an axis of balanced accuracy.",
+        "A list of questions with points and whiskers for each feature set on an axis of balanced accuracy, from the "
+        f"lowest to the highest: {_range_words(table, 'task', 'balanced_accuracy')}.",
     )
     return figure, caption
 
@@ -192,6 +200,8 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
         "Accuracy on what was left out of the training",
         f"Accuracy of classifiers on what their training left out ({', '.join(words.values())})"
         f"{'; with ROIs left out there are two classes, cyst and normal tissue' * ('tissue_other_roi' in words)}.",
-        "Points for each value that was left out, one for each feature set.",
+        "Points for each value that was left out, one for each feature set, accuracy from the lowest to the highest: "
+        f"{_range_words(table, 'task', 'accuracy')}; the lowest of all is "
+        f"{table.loc[table['accuracy'].idxmin(), 'left_out']}.",
     )
     return figure, caption
