@@ -19,7 +19,8 @@ OF_SCANNERS = "scores.csv"
 """Of which `none` has the rows that are tested, a method the fits without each scanner, in another order."""
 OF_IMAGES = ("MERGE_FEATURES", "EXTRACT_", "COMPARE_PAIRS", "MERGE_PAIRS", "PROFILE_SERIES", "MERGE_PROFILES",
              "DRAW_IMAGES", "DRAW_PROFILES")  # fmt: skip
-NOT_TABLES = (".png", ".svg")
+NOT_TABLES = (".png", ".svg", ".docx", ".tex")
+"""What shows tables, with the name of the method in it."""
 
 
 class Ids(HTMLParser):
