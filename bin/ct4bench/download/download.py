@@ -16,7 +16,7 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from ct4bench.core.errors import Refusal
-from ct4bench.download.folders import File, Folders, State, claim, finish, forget
+from ct4bench.download.folders import File, Folders, State, claim, finish, forget, tidy
 from ct4bench.download.manifest import Row
 from ct4bench.download.sources import Source
 from ct4bench.download.transport import Client, DiskError, Meter, Stopped
@@ -131,8 +131,7 @@ class Download:
                 self.progress.say()
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
-        with suppress(OSError):
-            self.folders.part("").rmdir()
+        tidy(self.folders)
         self.progress.say(always=True)
         return self.missing
 

@@ -121,7 +121,7 @@ def read_state(path: Path) -> State | None:
 def write_state(path: Path, state: State) -> None:
     """Write a state, whole or not at all."""
     text = asdict(state) | {"files": [file._asdict() for file in state.files]}
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     with open(part, "w", encoding="utf-8") as stream:
         json.dump(text, stream, indent=1)
         stream.flush()
@@ -203,6 +203,16 @@ def claim(folders: Folders, uid: str) -> Iterator[Path]:
         yield part
         with suppress(OSError):
             mark.unlink()
+
+
+def tidy(folders: Folders) -> None:
+    """Remove the marks that killed processes left, and the folder of series on their way where it is empty."""
+    for mark in sorted(folders.part("").glob("*.lock")):
+        with suppress(OSError), open(mark, "r+", encoding="utf-8") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            mark.unlink()
+    with suppress(OSError):
+        folders.part("").rmdir()
 
 
 def is_own(name: str) -> bool:

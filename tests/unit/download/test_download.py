@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 
 from ct4bench.core.errors import UserError
 from ct4bench.download.download import Download, Progress, duration
-from ct4bench.download.folders import Folders, is_whole, read_state
+from ct4bench.download.folders import Folders, claim, is_whole, read_state, tidy
 from ct4bench.download.merge import list_absent, list_missing, refuse_missing, series_table
 from ct4bench.download.plan import announce, bytes_needed, free_bytes, to_fetch
 from ct4bench.download.sources import SOURCES, make_source
@@ -88,6 +88,19 @@ def test_forty_series_come_whole_through_every_fault(source, server, forty, tmp_
     assert server.most_at_once <= 4
     table = series_table(rows, made.folders)
     assert set(table["checked_by"]) == {"md5"} and set(table["source"]) == {source} and set(table["n_files"]) == {6}
+
+
+def test_marks_of_killed_processes_are_removed_and_those_of_living_ones_kept(tmp_path):
+    folders = Folders(tmp_path)
+    folders.make()
+    folders.part("").mkdir()
+    folders.part("1.2.lock").touch()  # killed after its series had its name
+    with claim(folders, "1.3"):
+        tidy(folders)
+        assert sorted(path.name for path in folders.part("").iterdir()) == ["1.3", "1.3.lock"]
+        folders.part("1.3").rmdir()
+    tidy(folders)
+    assert not folders.part("").exists()
 
 
 def test_a_series_that_never_comes_costs_no_other(server, forty, tmp_path):

@@ -217,9 +217,10 @@ def test_table2_of_the_whole_collection_has_no_difference():
 def test_files_and_labels(tmp_path, synthetic):
     series = series_table("synthetic", ("A1", "A2"))
     results = make_tables(Inputs(series, index=series), PAPER, {})
-    write_results(results, {"mode": "paper"}, tmp_path)
+    facts = {"mode": "paper", "method": "none", "origin": "synthetic", "origin_words": "synthetic data"}
+    write_results(results, facts, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
-        "table1_acquisition.csv", "table2_series_counts.csv", "run_facts.json",
+        "table1_acquisition.csv", "table2_series_counts.csv", "run_facts.json", "tables.docx", "tables.tex",
     }  # fmt: skip
     labels = json.loads((tmp_path / "run_facts.json").read_text())
     assert labels["mode"] == "paper"
@@ -228,7 +229,7 @@ def test_files_and_labels(tmp_path, synthetic):
     counts = read_table(tmp_path / "table2_series_counts.csv")
     assert counts["n_series"].dropna().isin([6, 12]).all()
     first = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    write_results(results, {"mode": "paper"}, tmp_path)
+    write_results(results, facts, tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == first
     assert not any(line.startswith(b"#") for name, text in first.items() for line in text.splitlines())
 
