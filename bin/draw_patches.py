@@ -26,17 +26,29 @@ def main(argv=None):
     parser.add_argument("--output", required=True, help="patches, CSV")
     args = parser.parse_args(argv)
     from ct4bench.core.volumes import write_nifti
-    from ct4bench.preprocess.draw import colour_table, draw_centres, label_patches, patch_table, read_centres
+    from ct4bench.preprocess.draw import (
+        colour_table,
+        draw_centres,
+        draw_fitting_centres,
+        label_patches,
+        patch_table,
+        read_centres,
+    )
     from ct4bench.preprocess.patches import VOXEL
     from ct4bench.preprocess.reference import open_reference
 
     reference = open_reference(args.reference)
-    labels = reference.read("labels")
+    labels, phantom = reference.read("labels"), reference.phantom
     if args.centres:
-        centres = read_centres(args.centres, reference.grid)
+        centres = read_centres(args.centres, reference.grid, phantom)
     else:
-        centres = draw_centres(labels, args.patches_per_roi, args.seed)
-    table = patch_table(centres, labels, reference.grid)
+        drawn = args.patches_per_roi, args.seed, phantom
+        centres = (
+            draw_centres(labels, *drawn)
+            if phantom.is_published
+            else draw_fitting_centres(labels, *drawn, reference.values["patch_region"])
+        )
+    table = patch_table(centres, labels, reference.grid, phantom)
     write_table(table, args.output, table="index/patches.csv")
     if args.nifti:
         args.nifti.mkdir(parents=True, exist_ok=True)

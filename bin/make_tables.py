@@ -7,6 +7,7 @@ from pathlib import Path
 from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.core.extractors import SOURCE, read_extractors
 from ct4bench.core.modes import MODES
+from ct4bench.core.regions import read_phantom
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table
 from ct4bench.results.published import FOLDER
@@ -39,6 +40,7 @@ def main(argv=None):
     parser.add_argument("--published", default=FOLDER, help="folder of the published tables")
     parser.add_argument("--scanners", default=SCANNERS, help="display names of the scanners, CSV")
     parser.add_argument("--extractors", default=SOURCE, help="names and order of the extractors, YAML")
+    parser.add_argument("--phantom", help="description of a phantom, YAML; default: the benchmark's")
     parser.add_argument("--trainings", help="trainings.csv")
     parser.add_argument("--checks", nargs="*", default=[], help="what tasks computed twice, JSON")
     parser.add_argument("--imageless", action="store_true", help="the method maps features, not images")
@@ -56,13 +58,22 @@ def main(argv=None):
     if "predictions" in frames and frames["predictions"].empty:
         # a harmonization method that has no features for any fold
         del frames["predictions"]
-    extractors = read_extractors(args.extractors)
+    extractors, phantom = read_extractors(args.extractors), read_phantom(args.phantom)
     facts = make_run_facts(series, args.mode, read_settings(args.settings), args.method, args.domain, extractors)
+    facts |= {} if phantom.is_published else {"phantom": phantom.to_dict()}
     trainings = read_table(args.trainings) if args.trainings else None
     facts["checks"] = checks_of(args.checks, trainings, frames.get("embedding_quality"))
     names = read_scanner_names(args.scanners)
     results = make_tables(
-        Inputs(series, **frames, domain=args.domain, seed=args.seed, extractors=extractors, imageless=args.imageless),
+        Inputs(
+            series,
+            **frames,
+            domain=args.domain,
+            seed=args.seed,
+            extractors=extractors,
+            imageless=args.imageless,
+            phantom=phantom,
+        ),
         MODES[args.mode],
         names,
         args.published,

@@ -5,6 +5,7 @@ import argparse
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import MODES
+from ct4bench.core.regions import read_phantom
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table
 from ct4bench.index.files import FILE_KEY
@@ -35,12 +36,15 @@ def main(argv=None):
     parser.add_argument("--mode", choices=sorted(MODES), default="paper")
     parser.add_argument("--interpolator", help="linear, nearest or bspline, as for the series; default: the mode's")
     parser.add_argument("--box_origin_mm", help="=x,y,z that the published boxes count from; default: the first voxel")
+    parser.add_argument("--phantom", help="description of a phantom, YAML; default: the benchmark's")
+    parser.add_argument("--mask", help="SEG, RT structure set or NIfTI of the reference's regions; default: its SEG")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--output", required=True, help="the reference's folder")
     parser.add_argument("--checks", help="what was computed twice, JSON")
     args = parser.parse_args(argv)
     spacing = three_numbers("--spacing", args.spacing, True) if args.spacing else None
     origin = three_numbers("--box_origin_mm", args.box_origin_mm, False) if args.box_origin_mm else None
+    phantom = read_phantom(args.phantom)
     series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_KEY)
     from ct4bench.core.checks import Checks
     from ct4bench.preprocess.prepare import prepare_reference
@@ -49,7 +53,7 @@ def main(argv=None):
     checks = Checks()
     prepare_reference(
         series, files, args.folders, args.reference, args.output, slice_first, origin, args.threads, checks,
-        MODES[args.mode].grid_move, args.interpolator or MODES[args.mode].interpolator,
+        MODES[args.mode].grid_move, args.interpolator or MODES[args.mode].interpolator, phantom, args.mask,
     )  # fmt: skip
     if args.checks:
         checks.write(args.checks)

@@ -25,7 +25,9 @@ def main(argv=None):
     series, files = read_table(args.series, COLUMNS), read_table(args.files, FILE_KEY)
     if args.domain:
         check_domains(series, args.domain, [float(dose) for dose in args.feature_doses.split(",")])
-    chosen = choose_reference(series, files, args.reference)
+    # an index of series that one mask serves names no segmentation
+    one_mask = "seg_series_uid" in series and (series["seg_series_uid"].fillna("") == "").all()
+    chosen = choose_reference(series, files, args.reference, one_mask)
     if args.used:
         confirm_reference(chosen, read_table(args.used, ["series_uid"]))
     write_table(chosen, args.output)

@@ -8,6 +8,7 @@ process INDEX_SERIES {
     val series_pattern      // text quoted for the shell, or ''
     val strict
     tuple val(only), val(n_files), val(_fingerprint)    // entries of the root that are a part of it, quoted for the shell, or [] for the whole
+    tuple path(phantom, stageAs: 'phantom/*'), val(one_mask)    // a phantom of the user's own, or []; whether one mask serves all series
     val _code
 
     output:
@@ -22,6 +23,8 @@ process INDEX_SERIES {
     index_series.py \\
         --roots roots/* \\
         --threads ${task.cpus} \\
+        ${phantom ? "--phantom ${phantom}" : ''} \\
+        ${one_mask ? '--one_mask' : ''} \\
         ${only ? '--only entries --contents index/contents.json' : whole}
     """
 

@@ -10,6 +10,7 @@ process MAKE_TABLES {
     path published, stageAs: 'published/*'  // the paper's tables
     path scanners                           // display names
     path extractors                         // their list
+    path phantom, stageAs: 'phantom/*'      // a phantom of the user's own, or []
     val _code
 
     output:
@@ -39,6 +40,7 @@ process MAKE_TABLES {
         --published published \\
         --scanners ${scanners} \\
         --extractors ${extractors} \\
+        ${phantom ? "--phantom ${phantom}" : ''} \\
         --output tables
     """
 

@@ -8,6 +8,7 @@ process MERGE_INDEX {
     path roots, stageAs: 'roots/*'      // their folders, or [] where they are gone
     val series_pattern      // text quoted for the shell, or ''
     val strict
+    tuple path(phantom, stageAs: 'phantom/*'), val(one_mask)    // a phantom of the user's own, or []; whether one mask serves all series
     val _code
 
     output:
@@ -21,6 +22,8 @@ process MERGE_INDEX {
         ${roots ? '--roots roots/*' : ''} \\
         ${series_pattern ? "--series_pattern ${series_pattern}" : ''} \\
         ${strict ? '--strict' : ''} \\
+        ${phantom ? "--phantom ${phantom}" : ''} \\
+        ${one_mask ? '--one_mask' : ''} \\
         --output index
     """
 

@@ -5,6 +5,7 @@ process PLAN_PAIRS {
     input:
     path registered
     val mode
+    val whole       // whether pairs are compared in the whole phantom, which has no published box
     val _code
 
     output:
@@ -16,12 +17,13 @@ process PLAN_PAIRS {
     plan_pairs.py \\
         --series ${registered} \\
         --mode ${mode} \\
+        ${whole ? '--whole' : ''} \\
         --output plan.csv
     """
 
     // the plan decides which tasks there are, so a stub run makes the real one
     stub:
     """
-    plan_pairs.py --series ${registered} --mode ${mode} --output plan.csv
+    plan_pairs.py --series ${registered} --mode ${mode} ${whole ? '--whole' : ''} --output plan.csv
     """
 }

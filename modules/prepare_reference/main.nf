@@ -9,6 +9,7 @@ process PREPARE_REFERENCE {
     val box_origin_mm       // x,y,z, or ''
     val mode
     val interpolator        // or '', for the mode's
+    tuple path(phantom, stageAs: 'phantom/*'), path(mask, stageAs: 'mask/*')    // a phantom of the user's own and the one mask of its regions, or []
     val _code
 
     output:
@@ -27,6 +28,8 @@ process PREPARE_REFERENCE {
         ${box_origin_mm ? "--box_origin_mm=${box_origin_mm}" : ''} \\
         --mode ${mode} \\
         ${interpolator ? "--interpolator ${interpolator}" : ''} \\
+        ${phantom ? "--phantom ${phantom}" : ''} \\
+        ${mask ? "--mask ${mask}" : ''} \\
         --threads ${task.cpus} \\
         --output reference \\
         --checks checks.json

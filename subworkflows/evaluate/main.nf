@@ -54,7 +54,7 @@ workflow EVALUATE_IMAGES {
     own         // channel of their rows, as PROFILE_SERIES makes them
 
     main:
-    PLAN_PAIRS(registered, settings.mode, codeDigest('plan_pairs.py'))
+    PLAN_PAIRS(registered, settings.mode, settings.phantom != null, codeDigest('plan_pairs.py'))
     def plan = PLAN_PAIRS.out.plan
     def tasks = plan.flatMap { table ->
         rowsOf(table)

@@ -8,6 +8,7 @@ include { INDEX_SERIES as INDEX_REFERENCE       } from '../../modules/index_seri
 include { MERGE_INDEX                           } from '../../modules/merge_index/main'
 include { codeDigest                            } from '../utilities/code'
 include { fingerprint                           } from '../utilities/files'
+include { phantomFile                           } from '../utilities/files'
 include { shellQuote                            } from '../utilities/files'
 include { survey                                } from '../utilities/files'
 include { referenceChoice                       } from '../utilities/twin'
@@ -70,7 +71,7 @@ workflow SIMULATE_FIRST {
     def (scanner, own) = referenceChoice(settings)
     SIMULATE_REFERENCE(channel.of([[scanner]]).combine(PHANTOM.out.phantom), scannerTables(), own, codeDigest('simulate_series.py'))
     def places = SIMULATE_REFERENCE.out.dicom.map { folder -> [folder] }.first()
-    INDEX_REFERENCE(places, '', false, [[], 400, ''], codeDigest('index_series.py'))
+    INDEX_REFERENCE(places, '', false, [[], 400, ''], [[], false], codeDigest('index_series.py'))
 
     emit:
     phantom = PHANTOM.out.phantom           // folder
@@ -96,6 +97,11 @@ def seriesPattern(settings) {
     return settings.series_pattern ? shellQuote(settings.series_pattern) : ''
 }
 
+// What was scanned, for the index: the phantom's description, and whether one mask serves all series.
+def scannedPhantom(Map settings) {
+    return [phantomFile(settings), settings.mask != null]
+}
+
 workflow INDEX_PARTS {
     take:
     settings    // map of parameters
@@ -104,7 +110,7 @@ workflow INDEX_PARTS {
     contained   // digest of what lies in them: contents say nothing of pixels, by which copies are told from other versions
 
     main:
-    MERGE_INDEX(contents.toSortedList { a, b -> a.toString() <=> b.toString() }, roots, seriesPattern(settings), settings.strict, [codeDigest('merge_index.py'), contained])
+    MERGE_INDEX(contents.toSortedList { a, b -> a.toString() <=> b.toString() }, roots, seriesPattern(settings), settings.strict, scannedPhantom(settings), [codeDigest('merge_index.py'), contained])
 
     emit:
     index = MERGE_INDEX.out.index       // folder: series.csv, quarantine.csv, files.parquet, inputs.csv
@@ -124,7 +130,7 @@ workflow INDEX {
     else if (settings.input && settings.in_parts) {
         // a channel of one list has but one task; a value serves all parts
         def parts = folderParts(file(settings.input))
-        INDEX_SERIES(roots.first(), pattern, false, channel.fromList(parts), codeDigest('index_series.py'))
+        INDEX_SERIES(roots.first(), pattern, false, channel.fromList(parts), scannedPhantom(settings), codeDigest('index_series.py'))
         INDEX_PARTS(settings, INDEX_SERIES.out.index.map { folder -> folder.resolve('contents.json') }, roots, parts.collect { _entries, _n, own -> own }.join('\n').digest('SHA-256'))
         found = INDEX_PARTS.out.index
     }
@@ -133,7 +139,7 @@ workflow INDEX {
         def found_there = settings.input ? [[]] + survey(file(settings.input)) : roots.map { folders ->
             settings.download ? [[]] + survey(folders[0]) : [[], folders.collect { folder -> survey(folder)[0] }.sum(), '']
         }
-        INDEX_SERIES(roots, pattern, settings.strict, found_there, codeDigest('index_series.py'))
+        INDEX_SERIES(roots, pattern, settings.strict, found_there, scannedPhantom(settings), codeDigest('index_series.py'))
         found = INDEX_SERIES.out.index
     }
 

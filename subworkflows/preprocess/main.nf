@@ -12,6 +12,7 @@ include { rowsOf                                } from '../utilities/channels'
 include { codeDigest                            } from '../utilities/code'
 include { fingerprints                          } from '../utilities/files'
 include { folderOf                              } from '../utilities/files'
+include { phantomFile                           } from '../utilities/files'
 include { shellQuote                            } from '../utilities/files'
 
 // The reference of a run: chosen in the index, cut to what anything reads, and the patches drawn in it.
@@ -35,7 +36,7 @@ workflow REFERENCE {
             def folders = rows.collect { row -> folderOf("${row.root}/${row.folder}".toString(), own_roots) }
             [rows[0].series_uid, folders, fingerprints(folders, prints)]
         }
-    PREPARE_REFERENCE(chosen, index, settings.spacing ?: '', settings.box_origin_mm ?: '', settings.mode, settings.interpolator ?: '', codeDigest('prepare_reference.py'))
+    PREPARE_REFERENCE(chosen, index, settings.spacing ?: '', settings.box_origin_mm ?: '', settings.mode, settings.interpolator ?: '', [phantomFile(settings), settings.mask ? file(settings.mask) : []], codeDigest('prepare_reference.py'))
     def prepared = PREPARE_REFERENCE.out.reference.first()
 
     def centres = settings.patches ? file(settings.patches) : []

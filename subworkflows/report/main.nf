@@ -16,6 +16,7 @@ include { hasImages       } from '../utilities/methods'
 include { noMethod        } from '../utilities/methods'
 include { rowsOf          } from '../utilities/channels'
 include { codeDigest      } from '../utilities/code'
+include { phantomFile     } from '../utilities/files'
 
 // [[folder of the results, file], ...] for a file or a list of files.
 def placed(folder, files) {
@@ -63,7 +64,7 @@ workflow REPORT {
     MAKE_TABLES(
         series.join(evaluated).join(notesOf).join(checks)
             .map { method, rows, tables, notes, twice -> [[method: method, mode: settings.mode, domain: settings.domain, seed: settings.seed, imageless: methods.indexOf(method) > 0 && !hasImages(chosen[methods.indexOf(method)])], rows, tables, notes, twice] },
-        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), codeDigest('make_tables.py'),
+        index, files("${projectDir}/assets/published/*.csv").sort(), scanners, assets.resolve('extractors.yaml'), phantomFile(settings), codeDigest('make_tables.py'),
     )
     def tables = MAKE_TABLES.out.tables.map { meta, paths -> [meta.method, meta, paths] }
 
@@ -74,10 +75,10 @@ workflow REPORT {
     DRAW_RESULTS(MAKE_TABLES.out.tables, codeDigest('draw_results.py'))
     def drawn = [DRAW_EMBEDDING.out.figures, DRAW_RESULTS.out.figures].collect { figured -> figured.map { meta, paths -> [meta.method, paths] } }
     if (!settings.features) {
-        // figure 4 shows the first IR series of each scanner at 10 mGy
+        // figure 4 shows the first IR series of each scanner at 10 mGy, of a phantom of the user's own what most scanners have
         def shown = images.registered.map { table ->
-            def rows = atDoses(rowsOf(table), [10]).findAll { row -> row.recon == 'IR' }
-            [rows.groupBy { row -> row.scanner }.collect { _scanner, own -> own.min { row -> row.repetition as Integer }.series_uid }.toSorted()]
+            def rows = settings.phantom ? rowsOf(table) : atDoses(rowsOf(table), [10]).findAll { row -> row.recon == 'IR' }
+            [rows.groupBy { row -> settings.phantom ? [row.scanner, row.dose_mgy, row.recon] : row.scanner }.collect { _scanner, own -> own.min { row -> row.repetition as Integer }.series_uid }.toSorted()]
         }
         DRAW_IMAGES(
             tables.join(images.volumes).combine(shown).map { _method, meta, folder, paths, uids -> [meta, uids.collect { uid -> paths[uid] }, folder] },

@@ -11,7 +11,14 @@ def parameterErrors(Map given, schemaFile, String commandLine, containerEngine) 
     def known = schemaParameters(schemaFile)
     return given.findAll { _name, value -> value != null }
         .collect { name, value -> parameterError(name.toString(), value, known, commandLine, containerEngine) }
-        .findAll { message -> message }
+        .findAll { message -> message } + phantomErrors(given)
+}
+
+// The twin is of one phantom; another one is in the user's own input.
+def phantomErrors(Map given) {
+    return ['phantom', 'mask']
+        .findAll { name -> given[name] != null && !given.input && !given.download && !(name == 'phantom' && given.features) }
+        .collect { name -> "--${name} is of series of your own; give their folder by --input, or --download them" }
 }
 
 // The parameters as the workflow reads them: texts are texts, and what has no value has its default.

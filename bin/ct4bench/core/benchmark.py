@@ -1,12 +1,20 @@
 """Names and orders of the CT4Harmonization benchmark (DOI 10.7937/M0PB-BH69) that every module shares."""
 
+# code-data: ct4bench/core/ct4harmonization.json
+
+import json
+from pathlib import Path
+
+DESCRIPTION = json.loads(Path(__file__).with_name("ct4harmonization.json").read_text(encoding="utf-8"))
+"""The phantom of the benchmark, as `regions.Phantom` reads it. JSON, which is YAML, for every script reads it."""
+
 SCANNERS = ("A1", "A2", "B1", "B2", "G1", "G2", "C1", "H2", "D1", "E2", "F1", "E1", "H1")
 """The paper's order of the scanners in its tables."""
 
-ROIS = ("cyst1", "cyst2", "hemangioma", "metastasis", "normal1", "normal2")
+ROIS = tuple(region["name"] for region in DESCRIPTION["regions"])
 """Segment names, in the order of their label values 1 to 6."""
 
-TISSUES = ("cyst", "hemangioma", "metastasis", "normal")
+TISSUES = tuple(dict.fromkeys(region["class"] for region in DESCRIPTION["regions"]))
 """The classes of the tissue classifier; a ROI's tissue is its name less the number."""
 
 DOMAIN_LABELS = {"scanner": "scanner", "maker": "maker", "dose_mgy": "dose", "recon": "reconstruction"}
@@ -15,8 +23,8 @@ DOMAINS = tuple(DOMAIN_LABELS)
 
 MAIN_DOSE_MGY = 10
 """The dose of Tables 1, 3-5 and 7, to which other doses are related."""
-MISSPELT = {"metastatsis": "metastasis"}
-"""Names of segments as the collection has them."""
+MISSPELT = {label: region["name"] for region in DESCRIPTION["regions"] for label in region.get("label", [])}
+"""Regions by the names that the collection's segments have beside their own."""
 
 DOSES_MGY = (1, 3, 6, 10, 14)
 RECONSTRUCTIONS = ("FBP", "IR", "DL")
@@ -48,9 +56,14 @@ def _rank(name: str, order: tuple[str, ...]) -> tuple[int, str]:
     return (order.index(name) if name in order else len(order), name)
 
 
+def bare_label(label: str) -> str:
+    """Return a region's label as labels are compared: without case, blanks, underscores and hyphens."""
+    return "".join(c for c in label.lower() if c not in " _-\t\0")
+
+
 def bare_name(label: str) -> str:
     """Return a region's name as the benchmark compares it: `Cyst_1` is `cyst1`, and the collection's misspelling."""
-    bare = "".join(c for c in label.lower() if c not in " _-\t\0")
+    bare = bare_label(label)
     return MISSPELT.get(bare, bare)
 
 

@@ -29,6 +29,13 @@ def colour_of(name: str, colours: Mapping[str, str], names: Iterable[str]) -> st
     return colours.get(name) or spare_of(name, colours, names, OTHER_COLOURS)
 
 
+def class_colour(tissue: str, tissues: Iterable[str]) -> str:
+    """Return the colour of a class; of a phantom with none of the benchmark's classes, one of `MANY_COLOURS`."""
+    if set(tissues) & set(TISSUE_COLOURS):
+        return colour_of(tissue, TISSUE_COLOURS, tissues)
+    return spare_of(tissue, {}, tissues, MANY_COLOURS)
+
+
 def ordered_colours(n: int) -> list[str]:
     """Return `n` colours of `ORDERED_COLOURS` from end to end; they repeat where there are more values than colours."""
     last = len(ORDERED_COLOURS) - 1

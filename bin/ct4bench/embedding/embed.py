@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from ct4bench.core.benchmark import ROW_KEY
+from ct4bench.core.benchmark import ROIS, ROW_KEY
 from ct4bench.core.checks import KINDS
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
@@ -28,8 +28,8 @@ MIN_DIST = 1.0
 SPREAD = 1.0
 """umap-learn's default, and the least that `MIN_DIST` allows."""
 EPOCHS = 1000
-FIGURES = {"figure5": "cyst1", "figure6": None}
-"""The ROI whose rows a figure embeds; None for all rows."""
+FIGURES = {"figure5": ROIS[0], "figure6": None}
+"""The ROI whose rows a figure embeds; None for all rows. Of a phantom without that ROI it is the first by name."""
 
 BLOCK = 256
 SLACK = 28
@@ -303,6 +303,8 @@ def embedding_quality(
 
 def _rows_of(table: pd.DataFrame, figure: str) -> pd.DataFrame:
     roi = FIGURES[figure]
+    if roi and not set(table["roi"]) & set(ROIS):
+        roi = min(table["roi"])
     rows = table if roi is None else table[table["roi"] == roi].reset_index(drop=True)
     if len(rows) < 3:
         of = f" of {roi}" if roi else ""

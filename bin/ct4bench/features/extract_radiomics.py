@@ -16,10 +16,11 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import find_objects
 
-from ct4bench.core.benchmark import FEATURE_KEY, ROIS, tissue_of
+from ct4bench.core.benchmark import FEATURE_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import feature_columns, sort_features
 from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom, phantom_of
 from ct4bench.core.tables import read_table
 from ct4bench.core.volumes import SUFFIX, Volume, open_volume
 from ct4bench.features.pyradiomics import TOLERANCE, Normalization, PyRadiomics, Whole, check, check_image_types
@@ -78,12 +79,13 @@ def patch_group(patches: pd.DataFrame) -> Group:
     return Group(regions, patches)
 
 
-def roi_group(labels: np.ndarray) -> Group:
-    """Make the group of the ROIs of the reference's `labels` (uint8, 1 to 6 in the order of `benchmark.ROIS`)."""
+def roi_group(labels: np.ndarray, phantom: Phantom = CT4HARMONIZATION) -> Group:
+    """Make the group of the ROIs of the reference's `labels` (uint8, 1, 2, ... in the order of the phantom's ROIs)."""
     regions = []
-    for number, (roi, box) in enumerate(zip(ROIS, find_objects(labels, len(ROIS)), strict=True), start=1):
+    boxes = find_objects(labels, len(phantom.regions))
+    for number, (roi, box) in enumerate(zip(phantom.regions, boxes, strict=True), start=1):
         if box is not None:
-            regions.append(RadiomicsRegion(roi, tissue_of(roi), 0, box, (labels[box] == number).view(np.uint8)))
+            regions.append(RadiomicsRegion(roi.name, roi.tissue, 0, box, (labels[box] == number).view(np.uint8)))
     if not regions:
         raise UserError("the reference has no ROI; prepare it from a series with a segmentation, or use --region patch")
     return Group(regions)
@@ -94,7 +96,8 @@ def make_group(which: str, patches: Path | str | None, reference: Path | str | N
     if which == "roi":
         if not reference:
             raise UserError("--region roi needs --reference; give it, or choose another --region")
-        return roi_group(open_volume(Path(reference) / f"labels{SUFFIX}").read())
+        labels = open_volume(Path(reference) / f"labels{SUFFIX}")
+        return roi_group(labels.read(), phantom_of(labels.attributes))
     if not patches:
         raise UserError(f"--region {which} needs --patches; give them, or choose another --region")
     table = read_table(patches, COLUMNS)

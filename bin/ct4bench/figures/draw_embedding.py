@@ -9,17 +9,18 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.spatial import cKDTree
 
-from ct4bench.core.benchmark import MAKERS, TISSUES, scanner_rank, tissue_of
-from ct4bench.core.colours import MAKER_COLOURS, TISSUE_COLOURS, colour_of
+from ct4bench.core.benchmark import MAKERS, TISSUES, scanner_rank
+from ct4bench.core.colours import MAKER_COLOURS, class_colour, colour_of
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.extractors import extractors_of
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom, phantom_of
 from ct4bench.figures.feature_sets import feature_sets
 from ct4bench.figures.style import (
-    TISSUE_MARKERS,
     WIDTH_IN,
     Caption,
     add_legend,
+    marker_of,
     message_panel,
     new_figure,
     save_figure,
@@ -45,7 +46,7 @@ RECON_FORMS = {"FBP": ("hollow", {"markerfacecolor": "none"}), "IR": ("filled", 
 """How points of a reconstruction look, in words and in the legend."""
 
 
-def with_series(embedding: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
+def with_series(embedding: pd.DataFrame, series: pd.DataFrame, phantom: Phantom = CT4HARMONIZATION) -> pd.DataFrame:
     """Return `embedding` with scanner, maker, reconstruction and tissue of each row; `UserError` for a series
     unknown."""
     known = series.drop_duplicates("series_uid")[list(KEYS)]
@@ -53,7 +54,7 @@ def with_series(embedding: pd.DataFrame, series: pd.DataFrame) -> pd.DataFrame:
     if rows["scanner"].isna().any():
         uid = rows.loc[rows["scanner"].isna(), "series_uid"].iloc[0]
         raise UserError(f"the embedding has series {uid}, which the table of series lacks; give both of one run")
-    return rows.assign(tissue=rows["roi"].map(tissue_of))
+    return rows.assign(tissue=rows["roi"].map(phantom.class_of))
 
 
 def looks_of(scanners: list[str]) -> dict[str, dict[str, str]]:
@@ -166,12 +167,13 @@ def draw_figure5(rows: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         **LEGEND,
     )
     stamp(figure, stamp_text(facts, extractors))
-    n_rows = rows.groupby("extractor").size().max()
+    n_rows, roi = rows.groupby("extractor").size().max(), rows["roi"].iloc[0]
+    title = "the first cyst" if roi == "cyst1" else f"the region {roi}"
     near = _near_words(rows, ["umap_1", "umap_2"], ("scanner", "maker"), facts)
     caption = Caption(
         "figure5",
-        "Features of the first cyst by scanner and maker",
-        f"UMAP of the {n_rows} feature vectors of cyst1 from {rows['series_uid'].nunique()} series of "
+        f"Features of {title} by scanner and maker",
+        f"UMAP of the {n_rows} feature vectors of {roi} from {rows['series_uid'].nunique()} series of "
         f"{rows['scanner'].nunique()} scanners, for each extractor in an embedding of its own (z-scored features, "
         f"{_neighbours(n_rows)}). A panel for each maker: colour and marker by scanner; "
         f"{_forms_in_words(set(rows['recon']))}; gray: the other makers. The axes have no unit; only who lies near "
@@ -225,8 +227,8 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
             part = own[own["maker"] == maker]
             _scatter(upper, part, 11, colour=colour_of(maker, MAKER_COLOURS, makers), marker=markers[maker], **look)
         for tissue in tissues:
-            colour = colour_of(tissue, TISSUE_COLOURS, tissues)
-            marker = TISSUE_MARKERS.get(tissue, "X")
+            colour = class_colour(tissue, tissues)
+            marker = marker_of(tissue, tissues)
             part = own[own["tissue"] == tissue]
             _scatter(lower, part, 11, colour=colour, edge="#555555", marker=marker, **look)
     colours = [
@@ -251,7 +253,7 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
         columnspacing=1.2,
     )
     colours = [
-        Line2D([], [], linestyle="", marker=TISSUE_MARKERS.get(t, "X"), color=colour_of(t, TISSUE_COLOURS, tissues),
+        Line2D([], [], linestyle="", marker=marker_of(t, tissues), color=class_colour(t, tissues),
                markeredgecolor="#555555", markersize=6, label=t)
         for t in tissues
     ]  # fmt: skip
@@ -323,7 +325,7 @@ def draw_embedding(embedding: pd.DataFrame, series: pd.DataFrame, facts: dict, f
 
     `series` has a row or more for each series (`KEYS`).
     """
-    rows = with_series(embedding, series)
+    rows = with_series(embedding, series, phantom_of(facts))
     for name, draw in (("figure5", draw_figure5), ("figure6", draw_figure6), ("figure6", draw_pca)):
         own = rows[rows["figure"] == name]
         if own.empty:

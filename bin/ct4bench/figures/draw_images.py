@@ -8,8 +8,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ct4bench.core.benchmark import MAIN_DOSE_MGY, PATCH_SHAPE, ROIS, SCANNERS, scanner_rank, tissue_of
-from ct4bench.core.colours import TISSUE_COLOURS
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, PATCH_SHAPE, ROIS, SCANNERS, scanner_rank
+from ct4bench.core.colours import TISSUE_COLOURS, class_colour
 from ct4bench.core.errors import UserError
 from ct4bench.core.volumes import SUFFIX, open_volume
 from ct4bench.figures.style import (
@@ -30,18 +30,11 @@ from ct4bench.figures.style import (
 from ct4bench.figures.views import BLOCK_MM, DENSE_HU, SEGMENTS_MM, ReferenceView, make_view, render_block, render_rois
 from ct4bench.preprocess.reference import open_reference
 
-ROI_NAMES = {
-    "cyst1": "First cyst",
-    "cyst2": "Second cyst",
-    "hemangioma": "Hemangioma",
-    "metastasis": "Metastasis",
-    "normal1": "First normal region",
-    "normal2": "Second normal region",
-}
 LETTERS = dict(zip(ROIS, "efghij", strict=True))
 """Panels of Figure 3 by ROI."""
 SEGMENT_COLOURS = {"test patterns": "#56B4E9", "liver": "#E69F00", "thorax": "#009E73"}
 ROI_WINDOW_MM = 80.0
+MOST_CLOSE_UPS = 12
 N_INSETS, INSET_MM = 4, 40.0
 """Close-ups beside each slice of Figure 4, and their side."""
 GRAY = f"Level {LEVEL_HU} HU, window {WINDOW_HU} HU."
@@ -163,7 +156,7 @@ def _axial_panel(axes, frame: ReferenceView) -> list[str]:
     labels = frame.reference.read("labels", (slice(k, k + 1), rows, columns))[0]
     elsewhere = []
     for i, (roi, box) in enumerate(frame.rois.items(), start=1):
-        colour = TISSUE_COLOURS[tissue_of(roi)]
+        colour = frame.colour(roi)
         if (labels == i).any():
             _overlay(axes, labels == i, extent, colour)
         else:
@@ -177,7 +170,7 @@ def _axial_panel(axes, frame: ReferenceView) -> list[str]:
 
 def _close_up(axes, frame: ReferenceView, roi: str):
     """One of panels e to j of Figure 3: the slice with the ROI's largest area, its outline and a patch's."""
-    number, spacing, box = ROIS.index(roi), frame.spacing_mm, frame.rois[roi]
+    number, spacing, box = frame.phantom.names.index(roi), frame.spacing_mm, frame.rois[roi]
     k = int(np.argmax(frame.areas[number]))
     centre = [0.5 * (b.start + b.stop) for b in box[1:]]
     window = []
@@ -188,7 +181,7 @@ def _close_up(axes, frame: ReferenceView, roi: str):
     extent = frame.extent_mm(*window)
     _show(axes, frame.axial(k, *window), extent)
     mask = frame.reference.read("labels", (slice(k, k + 1), *window))[0] == number + 1
-    _outline(axes, mask, extent, TISSUE_COLOURS[tissue_of(roi)])
+    _outline(axes, mask, extent, frame.colour(roi))
     y, x = ((c - 0.5 - m) * s for c, m, s in zip(centre, frame.middle[1:], spacing[1:], strict=True))
     half = 0.5 * PATCH_SHAPE[1] * spacing[1:]
     sides = np.array([[-1, 1, 1, -1, -1], [-1, -1, 1, 1, -1]])
@@ -197,8 +190,10 @@ def _close_up(axes, frame: ReferenceView, roi: str):
     axes.set_ylim(extent[2:])
     scale_bar(axes, 20, extent[1] - 5, extent[2] - 6)
     volume_cm3 = frame.areas[number].sum() * np.prod(spacing) / 1000
+    letter = f"{LETTERS[roi]}) " if roi in LETTERS else ""
+    title = f"{letter}{frame.phantom.regions[number].title}"
     axes.set_title(
-        f"{LETTERS[roi]}) {ROI_NAMES[roi]}\n{volume_cm3:.1f} cm\N{SUPERSCRIPT THREE}, at {frame.slice_mm(k):.0f} mm",
+        f"{title}\n{volume_cm3:.1f} cm\N{SUPERSCRIPT THREE}, at {frame.slice_mm(k):.0f} mm",
         fontsize=8.5,
     )
 
@@ -272,11 +267,85 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     return figure, caption
 
 
-def shown_series(registered: pd.DataFrame, scanner: str) -> tuple[str, int]:
-    """Return the UID and repetition of the series of a scanner that Figure 4 shows: its first IR at 10 mGy; blank, 0 if
-    none."""
-    own = registered[(registered["scanner"] == scanner) & (registered["dose_mgy"] == MAIN_DOSE_MGY)]
-    own = own[own["recon"] == SHOWN_RECON].sort_values(["repetition", "series_uid"])
+def _regions_on(axes, frame: ReferenceView, part, image, extent) -> None:
+    """A picture of the reference with the regions that it cuts, `part` of the labels."""
+    _show(axes, image, extent)
+    labels = np.squeeze(frame.reference.read("labels", part))
+    for number, roi in enumerate(frame.phantom.names, 1):
+        if (labels == number).any():
+            _overlay(axes, labels == number, extent, frame.colour(roi))
+
+
+@styled
+def draw_regions(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
+    """Draw a phantom of the user's own: an axial and a coronal view with its regions, and up to twelve regions close
+    up."""
+    names, spacing, phantom = frame.phantom.names, frame.spacing_mm, frame.phantom
+    shown = names[:MOST_CLOSE_UPS]
+    bands = -(-len(shown) // 6)
+    top_in, close_in = 3.5, 2.0
+    height = 0.35 + top_in + 0.75 + bands * close_in + 0.1
+    figure = new_figure(WIDTH_IN, height)
+    upper = figure.add_gridspec(1, 2, left=0.06, right=0.99, top=1 - 0.35 / height,
+                                bottom=1 - (0.35 + top_in) / height, wspace=0.14)  # fmt: skip
+    lower = figure.add_gridspec(bands, 6, left=0.01, right=0.99, top=(bands * close_in - 0.3) / height,
+                                bottom=0.25 / height, wspace=0.06, hspace=0.45)  # fmt: skip
+    slices, rows, columns = (frame.box(axis) for axis in range(3))
+    k = frame.best_slice()
+    axes = figure.add_subplot(upper[0])
+    axes.set_title(f"axial, at {frame.slice_mm(k):.0f} mm")
+    part = (slice(k, k + 1), rows, columns)
+    _regions_on(axes, frame, part, frame.axial(k, rows, columns), frame.extent_mm(rows, columns))
+    _sides(axes)
+    axes.set_xlabel("mm from the phantom's middle")
+    box = frame.rois[phantom.main_region]
+    row = (box[1].start + box[1].stop) // 2
+    part = (slices, slice(row, row + 1), columns)
+    half = 0.5 * spacing[0]
+    ends = frame.slice_mm(slices.start) - half, frame.slice_mm(slices.stop - 1) + half
+    axes = figure.add_subplot(upper[1])
+    axes.set_title(f"coronal, through {phantom.main_region}")
+    image = frame.reference.read("volume", part)[:, 0]
+    _regions_on(axes, frame, part, image, (*frame.edges_mm(2, columns), ends[1], ends[0]))
+    axes.set_ylabel("mm from the first slice of the phantom")
+    axes.set_xlabel("mm from the phantom's middle")
+    colours = {tissue: class_colour(tissue, phantom.tissues) for tissue in phantom.tissues}
+    handles = [Patch(facecolor=c, edgecolor="black", linewidth=0.5, label=tissue) for tissue, c in colours.items()]
+    middle = 1 - (0.35 + top_in + 0.62) / height
+    add_legend(figure, handles, loc="center", bbox_to_anchor=(0.5, middle), ncols=min(8, len(handles)))
+    for number, roi in enumerate(shown):
+        axes = figure.add_subplot(lower[divmod(number, 6)])
+        _close_up(axes, frame, roi)
+        _bare(axes)
+    stamp(figure, note)
+    notes = [f"Close-ups of the first {len(shown)} of {len(names)} regions."] if len(shown) < len(names) else []
+    caption = Caption(
+        "regions",
+        f"The {len(names)} regions of the {phantom.name}",
+        "The reference volume and the mask of the regions: an axial slice that cuts most of them, a coronal one, and "
+        f"the slice with the largest area of each region, {ROI_WINDOW_MM:.0f} mm wide, with the region's volume. "
+        f"Dashed squares: extent of one 32 x 32 patch. {GRAY}",
+        f"CT slices of the {phantom.name} with its regions in the colours of their classes, and close-ups of "
+        f"{len(shown)} regions, each outlined.",
+        notes,
+    )
+    return figure, caption
+
+
+def shown_kind(registered: pd.DataFrame) -> tuple[float, str]:
+    """Return the dose and reconstruction that most scanners have; of several, the highest dose, and the first name."""
+    kinds = registered.groupby(["dose_mgy", "recon"])["scanner"].nunique().reset_index(name="n")
+    best = kinds.sort_values(["n", "dose_mgy", "recon"], ascending=[False, False, True]).iloc[0]
+    return float(best["dose_mgy"]), str(best["recon"])
+
+
+def shown_series(
+    registered: pd.DataFrame, scanner: str, kind: tuple[float, str] = (MAIN_DOSE_MGY, SHOWN_RECON)
+) -> tuple[str, int]:
+    """Return the UID and repetition of the series of a scanner that Figure 4 shows: its first of a dose and
+    reconstruction; blank, 0 if none."""
+    own = registered[(registered["scanner"] == scanner) & (registered["dose_mgy"] == kind[0])]
+    own = own[own["recon"] == kind[1]].sort_values(["repetition", "series_uid"])
     return (own["series_uid"].iloc[0], int(own["repetition"].iloc[0])) if len(own) else ("", 0)
 
 
@@ -286,16 +355,17 @@ def _insets(frame: ReferenceView, k: int) -> dict[str, tuple[slice, slice]]:
     A tissue's second region comes after the first ones of all tissues.
     """
     labels = frame.reference.read("labels", (slice(k, k + 1), slice(None), slice(None)))[0]
-    cut = [roi for i, roi in enumerate(ROIS, start=1) if (labels == i).any()]
+    names, tissue_of = frame.phantom.names, frame.phantom.tissue_of
+    cut = [roi for i, roi in enumerate(names, start=1) if (labels == i).any()]
     seen: list[str] = []
     ranks = {}
     for roi in cut:
         ranks[roi] = seen.count(tissue_of(roi))
         seen.append(tissue_of(roi))
-    chosen = sorted(sorted(cut, key=lambda roi: (ranks[roi], ROIS.index(roi)))[:N_INSETS], key=ROIS.index)
+    chosen = sorted(sorted(cut, key=lambda roi: (ranks[roi], names.index(roi)))[:N_INSETS], key=names.index)
     found = {}
     for roi in chosen:
-        voxels = np.argwhere(labels == ROIS.index(roi) + 1)
+        voxels = np.argwhere(labels == names.index(roi) + 1)
         window = []
         for axis, middle in ((1, voxels[:, 0].mean()), (2, voxels[:, 1].mean())):
             n, length = int(round(INSET_MM / frame.spacing_mm[axis])), frame.reference.grid.shape[axis]
@@ -317,8 +387,10 @@ def draw_figure4(
 ) -> tuple[Figure, Caption]:
     """Draw the same axial slice of IR #1 of each scanner at 10 mGy, in the paper's order, with the regions that it cuts
     close up; `names` are display names."""
-    present = set(registered["scanner"])
-    scanners = sorted(present | set(SCANNERS) if present & set(SCANNERS) else present, key=scanner_rank)
+    present, published = set(registered["scanner"]), frame.phantom.is_published
+    dose_mgy, recon = kind = (MAIN_DOSE_MGY, SHOWN_RECON) if published else shown_kind(registered)
+    with_papers = published and present & set(SCANNERS)
+    scanners = sorted(present | set(SCANNERS) if with_papers else present, key=scanner_rank)
     rows, columns = frame.box(1), frame.box(2)
     extent = frame.extent_mm(rows, columns)
     k = frame.best_slice()
@@ -341,11 +413,11 @@ def draw_figure4(
         row, column = divmod(number, n_columns)
         left_in, top_in = gap + column * (block + gap), title + row * row_in
         axes = place(left_in, top_in, wide_in, high_in)
-        uid, repetition = shown_series(registered, scanner)
+        uid, repetition = shown_series(registered, scanner, kind)
         which = f", #{repetition}" if repetition > 1 else ""
         axes.set_title(f"{scanner}{which}\n{names.get(scanner, '')}", fontsize=8, loc="left")
         path = volumes / f"{uid}{SUFFIX}"
-        reason = "" if uid else f"no {SHOWN_RECON} at {MAIN_DOSE_MGY} mGy in this run"
+        reason = "" if uid else f"no {recon} at {dose_mgy:g} mGy in this run"
         if uid and not path.exists():
             reason = "its registered volume was not kept"
         if reason:
@@ -358,7 +430,7 @@ def draw_figure4(
         _show(axes, volume.read((slice(k, k + 1), rows, columns))[0], extent)
         _bare(axes)
         for position, (roi, window) in enumerate(insets.items()):
-            own, colour = frame.extent_mm(*window), TISSUE_COLOURS[tissue_of(roi)]
+            own, colour = frame.extent_mm(*window), frame.colour(roi)
             _frame_of(axes, own, colour, linewidth=0.9)
             down, right = divmod(position, 2)
             step = inset_in + slit
@@ -373,9 +445,9 @@ def draw_figure4(
         if not shown:
             scale_bar(axes, 50, extent[1] - 24, extent[2] - 14)
         shown.append(scanner)
-    tissues = dict.fromkeys(tissue_of(roi) for roi in insets)
+    tissues = {frame.phantom.tissue_of(roi): frame.colour(roi) for roi in insets}
     if shown and tissues:
-        frames = [Patch(facecolor="none", edgecolor=TISSUE_COLOURS[t], linewidth=1.6, label=t) for t in tissues]
+        frames = [Patch(facecolor="none", edgecolor=c, linewidth=1.6, label=t) for t, c in tissues.items()]
         add_legend(figure, frames, loc="lower left", bbox_to_anchor=(0.005, 0.0), ncols=len(frames), borderpad=0.2,
                    handlelength=1.2)  # fmt: skip
     stamp(figure, note)
@@ -385,12 +457,13 @@ def draw_figure4(
         if insets and shown
         else ""
     )
+    which = "iterative reconstruction" if published else recon
+    where = "the block's first face, in the order of the paper" if published else "the first slice of the phantom"
     caption = Caption(
-        "figure4",
+        "figure4" if published else "same_slice",
         "The same slice on every scanner",
-        f"The first iterative reconstruction at {MAIN_DOSE_MGY} mGy of {len(shown)} scanners, registered to the "
-        f"reference: the axial slice at {frame.slice_mm(k):.0f} mm from the block's first face, in the order of the "
-        f"paper.{close_up} {GRAY}",
+        f"The first {which} at {dose_mgy:g} mGy of {len(shown)} scanners, registered to the "
+        f"reference: the axial slice at {frame.slice_mm(k):.0f} mm from {where}.{close_up} {GRAY}",
         f"{len(shown)} gray CT pictures of the same slice, one for each scanner, each with {len(insets)} close-ups of "
         "regions.",
         notes,
@@ -401,12 +474,12 @@ def draw_figure4(
 def draw_images(
     reference: Path, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str, folder: Path
 ) -> None:
-    """Draw figures 2, 3 and 4 into `folder`.
+    """Draw figures 2, 3 and 4 into `folder`; of a phantom without a printed block its regions in place of 2 and 3.
 
     `registered` has a row for each registered series (series_uid, scanner, dose_mgy, recon, repetition); `volumes`
     holds the registered volumes of Figure 4; `note` is stamped on each figure.
     """
     frame = make_view(open_reference(reference))
-    for draw in (draw_figure2, draw_figure3):
+    for draw in (draw_figure2, draw_figure3) if frame.phantom.printed_block else (draw_regions,):
         save_figure(*draw(frame, note), folder)
     save_figure(*draw_figure4(frame, registered, volumes, names, note), folder)

@@ -9,8 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from ct4bench.core.benchmark import MAIN_DOSE_MGY, ROIS, scanner_rank
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
 from ct4bench.core.colours import MAKER_COLOURS, colour_of
+from ct4bench.core.regions import Phantom, phantom_of
 from ct4bench.figures.style import (
     WIDTH_IN,
     Caption,
@@ -158,35 +159,40 @@ def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: 
 
 @styled
 def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
-    """Draw the SD in the large cyst by scanner, the spectrum of its noise, and SD over dose."""
+    """Draw the SD in the large cyst (of another phantom, in its main region) by scanner, the spectrum of its noise, and
+    SD over dose."""
+    main = phantom_of(facts).main_region
+    place = "the large cyst" if phantom_of(facts).is_published else main
+    texture = "printed texture" if phantom_of(facts).printed_block else "texture"
     registered = profile[(profile["grid"] == COMMON) & (profile["measure"] == "total_sd_hu")]
     profile = as_scanned(profile)
     chosen = choose(profile)
     beside = registered[~registered.index.isin(profile.index) & (registered["dose_mgy"] == chosen.dose_mgy)]
-    beside = beside[beside["region"] == "cyst1"]
+    beside = beside[beside["region"] == main]
     figure = new_figure(WIDTH_IN, 4.5)
     grid = figure.add_gridspec(1, 3, left=0.055, right=0.985, top=0.92, bottom=0.235, wspace=0.24)
     axes = figure.add_subplot(grid[0])
-    same_dose = profile[(profile["dose_mgy"] == chosen.dose_mgy) & (profile["region"] == "cyst1")]
-    recons = [name for name in RECON_MARKERS if name in set(same_dose["recon"])]
+    same_dose = profile[(profile["dose_mgy"] == chosen.dose_mgy) & (profile["region"] == main)]
+    markers = RECON_MARKERS | dict(zip(sorted(set(same_dose["recon"]) - set(RECON_MARKERS)), "Dv<>ph", strict=False))
+    recons = [name for name in markers if name in set(same_dose["recon"])]
     separated = same_dose["measure"].eq("quantum_sd_hu") & same_dose["value"].notna()
     for number, recon in enumerate(recons):
         own = same_dose[same_dose["recon"] == recon]
         shift = 0.22 * (number - 0.5 * (len(recons) - 1))
-        _by_scanner(axes, chosen, own[own["measure"] == "total_sd_hu"], RECON_MARKERS[recon], shift)
+        _by_scanner(axes, chosen, own[own["measure"] == "total_sd_hu"], markers[recon], shift)
         _by_scanner(axes, chosen, beside[beside["recon"] == recon], REGISTERED_MARKER, shift)
         _by_scanner(
             axes,
             chosen,
             own[(own["measure"] == "quantum_sd_hu") & own["value"].notna()],
-            RECON_MARKERS[recon],
+            markers[recon],
             shift,
             hollow=True,
         )
-    axes.set_title(f"SD in the large cyst, {chosen.dose_mgy:g} mGy")
+    axes.set_title(f"SD in {place}, {chosen.dose_mgy:g} mGy")
     axes.set_ylabel("SD (HU)")
     axes.set_ylim(0, 1.03 * axes.get_ylim()[1])
-    handles = [Line2D([], [], marker=RECON_MARKERS[r], linestyle="", color="#444444", label=r) for r in recons]
+    handles = [Line2D([], [], marker=markers[r], linestyle="", color="#444444", label=r) for r in recons]
     if separated.any():
         handles += [
             Line2D([], [], marker="o", linestyle="", color="#444444", label="total"),
@@ -199,7 +205,7 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     axes = figure.add_subplot(grid[1])
     quantum = chosen.of("quantum_nps_hu2_mm2")
     spectrum = quantum if len(quantum) else chosen.of("total_nps_hu2_mm2")
-    what = "quantum noise" if len(quantum) else "noise and printed texture"
+    what = "quantum noise" if len(quantum) else f"noise and {texture}"
     axes.set_title(f"noise power ({'quantum' if len(quantum) else 'total'}), {chosen.words}")
     if len(spectrum):
         _curves(axes, chosen, spectrum)
@@ -211,10 +217,10 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         message_panel(axes, reason_of(chosen.rows, "noise", "total_nps"))
 
     axes = figure.add_subplot(grid[2])
-    doses = profile[(profile["region"] == "cyst1") & (profile["recon"] == chosen.recon) & profile["value"].notna()]
+    doses = profile[(profile["region"] == main) & (profile["recon"] == chosen.recon) & profile["value"].notna()]
     over = doses[doses["measure"] == ("quantum_sd_hu" if _many_doses(doses, "quantum_sd_hu") else "total_sd_hu")]
     word = "quantum SD" if len(over) and over["measure"].iloc[0] == "quantum_sd_hu" else "total SD"
-    axes.set_title(f"{word} in the large cyst over dose, {chosen.recon}")
+    axes.set_title(f"{word} in {place} over dose, {chosen.recon}")
     if _many_doses(doses, "total_sd_hu"):
         for scanner, own in over.groupby("scanner"):
             own = own.sort_values("dose_mgy")
@@ -238,14 +244,15 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     _legend(figure, chosen)
     over_dose, notes = _over_dose_in_words(over), []
     if not separated.any():
-        notes.append("With one repetition of each scan, quantum noise and printed texture cannot be told apart.")
+        notes.append(f"With one repetition of each scan, quantum noise and {texture} cannot be told apart.")
     return _finish(
         figure,
         facts,
         "profile_noise",
         "Noise of the scanners",
-        f"{_grid_words(chosen, beside)} Left: SD over the "
-        "large cyst; the printed texture is part of the total. Middle: noise power in a block inside the cyst, "
+        f"{_grid_words(chosen, beside)} Left: SD over "
+        f"{place}; the {texture} is part of the total. Middle: noise power in a block inside "
+        f"{'the cyst' if place != main else main}, "
         f"integrated along z and averaged in rings ({what})."
         f"{' Right: SD over dose, on logarithmic axes.' if over_dose else ''}",
         "Points of noise SD by scanner, and curves of noise power over spatial frequency"
@@ -385,11 +392,51 @@ def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
         axes.set_ylabel("difference (HU)")
     else:
         message_panel(axes, reason_of(chosen.rows, "calibration"))
+    _bias(figure.add_subplot(grid[1]), chosen, phantom_of(facts))
+    _legend(figure, chosen)
+    return _finish(
+        figure,
+        facts,
+        "profile_calibration",
+        "Calibration of the scanners",
+        "Left: mean HU in strips of the printed wedge less the same strip of the reference, over the reference's HU; a "
+        "slope is a gain, a level an offset. Right: bias of the mean HU over each ROI against the reference.",
+        "Lines of HU difference over HU, one for each scanner, and a coloured table of bias by region and scanner.",
+    )
+
+
+@styled
+def draw_bias(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
+    """Draw the bias of each region and the contrast-to-noise of each pair of classes, which need no test pattern."""
+    phantom, chosen = phantom_of(facts), choose(as_scanned(profile))
+    common = choose(profile)
+    figure = new_figure(WIDTH_IN, max(4.4, 1.9 + 0.24 * len(phantom.regions)))
+    height = figure.get_figheight()
+    grid = figure.add_gridspec(1, 2, left=0.1, right=0.985, top=1 - 0.35 / height, bottom=1.03 / height, wspace=0.36)
+    _bias(figure.add_subplot(grid[0]), common, phantom)
     axes = figure.add_subplot(grid[1])
+    quantum = chosen.of("quantum_cnr")
+    axes.set_title(f"contrast-to-noise ({'quantum' if len(quantum) else 'total'} noise), {chosen.words}")
+    _ratios(axes, chosen, quantum if len(quantum) else chosen.of("cnr"), "no pair of classes")
+    _legend(figure, chosen)
+    return _finish(
+        figure,
+        facts,
+        "profile_bias",
+        "Bias and contrast of the scanners",
+        "Left: bias of the mean HU over each region against the reference. Right: difference of the means of two "
+        "classes over the root of their mean variance. This phantom has no printed test patterns, from which transfer "
+        "functions, modulation and calibration lines would be measured.",
+        "Coloured tables of bias by region and scanner, and of contrast-to-noise by pair of classes and scanner.",
+    )
+
+
+def _bias(axes, chosen: Chosen, phantom: Phantom) -> None:
+    figure = axes.figure
     axes.set_title(f"mean of each ROI less the reference's (HU), {chosen.words}")
     bias = chosen.of("bias_hu")
     table = bias.pivot_table(index="region", columns="scanner", values="value", sort=False)
-    table = table.reindex([roi for roi in ROIS if roi in table.index])
+    table = table.reindex([roi for roi in phantom.names if roi in table.index])
     table = table[[name for name in chosen.looks if name in table.columns]]
     values = table.to_numpy(float)
     reach = max(1.0, float(np.nanmax(np.abs(values)))) if values.size else 1.0
@@ -406,16 +453,6 @@ def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
                   color="white" if dark else "black")  # fmt: skip
     for spine in axes.spines.values():
         spine.set_visible(False)
-    _legend(figure, chosen)
-    return _finish(
-        figure,
-        facts,
-        "profile_calibration",
-        "Calibration of the scanners",
-        "Left: mean HU in strips of the printed wedge less the same strip of the reference, over the reference's HU; a "
-        "slope is a gain, a level an offset. Right: bias of the mean HU over each ROI against the reference.",
-        "Lines of HU difference over HU, one for each scanner, and a coloured table of bias by region and scanner.",
-    )
 
 
 @styled
@@ -554,7 +591,8 @@ def _arrows(figure, own, scanners: list[str], columns: int, rows: int, height: f
 
 
 def draw_profiles(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict, folder: Path) -> None:
-    """Draw all four."""
-    for draw in (draw_noise, draw_sharpness, draw_calibration):
+    """Draw all four; of a phantom without printed test patterns, what needs none of them."""
+    printed = phantom_of(facts).printed_block
+    for draw in (draw_noise, draw_sharpness, draw_calibration) if printed else (draw_noise, draw_bias):
         save_figure(*draw(profile, facts), folder)
     save_figure(*draw_geometry(profile, fields, facts), folder)

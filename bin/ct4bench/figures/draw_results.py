@@ -82,7 +82,7 @@ def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[F
     scale of its own with its key."""
     order = sorted({*table["scanner_row"], *table["scanner_col"]}, key=scanner_rank)
     panels = [("this run", _triangle(table, f"{metric.name}_mean", order))]
-    if f"{metric.name}_mean_published" in table.columns:
+    if f"{metric.name}_mean_published" in table.columns and "phantom" not in facts:
         panels.append(("published", _triangle(table, f"{metric.name}_mean_published", order)))
     width = WIDTH_IN if len(panels) == 2 else 0.55 * WIDTH_IN
     figure = new_figure(width, 4.6)

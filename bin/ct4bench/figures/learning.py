@@ -7,10 +7,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, DOMAINS, MAKERS, ROIS, SCANNERS
+from ct4bench.core.regions import phantom_of
 from ct4bench.figures.feature_sets import feature_sets, look_of
 from ct4bench.figures.style import WIDTH_IN, Caption, fitted_legend, lift, new_figure, stamp, styled
 from ct4bench.results.run_facts import extractor_title, stamp_text
-from ct4bench.splits.tasks import TASKS
+from ct4bench.splits.tasks import TASKS, words_of
+
+LEFT_OUT_ROIS = "; with ROIs left out there are two classes, cyst and normal tissue"
 
 CLASSIFIER_LABELS = {
     "mlp": "MLP",
@@ -199,7 +202,7 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
         "accuracy_left_out",
         "Accuracy on what was left out of the training",
         f"Accuracy of classifiers on what their training left out ({', '.join(words.values())})"
-        f"{'; with ROIs left out there are two classes, cyst and normal tissue' * ('tissue_other_roi' in words)}.",
+        f"{words_of(LEFT_OUT_ROIS, phantom_of(facts)) * ('tissue_other_roi' in words)}.",
         "Points for each value that was left out, one for each feature set, accuracy from the lowest to the highest: "
         f"{_range_words(table, 'task', 'accuracy')}; the lowest of all is "
         f"{table.loc[table['accuracy'].idxmin(), 'left_out']}.",

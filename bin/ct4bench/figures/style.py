@@ -15,6 +15,8 @@ from matplotlib.font_manager import FontProperties, findfont, get_font
 from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
+from ct4bench.core.colours import spare_of
+
 LEVEL_HU, WINDOW_HU = 50, 400
 GRAY_LIMITS_HU = (LEVEL_HU - WINDOW_HU / 2, LEVEL_HU + WINDOW_HU / 2)
 DPI = 150
@@ -27,6 +29,8 @@ SMALLEST_PT = 7
 """Smallest text of a figure, whose report shows it no smaller than it is."""
 
 TISSUE_MARKERS = {"cyst": "o", "hemangioma": "^", "metastasis": "s", "normal": "D"}
+SPARE_MARKERS = ("X", "o", "^", "s", "D", "v", "P", "p", "h")
+"""For classes that it does not know."""
 OTHER_MARKERS = ("D", "v", "P", "X")
 """For extractors that it does not know."""
 
@@ -69,6 +73,11 @@ class Caption:
 def new_figure(width_in: float, height_in: float) -> Figure:
     """Return an empty figure that knows no display and no global state."""
     return Figure(figsize=(width_in, height_in), layout=None)
+
+
+def marker_of(tissue: str, tissues) -> str:
+    """Return the marker of a class: its own, else a spare one by its index among the unknown of `tissues`."""
+    return TISSUE_MARKERS.get(tissue) or spare_of(tissue, TISSUE_MARKERS, tissues, SPARE_MARKERS)
 
 
 def stamp(figure: Figure, text: str) -> None:

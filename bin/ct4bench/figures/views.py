@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from scipy.ndimage import gaussian_filter
 
-from ct4bench.core.benchmark import ROIS, tissue_of
-from ct4bench.core.colours import TISSUE_COLOURS
+from ct4bench.core.colours import class_colour
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import bounding_box
+from ct4bench.core.regions import Phantom
 from ct4bench.figures.style import GRAY_LIMITS_HU, WINDOW_HU
 from ct4bench.figures.surfaces import View, box_planes, convex_span, first_inside, sample, shade, soften, trim
 from ct4bench.preprocess.pyramids import bin_means
@@ -47,6 +47,15 @@ class ReferenceView:
     """Bounding box of each ROI in voxels."""
     areas: np.ndarray
     """Voxels (ROIs, slices) of each ROI in each slice."""
+
+    @property
+    def phantom(self) -> Phantom:
+        """What was scanned."""
+        return self.reference.phantom
+
+    def colour(self, roi: str) -> str:
+        """Return the colour of a ROI's tissue."""
+        return class_colour(self.phantom.tissue_of(roi), self.phantom.tissues)
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -102,13 +111,13 @@ def make_view(reference: Reference) -> ReferenceView:
 
     The segments are placed by a face of the block that the volume holds, in a slab by the centre of cyst1.
     """
-    labels = reference.read("labels")
-    areas = np.stack([(labels == i).sum(axis=(1, 2)) for i in range(1, len(ROIS) + 1)])
+    labels, phantom = reference.read("labels"), reference.phantom
+    areas = np.stack([(labels == i).sum(axis=(1, 2)) for i in range(1, len(phantom.regions) + 1)])
     rois = {}
-    for i, roi in enumerate(ROIS):
+    for i, roi in enumerate(phantom.names):
         slices = np.flatnonzero(areas[i])
         if not len(slices):
-            raise UserError(f"{reference.folder} has no voxel of {roi}; prepare the reference again with its six ROIs")
+            raise UserError(f"{reference.folder} has no voxel of {roi}; prepare the reference again with all its ROIs")
         part = slice(int(slices[0]), int(slices[-1]) + 1)
         _, rows, columns = bounding_box(labels[part] == i + 1)
         rois[roi] = (part, rows, columns)
@@ -119,7 +128,7 @@ def make_view(reference: Reference) -> ReferenceView:
     elif not last.cut:
         first_face_mm = _face_position_mm(reference, middle, 1) - BLOCK_MM
     else:
-        centre = np.average(np.arange(areas.shape[1]), weights=areas[ROIS.index("cyst1")])
+        centre = np.average(np.arange(areas.shape[1]), weights=areas[phantom.names.index(phantom.main_region)])
         first_face_mm = float(centre * reference.grid.spacing_mm[0]) - CYST1_MM
     return ReferenceView(reference, middle, first_face_mm, rois, areas)
 
@@ -209,7 +218,7 @@ def render_rois(frame: ReferenceView) -> tuple[np.ndarray, dict[str, np.ndarray]
 
         own = first_inside(view, inside, *span, 1.5)
         first = own < depth
-        colour = np.array(to_rgb(TISSUE_COLOURS[tissue_of(roi)]))
+        colour = np.array(to_rgb(frame.colour(roi)))
         picture[first] = (colour * shade(own, view.pixel_mm)[..., None])[first]
         depth = np.where(first, own, depth)
         middle_mm = [0.5 * (b.start + b.stop) * s for b, s in zip(box, spacing, strict=True)]

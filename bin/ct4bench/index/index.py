@@ -16,6 +16,7 @@ import pandas as pd
 from ct4bench.core.benchmark import scan_id, scanner_rank
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import Refusal, UserError
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.index.ct import Stack, largest_rounding_hu, read_pixels, same_position, stack_slices
 from ct4bench.index.files import FILE_COLUMNS
 from ct4bench.index.headers import Header
@@ -95,24 +96,41 @@ class _Accepted:
     name: SeriesName
     called: tuple[str, ...]
     """What the scanner is called: the pattern's group, or texts of the header up to the first that is a name."""
-    segmentation: SegmentationFile
+    segmentation: SegmentationFile | None
+    """None where one mask serves all series."""
 
 
-def build_index(roots: Iterable[Path | str], pattern: str | None = None, threads: int = 1) -> Index:
-    """Index all files below `roots`. `pattern` replaces the collection's names (`names.compile_pattern`).
+def build_index(
+    roots: Iterable[Path | str],
+    pattern: str | None = None,
+    threads: int = 1,
+    phantom: Phantom = CT4HARMONIZATION,
+    one_mask: bool = False,
+) -> Index:
+    """Index all files below `roots`. `pattern` replaces the collection's names (`names.compile_pattern`), `phantom` and
+    `one_mask` as in `index_contents`.
 
     `NothingAcceptedError` where no series is accepted. The result depends neither on the order of `roots` nor on
     `threads`.
     """
     compile_pattern(pattern)
-    return index_contents(read_tree(roots, threads), pattern)
+    return index_contents(read_tree(roots, threads, phantom=phantom), pattern, phantom, one_mask)
 
 
-def index_contents(contents: Contents, pattern: str | None = None) -> Index:
-    """Index what a tree holds, as `build_index` does of folders."""
+def index_contents(
+    contents: Contents,
+    pattern: str | None = None,
+    phantom: Phantom = CT4HARMONIZATION,
+    one_mask: bool = False,
+) -> Index:
+    """Index what a tree holds, as `build_index` does of folders.
+
+    With `one_mask`, the mask of the reference serves all series: none needs a segmentation, and those of the tree are
+    not looked at. `phantom` is what was scanned.
+    """
     compiled = compile_pattern(pattern)
     quarantine = []
-    segmentations = _segmentations_by_series(contents, quarantine)
+    segmentations = defaultdict(lambda: [None]) if one_mask else _segmentations_by_series(contents, quarantine)
     refused = defaultdict(list)
     for item in contents.refused:
         refused[item.series_uid].append(item)
@@ -122,7 +140,7 @@ def index_contents(contents: Contents, pattern: str | None = None) -> Index:
         found = contents.series[uid]
         try:
             _drop_copies(uid, contents, quarantine)
-            accepted.append(_accept(uid, found, refused[uid], compiled, segmentations.get(uid, [])))
+            accepted.append(_accept(uid, found, refused[uid], compiled, segmentations[uid]))
         except Refusal as error:
             quarantine.append((_folders_text(found), uid, error.reason, str(error)))
     scanners = safe_names(item.called for item in accepted)
@@ -130,7 +148,7 @@ def index_contents(contents: Contents, pattern: str | None = None) -> Index:
         item.name = item.name._replace(scanner=scanners[item.called])
     accepted = _name_all(accepted, quarantine)
     quarantine = pd.DataFrame([_printable(row) for row in sorted(quarantine)], columns=QUARANTINE_COLUMNS)
-    origin = _origin(accepted)
+    origin = _origin(accepted, phantom)
     rows = [_series_row(item, origin) for item in accepted]
     index = Index(
         series=_sorted_series(pd.DataFrame(rows, columns=SERIES_COLUMNS)),
@@ -269,12 +287,18 @@ def _accept(uid, found: CtSeries, refused: list[Refused], pattern: re.Pattern, s
     if not segmentations:
         raise Refusal("no_segmentation", "no DICOM segmentation in the input refers to it")
     (segmentation,) = segmentations
+    if segmentation:
+        _check_segmentation(segmentation, header)
+    return _Accepted(uid, found, stack, name, called, segmentation)
+
+
+def _check_segmentation(segmentation: SegmentationFile, header: Header) -> None:
+    """`Refusal` where the segmentation of a series is not one of its voxels."""
     if segmentation.reason:
         raise Refusal(segmentation.reason, f"{segmentation.file.path}: {segmentation.detail}")
     frames = {header.text("FrameOfReferenceUID"), segmentation.frame_of_reference} - {""}
     if len(frames) > 1:
         raise Refusal("segmentation_mismatch", f"{segmentation.file.path} has another frame of reference")
-    return _Accepted(uid, found, stack, name, called, segmentation)
 
 
 def _scanner_of(header: Header) -> tuple[str, ...]:
@@ -352,7 +376,9 @@ def _grouped(items: Iterable[_Accepted], key) -> dict:
     return groups
 
 
-def _origin(accepted: list[_Accepted]) -> str:
+def _origin(accepted: list[_Accepted], phantom: Phantom) -> str:
+    if not phantom.is_published:
+        return "other"
     if any(item.found.header.text("ImageComments").startswith(SYNTHETIC) for item in accepted):
         return "synthetic"
     pattern = compile_pattern(COLLECTION_PATTERN)
@@ -398,8 +424,9 @@ def _series_row(item: _Accepted, origin: str) -> tuple:
     rotation_time, source = _rotation_time(header, pitch)
     fov = header.number("ReconstructionDiameter")
     manufacturer = header.text("Manufacturer")
+    segmentation = item.segmentation.series_uid if item.segmentation else ""
     return (
-        item.uid, item.segmentation.series_uid, scan_id(name.scanner, name.dose_mgy, name.repetition), name.scanner,
+        item.uid, segmentation, scan_id(name.scanner, name.dose_mgy, name.repetition), name.scanner,
         maker_of(manufacturer), manufacturer, header.text("ManufacturerModelName"), name.dose_mgy, name.recon,
         name.repetition, *grid.shape, row_mm, column_mm, slice_mm, header.number("SliceThickness"),
         fov if np.isfinite(fov) else round(grid.shape[2] * column_mm, 6), header.number("KVP"),
@@ -416,8 +443,9 @@ def _file_table(accepted: list[_Accepted]) -> pd.DataFrame:
         for file, slice_ in zip(item.found.files, item.found.slices, strict=True):
             position_mm = position_of[slice_.sop_uid]
             rows.append((item.uid, "ct", file.root, file.folder, file.name, file.size_bytes, position_mm))
-        file = item.segmentation.file
-        rows.append((item.uid, "seg", file.root, file.folder, file.name, file.size_bytes, float("nan")))
+        if item.segmentation:
+            file = item.segmentation.file
+            rows.append((item.uid, "seg", file.root, file.folder, file.name, file.size_bytes, float("nan")))
     frame = pd.DataFrame(rows, columns=FILE_COLUMNS)
     return frame.sort_values(["series_uid", "role", "position_mm", "name"], ignore_index=True)
 

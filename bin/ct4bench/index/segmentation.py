@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ct4bench.core.benchmark import ROIS, bare_name
 from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.index.headers import one_line, quiet_pydicom
 
 LOG = logging.getLogger(__name__)
@@ -25,24 +25,24 @@ def background_number(dataset) -> int:
     return int(padding) if padding is not None and dataset.get("SegmentationType") == "LABELMAP" else 0
 
 
-def segment_numbers(dataset) -> dict[int, str]:
+def segment_numbers(dataset, phantom: Phantom = CT4HARMONIZATION) -> dict[int, str]:
     """Return the ROI name by segment number, from a pydicom dataset that holds SegmentSequence.
 
-    Names are compared without case, spaces, hyphens and underscores. `Refusal` where the six ROIs of the benchmark
-    are not each there once, or another segment is.
+    Names are compared without case, spaces, hyphens and underscores. `Refusal` where the phantom's ROIs are not each
+    there once, or another segment is.
     """
     names, background = {}, background_number(dataset)
     for segment in dataset.get("SegmentSequence") or ():
         if int(segment.SegmentNumber) == background:
             continue
         label = str(segment.get("SegmentLabel") or "")
-        name = bare_name(label)
-        if name not in ROIS:
-            raise Refusal("unknown_label", f"segment '{label[:60]}'; known are {', '.join(ROIS)}")
+        name = phantom.named(label)
+        if name is None:
+            raise Refusal("unknown_label", f"segment '{label[:60]}'; known are {', '.join(phantom.names)}")
         if name in names.values():
             raise Refusal("ambiguous_segmentation", f"two segments are named {name}")
         names[int(segment.SegmentNumber)] = name
-    missing = [roi for roi in ROIS if roi not in names.values()]
+    missing = [roi for roi in phantom.names if roi not in names.values()]
     if missing:
         raise Refusal("missing_label", f"no segment {', '.join(missing)}")
     return names
@@ -111,8 +111,13 @@ def _frame_on_grid(grid: Grid, position, orientation, spacing, shape) -> tuple[i
     return int(steps[0, 0]), rows, columns
 
 
-def read_segmentation(path: Path | str, grid: Grid, slice_of_sop: dict[str, int] | None = None) -> np.ndarray:
-    """Read labels, uint8 on `grid`: 0 outside, 1 to 6 in the order of `benchmark.ROIS`.
+def read_segmentation(
+    path: Path | str,
+    grid: Grid,
+    slice_of_sop: dict[str, int] | None = None,
+    phantom: Phantom = CT4HARMONIZATION,
+) -> np.ndarray:
+    """Read labels, uint8 on `grid`: 0 outside, 1, 2, ... in the order of the phantom's ROIs.
 
     Each frame goes where its position says, whatever the order of frames; slices without a frame hold no segment.
     `slice_of_sop` (index of the grid's slice by SOP instance UID) is checked against the frames' references, and places
@@ -123,14 +128,14 @@ def read_segmentation(path: Path | str, grid: Grid, slice_of_sop: dict[str, int]
     name = Path(path).name
     try:
         dataset = pydicom.dcmread(path)
-        return _labels_on_grid(dataset, grid, slice_of_sop or {})
+        return _labels_on_grid(dataset, grid, slice_of_sop or {}, phantom)
     except Refusal as error:
         raise Refusal(error.reason, f"{name}: {error}") from error
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
         raise Refusal("unreadable", f"{name}: {one_line(error)}") from error
 
 
-def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.ndarray:
+def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int], phantom: Phantom) -> np.ndarray:
     kind = str(dataset.get("SegmentationType") or "")
     if "SOPClassUID" not in dataset:
         raise Refusal("unreadable", "cut off, or no data set: there is no SOP class")
@@ -138,12 +143,12 @@ def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.nda
         raise Refusal("segmentation_mismatch", "is no DICOM segmentation")
     if kind not in ("BINARY", "LABELMAP"):
         raise Refusal("segmentation_mismatch", f"type {kind or 'missing'}; BINARY or LABELMAP is needed")
-    names = segment_numbers(dataset)
+    names = segment_numbers(dataset, phantom)
     per_frame = dataset.PerFrameFunctionalGroupsSequence
     if len(per_frame) != int(dataset.NumberOfFrames):
         raise Refusal("unreadable", f"{dataset.NumberOfFrames} frames, but positions of {len(per_frame)}")
     shared = (dataset.get("SharedFunctionalGroupsSequence") or [None])[0]
-    voxels = {roi: [] for roi in ROIS}
+    voxels = {roi: [] for roi in phantom.names}
     # a value of 0 that no segment has is background, too
     outside = {background_number(dataset)} | ({0} - set(names))
     for own, pixels in zip(per_frame, _frame_pixels(dataset, len(per_frame)), strict=True):
@@ -159,7 +164,8 @@ def _labels_on_grid(dataset, grid: Grid, slice_of_sop: dict[str, int]) -> np.nda
             if number not in names:
                 raise Refusal("unknown_label", f"a frame of segment {number}, which has no name")
             voxels[names[number]].append(_voxels(part, index, grid.shape))
-    return _merge({roi: np.unique(np.concatenate(parts)) for roi, parts in voxels.items() if parts}, grid.shape)
+    found = {roi: np.unique(np.concatenate(parts)) for roi, parts in voxels.items() if parts}
+    return merge_labels(found, grid.shape, phantom.names)
 
 
 def _frame_index(groups, shape, grid: Grid, slice_of_sop: dict[str, int]):
@@ -189,19 +195,22 @@ def _voxels(pixels: np.ndarray, frame_index: tuple, shape: tuple[int, int, int])
         raise Refusal("segmentation_mismatch", "segmented voxels lie outside the series") from error
 
 
-def _merge(voxels: dict[str, np.ndarray], shape: tuple[int, int, int]) -> np.ndarray:
-    """Labels (uint8) of `shape` from flat indices by ROI name; what two claim goes to the one with fewer voxels."""
-    empty = [roi for roi in ROIS if roi not in voxels]
+def merge_labels(voxels: dict[str, np.ndarray], shape: tuple[int, int, int], rois: Sequence[str]) -> np.ndarray:
+    """Merge flat indices by ROI name into labels (uint8) of `shape`, 1, 2, ... in the order of `rois`.
+
+    What two claim goes to the one with fewer voxels. `Refusal` where a ROI has none, or two share too many.
+    """
+    empty = [roi for roi in rois if not len(voxels.get(roi, ()))]
     if empty:
         raise Refusal("missing_label", f"segment {', '.join(empty)} has no voxel")
     labels = np.zeros(shape, np.uint8)
     flat = labels.reshape(-1)
-    for roi in sorted(ROIS, key=lambda roi: (-len(voxels[roi]), ROIS.index(roi))):
+    for roi in sorted(rois, key=lambda roi: (-len(voxels[roi]), rois.index(roi))):
         own = voxels[roi]
         shared = f"{np.count_nonzero(flat[own])} of {len(own)} voxels of segment {roi}"
         if np.count_nonzero(flat[own]) > MOST_SHARED * len(own):
             raise Refusal("segmentation_mismatch", f"{shared} are of another one too")
         if flat[own].any():
             LOG.warning("%s are of a larger one too; they are taken from that", shared)
-        flat[own] = ROIS.index(roi) + 1
+        flat[own] = rois.index(roi) + 1
     return labels

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ct4bench.core.errors import Refusal, UserError
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.index.ct import Slice, make_slice
 from ct4bench.index.headers import UNDEFINED, Header, NotDicom, one_line, quiet_pydicom, read_header
 from ct4bench.index.segmentation import LABEL_MAP, SEGMENTATION, segment_numbers
@@ -206,7 +207,7 @@ def _earlier(one: str, other: str) -> str:
     return min(time for time in (one, other) if time) if one or other else ""
 
 
-def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
+def _read_chunk(files: Sequence[File], root_paths: dict[str, str], phantom: Phantom) -> Contents:
     contents, frames, texts = Contents(n_files=len(files)), {}, {}
     for file in files:
         if file.name.startswith(".") or file.name.upper() == "DICOMDIR":
@@ -218,7 +219,7 @@ def _read_chunk(files: Sequence[File], root_paths: dict[str, str]) -> Contents:
                 raise NotDicom("unreadable", "no regular file, or a link that leads nowhere")
             header = read_header(path)
             if header.text("SOPClassUID") in (SEGMENTATION, LABEL_MAP):
-                contents.segmentations.append(_read_references(file, path, header))
+                contents.segmentations.append(_read_references(file, path, header, phantom))
                 continue
             slice_ = make_slice(path, header, frames)
         except NotDicom as error:
@@ -263,7 +264,7 @@ def _is_cut(header: Header) -> bool:
     return native and header.pixels_at + header.pixels_size > header.file_size
 
 
-def _read_references(file: File, path: str, header: Header) -> SegmentationFile:
+def _read_references(file: File, path: str, header: Header, phantom: Phantom) -> SegmentationFile:
     """Read a segmentation up to its frames; their references only where nothing before them refers to a series."""
     pydicom = quiet_pydicom()
     sop_uid = series_uid = frame_of_reference = reason = detail = ""
@@ -287,7 +288,7 @@ def _read_references(file: File, path: str, header: Header) -> SegmentationFile:
             raise Refusal("unreadable", "cut off within its pixel data")
         if dataset.get("SegmentationType") == "FRACTIONAL":
             raise Refusal("segmentation_mismatch", "a FRACTIONAL segmentation; BINARY is needed")
-        segment_numbers(dataset)
+        segment_numbers(dataset, phantom)
     except Refusal as error:
         reason, detail = error.reason, str(error)
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
@@ -313,9 +314,14 @@ def same_segmentation(one: str, other: str) -> bool:
         return False
 
 
-def read_tree(roots: Iterable[Path | str], threads: int = 1, only: Container[str] = ()) -> Contents:
+def read_tree(
+    roots: Iterable[Path | str],
+    threads: int = 1,
+    only: Container[str] = (),
+    phantom: Phantom = CT4HARMONIZATION,
+) -> Contents:
     """Read the headers of all files below `roots`, or of those below their entries `only`; each root is known by its
-    last name, and these must differ."""
+    last name, and these must differ. Segmentations are those of `phantom`."""
     roots = [Path(os.path.abspath(root)) for root in roots]
     names = Counter(root.name for root in roots)
     for root in roots:
@@ -330,9 +336,9 @@ def read_tree(roots: Iterable[Path | str], threads: int = 1, only: Container[str
     chunks = [files[start : start + CHUNK] for start in range(0, len(files), CHUNK)]
     if threads > 1:
         with ThreadPoolExecutor(threads) as pool:
-            for part in pool.map(_read_chunk, chunks, repeat(contents.root_paths)):
+            for part in pool.map(_read_chunk, chunks, repeat(contents.root_paths), repeat(phantom)):
                 contents.add(part)
     else:
         for chunk in chunks:
-            contents.add(_read_chunk(chunk, contents.root_paths))
+            contents.add(_read_chunk(chunk, contents.root_paths, phantom))
     return contents

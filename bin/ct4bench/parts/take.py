@@ -47,11 +47,11 @@ def take_part(
     merged index says why. With `strict`, `UserError` where a file or series is not accepted or not registered.
     With `drop`, slices are deleted as soon as their scanner, dose and reconstruction are taken.
     """
-    roots = list(roots)
-    contents = read_tree(roots)
+    roots, phantom = list(roots), run.reference.phantom
+    contents = read_tree(roots, phantom=phantom)
     write_contents(contents, contents_path)
     try:
-        index = index_contents(contents, pattern)
+        index = index_contents(contents, pattern, phantom, run.reference.one_mask)
     except NothingAcceptedError as error:
         if strict:
             raise

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import ROIS, tissue_of
+from ct4bench.core.benchmark import tissue_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.core.tables import read_table
 from ct4bench.preprocess.patches import (
     COLUMNS,
@@ -24,30 +25,61 @@ TISSUE_RGB = {"cyst": (0, 114, 178), "hemangioma": (213, 94, 0), "metastasis": (
 """Colours that most colour-blind people tell apart, by tissue; other regions are grey."""
 
 
-def draw_centres(labels: np.ndarray, patches_per_roi: int, seed: int) -> pd.DataFrame:
+def draw_centres(
+    labels: np.ndarray, patches_per_roi: int, seed: int, phantom: Phantom = CT4HARMONIZATION
+) -> pd.DataFrame:
     """Draw distinct random voxels of each ROI: columns roi, patch, slice, row, column.
 
-    `labels` (uint8, slices x rows x columns) has the values 1 to 6 in the order of `benchmark.ROIS`. A ROI's voxels
-    are counted in C order and drawn without replacement by `default_rng([seed, index of the ROI])`, so that they do
-    not depend on the other ROIs, nor on how far the volume reaches around them. `UserError` where a ROI is too small.
+    `labels` (uint8, slices x rows x columns) has the values 1, 2, ... in the order of the phantom's ROIs. A ROI's
+    voxels are counted in C order and drawn without replacement by `default_rng([seed, index of the ROI])`, so that they
+    do not depend on the other ROIs, nor on how far the volume reaches around them. `UserError` where a ROI is too
+    small.
     """
     tables = []
-    for number, roi in enumerate(ROIS):
+    for number, roi in enumerate(phantom.names):
         voxels = np.flatnonzero(labels.ravel() == number + 1)
         if len(voxels) < patches_per_roi:
             raise UserError(
                 f"the reference's segmentation has {len(voxels)} voxels of {roi}, too few for {patches_per_roi} "
                 "patches; name another --reference, give fewer --patches_per_roi or your own centres with --patches"
             )
-        drawn = np.random.default_rng([seed, number]).choice(len(voxels), patches_per_roi, replace=False)
-        table = pd.DataFrame(np.stack(np.unravel_index(voxels[drawn], labels.shape), axis=1), columns=VOXEL)
-        table.insert(0, "patch", np.arange(patches_per_roi))
-        table.insert(0, "roi", roi)
-        tables.append(table)
+        tables.append(_drawn(voxels, labels.shape, roi, patches_per_roi, [seed, number]))
     return pd.concat(tables, ignore_index=True)
 
 
-def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
+def _drawn(voxels: np.ndarray, shape, roi: str, n: int, seed: list[int]) -> pd.DataFrame:
+    drawn = np.random.default_rng(seed).choice(len(voxels), n, replace=False)
+    table = pd.DataFrame(np.stack(np.unravel_index(voxels[drawn], shape), axis=1), columns=VOXEL)
+    table.insert(0, "patch", np.arange(n))
+    table.insert(0, "roi", roi)
+    return table
+
+
+def draw_fitting_centres(labels: np.ndarray, patches_per_roi: int, seed: int, phantom: Phantom, region) -> pd.DataFrame:
+    """Draw centres as `draw_centres` does, of the voxels whose patch lies in `region` only, as many as there are.
+
+    `region` has half open ranges along slice, row and column (`patch_region` of the reference).
+
+    A ROI without such a voxel has no patch. `UserError` where fewer than two classes have any.
+    """
+    tables = []
+    for number, roi in enumerate(phantom.names):
+        voxels = np.flatnonzero(labels.ravel() == number + 1)
+        places = np.stack(np.unravel_index(voxels, labels.shape), axis=1)
+        low, high = np.array(region).T
+        voxels = voxels[~leaves_volume(places - low, high - low)]
+        tables.append(_drawn(voxels, labels.shape, roi, min(patches_per_roi, len(voxels)), [seed, number]))
+    table = pd.concat(tables, ignore_index=True)
+    if len({phantom.tissue_of(roi) for roi in table["roi"]}) < 2:
+        raise UserError(
+            "patches of fewer than two classes of regions lie in the phantom, as far as the reference shows it; a "
+            f"patch reaches {tuple(map(int, HALF))} voxels (slices, rows, columns) from its centre: give a larger "
+            "margin_mm, smaller voxels by --spacing, or your own centres by --patches"
+        )
+    return table
+
+
+def read_centres(path: Path | str, grid: Grid, phantom: Phantom = CT4HARMONIZATION) -> pd.DataFrame:
     """Read a user's own centres: columns roi, tissue, patch, slice, row, column, in the file's order.
 
     The file has roi, patch and either x_mm, y_mm, z_mm (LPS, reference frame; the nearest voxel is taken) or slice,
@@ -99,7 +131,7 @@ def read_centres(path: Path | str, grid: Grid) -> pd.DataFrame:
         raise UserError(f"{path}, line {twice[0] + 2}: {row['roi']}, patch {row['patch']} stands there twice")
     tissue = table["tissue"] if "tissue" in table.columns else pd.Series("", index=table.index)
     tissue = tissue.astype(str).str.strip()
-    result.insert(1, "tissue", tissue.where(tissue != "", result["roi"].map(tissue_of)))
+    result.insert(1, "tissue", tissue.where(tissue != "", result["roi"].map(phantom.class_of)))
     result[VOXEL] = centres
     return result
 
@@ -134,7 +166,9 @@ def colour_table(names: Iterable[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def patch_table(centres: pd.DataFrame, labels: np.ndarray, grid: Grid) -> pd.DataFrame:
+def patch_table(
+    centres: pd.DataFrame, labels: np.ndarray, grid: Grid, phantom: Phantom = CT4HARMONIZATION
+) -> pd.DataFrame:
     """Return `patches.csv` (`COLUMNS`) of centres with roi, patch, slice, row, column on `grid`.
 
     share_inside is the share of the patch's voxels that lie in its ROI, blank for a ROI that `labels` does not have.
@@ -142,7 +176,7 @@ def patch_table(centres: pd.DataFrame, labels: np.ndarray, grid: Grid) -> pd.Dat
     """
     table = centres.copy()
     if "tissue" not in table.columns:
-        table["tissue"] = table["roi"].map(tissue_of)
+        table["tissue"] = table["roi"].map(phantom.class_of)
     voxels = table[VOXEL].to_numpy(int)
     outside = np.flatnonzero(leaves_volume(voxels, grid.shape))
     if len(outside):
@@ -156,7 +190,7 @@ def patch_table(centres: pd.DataFrame, labels: np.ndarray, grid: Grid) -> pd.Dat
     present = set(np.unique(labels).tolist())
     shares = []
     for roi, centre in zip(table["roi"], voxels, strict=True):
-        number = ROIS.index(roi) + 1 if roi in ROIS else 0
+        number = phantom.names.index(roi) + 1 if roi in phantom.names else 0
         known = number > 0 and number in present
         shares.append(float(np.mean(labels[patch_box(centre)] == number)) if known else np.nan)
     table["share_inside"] = shares

@@ -6,13 +6,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES, PATCH_SHAPE, ROIS
+from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES, PATCH_SHAPE
 from ct4bench.core.checks import Checks
 from ct4bench.core.errors import Refusal, UserError
 from ct4bench.core.geometry import Grid, Rigid, bounding_box
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.index.ct import read_segmentation, read_series, read_stack
 from ct4bench.index.files import locate
+from ct4bench.index.masks import read_mask
 from ct4bench.preprocess.block import Block, on_grid
+from ct4bench.preprocess.body import find_body
 from ct4bench.preprocess.find_block import find_block
 from ct4bench.preprocess.reference import save_reference
 from ct4bench.preprocess.resampling import lost_noise_variance, resample, resample_labels
@@ -59,15 +62,16 @@ def _boxes_mm(grid: Grid, box_origin_mm) -> list[np.ndarray]:
     return [np.array(box) * np.array(BOX_SPACING_MM)[:, None] + shift[:, None] for box in BOXES.values()]
 
 
-def crop_box(grid: Grid, block: Block, labels: np.ndarray, box_origin_mm) -> tuple[slice, slice, slice]:
-    """Return the part of the reference that anything reads: block, patches of every ROI and published boxes, with
-    margins."""
+def crop_box(grid: Grid, block: Block, labels: np.ndarray, box_origin_mm=None) -> tuple[slice, slice, slice]:
+    """Return the part of the reference that anything reads: block, patches of every ROI and, where `box_origin_mm` is
+    given, the published boxes, with margins."""
     spacing = np.array(grid.spacing_mm)
     parts = [np.array(block.box) * spacing[:, None] + [-MARGIN_MM, MARGIN_MM]]
     half = np.array(PATCH_SHAPE) / 2 * spacing + PATCH_MARGIN_MM
     parts.append(label_box(labels) * spacing[:, None] + half[:, None] * [-1, 1])
     extent = np.array(grid.shape) * spacing
-    parts += [box for box in _boxes_mm(grid, box_origin_mm) if np.all((box[:, 1] > 0) & (box[:, 0] < extent))]
+    boxes = [] if box_origin_mm is None else _boxes_mm(grid, box_origin_mm)
+    parts += [box for box in boxes if np.all((box[:, 1] > 0) & (box[:, 0] < extent))]
     low, high = np.min([p[:, 0] for p in parts], axis=0), np.max([p[:, 1] for p in parts], axis=0)
     first = np.clip(np.floor(low / spacing), 0, None).astype(int)
     stop = np.minimum(np.ceil(high / spacing).astype(int) + 1, grid.shape)
@@ -82,12 +86,13 @@ def label_box(labels: np.ndarray) -> np.ndarray:
     return np.array([(part.start, part.stop) for part in box])
 
 
-def patch_region(labels: np.ndarray) -> list[list[int]]:
+def patch_region(labels: np.ndarray, within=None) -> list[list[int]]:
     """Return the half open voxel ranges along slice, row, column that the patches of all ROIs can lie in, cut to the
-    volume."""
+    volume, or to the ranges `within`."""
     half = np.array(PATCH_SHAPE)[:, None] // 2 * [-1, 1]
     box = label_box(labels) + half - [0, 1]
-    return np.clip(box, 0, np.array(labels.shape)[:, None]).tolist()
+    ends = np.array([(0, n) for n in labels.shape] if within is None else within)
+    return np.clip(box, ends[:, :1], ends[:, 1:]).tolist()
 
 
 def spaced_grid(grid: Grid, spacing_mm) -> Grid:
@@ -118,19 +123,28 @@ def moved_grid(grid: Grid, share: float) -> Grid:
 
 
 def build_reference(
-    volume, labels, grid: Grid, spacing_mm=None, box_origin_mm=None, move: float = 0.0, interpolator: str = "linear"
+    volume,
+    labels,
+    grid: Grid,
+    spacing_mm=None,
+    box_origin_mm=None,
+    move: float = 0.0,
+    interpolator: str = "linear",
+    phantom: Phantom = CT4HARMONIZATION,
 ) -> tuple:
     """Build the volume, labels, grid, block, values of reference.json, and own voxels of a series on axes along the
     patient's.
+
+    Where `phantom` has no printed block, its body round the regions stands in the block's place.
 
     The default grid is the series' own, cut to what anything reads, and its voxels pass as they are. `move` (voxels)
     moves that grid, and `spacing_mm` (slice, row, column) lays another one: volume and labels are then resampled once,
     as every series is, and the own voxels (volume, grid) kept beside them, for series are registered to what no
     interpolation has touched.
     """
-    block = find_block(volume, grid)
     origin = [float(v) for v in (grid.origin_mm if box_origin_mm is None else box_origin_mm)]
-    box = crop_box(grid, block, labels, origin)
+    block = find_block(volume, grid) if phantom.printed_block else find_body(volume, labels, grid, phantom)[1]
+    box = crop_box(grid, block, labels, origin if phantom.printed_block else None)
     cropped = grid.crop(box)
     target = moved_grid(cropped, move) if spacing_mm is None else spaced_grid(cropped, spacing_mm)
     if target is cropped:
@@ -140,16 +154,18 @@ def build_reference(
         lost = lost_noise_variance(grid, target, still, interpolator)
         volume = resample(volume, grid, target, still, interpolator)
         labels = resample_labels(labels, grid, target)
-    missing = [roi for number, roi in enumerate(ROIS, 1) if not np.any(labels == number)]
+    missing = [roi for number, roi in enumerate(phantom.names, 1) if not np.any(labels == number)]
     if missing:
         raise UserError(f"the reference's segmentation has no voxel of {', '.join(missing)}; name another --reference")
+    block = on_grid(block, target)
     values = {
         "box_origin_mm": origin,
         "full_grid": grid.to_dict(),
         "lost_noise_variance": lost,
-        "patch_region": patch_region(labels),
+        # a series need not reach beyond a phantom whose regions lie at its ends
+        "patch_region": patch_region(labels, None if phantom.printed_block else block.box),
     }
-    return volume, labels, target, on_grid(block, target), values, own
+    return volume, labels, target, block, values, own
 
 
 def prepare_reference(
@@ -164,23 +180,30 @@ def prepare_reference(
     checks: Checks | None = None,
     move: float = 0.0,
     interpolator: str = "linear",
+    phantom: Phantom = CT4HARMONIZATION,
+    mask: Path | str | None = None,
 ) -> None:
     """Write the folder `output` of the series that `reference` names (see `select.find_reference`).
+
+    The regions of `phantom` are in the series' own segmentation, or in the file `mask`, which then serves all series.
 
     `folders` are those of the series' slices and segmentation in the order of `files.folders_of`; `move` and
     `interpolator` as in `build_reference`. `spacing_mm` is
     (slice, row, column). A slice is read anew by pydicom, and counted in `checks`: `UserError` where it differs.
     """
     uid = find_reference(series, reference)
-    located = locate(files_of_reference(files, uid), folders)
+    located = locate(files_of_reference(files, uid, ("ct",) if mask else ("ct", "seg")), folders)
     row = next(series[series["series_uid"] == uid].itertuples())
     try:
         paths = located.loc[located["role"] == "ct", "file"].tolist()
         sops = {s.sop_uid: k for k, s in enumerate(read_stack(paths, threads).slices)}
         volume, grid = read_series(paths, threads)
         check_reading(Checks() if checks is None else checks, uid, paths, volume, grid)
-        (seg_path,) = located.loc[located["role"] == "seg", "file"].tolist()
-        labels = read_segmentation(seg_path, grid, sops)
+        if mask:
+            labels = read_mask(mask, grid, sops, phantom)
+        else:
+            (seg_path,) = located.loc[located["role"] == "seg", "file"].tolist()
+            labels = read_segmentation(seg_path, grid, sops, phantom)
     except Refusal as error:
         raise UserError(
             f"the reference {name_of(row)} ({uid}) cannot be read: {error.reason}, {error}; mend it or name another "
@@ -191,8 +214,13 @@ def prepare_reference(
     labels, _ = along_patient_axes(labels, grid)
     volume, grid = along_patient_axes(volume, grid)
     volume, labels, target, block, values, own = build_reference(
-        volume, labels, grid, spacing_mm, box_origin_mm, move, interpolator
+        volume, labels, grid, spacing_mm, box_origin_mm, move, interpolator, phantom
     )
     attributes = {"series_uid": uid, "name": name_of(row), **values}
-    save_reference(output, volume, labels, target, block, attributes, own)
+    if not phantom.is_published:
+        attributes["phantom"] = phantom.to_dict()
+    if mask:
+        attributes["one_mask"] = True
+    body = None if phantom.printed_block else find_body(volume, labels, target, phantom)[0]
+    save_reference(output, volume, labels, target, block, attributes, own, body)
     LOG.info("reference %s on %d x %d x %d voxels", name_of(row), *target.shape)

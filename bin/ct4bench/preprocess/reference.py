@@ -9,6 +9,7 @@ import numpy as np
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.json_files import REFERENCE, read_reference_values
+from ct4bench.core.regions import Phantom, phantom_of
 from ct4bench.core.volumes import open_volume, save_volume
 from ct4bench.preprocess.block import Block, block_mask
 
@@ -28,6 +29,16 @@ class Reference:
         """LPS position (x, y, z) in mm that the published boxes count from: voxel 0 of the reference's full grid."""
         return tuple(float(v) for v in self.values["box_origin_mm"])
 
+    @property
+    def phantom(self) -> Phantom:
+        """What was scanned: the benchmark's phantom where the values name no other."""
+        return phantom_of(self.values)
+
+    @property
+    def one_mask(self) -> bool:
+        """Whether the mask of the reference serves all series, so that none needs a segmentation of its own."""
+        return bool(self.values.get("one_mask"))
+
     def read(self, name: str, box=None) -> np.ndarray:
         """Read voxels of `volume` (int16 HU), `labels` or `block` (uint8), of all or of a box of slices."""
         return open_volume(self.folder / f"{name}.b2nd").read(box)
@@ -40,16 +51,19 @@ class Reference:
         return volume.read(), volume.grid
 
 
-def save_reference(folder: Path | str, volume, labels, grid: Grid, block: Block, attributes: dict, own=None) -> None:
+def save_reference(
+    folder: Path | str, volume, labels, grid: Grid, block: Block, attributes: dict, own=None, mask=None
+) -> None:
     """Write volume (int16 HU), labels (uint8), block mask and reference.json; `attributes` (JSON values) lead it.
 
-    `own` is (volume, grid) of the reference's own voxels where the common grid has others.
+    `own` is (volume, grid) of the reference's own voxels where the common grid has others; `mask` (uint8) the block's
+    where it is not all between its faces.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_volume(folder / "volume.b2nd", volume, grid, attributes)
     save_volume(folder / "labels.b2nd", labels, grid, attributes)
-    save_volume(folder / "block.b2nd", block_mask(block, grid), grid, attributes)
+    save_volume(folder / "block.b2nd", block_mask(block, grid) if mask is None else mask, grid, attributes)
     if own is not None:
         save_volume(folder / "own.b2nd", *own, attributes)
     text = json.dumps({**attributes, **block.to_dict(), "grid": grid.to_dict()}, indent=1)

@@ -91,7 +91,9 @@ class RegistrationRun:
     @cached_property
     def fixed(self) -> Fixed:
         """The samples of the reference, taken once for all series."""
-        return prepare_fixed(*self.reference.own(), self.reference.block)
+        reference = self.reference
+        body = None if reference.phantom.printed_block else (reference.read("block"), reference.grid)
+        return prepare_fixed(*reference.own(), reference.block, body)
 
 
 Seen = Callable[[str, np.ndarray, Grid, Rigid, bool], None]

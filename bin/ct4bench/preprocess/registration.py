@@ -12,6 +12,9 @@ drawing it to one side where the two series differ in sharpness:
   that has no partner on the other side, and the bottom has none;
 - the bottom face is left out, for the board below it is the scanner's;
 - the other faces are inside the region with a margin on both sides.
+
+A phantom without a printed block is found by its content alone (`content`) and refined on the points in and around
+it. Whether its content tells the motion at all is tried out: turned or shifted a little, the two must be less alike.
 """
 
 from dataclasses import dataclass, replace
@@ -22,6 +25,7 @@ from numba import njit
 from ct4bench.core.errors import Refusal
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.preprocess.block import Block
+from ct4bench.preprocess.content import Template, make_template, near, starts
 from ct4bench.preprocess.find_block import PAPER_HU, SOLID_HU, rough_box
 from ct4bench.preprocess.pyramids import pyramid
 from ct4bench.preprocess.resampling import index_map
@@ -52,7 +56,12 @@ MIN_OVERLAP = 0.4
 """Share of the reference's block that the series must cover."""
 MAX_CUT = 2e-4
 """Share of the block's rim that may be missing in plane before it counts as cut by the field of view."""
-HOLE_HU = -700.0
+HOLE_HU, DENSE_HU = -700.0, -200.0
+CONTENT_ROUNDS = 3
+GOOD_CONTENT = 0.97
+ASIDE_MM, LEAST_FALL = 6.0, 3e-4
+"""How far aside the correlation of a content must have fallen, and by how much: a cylinder's falls by less than a tenth
+of that when it is turned about its axis, those of drawn phantoms by four times as much and more."""
 TURNED = ((1, 1, 1), (-1, -1, 1), (-1, 1, -1), (1, -1, -1))
 """Signs of x, y, z: as in the reference, then turned by 180 degrees about z, y, x."""
 MIRRORED = ((-1, 1, 1), (1, 1, -1), (1, -1, 1), (-1, -1, -1))
@@ -91,6 +100,8 @@ class Fixed:
     """Samples inside the block at the coarsest and at the middle level."""
     rim: Samples
     """Samples of the middle level in the solid block between depths of `RIM_MM` below its faces."""
+    template: Template | None = None
+    """The coarsest level of a phantom without a printed block, which is looked for by its content."""
 
 
 @dataclass(frozen=True)
@@ -190,13 +201,18 @@ def _read_samples(level, at: np.ndarray, centre_mm, flat: int = 0) -> Samples:
     return Samples(position_mm, value, gradient, flat)
 
 
-def _motion_samples(level, block: Block, limit: int, coarse) -> Samples:
-    """The `limit` steepest points in and around the block, then some of the flattest; `coarse` is another level."""
+def _motion_samples(level, block: Block, limit: int, coarse, body=None) -> Samples:
+    """The `limit` steepest points in and around the block, then some of the flattest; `coarse` is another level.
+
+    Of a phantom without a block, `body` is mask and grid.
+    """
     volume, grid = level
     steepness = np.empty(volume.shape, np.float32)
     margin = max(MARGIN_MM, 1.5 * max(grid.spacing_mm))
-    least_bottom = BOARD_MM + 0.5 * grid.spacing_mm[1]
+    least_bottom = BOARD_MM + 0.5 * grid.spacing_mm[1] if body is None else -margin
     _steepness(volume, *_planes(block, grid), least_bottom, -margin, np.inf, -np.inf, steepness)
+    if body is not None:
+        steepness[~near(*body, grid, margin)] = -1.0
     steepness = steepness.ravel()
     at = np.flatnonzero(steepness >= 0)
     steepness = steepness[at]
@@ -214,27 +230,38 @@ def _motion_samples(level, block: Block, limit: int, coarse) -> Samples:
     return replace(samples, smooth=smooth)
 
 
-def _inner_samples(level, block: Block, least: float, limit: int, deepest=np.inf, solid=-np.inf) -> Samples:
-    """About `limit` points, evenly chosen, whose depth in mm inside the block is above `least` and up to `deepest`."""
+def _inner_samples(level, block: Block, least: float, limit: int, deepest=np.inf, solid=-np.inf, body=None) -> Samples:
+    """About `limit` points, evenly chosen, whose depth in mm inside the block is above `least` and up to `deepest`, and
+    which are so deep in `body` (mask, grid), where it is given."""
     volume, grid = level
     steepness = np.empty(volume.shape, np.float32)
     _steepness(volume, *_planes(block, grid), least, least, deepest, solid, steepness)
+    if body is not None:
+        steepness[~near(*body, grid, -least)] = -1.0
     at = np.flatnonzero(steepness.ravel() >= 0)
     return _read_samples(level, at[:: max(1, len(at) // limit)], block.centre_mm)
 
 
-def prepare_fixed(volume: np.ndarray, grid: Grid, block: Block) -> Fixed:
-    """Take the samples of the reference (`volume` int16 HU), made once for all series."""
+def prepare_fixed(volume: np.ndarray, grid: Grid, block: Block, body: tuple[np.ndarray, Grid] | None = None) -> Fixed:
+    """Take the samples of the reference (`volume` int16 HU), made once for all series.
+
+    `body` is the mask (uint8) of a phantom without a printed block, and its grid; `block` then is the box round it.
+    """
     pyramid_levels = pyramid(volume, grid)
     coarse, middle = pyramid_levels[:2]
     inner = tuple(
-        _inner_samples(level, block, max(INNER_MM, max(level[1].spacing_mm)), INNER_LIMIT) for level in (coarse, middle)
+        _inner_samples(level, block, max(INNER_MM, max(level[1].spacing_mm)), INNER_LIMIT, body=body)
+        for level in (coarse, middle)
     )
-    rim = _inner_samples(middle, block, RIM_MM[0], 10**9, RIM_MM[1], SOLID_HU)
+    # of a body, what is far from air: its surface and its own cavities are no holes
+    least, solid = (RIM_MM[0], SOLID_HU) if body is None else (INNER_MM, DENSE_HU)
+    rim = _inner_samples(middle, block, least, 10**9, RIM_MM[1], solid, body)
     levels = tuple(
-        _motion_samples(level, block, limit, coarse) for level, limit in zip(pyramid_levels, SAMPLE_LIMITS, strict=True)
+        _motion_samples(level, block, limit, coarse, body)
+        for level, limit in zip(pyramid_levels, SAMPLE_LIMITS, strict=True)
     )
-    return Fixed(block, grid, np.array(block.centre_mm), levels, inner, rim)
+    template = make_template(coarse, *body, block.centre_mm) if body is not None else None
+    return Fixed(block, grid, np.array(block.centre_mm), levels, inner, rim, template)
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -578,6 +605,39 @@ def _find_turn(fixed: Fixed, level, outline: _Outline) -> Rigid:
     return best[1]
 
 
+def _find_content(fixed: Fixed, level) -> Rigid:
+    """Best motion at the coarsest level for a phantom without a block, the ways it can lie tried in turn."""
+    arms = fixed.block.corners_mm - fixed.centre_mm
+    best = -1.0, Rigid.identity(fixed.centre_mm)
+    for stage in range(3):
+        for start in starts(fixed.template, level, stage):
+            motion, _step = _refine(fixed.levels[0], fixed.centre_mm, level, start, arms, 0)
+            value, count, _aside, _holes = _similarity(fixed.inner[0], fixed.centre_mm, level, motion)
+            if count >= MIN_OVERLAP * len(fixed.inner[0].value) and value > best[0]:
+                best = value, motion
+        if best[0] > GOOD_CONTENT:
+            break
+    return best[1]
+
+
+def _check_told(fixed: Fixed, level, motion: Rigid, similarity: float) -> None:
+    """`Refusal` where the similarity at the middle level hardly falls when the phantom is turned about an axis or
+    shifted along one: its content does not tell how it lies."""
+    reach_mm = float(np.linalg.norm(fixed.block.corners_mm - fixed.centre_mm, axis=1).max())
+    for what, name in ((what, name) for what in ("turned about", "shifted along") for name in "xyz"):
+        falls = []
+        for sign in (-1.0, 1.0):
+            step = tuple(sign * ASIDE_MM * (name == axis) for axis in "xyz")
+            turn = tuple(float(np.rad2deg(value / reach_mm)) for value in step)
+            still = (0.0, 0.0, 0.0)
+            moved = (turn, still) if what == "turned about" else (still, step)
+            aside = motion.after(Rigid(*moved, tuple(fixed.centre_mm)))
+            falls.append(similarity - _similarity(fixed.inner[1], fixed.centre_mm, level, aside)[0])
+        if min(falls) < LEAST_FALL:
+            detail = f"{what} {name} by {ASIDE_MM:g} mm at its corners, its correlation falls by {min(falls):.1g}"
+            raise Refusal("registration_failed", f"the image content does not tell how the phantom lies: {detail}")
+
+
 def _missing(fixed: Fixed, level, motion: Rigid) -> tuple[float, float]:
     """Share of the block's rim that lies beside the image or is empty there, and the correlation of what is left."""
     value, count, aside, holes = _similarity(fixed.rim, fixed.centre_mm, level, motion, skip=True)
@@ -616,10 +676,15 @@ def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
     before = before if count >= 0.1 * len(inner.value) else float("nan")
 
     outline = _outline(levels[0])
-    motion = _find_turn(fixed, levels[0], outline)
+    motion = _find_turn(fixed, levels[0], outline) if fixed.template is None else _find_content(fixed, levels[0])
     arms = fixed.block.corners_mm - centre
     for number in range(1, len(levels)):
         motion, step = _refine(fixed.levels[number], centre, levels[number], motion, arms, number)
+        # content far from the reference's may take more steps than the block does
+        for _ in range(CONTENT_ROUNDS if fixed.template is not None else 0):
+            if step < STOP_MM[number]:
+                break
+            motion, step = _refine(fixed.levels[number], centre, levels[number], motion, arms, number)
     after, count, _aside, _holes = _similarity(inner, centre, levels[1], motion)
     overlap = count / max(1, len(inner.value))
     if after < MIN_SIMILARITY:
@@ -632,4 +697,6 @@ def register(fixed: Fixed, volume: np.ndarray, grid: Grid) -> Registration:
             "registration_failed",
             f"no convergence (last step {step:.2g} mm) or too little in common ({100 * overlap:.0f} % of the block)",
         )
+    if fixed.template is not None:
+        _check_told(fixed, levels[1], motion, after)
     return Registration(motion, float(before), float(after), float(overlap), levels[1])

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -61,20 +62,25 @@ def find_reference(series: pd.DataFrame, text: str) -> str:
     return str(found["series_uid"].iloc[0])
 
 
-def files_of_reference(files: pd.DataFrame, uid: str) -> pd.DataFrame:
-    """Return the rows of files.parquet that the reference is made of: its slices and its segmentation."""
-    rows = files[(files["series_uid"] == uid) & files["role"].isin(["ct", "seg"])]
-    for role, what in (("ct", "slice"), ("seg", "segmentation")):
+def files_of_reference(files: pd.DataFrame, uid: str, roles: Sequence[str] = ("ct", "seg")) -> pd.DataFrame:
+    """Return the rows of files.parquet that the reference is made of: its slices (`ct`) and its segmentation (`seg`).
+
+    `UserError` where one of `roles` has none.
+    """
+    rows = files[(files["series_uid"] == uid) & files["role"].isin(list(roles))]
+    for role in roles:
         if not (rows["role"] == role).any():
+            what = {"ct": "slice", "seg": "segmentation"}[role]
             raise UserError(f"index/files.parquet has no {what} of the reference series {uid}; index the input again")
     return rows
 
 
-def choose_reference(series: pd.DataFrame, files: pd.DataFrame, text: str) -> pd.DataFrame:
+def choose_reference(series: pd.DataFrame, files: pd.DataFrame, text: str, one_mask: bool = False) -> pd.DataFrame:
     """Choose the reference and where its files lie: columns series_uid, root, folder, a row for each of
-    `folders_of`."""
+    `folders_of`. With `one_mask` its segmentation is not among them."""
     uid = find_reference(series, text)
-    folders = pd.DataFrame(folders_of(files_of_reference(files, uid)), columns=["root", "folder"])
+    roles = ("ct",) if one_mask else ("ct", "seg")
+    folders = pd.DataFrame(folders_of(files_of_reference(files, uid, roles)), columns=["root", "folder"])
     folders.insert(0, "series_uid", uid)
     return folders
 

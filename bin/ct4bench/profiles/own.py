@@ -7,14 +7,12 @@ instead of blurring it.
 
 import numpy as np
 
-from ct4bench.core.benchmark import ROIS
 from ct4bench.core.geometry import Grid, Rigid
 from ct4bench.core.phantom import STAR_PAIRS, ZONE_FREQUENCY
 from ct4bench.preprocess.resampling import index_map
 from ct4bench.profiles import noise, sharpness
 from ct4bench.profiles.profiler import (
     BLOCK_FACES,
-    HOMOGENEOUS,
     NO_BLOCK,
     STAR_REACH_MM,
     Profiler,
@@ -67,7 +65,7 @@ class OwnGrid:
         self.profiler, self.grid, self._motion = profiler, grid, motion
         self.rois = {roi: self._roi(roi) for roi in profiler.rois}
         self.rois = {roi: index for roi, index in self.rois.items() if len(index)}
-        self.block = self._block() if HOMOGENEOUS in self.rois else None
+        self.block = self._block() if profiler.main in self.rois else None
 
     def _part(self, window) -> Part:
         return Part(self.grid, self.profiler.grid, self._motion, window)
@@ -77,12 +75,12 @@ class OwnGrid:
         part = self._part(self.profiler.roi_box[roi])
         nearest = tuple(np.rint(at[part.inside]).astype(int) for at in part.at)
         chosen = part.inside.copy()
-        chosen[part.inside] = self.profiler.labels[nearest] == ROIS.index(roi) + 1
+        chosen[part.inside] = self.profiler.labels[nearest] == self.profiler.number(roi)
         places = np.nonzero(chosen)
         return np.ravel_multi_index([p + s.start for p, s in zip(places, part.box, strict=True)], self.grid.shape)
 
     def _block(self):
-        places = np.unravel_index(self.rois[HOMOGENEOUS], self.grid.shape)
+        places = np.unravel_index(self.rois[self.profiler.main], self.grid.shape)
         first = [p.min() for p in places]
         mask = np.zeros([p.max() - low + 1 for p, low in zip(places, first, strict=True)], bool)
         mask[tuple(p - low for p, low in zip(places, first, strict=True))] = True
@@ -96,11 +94,12 @@ class OwnGrid:
     def series_rows(self, volume: np.ndarray) -> list[dict]:
         """Return the rows of one series' noise and sharpness (`volume` int16 HU on the own grid)."""
         found = {roi: noise.masked_moments(volume, index) for roi, index in self.rois.items()}
-        rows = region_rows(found) + contrast_rows(found, "cnr")
+        rows = region_rows(found) + contrast_rows(found, "cnr", self.profiler.phantom)
         if self.block is None:
-            rows.append(absent("noise", "total_nps_mean_per_mm", HOMOGENEOUS, NO_BLOCK))
+            rows.append(absent("noise", "total_nps_mean_per_mm", self.profiler.main, NO_BLOCK))
         else:
-            rows += spectrum_rows([noise.detrended(volume[self.block])], self.grid.spacing_mm, "total")
+            block = noise.detrended(volume[self.block])
+            rows += spectrum_rows([block], self.grid.spacing_mm, "total", self.profiler.main)
         return rows + self._steps(volume) + self._faces(volume) + self._waves(volume)
 
     def _steps(self, volume: np.ndarray) -> list[dict]:

@@ -87,8 +87,8 @@ class _Own:
     def repeat_rows(self) -> list[dict]:
         """Return the rows of what all repetitions tell."""
         if self._reason or not self._samples:
-            return no_repeat_rows(self._profiler.rois, self._reason)
-        return repeat_rows(self._samples, self._grid.grid.spacing_mm)
+            return no_repeat_rows(self._profiler.rois, self._reason, self._profiler.phantom)
+        return repeat_rows(self._samples, self._grid.grid.spacing_mm, self._profiler.phantom)
 
 
 class OwnProfiles:
@@ -127,8 +127,9 @@ class OwnProfiles:
 
 def _profiler(reference: Reference) -> Profiler:
     return Profiler(
-        reference.read("volume"), reference.read("labels"), reference.grid, reference.block, reference.box_origin_mm
-    )
+        reference.read("volume"), reference.read("labels"), reference.grid, reference.block, reference.box_origin_mm,
+        reference.phantom,
+    )  # fmt: skip
 
 
 def profile_chunk(
@@ -167,7 +168,7 @@ def profile_chunk(
             if scanned:
                 tables.append(_table(own.series_rows(paths[uid], volume), about, uid, n, OWN))
             LOG.info("%s: %d values", uid, len(rows))
-        tables.append(_table(repeat_rows(samples, reference.grid.spacing_mm), about, "", n, COMMON))
+        tables.append(_table(repeat_rows(samples, reference.grid.spacing_mm, reference.phantom), about, "", n, COMMON))
         if scanned:
             tables.append(_table(own.repeat_rows(), about, "", n, OWN))
         fields += [_field_table(field, about) for field in found]

@@ -12,16 +12,14 @@ from itertools import combinations
 
 import numpy as np
 
-from ct4bench.core.benchmark import ROIS, TISSUES, tissue_of
 from ct4bench.core.geometry import Grid
 from ct4bench.core.phantom import DOTS_PERIOD_MM, STAR_CENTRE, STAR_PAIRS, ZONE_CENTRE, ZONE_FREQUENCY
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.preprocess.block import Block
 from ct4bench.profiles import noise, patterns, sharpness
 from ct4bench.profiles.calibration import calibration_line, trimmed_mean, wedge_curve
 from ct4bench.profiles.displacement import Displacements, LocalField, field_summary
 
-HOMOGENEOUS = "cyst1"
-"""The ROI whose inner block serves for spectra."""
 BLOCK = "block"
 """Name of the homogeneous block among the ROIs of a sample."""
 ONE_REPETITION = "one repetition: quantum noise and printed texture cannot be told apart"
@@ -75,35 +73,55 @@ def bounding(index: np.ndarray, shape) -> tuple[slice, slice, slice]:
 class Profiler:
     """Everything that is the same for all volumes on the grid of one reference."""
 
-    def __init__(self, reference: np.ndarray, labels: np.ndarray, grid: Grid, block: Block, box_origin_mm):
-        self.grid, self.block = grid, block
+    def __init__(
+        self,
+        reference: np.ndarray,
+        labels: np.ndarray,
+        grid: Grid,
+        block: Block,
+        box_origin_mm,
+        phantom: Phantom = CT4HARMONIZATION,
+    ):
+        self.grid, self.block, self.phantom = grid, block, phantom
         self.labels = labels
-        self.layout = patterns.find_layout(grid, block, box_origin_mm)
+        self.main = phantom.main_region
+        """The ROI whose inner block serves for spectra."""
         flat = labels.reshape(-1)
-        self.rois = {roi: np.flatnonzero(flat == n) for n, roi in enumerate(ROIS, 1)}
+        self.rois = {roi: np.flatnonzero(flat == n) for n, roi in enumerate(phantom.names, 1)}
         self.rois = {roi: index for roi, index in self.rois.items() if len(index)}
         self.roi_box = {roi: bounding(index, labels.shape) for roi, index in self.rois.items()}
         self.reference_means = {roi: noise.masked_moments(reference, index)[0] for roi, index in self.rois.items()}
         self.homogeneous = None
-        if HOMOGENEOUS in self.rois:
-            box = self.roi_box[HOMOGENEOUS]
-            inner = noise.homogeneous_block(labels[box] == ROIS.index(HOMOGENEOUS) + 1)
+        if self.main in self.rois:
+            box = self.roi_box[self.main]
+            inner = noise.homogeneous_block(labels[box] == self.number(self.main))
             if inner is not None:
                 self.homogeneous = tuple(
                     slice(b.start + i.start, b.start + i.stop) for b, i in zip(box, inner, strict=True)
                 )
         self.absent: list[dict] = []
+        self.steps, self.faces, self.wedge, self.liver, self.star, self.zone = {}, {}, None, None, None, None
+        if phantom.printed_block:
+            self._find_print(reference, box_origin_mm)
+        self.field = LocalField(reference, grid, block)
+        if not len(self.field.position_mm):
+            self.absent.append(absent("geometry", "displacement_median_mm", "block", "no cell lies in the volume"))
+
+    def number(self, roi: str) -> int:
+        """Return the value that a ROI has in the labels."""
+        return self.phantom.names.index(roi) + 1
+
+    # ------------------------------------------------------------------------------------------ what is where
+    def _find_print(self, reference: np.ndarray, box_origin_mm) -> None:
+        """What the printed block has beside its ROIs: steps, faces, wedge, liver, star and zone plate."""
+        self.layout = patterns.find_layout(self.grid, self.block, box_origin_mm)
         self.steps = self._find_steps(reference)
         self.faces = self._find_faces(reference)
         self.wedge = self._find_wedge(reference)
         self.liver = self._find_liver(reference)
         self.star = self._find_star(reference)
         self.zone = self._find_zone(reference)
-        self.field = LocalField(reference, grid, block)
-        if not len(self.field.position_mm):
-            self.absent.append(absent("geometry", "displacement_median_mm", "block", "no cell lies in the volume"))
 
-    # ------------------------------------------------------------------------------------------ what is where
     def _missing(self, kind: str, measure: str, region: str, window, what: str) -> None:
         reason = f"{what} is not in the volume" if window is None else f"{what} is not found in the reference"
         self.absent.append(absent(kind, measure, region, reason))
@@ -256,12 +274,12 @@ class Profiler:
     def _roi_rows(self, volume: np.ndarray) -> list[dict]:
         found = {roi: noise.masked_moments(volume, index) for roi, index in self.rois.items()}
         bias = [row("noise", "bias_hu", roi, mean - self.reference_means[roi]) for roi, (mean, _) in found.items()]
-        return region_rows(found) + bias + contrast_rows(found, "cnr")
+        return region_rows(found) + bias + contrast_rows(found, "cnr", self.phantom)
 
     def _single_spectrum_rows(self, volume: np.ndarray) -> list[dict]:
         if self.homogeneous is None:
-            return [absent("noise", "total_nps_mean_per_mm", HOMOGENEOUS, NO_BLOCK)]
-        return spectrum_rows([noise.detrended(volume[self.homogeneous])], self.grid.spacing_mm, "total")
+            return [absent("noise", "total_nps_mean_per_mm", self.main, NO_BLOCK)]
+        return spectrum_rows([noise.detrended(volume[self.homogeneous])], self.grid.spacing_mm, "total", self.main)
 
     def _step_rows(self, volume: np.ndarray) -> list[dict]:
         rows = []
@@ -318,11 +336,13 @@ def sample_of(volume: np.ndarray, rois: dict[str, np.ndarray], block) -> dict[st
     return out
 
 
-def contrast_rows(moments: dict[str, tuple[float, float]], measure: str) -> list[dict]:
+def contrast_rows(
+    moments: dict[str, tuple[float, float]], measure: str, phantom: Phantom = CT4HARMONIZATION
+) -> list[dict]:
     """Return the contrast-to-noise of each pair of tissues from mean and SD by ROI; a tissue's ROIs count alike."""
     tissues = {}
-    for tissue in TISSUES:
-        own = [value for roi, value in moments.items() if tissue_of(roi) == tissue]
+    for tissue in phantom.tissues:
+        own = [value for roi, value in moments.items() if phantom.tissue_of(roi) == tissue]
         if own:
             tissues[tissue] = (np.mean([m for m, _ in own]), np.sqrt(np.mean([s**2 for _, s in own])))
     return [
@@ -391,9 +411,9 @@ def wave_rows(stem: str, waves: sharpness.Waves, amplitude: np.ndarray) -> list[
     return rows
 
 
-def spectrum_rows(blocks: list[np.ndarray], spacing_mm, component: str) -> list[dict]:
+def spectrum_rows(blocks: list[np.ndarray], spacing_mm, component: str, region: str) -> list[dict]:
     """Return the noise power spectrum, its peak and mean frequency, SD and autocorrelation, from blocks of noise of
-    mean zero."""
+    mean zero in a region."""
     power = np.mean([noise.power_spectrum(block, spacing_mm) for block in blocks], axis=0)
     rings, (along, line) = noise.in_plane(power, spacing_mm), noise.along_z(power, spacing_mm)
     volume = power.size * float(np.prod(spacing_mm))
@@ -406,41 +426,41 @@ def spectrum_rows(blocks: list[np.ndarray], spacing_mm, component: str) -> list[
         # the texture's power only falls, so that a total has no peak
         peaked = np.mean([noise.power_spectrum(noise.tapered(block), spacing_mm) for block in blocks], axis=0)
         numbers["nps_peak_per_mm"] = noise.peak_frequency(noise.in_plane(peaked, spacing_mm))
-    rows = [row("noise", f"{component}_{name}", HOMOGENEOUS, value) for name, value in numbers.items()]
+    rows = [row("noise", f"{component}_{name}", region, value) for name, value in numbers.items()]
     rows += [
-        row("noise", f"{component}_nps_hu2_mm2", HOMOGENEOUS, p, at)
+        row("noise", f"{component}_nps_hu2_mm2", region, p, at)
         for at, p in zip(rings.f_per_mm, rings.power, strict=True)
     ]
-    rows += [row("noise", f"{component}_nps_z_hu2_mm", HOMOGENEOUS, p, at) for at, p in zip(along, line, strict=True)]
+    rows += [row("noise", f"{component}_nps_z_hu2_mm", region, p, at) for at, p in zip(along, line, strict=True)]
     for axis, name in enumerate("zyx"):
         found = np.mean([noise.autocorrelation(block, axis) for block in blocks], axis=0)
         rows += [
-            row("noise", f"{component}_autocorrelation_{name}", HOMOGENEOUS, c, lag * spacing_mm[axis])
+            row("noise", f"{component}_autocorrelation_{name}", region, c, lag * spacing_mm[axis])
             for lag, c in zip(noise.LAGS, found, strict=True)
         ]
     return rows
 
 
-def repeat_rows(samples: list[dict[str, np.ndarray]], spacing_mm) -> list[dict]:
+def repeat_rows(samples: list[dict[str, np.ndarray]], spacing_mm, phantom: Phantom = CT4HARMONIZATION) -> list[dict]:
     """Return the rows of what repetitions tell, from samples of one grid; with one, rows that say why there is none."""
     rois = [name for name in samples[0] if name != BLOCK]
     if len(samples) < 2:
-        return no_repeat_rows(rois, ONE_REPETITION)
+        return no_repeat_rows(rois, ONE_REPETITION, phantom)
     rows, found = [], {}
     for roi in rois:
         parts = noise.separate(np.stack([sample[roi] for sample in samples]))
         rows.append(row("noise", "quantum_sd_hu", roi, parts.quantum_sd_hu))
         rows.append(row("noise", "texture_sd_hu", roi, parts.texture_sd_hu))
         found[roi] = (parts.mean_hu, parts.quantum_sd_hu)
-    rows += contrast_rows(found, "quantum_cnr")
+    rows += contrast_rows(found, "quantum_cnr", phantom)
     if BLOCK in samples[0]:
         blocks = noise.differences(np.stack([sample[BLOCK] for sample in samples]))
-        rows += spectrum_rows([block - block.mean() for block in blocks], spacing_mm, "quantum")
+        rows += spectrum_rows([block - block.mean() for block in blocks], spacing_mm, "quantum", phantom.main_region)
     return rows
 
 
-def no_repeat_rows(rois, reason: str) -> list[dict]:
+def no_repeat_rows(rois, reason: str, phantom: Phantom = CT4HARMONIZATION) -> list[dict]:
     """Return rows that say why repetitions tell nothing."""
     rows = [absent("noise", name, roi, reason) for roi in rois for name in ("quantum_sd_hu", "texture_sd_hu")]
     names = ("nps_peak_per_mm", "nps_mean_per_mm", "autocorrelation_z")
-    return rows + [absent("noise", f"quantum_{name}", HOMOGENEOUS, reason) for name in names]
+    return rows + [absent("noise", f"quantum_{name}", phantom.main_region, reason) for name in names]

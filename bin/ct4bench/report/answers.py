@@ -15,12 +15,13 @@ from ct4bench.core.benchmark import DOMAIN_LABELS
 from ct4bench.core.colours import MANY_COLOURS, colour_of
 from ct4bench.core.extractors import extractors_of, in_order, title_of
 from ct4bench.core.metrics import BY_NAME
+from ct4bench.core.regions import phantom_of
 from ct4bench.leaderboard.score_list import PRIMARY
 from ct4bench.report.cells import delta, is_number, number
 from ct4bench.report.headlines import TABLE_7, TASKS_TABLE, between_and_within, loso_stems
 from ct4bench.report.svg import Mark, bars, intervals, legend
 from ct4bench.results.run_facts import CONTRAST_LABELS, SYNTHETIC, extractor_title, weights_mark
-from ct4bench.splits.tasks import TASKS
+from ct4bench.splits.tasks import TASKS, words_of
 
 SOURCES = {
     SYNTHETIC: "On synthetic data: {what}, simulated to stand in for the collection. They show that the pipeline "
@@ -166,7 +167,8 @@ def _task_values(tables: dict[str, pd.DataFrame], facts: dict) -> list[tuple[str
     for name, task in TASKS.items() if frame is not None else ():
         own = frame[frame["task"] == name]
         if task.headline and len(own):
-            found.append((task.headline, {row["extractor"]: row for row in own.to_dict("records")}))
+            words = words_of(task.headline, phantom_of(facts))
+            found.append((words, {row["extractor"]: row for row in own.to_dict("records")}))
     return found
 
 

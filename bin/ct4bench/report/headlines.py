@@ -13,9 +13,10 @@ import pandas as pd
 from ct4bench.core.benchmark import DOMAIN_LABELS
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.metrics import MAIN_METRICS
+from ct4bench.core.regions import phantom_of
 from ct4bench.report.cells import BLANK, PUBLISHED_DECIMALS, chance_note, is_number, named_intervals, number
 from ct4bench.results.run_facts import COLLECTION, extractor_title
-from ct4bench.splits.tasks import TASKS, value_table
+from ct4bench.splits.tasks import TASKS, value_table, words_of
 
 TABLE_7 = "table7_stability_classification"
 TASKS_TABLE = "accuracy_tasks"
@@ -108,10 +109,10 @@ def averaged_values(rows: pd.DataFrame, by_value: pd.DataFrame) -> list[str]:
     return list(fits[0]) if len(fits) == 1 else []
 
 
-def _task_head(name: str, rows: pd.DataFrame, tables: dict[str, pd.DataFrame]) -> str:
+def _task_head(name: str, rows: pd.DataFrame, tables: dict[str, pd.DataFrame], facts: dict) -> str:
     """What a task's accuracy is, with the values it averages over where the task has several."""
     task, by_value = TASKS[name], tables.get(value_table(name))
-    words = f"Accuracy {task.headline}"
+    words = f"Accuracy {words_of(task.headline, phantom_of(facts))}"
     if not task.by_value or by_value is None:
         return words
     values = averaged_values(rows, by_value)
@@ -164,7 +165,7 @@ def feature_headlines(tables: dict[str, pd.DataFrame], facts: dict) -> dict | No
     for name in TASKS:
         part = tasks[tasks["task"] == name]
         if len(part):
-            rows.append((_task_head(name, part, tables), _task_cells(part, titles, facts)))
+            rows.append((_task_head(name, part, tables, facts), _task_cells(part, titles, facts)))
     rows.append(icc(LAST_FORM))
     rows += [unseen(most)] if most > least else []
     rows = [(words, cells) for words, cells in rows if any(cell["main"] != BLANK for cell in cells)]

@@ -6,15 +6,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import MAKERS, RECONSTRUCTIONS, ROIS, TISSUES, scanner_rank, tissue_of
+from ct4bench.core.benchmark import MAKERS, RECONSTRUCTIONS, ROIS, TISSUES, scanner_rank
 from ct4bench.core.colours import (
     MAKER_COLOURS,
     MANY_COLOURS,
-    TISSUE_COLOURS,
+    class_colour,
     colour_of,
     ordered_colours,
 )
 from ct4bench.core.extractors import extractors_of, in_order
+from ct4bench.core.regions import Phantom, phantom_of
 from ct4bench.results.run_facts import extractor_title
 
 FORMS = ("ICC(2,1)", "ICC(3,1)", "ICC(1,1)")
@@ -67,16 +68,16 @@ def _series_of(registered: pd.DataFrame, uids: list[str]) -> list[dict]:
     ]  # fmt: skip
 
 
-def _colours(series: list[dict], rois: list[str]) -> list[dict]:
+def _colours(series: list[dict], rois: list[str], phantom: Phantom) -> list[dict]:
     """The ways to colour points, the first one first."""
 
     def of(key):
         return {row[key] for row in series}
 
-    tissues, makers = _ordered(map(tissue_of, rois), TISSUES), _ordered(of("maker"), MAKERS)
+    tissues, makers = _ordered(map(phantom.class_of, rois), TISSUES), _ordered(of("maker"), MAKERS)
     doses = sorted(of("dose"), key=float)
     return [
-        _scale("tissue", "tissue", tissues, colours=[colour_of(t, TISSUE_COLOURS, tissues) for t in tissues]),
+        _scale("tissue", "tissue", tissues, colours=[class_colour(t, tissues) for t in tissues]),
         _scale("roi", "region", rois),
         _scale("scanner", "scanner", sorted(of("scanner"), key=scanner_rank)),
         _scale("maker", "maker", makers, colours=[colour_of(m, MAKER_COLOURS, makers) for m in makers]),
@@ -97,7 +98,8 @@ def points_view(embedding: pd.DataFrame | None, registered: pd.DataFrame | None,
     embedding = embedding[embedding["series_uid"].isin(registered["series_uid"])]
     uids = sorted(set(embedding["series_uid"]))
     series = _series_of(registered, uids)
-    rois = _ordered(embedding["roi"], ROIS)
+    rois, phantom = _ordered(embedding["roi"], ROIS), phantom_of(facts)
+    names = SETS if set(rois) & set(ROIS) else SETS | {"figure5": "the first region"}
     number, rows, kept, sets = {uid: i for i, uid in enumerate(uids)}, [], {}, []
     for figure in _ordered(embedding["figure"], tuple(SETS)):
         own = embedding[embedding["figure"] == figure]
@@ -112,15 +114,15 @@ def points_view(embedding: pd.DataFrame | None, registered: pd.DataFrame | None,
             if name not in kept:
                 kept[name] = len(rows)
                 rows.append(keys)
-            title = f"{extractor_title(extractor, facts)}, {SETS.get(figure, figure)}"
+            title = f"{extractor_title(extractor, facts)}, {names.get(figure, figure)}"
             words = f"{len(part)} patches of {part['series_uid'].nunique()} series."
             sets.append({
                 "title": title, "rows": kept[name], "words": words, "shares": _shares(quality, figure, extractor),
                 "umap": _places(part["umap_1"], part["umap_2"]), "pca": _places(part["pca_1"], part["pca_2"]),
             })  # fmt: skip
     label = f"Points of {len(sets)} sets of features: patches that lie close have like features"
-    data = {"series": series, "rois": rois, "tissues": [tissue_of(roi) for roi in rois], "rows": rows, "sets": sets,
-            "colours": _colours(series, rois), "label": label}  # fmt: skip
+    data = {"series": series, "rois": rois, "tissues": [phantom.class_of(roi) for roi in rois], "rows": rows,
+            "sets": sets, "colours": _colours(series, rois, phantom), "label": label}  # fmt: skip
     text = (
         "Each point is a patch; point at one to see which. Do colours that stand for scanners, makers or "
         "reconstructions lie apart, where those of one tissue should lie together? UMAP keeps neighbours, not "

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from ct4bench.core.benchmark import MAIN_DOSE_MGY, scanner_rank
+from ct4bench.core.regions import Phantom, phantom_of
 from ct4bench.profiles.merge import COMMON, OWN
 from ct4bench.report.cells import is_number, number
 
@@ -29,15 +30,30 @@ def _value(rows: pd.DataFrame, measure: str, region: str) -> float:
     return float(found.iloc[0]) if len(found) else float("nan")
 
 
-def _columns(rows: pd.DataFrame) -> list[tuple]:
+def _columns_of(phantom: Phantom) -> tuple[tuple, ...]:
+    """Return `COLUMNS` for another phantom: those of its main region, and without the print's where it has none."""
+    if phantom.is_published:
+        return COLUMNS
+    main = phantom.main_region
+    return tuple(
+        (head.replace("the large cyst", main), (measure, main if region == "cyst1" else region), decimals)
+        for head, (measure, region), decimals in COLUMNS
+        if region in ("cyst1", "block") or (phantom.printed_block and measure != "cnr")
+    )
+
+
+def _columns(rows: pd.DataFrame, phantom: Phantom) -> list[tuple]:
     """Return `COLUMNS` as these rows have them, so that a column is of one measure and its head says which."""
+    region = phantom.main_region
     known = rows[rows["value"].notna()]
     with_noise, with_both = (
         set(known.loc[known["measure"] == measure, ["scanner", "recon"]].itertuples(index=False, name=None))
         for _, (measure, _), _ in (FREQUENCY, FREQUENCY_WITH_PRINT)
     )
-    instead = {} if with_both <= with_noise else {FREQUENCY: FREQUENCY_WITH_PRINT}
-    return [instead.get(column, column) for column in COLUMNS]
+    head, (measure, _), decimals = FREQUENCY_WITH_PRINT
+    head = head if phantom.printed_block else head.replace("print", "texture")
+    instead = {} if with_both <= with_noise else {FREQUENCY[0]: (head, (measure, region), decimals)}
+    return [instead.get(column[0], column) for column in _columns_of(phantom)]
 
 
 def _cell(rows: pd.DataFrame, wanted: tuple, decimals: int) -> dict:
@@ -48,7 +64,7 @@ def _cell(rows: pd.DataFrame, wanted: tuple, decimals: int) -> dict:
     return {"main": number(own, decimals), **({"sd": f"({number(common, decimals)})"} if is_number(common) else {})}
 
 
-def profile_view(profile: pd.DataFrame | None) -> dict | None:
+def profile_view(profile: pd.DataFrame | None, facts: dict | None = None) -> dict | None:
     """Return a grid of the main numbers by scanner and reconstruction at the dose that most scanners have, and reasons.
 
     Reasons are those of the same dose: at another one there may be fewer repetitions.
@@ -58,7 +74,7 @@ def profile_view(profile: pd.DataFrame | None) -> dict | None:
     groups = profile[["scanner", "dose_mgy", "recon"]].drop_duplicates()
     counts = groups.groupby("dose_mgy").size()
     dose = max(counts.index, key=lambda value: (value == MAIN_DOSE_MGY, counts[value], value))
-    columns, rows = _columns(profile[profile["dose_mgy"] == dose]), []
+    columns, rows = _columns(profile[profile["dose_mgy"] == dose], phantom_of(facts or {})), []
     for (scanner, recon), own in sorted(
         profile[profile["dose_mgy"] == dose].groupby(["scanner", "recon"]),
         key=lambda item: (scanner_rank(item[0][0]), item[0][1]),

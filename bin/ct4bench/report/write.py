@@ -36,6 +36,7 @@ from ct4bench.report.glossary import read_glossary, with_terms
 from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.live import points_view, ranks_view
 from ct4bench.report.page import data_block, policy, scripts, style
+from ct4bench.report.phantom import absent_figures, patches_words, phantom_sentences
 from ct4bench.report.profile import profile_view
 from ct4bench.report.repeats import lift_repeats
 from ct4bench.report.sections import (
@@ -92,9 +93,9 @@ PICTURED = {"confusion_left_out"}
 LONG_ROWS = 20
 """A companion table of more rows is folded away."""
 SECTION_FIGURES = {
-    "phantom": ("figure2", "figure3"),
-    "images": ("figure4", *(metric.figure for metric in MAIN_METRICS if metric.figure), "decomposition"),
-    "profile": ("profile_noise", "profile_sharpness", "profile_calibration", "profile_geometry"),
+    "phantom": ("figure2", "figure3", "regions"),
+    "images": ("figure4", "same_slice", *(metric.figure for metric in MAIN_METRICS if metric.figure), "decomposition"),
+    "profile": ("profile_noise", "profile_sharpness", "profile_calibration", "profile_bias", "profile_geometry"),
     "features": ("figure5", "figure6", "pca"),
     "stability": ("icc_grades",),
     "learning": ("accuracy_by_n", "accuracy_tasks", "accuracy_left_out", "accuracy_by_classifier"),
@@ -293,6 +294,8 @@ def _summary(methods: list[MethodInputs], from_features: bool) -> list[str]:
             "The input is the real collection or a part of it; where a published value is shown next to it, the "
             "difference is given."
         )
+    elif "phantom" in facts:
+        sentences += phantom_sentences(facts)
     else:
         sentences.append(
             f"{NOT_COMPARABLE[origin].capitalize()}; published values are shown next to them for orientation only."
@@ -362,8 +365,9 @@ def method_view(
     views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in inputs.tables.items()}
     placed = {name for names in SECTION_FIGURES.values() for name in names}
     shown = {name for names in SECTION_TABLES.values() for name in names} | PICTURED
+    missing |= {name: reason for name, reason in absent_figures(facts).items() if name not in figures}
     for name in FIGURES:
-        if name not in figures:
+        if name not in figures and name not in missing:
             no_volumes = registered is None and name in IMAGE_FIGURES
             missing[name] = "no volumes: the run started from features" if no_volumes else "not drawn in this run"
     nothing = "features as they were given" if registered is None else "no harmonization"
@@ -393,7 +397,7 @@ def method_view(
         "missing": [{"name": name, "reason": str(reason)} for name, reason in sorted(missing.items())],
         "weights": weights_view(facts),
         "extractors": extractors_view(inputs.settings, extractors_of(facts)),
-        "profile": profile_view(inputs.profile),
+        "profile": profile_view(inputs.profile, facts),
         "checks": checks_view(facts),
         "settings": [
             {"name": title_of(name, extractors_of(facts)), "text": json.dumps(values, indent=1, sort_keys=True)}
@@ -440,6 +444,7 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
         "section_figures": SECTION_FIGURES,
         "section_tables": SECTION_TABLES,
         "patches": patches_view(inputs.patches),
+        "patches_words": patches_words(facts, inputs.patches),
         "grid_words": grid_words(facts["mode"], inputs.transforms),
         "registration": registration_view(inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm),
         "rounding": rounding_view(inputs.registered),

@@ -12,6 +12,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import SCANNERS
 from ct4bench.core.extractors import Extractor, read_extractors
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.results.run_facts import COLLECTION, NOT_COMPARABLE, origin_of
 from ct4bench.results.published import (
     BY_NAME,
@@ -79,11 +80,13 @@ def beside_published(
     The published file's columns come first, in its order, then the other computed ones, then for each value
     <column>_published and, for numbers, <column>_difference (computed - published), n_pairs_published where
     `n_published` gives it, comparison (`compared`, `not run`, or why not), and not_a_target (why the published value
-    cannot be reached, blank where it can). `origin` gives the origin of the series behind a row.
+    cannot be reached, blank where it can). `origin` gives the origin of the series behind a row. Without a `folder` there are no
+    published values, as of a phantom of the user's own.
     """
     table = BY_NAME[name]
     keys = list(table.keys)
-    published = read_published(name, folder)
+    published = read_published(name, folder or FOLDER)
+    published = published if folder else published.iloc[:0]
     values = [column for column in published.columns if column not in keys]
     numbers = [column for column in values if column not in table.text]
     computed = keys_as_text(computed, table.keys)
@@ -174,3 +177,5 @@ class Inputs:
     """Those that the benchmark knows."""
     imageless: bool = False
     """Whether the method maps features, and has no images of its own."""
+    phantom: Phantom = CT4HARMONIZATION
+    """What was scanned."""

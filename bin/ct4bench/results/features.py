@@ -128,7 +128,7 @@ def of_common_values(
 def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """What else was asked of the MLP: other tasks, other choices of the training, and each value left out."""
     from ct4bench.learning.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
-    from ct4bench.splits.tasks import ABLATION_LABELS, ONE_TISSUE_LABEL, TASKS, value_table
+    from ct4bench.splits.tasks import ABLATION_LABELS, ONE_TISSUE_LABEL, TASKS, value_table, words_of
 
     others = predictions[predictions["task"] != "tissue"]
     averages = []
@@ -138,14 +138,17 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
             averages += [f"{words}."] if words else []
     if len(others):
         frame = accuracy_by_cell(others, inputs.domain, inputs.seed)
-        frame.insert(1, "description", [TASKS[task].description if task in TASKS else "" for task in frame["task"]])
+        asked = [TASKS[task].description if task in TASKS else "" for task in frame["task"]]
+        frame.insert(1, "description", [words_of(text, inputs.phantom) for text in asked])
         results.tables["accuracy_tasks"] = ResultTable(
             frame.drop(columns=["classifier", "ablation"]),
             "Other questions",
             "Mean and SD (ddof = 1) over folds of accuracy, and balanced accuracy (mean recall of the classes over the "
             f"rows of all folds), by the MLP of Table 7. {interval_words(frame)} {CHANCE} The same objects lie at the "
             "same positions in training and test of Table 7"
-            + "".join(words for task, words in TASK_WORDS.items() if task in set(others["task"]))
+            + "".join(
+                words_of(words, inputs.phantom) for task, words in TASK_WORDS.items() if task in set(others["task"])
+            )
             + ". "
             + " ".join(averages),
         )

@@ -1,5 +1,6 @@
 """Tables 1-7 and their companions in the paper's layout: which are made, of what, and why the others are not."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -37,7 +38,9 @@ MIXED_NOTE = (
 REGION_LABELS = {
     "box": "inside the paper's box, intensities clipped to -1000..2000 HU",
     "mask": "inside the phantom's block",
+    "whole": "inside the phantom",
 }
+OF_THE_PRINT = "the choices are of the CT4Harmonization phantom's boxes; in this phantom all pairs are compared alike"
 
 
 def _acquisition_tables(inputs: Inputs, names: dict[str, str], folder, results: Results) -> None:
@@ -147,6 +150,9 @@ def doses_words(frame: pd.DataFrame) -> str:
 
 def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
     """Tables 3-6 from the published way to the corrected one, a point at a time."""
+    if not inputs.phantom.is_published:
+        results.missing["similarity_choices"] = OF_THE_PRINT
+        return
     from ct4bench.pairs.tables import cells_by_choice, choices, doses_by_choice
 
     by_cell = cells_by_choice(inputs.pairs, inputs.series)
@@ -198,7 +204,7 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
         results.missing.update(dict.fromkeys(absent, reason))
         return
     pairs, series = inputs.pairs, inputs.series
-    where = REGION_LABELS[mode.pair_region]
+    where = REGION_LABELS[mode.pair_region if inputs.phantom.is_published else "whole"]
     bins = "on volumes averaged over bins of 4 x 4 x 4 voxels, " if mode.pair_shrink == 4 else "at full resolution, "
     for same in (False, True):
         suffix, which = ("_same_recon", " of equal reconstruction") if same else ("", "")
@@ -267,11 +273,13 @@ def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER
 
     `names` gives display names by scanner code, `folder` holds the published tables.
     """
-    results = Results()
+    results, folder = Results(), folder if inputs.phantom.is_published else None
     _acquisition_tables(inputs, names, folder, results)
     _pair_tables(inputs, mode, folder, results)
     feature_tables(inputs, mode, folder, results)
-    return results
+    if folder:
+        return results
+    return Results({name: replace(table, published=False) for name, table in results.tables.items()}, results.missing)
 
 
 def write_results(results: Results, facts: dict, folder: Path | str) -> None:

@@ -88,6 +88,8 @@ class Ratings(NamedTuple):
     targets: list
     raters: list
     exponents: np.ndarray | int = 0
+    tissues: tuple = ()
+    """Class of each target; those of the targets' names where it is not given."""
 
 
 def group_means(values: np.ndarray, groups: np.ndarray, n_groups: int) -> tuple[np.ndarray, np.ndarray]:
@@ -137,7 +139,8 @@ def ratings(table: pd.DataFrame, domain: str, by_patch: bool = False, stratum: s
             f"{counts.size} cells are empty; extract the same ROIs and patches for every {domain}, or take it out"
         )
     values = np.ascontiguousarray(means.T).reshape(len(names), len(targets), len(raters))
-    return Ratings(values, names, targets, raters, exponents)
+    tissue_of = dict(zip(key, table["tissue"], strict=True))
+    return Ratings(values, names, targets, raters, exponents, tuple(tissue_of[target] for target in targets))
 
 
 def in_own_units(squares: np.ndarray, exponents: np.ndarray | int) -> np.ndarray:

@@ -98,6 +98,11 @@ def between_values(table: pd.DataFrame, values: np.ndarray, domain: str) -> dict
     return found
 
 
+def tissues_of(rated: Ratings) -> tuple:
+    """Return the class of each target, ROIs."""
+    return rated.tissues or tuple(tissue_of(roi) for roi in rated.targets)
+
+
 def discriminability(rated: Ratings, within_tissue: bool = False) -> np.ndarray:
     """Return how often a feature takes a ROI for itself rather than for another one when the rater changes,
     (features,).
@@ -107,7 +112,7 @@ def discriminability(rated: Ratings, within_tissue: bool = False) -> np.ndarray:
     two), which does not profit from the 100 HU between tissues.
     """
     values, n_raters = rated.values, len(rated.raters)
-    tissues = [tissue_of(roi) for roi in rated.targets]
+    tissues = tissues_of(rated)
     wins, comparisons = np.zeros(len(values)), 0
     for i in range(len(tissues)):
         others = [j for j in range(len(tissues)) if j != i and (not within_tissue or tissues[j] == tissues[i])]
@@ -133,7 +138,7 @@ def tissue_contrast(rated: Ratings) -> np.ndarray:
     A tissue's mean is that of its ROIs, a ROI's that of its raters. Not a number with one tissue, or where all have the
     same mean.
     """
-    of_roi, tissues = rated.values.mean(axis=2), np.array([tissue_of(roi) for roi in rated.targets])
+    of_roi, tissues = rated.values.mean(axis=2), np.array(tissues_of(rated))
     names = sorted(set(tissues))
     if len(names) < 2:
         return np.full(len(of_roi), np.nan)

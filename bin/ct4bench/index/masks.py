@@ -1,0 +1,155 @@
+"""One mask of the regions of a phantom, drawn on the reference series: DICOM SEG, RT structure set, or NIfTI."""
+
+from pathlib import Path
+
+import numpy as np
+
+from ct4bench.core.errors import Refusal, UserError
+from ct4bench.core.geometry import Grid
+from ct4bench.core.regions import Phantom
+from ct4bench.index.headers import one_line, quiet_pydicom
+from ct4bench.index.segmentation import LABEL_MAP, SEGMENTATION, merge_labels, read_segmentation
+
+STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
+NIFTI = (".nii", ".nii.gz")
+OFF_SLICE = 0.3
+"""Share of the slices' distance by which a contour may lie off a slice."""
+MOST_LOST = 0.1
+"""Share of a region's volume that may go, or come, where its mask has other voxels than the series."""
+
+
+def read_mask(path: Path | str, grid: Grid, slice_of_sop: dict[str, int], phantom: Phantom) -> np.ndarray:
+    """Read the regions of a phantom from a mask on the voxels of a series, uint8 on `grid`, 0 outside.
+
+    A file that ends with .nii or .nii.gz is NIfTI, another one DICOM: a segmentation, or a structure set. `UserError`
+    says what is wrong with it.
+    """
+    try:
+        if str(path).lower().endswith(NIFTI):
+            return _read_nifti(path, grid, phantom)
+        return _read_dicom(path, grid, slice_of_sop, phantom)
+    except Refusal as error:
+        raise UserError(
+            f"the mask {Path(path).name} cannot be used: {error.reason}, {error}; docs/own-phantom.md says what a mask "
+            "must be"
+        ) from error
+
+
+def _read_dicom(path, grid: Grid, slice_of_sop: dict[str, int], phantom: Phantom) -> np.ndarray:
+    pydicom = quiet_pydicom()
+    try:
+        dataset = pydicom.dcmread(path)
+        kind = str(dataset.SOPClassUID)
+    except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
+        raise Refusal("unreadable", f"neither DICOM nor named .nii or .nii.gz ({one_line(error)})") from error
+    if kind in (SEGMENTATION, LABEL_MAP):
+        return read_segmentation(path, grid, slice_of_sop, phantom)
+    if kind != STRUCTURE_SET:
+        raise Refusal("segmentation_mismatch", "it is neither a DICOM segmentation nor an RT structure set")
+    try:
+        contours = _contours_of(dataset, phantom)
+    except (AttributeError, KeyError, ValueError, TypeError) as error:
+        raise Refusal("unreadable", f"a structure set without its contours ({one_line(error)})") from error
+    voxels = {roi: _filled(own, grid, roi) for roi, own in contours.items()}
+    return merge_labels(voxels, grid.shape, phantom.names)
+
+
+def _contours_of(dataset, phantom: Phantom) -> dict[str, list[np.ndarray]]:
+    """Closed contours (n, 3) in LPS mm by region; structures that are no region (a couch, the outline) are left out."""
+    names = {}
+    for structure in dataset.StructureSetROISequence:
+        roi = phantom.named(str(structure.get("ROIName") or ""))
+        if roi in names.values():
+            raise Refusal("ambiguous_segmentation", f"two structures are named {roi}")
+        if roi:
+            names[int(structure.ROINumber)] = roi
+    missing = [roi for roi in phantom.names if roi not in names.values()]
+    if missing:
+        known = ", ".join(str(s.get("ROIName") or "") for s in dataset.StructureSetROISequence)[:200]
+        raise Refusal("missing_label", f"no structure {', '.join(missing)}; it has {known}")
+    found = {roi: [] for roi in phantom.names}
+    for item in dataset.ROIContourSequence:
+        roi = names.get(int(item.ReferencedROINumber))
+        for contour in (item.get("ContourSequence") or ()) if roi else ():
+            kind = str(contour.ContourGeometricType)
+            if kind not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):
+                raise Refusal("segmentation_mismatch", f"a contour of {roi} is {kind}; CLOSED_PLANAR is needed")
+            found[roi].append(np.array(contour.ContourData, float).reshape(-1, 3))
+    return found
+
+
+def _filled(contours: list[np.ndarray], grid: Grid, roi: str) -> np.ndarray:
+    """Flat indices of the voxels whose centres lie inside contours; one within another is a hole (even and odd)."""
+    from matplotlib.path import Path as Outline
+
+    by_slice: dict[int, np.ndarray] = {}
+    rows, columns = np.mgrid[: grid.shape[1], : grid.shape[2]]
+    centres = np.stack([columns.ravel(), rows.ravel()], axis=1)
+    for points in contours:
+        index = grid.to_index(points)
+        k = int(np.rint(index[:, 0].mean()))
+        if np.abs(index[:, 0] - k).max() > OFF_SLICE:
+            z = points[0, 2]
+            raise Refusal("segmentation_mismatch", f"a contour of {roi} at z {z:g} mm lies on none of the slices")
+        if not 0 <= k < grid.shape[0]:
+            raise Refusal("segmentation_mismatch", f"a contour of {roi} lies outside the series")
+        inside = Outline(index[:, :0:-1], closed=False).contains_points(centres)
+        by_slice[k] = inside ^ by_slice[k] if k in by_slice else inside
+    slices = sorted(by_slice)
+    if slices and len(slices) < 0.75 * (slices[-1] - slices[0] + 1):
+        gaps = f"on {len(slices)} of {slices[-1] - slices[0] + 1} slices"
+        raise Refusal("segmentation_mismatch", f"{roi} is drawn {gaps}; interpolate its contours to every slice")
+    size = grid.shape[1] * grid.shape[2]
+    parts = [k * size + np.flatnonzero(by_slice[k]) for k in slices]
+    return np.concatenate(parts) if parts else np.empty(0, int)
+
+
+def _read_nifti(path, grid: Grid, phantom: Phantom) -> np.ndarray:
+    """Labels by numbers; a mask on other voxels than the series' is read at the centres of these."""
+    import SimpleITK as sitk
+
+    try:
+        image = sitk.ReadImage(str(path))
+        numbers = sitk.GetArrayFromImage(image)
+    except RuntimeError as error:
+        raise Refusal("unreadable", f"no NIfTI image ({one_line(error)})") from error
+    if numbers.ndim != 3 or not np.array_equal(numbers, np.rint(numbers)):
+        raise Refusal("segmentation_mismatch", "it must be a volume of whole numbers")
+    known = {int(n): phantom.numbered(int(n)) for n in np.unique(numbers) if n}
+    strange = [str(n) for n, roi in known.items() if roi is None]
+    if strange:
+        raise Refusal("unknown_label", f"the value {', '.join(strange[:5])} is no region's label")
+    missing = [roi for roi in phantom.names if roi not in known.values()]
+    if missing:
+        raise Refusal("missing_label", f"no voxel of {', '.join(missing)}")
+    on_grid = _at_centres(numbers, _grid_of(image), grid)
+    voxel = float(np.prod(image.GetSpacing())), float(np.prod(grid.spacing_mm))
+    voxels = {}
+    for roi in phantom.names:
+        own = [n for n, name in known.items() if name == roi]
+        before, after = np.isin(numbers, own).sum() * voxel[0], np.isin(on_grid, own)
+        if abs(after.sum() * voxel[1] - before) > MOST_LOST * before + 4 * max(voxel):
+            now = f"{before / 1000:.2f} ml, {after.sum() * voxel[1] / 1000:.2f} ml on the series' voxels"
+            raise Refusal("segmentation_mismatch", f"{roi} has {now}: it was drawn on another series")
+        voxels[roi] = np.flatnonzero(after)
+    return merge_labels(voxels, grid.shape, phantom.names)
+
+
+def _grid_of(image) -> Grid:
+    """Grid (LPS) of a SimpleITK image, whose axes are columns, rows and slices."""
+    directions = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine = np.eye(4)
+    affine[:3, :3], affine[:3, 3] = directions[:, ::-1], image.GetOrigin()
+    return Grid(image.GetSize()[::-1], affine)
+
+
+def _at_centres(numbers: np.ndarray, own: Grid, grid: Grid) -> np.ndarray:
+    """Values of the nearest voxel at each voxel of another grid, 0 outside."""
+    matrix = np.linalg.inv(own.affine) @ grid.affine
+    out = np.zeros(grid.shape, np.int64)
+    rows, columns = np.mgrid[: grid.shape[1], : grid.shape[2]]
+    for k in range(grid.shape[0]):
+        at = np.rint(np.stack([np.full(rows.shape, k), rows, columns], -1) @ matrix[:3, :3].T + matrix[:3, 3])
+        inside = np.all((at >= 0) & (at < own.shape), axis=-1)
+        out[k][inside] = numbers[tuple(at[inside].astype(int).T)]
+    return out

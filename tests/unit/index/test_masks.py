@@ -1,0 +1,118 @@
+"""One mask of all regions: NIfTI, RT structure set and DICOM segmentation give the same labels, or what is wrong."""
+
+import numpy as np
+import pydicom
+import pytest
+import SimpleITK as sitk
+from dicom_factory import roi_labels, write_segmentation, write_series
+from foreign_phantoms import write_structures
+
+from ct4bench.core.errors import UserError
+from ct4bench.core.regions import Phantom
+from ct4bench.core.volumes import write_nifti
+from ct4bench.index.ct import read_series
+from ct4bench.index.masks import read_mask
+
+NAMES = ("bone", "water", "fat", "lung", "air", "oil")
+PHANTOM = Phantom.from_dict({"name": "six", "regions": [{"name": name, "class": name[0]} for name in NAMES]})
+
+
+@pytest.fixture(scope="module")
+def series(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("masks")
+    paths = write_series(folder / "ct")
+    return folder, paths, read_series(paths)[1]
+
+
+def as_segmentation(folder, paths, labels, grid):
+    return write_segmentation(folder / "seg.dcm", paths, labels, names=NAMES)
+
+
+def as_structures(folder, paths, labels, grid):
+    return write_structures(folder / "structures.dcm", paths, labels, grid, NAMES)
+
+
+def as_nifti(folder, paths, labels, grid):
+    write_nifti(folder / "mask.nii.gz", labels, grid)
+    return folder / "mask.nii.gz"
+
+
+WRITERS = {"segmentation": as_segmentation, "structures": as_structures, "nifti": as_nifti}
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_kind_gives_the_labels_that_were_drawn(kind, series):
+    folder, paths, grid = series
+    labels = roi_labels()
+    assert np.array_equal(read_mask(WRITERS[kind](folder, paths, labels, grid), grid, {}, PHANTOM), labels)
+
+
+def test_a_contour_within_another_is_a_hole_and_a_tilted_one_is_refused(series):
+    folder, paths, grid = series
+    labels = np.where(roi_labels() == 2, 0, roi_labels())
+    labels[3:6, 20:31, 20:31] = 2
+    path = write_structures(folder / "hole.dcm", paths, labels, grid, NAMES)
+    dataset = pydicom.dcmread(path)
+    inner = np.zeros_like(labels)
+    inner[4, 23:28, 24:27] = 2
+    other = pydicom.dcmread(write_structures(folder / "inner.dcm", paths, inner, grid, NAMES))
+    dataset.ROIContourSequence[1].ContourSequence.extend(other.ROIContourSequence[1].ContourSequence)
+    dataset.save_as(path)
+    found = read_mask(path, grid, {}, PHANTOM)
+    assert np.array_equal(found, np.where(inner == 2, 0, labels))
+    data = [float(v) for v in dataset.ROIContourSequence[0].ContourSequence[0].ContourData]
+    data[2] += 0.6
+    dataset.ROIContourSequence[0].ContourSequence[0].ContourData = data
+    dataset.save_as(path)
+    with pytest.raises(UserError, match="segmentation_mismatch, a contour of bone .* lies on none of the slices"):
+        read_mask(path, grid, {}, PHANTOM)
+
+
+def test_a_nifti_on_other_voxels_is_read_at_the_centres(series):
+    folder, paths, grid = series
+    labels = np.zeros(grid.shape, np.uint8)
+    for number in range(1, 7):
+        labels[4:14, 1 + 6 * (number - 1) : 6 * number, 4:30] = number
+    image = sitk.GetImageFromArray(np.kron(labels, np.ones((2, 2, 1), np.uint8)))
+    slice_mm, row_mm, column_mm = grid.spacing_mm
+    image.SetSpacing((column_mm, row_mm / 2, slice_mm / 2))
+    image.SetOrigin([float(v) for v in grid.origin_mm - [0, row_mm / 4, slice_mm / 4]])
+    sitk.WriteImage(image, str(folder / "fine.nii.gz"))
+    assert np.array_equal(read_mask(folder / "fine.nii.gz", grid, {}, PHANTOM), labels)
+    # a mask of another series, 9 mm aside
+    image.SetOrigin([float(v) for v in grid.origin_mm + [9, 0, 0]])
+    sitk.WriteImage(image, str(folder / "aside.nii.gz"))
+    with pytest.raises(UserError, match="was drawn on another series"):
+        read_mask(folder / "aside.nii.gz", grid, {}, PHANTOM)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda labels: np.where(labels == 3, 0, labels), "missing_label, no voxel of fat"),
+        (lambda labels: np.where(labels == 3, 9, labels), "unknown_label, the value 9 is no region's label"),
+        (lambda labels: labels[0], "it must be a volume of whole numbers"),
+        (lambda labels: labels + np.float32(0.5), "it must be a volume of whole numbers"),
+    ],
+)
+def test_a_nifti_that_does_not_fit_is_refused(change, said, series):
+    folder, _, grid = series
+    path = folder / "wrong.nii.gz"
+    sitk.WriteImage(sitk.GetImageFromArray(change(roi_labels())), str(path))
+    with pytest.raises(UserError, match="the mask wrong.nii.gz cannot be used") as caught:
+        read_mask(path, grid, {}, PHANTOM)
+    assert said in str(caught.value)
+
+
+def test_what_is_no_mask_is_refused(series):
+    folder, paths, grid = series
+    with pytest.raises(UserError, match="neither a DICOM segmentation nor an RT structure set"):
+        read_mask(paths[0], grid, {}, PHANTOM)
+    (folder / "text.txt").write_text("no mask")
+    with pytest.raises(UserError, match="unreadable, neither DICOM nor named .nii or .nii.gz"):
+        read_mask(folder / "text.txt", grid, {}, PHANTOM)
+    path = write_structures(folder / "few.dcm", paths, roi_labels(), grid, NAMES[:5])
+    with pytest.raises(
+        UserError, match="missing_label, no structure oil; it has bone, water, fat, lung, air, External"
+    ):
+        read_mask(path, grid, {}, PHANTOM)
