@@ -3,6 +3,7 @@
 import pandas as pd
 
 from ct4bench.core.benchmark import DOMAIN_LABELS
+from ct4bench.core.regions import Phantom
 from ct4bench.core.intervals import UNITS
 from ct4bench.core.extractors import Extractor, extractor_rank, in_order, title_of
 from ct4bench.learning.counts import count_rows
@@ -203,6 +204,18 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
             )
 
 
+def _told_of(tasks: pd.DataFrame, phantom: Phantom) -> pd.DataFrame:
+    """Table of tasks, in words that hold of a phantom."""
+    from ct4bench.splits.tasks import words_of
+
+    texts = {
+        name: [words_of(text, phantom) if isinstance(text, str) else text for text in tasks[name]]
+        for name in ("description", "reason")
+        if name in tasks.columns
+    }
+    return tasks if phantom.is_published else tasks.assign(**texts)
+
+
 def _classifier_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """Whether the order of the feature sets depends on the classifier."""
     from ct4bench.learning.accuracy import ranking
@@ -228,7 +241,7 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
 
     if inputs.tasks is not None:
         results.tables["tasks"] = ResultTable(
-            inputs.tasks,
+            _told_of(inputs.tasks, inputs.phantom),
             "Tasks of the classifiers",
             "Trainings of each feature set by the MLP, by question (task) and choice of the training (ablation), "
             "and why there are none.",
