@@ -139,6 +139,8 @@ def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp
     assert pages == {
         "report_none_copy.html",
         "report_needs_two.html",
+        "report_needs_all.html",
+        "report_elsewhere.html",
     }  # what came to no end is in the leaderboard alone
     assert "No harmonization was applied." not in page
 
