@@ -41,7 +41,7 @@ def main(argv=None):
         reasons = read_reasons_of(path for path in parts if path.is_file())
         series, missing = list_absent(rows, read_series(args.streamed), reasons)
     write_tables(series, missing, folders)
-    refuse_missing(missing, len(rows), folders)
+    refuse_missing(missing, len(rows), folders, streamed=args.streamed is not None)
     write_table(series, args.output, table=SERIES_TABLE)
 
 

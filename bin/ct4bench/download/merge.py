@@ -105,13 +105,13 @@ def write_tables(series: pd.DataFrame, missing: Iterable[Missing], folders: Fold
     write_missing(missing, folders)
 
 
-def refuse_missing(missing: Sequence[Missing], n_series: int, folders: Folders) -> None:
-    """Raise a `UserError` where series are missing: how many, why, and where they are listed."""
+def refuse_missing(missing: Sequence[Missing], n_series: int, folders: Folders, streamed: bool = False) -> None:
+    """Raise a `UserError` where series are missing: how many, why, where they are listed, and what asks for them."""
     if missing:
         counts = ", ".join(f"{reason} {n}" for reason, n in Counter(item.reason for item in missing).items())
         first = missing[0]
         raise UserError(
             f"{len(missing)} of {n_series} series are missing ({counts}), the first {first.row.series_instance_uid}: "
             f"{first.detail}; {folders.output / MISSING_TABLE} lists them; the others are whole, and the same command "
-            "again asks for the missing ones only"
+            f"again {'with -resume ' if streamed else ''}asks for the missing ones only"
         )

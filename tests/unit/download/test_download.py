@@ -401,6 +401,8 @@ def test_what_is_missing_is_an_error_that_names_the_first(forty, tmp_path):
     assert [item.reason for item in missing[:2]] == ["damaged", "not_tried"] and len(missing) == 40
     with pytest.raises(UserError, match=r"40 of 40 series are missing \(damaged 1, not_tried 39\)"):
         refuse_missing(missing, 40, folders)
+    with pytest.raises(UserError, match="again with -resume asks"):  # a task that streamed has deleted its series
+        refuse_missing(missing, 40, folders, streamed=True)
     refuse_missing([], 40, folders)
 
 
