@@ -18,7 +18,6 @@ from ct4bench.core.tables import read_table
 from ct4bench.leaderboard.score import ALL_ROWS, OF, SCORE_COLUMNS, WHOLE
 from ct4bench.pairs.plan import TABLES_3_TO_5
 from ct4bench.profiles.merge import COMMON
-from ct4bench.profiles.profiler import HOMOGENEOUS
 
 SAME_RECON = "same_recon"
 """The plan's variant of pairs of equal reconstruction."""
@@ -66,7 +65,7 @@ class Distance:
 DISTANCES = (
     Distance("roi_bias", "bias_hu", "", lambda a, b: float(np.abs(a - b).mean())),
     Distance("noise_difference", "total_sd_hu", "", lambda a, b: float(np.abs(np.log(a / b)).mean())),
-    Distance("nps_difference", "total_nps_hu2_mm2", HOMOGENEOUS, lambda a, b: float(np.abs(a - b).sum() / b.sum())),
+    Distance("nps_difference", "total_nps_hu2_mm2", "", lambda a, b: float(np.abs(a - b).sum() / b.sum())),
     Distance("mtf_difference", "ttf", "dots_to_wedge", lambda a, b: float(np.abs(a - b).max())),
 )
 PATTERNS = ("star_amplitude_hu", "zone_amplitude_hu")

@@ -68,6 +68,7 @@ def start(tmp_path):
             stderr=subprocess.STDOUT,
             env=environment,
             text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # tests under nohup ignore it
         )
         started.append(process)
         return process
