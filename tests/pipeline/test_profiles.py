@@ -28,6 +28,9 @@ NOT_THERE = {"SIMULATE_SERIES", "TAKE_SERIES", "DRAW_PHANTOM", "MERGE_FEATURES",
 TORCH = {"deep", "training"}
 DOWNLOADING = {"PLAN_DOWNLOAD", "DOWNLOAD_SERIES", "MERGE_DOWNLOAD"}
 STREAMING = {"STREAM_SERIES"}
+OF_FEATURES = {"PLAN_METHODS", "HARMONIZE_FEATURES", "SCORE_METHODS", "RANK_METHODS", "DRAW_LEADERBOARD"}
+OF_IMAGES = {"PLAN_VOLUMES", "HARMONIZE_VOLUMES", "READ_VOLUMES"}
+"""Processes of harmonization methods."""
 
 
 def configuration(folder: Path, *profiles: str, **parameters: str) -> dict[str, str]:
@@ -190,9 +193,9 @@ def launch_line(text: str, engine: str) -> str:
 def test_docker_commands_of_every_process(nextflow, tmp_path, index_of_eight):
     found = commands(
         nextflow, tmp_path, index_of_eight, "-profile", "docker,gpu", "--registry", "registry.example.org/ct",
-        fails="DRAW_PATCHES",
+        "--methods", "none,combat", fails="DRAW_PATCHES",
     )  # fmt: skip
-    assert set(found) >= {"REGISTER_SERIES", "EXTRACT_DEEP", "TRAIN_CLASSIFIERS", "WRITE_REPORT"}
+    assert set(found) >= {"REGISTER_SERIES", "EXTRACT_DEEP", "TRAIN_CLASSIFIERS", "WRITE_REPORT"} | OF_FEATURES
     for process, texts in found.items():
         label = LABELS[process]
         for text in texts:
@@ -262,7 +265,7 @@ def test_stub_run_of_every_cloud_profile(cloud, nextflow, tmp_path, index_of_eig
         "--queue", "long", "--account", "phantoms", "--cloud_region", "there", "--volume_claim", "shelf",
         settings="process.executor = 'local'\n",
     )  # fmt: skip
-    assert set(found) >= set(LABELS) - NOT_THERE - DOWNLOADING - STREAMING
+    assert set(found) >= set(LABELS) - NOT_THERE - DOWNLOADING - STREAMING - OF_FEATURES - OF_IMAGES
     for process, texts in found.items():
         for text in texts:
             line = launch_line(text, "docker")
