@@ -212,7 +212,7 @@ def test_stable_features_say_what_their_icc_and_their_spread_are_of(stability):
     assert "means over the patches" in text and "single patches" in text and "in every stratum (all rows" in text
     for share in (0.999, 1.344):
         grid = cells_of("stable_features", frame.head(2).assign(reproducibility_relative=[share, np.nan]))
-        at = grid["columns"].index("reproducibility relative") - 1
+        at = grid["columns"].index("SD between, of the contrast") - 1
         notes = [row["cells"][at].get("note") for row in grid["rows"]]
         assert notes == ["more than the contrast" if share > 1 else None, None]
 
