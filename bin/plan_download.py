@@ -5,8 +5,10 @@ Nothing is asked of the network.
 """
 
 import argparse
+import math
 from pathlib import Path
 
+from ct4bench.core.errors import UserError
 from ct4bench.core.script import run
 from ct4bench.download.download import Missing
 from ct4bench.download.folders import Folders
@@ -41,11 +43,14 @@ def main(argv=None):
     parser.add_argument("--folder", required=True, help="folder that dicom/ and download/ lie in")
     parser.add_argument("--output", required=True, help="folder of what is planned")
     args = parser.parse_args(argv)
+    streams = args.max_disk is not None
+    if streams and not 0 < args.max_disk < math.inf:
+        raise UserError(f"--max_disk {args.max_disk:g} is no number of GB above 0")
     rows = select(read_rows(args.table), args.doses, args.scanners, args.reconstructions, args.repetitions)
     folders, output = Folders(args.folder), Path(args.output)
     (output / "parts").mkdir(exist_ok=True)
     write_rows(rows, output / "manifest.csv")
-    text = plan_stream(args, rows, folders, output) if args.max_disk else plan_folder(args, rows, folders, output)
+    text = plan_stream(args, rows, folders, output) if streams else plan_folder(args, rows, folders, output)
     (output / "announcement.txt").write_text(f"{text}\n", encoding="utf-8")
 
 

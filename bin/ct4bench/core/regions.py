@@ -6,6 +6,7 @@ the same keys (`--phantom`, docs/own-phantom.md).
 
 # code-data: ct4bench/core/schemas/phantom.json
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,6 +102,9 @@ class Phantom:
                 raise ValueError(f"two {what} {twice[0]} (case, blanks, _ and - do not count)")
         if len({region.tissue for region in regions}) < 2:
             raise ValueError("all regions are of one class; a classifier needs two")
+        for name in ("solid_hu", "margin_mm"):
+            if not math.isfinite(values.get(name, 0)):
+                raise ValueError(f"{name} is no number")
         main = values.get("main_region", regions[0].name)
         if main not in [region.name for region in regions]:
             raise ValueError(f"main_region {main} is none of its regions")
@@ -118,7 +122,9 @@ def _region(number: int, entry: dict) -> Region:
     given = entry.get("label", [])
     given = given if isinstance(given, list) else [given]
     texts = dict.fromkeys(bare_label(text) for text in (entry["name"], *given) if isinstance(text, str))
-    numbers = tuple(value for value in given if isinstance(value, int)) or (number,)
+    # "3" is the value 3, too: who quotes it means no other
+    values = dict.fromkeys(int(value) for value in given if isinstance(value, int) or value.isdecimal())
+    numbers = tuple(values) or (number,)
     return Region(entry["name"], entry["class"], entry.get("title", entry["name"]), tuple(texts), numbers)
 
 

@@ -206,10 +206,15 @@ def claim(folders: Folders, uid: str) -> Iterator[Path]:
 
 
 def tidy(folders: Folders) -> None:
-    """Remove the marks that killed processes left, and the folder of series on their way where it is empty."""
-    for mark in sorted(folders.part("").glob("*.lock")):
-        with suppress(OSError), open(mark, "r+", encoding="utf-8") as stream:
+    """Remove the marks that killed processes left, and the folders of series on their way that are empty."""
+    there = sorted(folders.part("").iterdir()) if folders.part("").is_dir() else []
+    for uid in sorted({path.name.removesuffix(".lock") for path in there}):
+        part = folders.part(uid)
+        mark = part.with_name(f"{uid}.lock")
+        with suppress(OSError), open(mark, "w", encoding="utf-8") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with suppress(OSError):
+                part.rmdir()
             mark.unlink()
     with suppress(OSError):
         folders.part("").rmdir()

@@ -110,8 +110,10 @@ def refuse_missing(missing: Sequence[Missing], n_series: int, folders: Folders, 
     if missing:
         counts = ", ".join(f"{reason} {n}" for reason, n in Counter(item.reason for item in missing).items())
         first = missing[0]
+        whole = "the others are whole, and " if len(missing) < n_series else ""
+        again = "the same command again with -resume" if streamed else "the same command again"
         raise UserError(
             f"{len(missing)} of {n_series} series are missing ({counts}), the first {first.row.series_instance_uid}: "
-            f"{first.detail}; {folders.output / MISSING_TABLE} lists them; the others are whole, and the same command "
-            f"again {'with -resume ' if streamed else ''}asks for the missing ones only"
+            f"{first.detail}; {folders.output / MISSING_TABLE} lists them; {whole}{again} "
+            "asks for the missing ones only"
         )

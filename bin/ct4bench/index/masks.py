@@ -47,15 +47,21 @@ def _read_dicom(path, grid: Grid, slice_of_sop: dict[str, int], phantom: Phantom
     if kind != STRUCTURE_SET:
         raise Refusal("segmentation_mismatch", "it is neither a DICOM segmentation nor an RT structure set")
     try:
-        contours = _contours_of(dataset, phantom)
+        contours, images = _contours_of(dataset, phantom)
     except (AttributeError, KeyError, ValueError, TypeError) as error:
         raise Refusal("unreadable", f"a structure set without its contours ({one_line(error)})") from error
+    if slice_of_sop and not images <= set(slice_of_sop):
+        n = len(images - set(slice_of_sop))
+        raise Refusal(
+            "segmentation_mismatch", f"{n} of the {len(images)} images that it was drawn on are not the series'"
+        )
     voxels = {roi: _filled(own, grid, roi) for roi, own in contours.items()}
     return merge_labels(voxels, grid.shape, phantom.names)
 
 
-def _contours_of(dataset, phantom: Phantom) -> dict[str, list[np.ndarray]]:
-    """Closed contours (n, 3) in LPS mm by region; structures that are no region (a couch, the outline) are left out."""
+def _contours_of(dataset, phantom: Phantom) -> tuple[dict[str, list[np.ndarray]], set[str]]:
+    """Closed contours (n, 3) in LPS mm by region, and the SOP instances of the images that they name; structures that
+    are no region (a couch, the outline) are left out."""
     names = {}
     for structure in dataset.StructureSetROISequence:
         roi = phantom.named(str(structure.get("ROIName") or ""))
@@ -67,7 +73,7 @@ def _contours_of(dataset, phantom: Phantom) -> dict[str, list[np.ndarray]]:
     if missing:
         known = ", ".join(str(s.get("ROIName") or "") for s in dataset.StructureSetROISequence)[:200]
         raise Refusal("missing_label", f"no structure {', '.join(missing)}; it has {known}")
-    found = {roi: [] for roi in phantom.names}
+    found, images = {roi: [] for roi in phantom.names}, set()
     for item in dataset.ROIContourSequence:
         roi = names.get(int(item.ReferencedROINumber))
         for contour in (item.get("ContourSequence") or ()) if roi else ():
@@ -75,7 +81,8 @@ def _contours_of(dataset, phantom: Phantom) -> dict[str, list[np.ndarray]]:
             if kind not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):
                 raise Refusal("segmentation_mismatch", f"a contour of {roi} is {kind}; CLOSED_PLANAR is needed")
             found[roi].append(np.array(contour.ContourData, float).reshape(-1, 3))
-    return found
+            images |= {str(image.ReferencedSOPInstanceUID) for image in contour.get("ContourImageSequence") or ()}
+    return found, images
 
 
 def _filled(contours: list[np.ndarray], grid: Grid, roi: str) -> np.ndarray:
@@ -91,7 +98,7 @@ def _filled(contours: list[np.ndarray], grid: Grid, roi: str) -> np.ndarray:
         if np.abs(index[:, 0] - k).max() > OFF_SLICE:
             z = points[0, 2]
             raise Refusal("segmentation_mismatch", f"a contour of {roi} at z {z:g} mm lies on none of the slices")
-        if not 0 <= k < grid.shape[0]:
+        if not (np.all(index > -1) and np.all(index < grid.shape)):
             raise Refusal("segmentation_mismatch", f"a contour of {roi} lies outside the series")
         inside = Outline(index[:, :0:-1], closed=False).contains_points(centres)
         by_slice[k] = inside ^ by_slice[k] if k in by_slice else inside

@@ -52,6 +52,12 @@ def test_a_users_own_has_its_names_labels_and_numbers(tmp_path):
     assert phantom_of({}) == CT4HARMONIZATION
 
 
+def test_a_number_in_quotes_is_the_number(tmp_path):
+    phantom = read_phantom(written(tmp_path, WATER.replace("label: 2", 'label: "3"')))
+    assert [phantom.numbered(n) for n in (3, 2)] == ["pool", None]
+    assert Phantom.from_dict(phantom.to_dict()) == phantom
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -64,6 +70,8 @@ def test_a_users_own_has_its_names_labels_and_numbers(tmp_path):
         ("name: pool", "name: pool|1", "of letters, digits, _ and -"),
         ("name: Water", "name: Water\nmain_region: bone", "main_region bone is none of its regions"),
         ("name: Water", "name: Water\nsolid_hu: -2000", "-900 to 500 HU"),
+        ("name: Water", "name: Water\nsolid_hu: .nan", "solid_hu is no number"),
+        ("label: 2", 'label: "7"', "two regions have the label 7"),
         ("regions:", "regions: [", "it is not YAML"),
     ],
 )

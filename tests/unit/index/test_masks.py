@@ -116,3 +116,33 @@ def test_what_is_no_mask_is_refused(series):
         UserError, match="missing_label, no structure oil; it has bone, water, fat, lung, air, External"
     ):
         read_mask(path, grid, {}, PHANTOM)
+
+
+def test_a_structure_set_of_another_series_is_refused(series):
+    folder, paths, grid = series
+    dataset = pydicom.dcmread(write_structures(folder / "elsewhere.dcm", paths, roi_labels(), grid, NAMES))
+    own = {str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID): n for n, path in enumerate(paths)}
+    contour = dataset.ROIContourSequence[0].ContourSequence[0]
+    image = pydicom.Dataset()
+    image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID = "1.2.840.10008.5.1.4.1.1.2", next(iter(own))
+    contour.ContourImageSequence = [image]
+    dataset.save_as(folder / "elsewhere.dcm")
+    assert read_mask(folder / "elsewhere.dcm", grid, own, PHANTOM).any()
+    image.ReferencedSOPInstanceUID = "1.2.3"
+    dataset.save_as(folder / "elsewhere.dcm")
+    with pytest.raises(UserError, match="1 of the 1 images that it was drawn on are not the series'"):
+        read_mask(folder / "elsewhere.dcm", grid, own, PHANTOM)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_structure_that_leaves_the_image_is_refused(axis, series):
+    folder, paths, grid = series
+    dataset = pydicom.dcmread(write_structures(folder / "aside.dcm", paths, roi_labels(), grid, NAMES))
+    for item in dataset.ROIContourSequence:
+        for contour in item.ContourSequence or ():
+            points = np.array(contour.ContourData, float).reshape(-1, 3)
+            points[:, axis] += 0.9 * grid.shape[2 - axis] * grid.spacing_mm[2 - axis]
+            contour.ContourData = [float(value) for value in points.ravel()]
+    dataset.save_as(folder / "aside.dcm")
+    with pytest.raises(UserError, match="segmentation_mismatch, a contour of .* lies outside the series"):
+        read_mask(folder / "aside.dcm", grid, {}, PHANTOM)
