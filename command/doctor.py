@@ -17,6 +17,8 @@ from pathlib import Path
 from command.places import ENGINE, PYTHON, ROOT, find_engine, is_set_up, venv_is_current
 
 TIME_OUT_S = 20
+COLLECTION_SERVER = "https://s3.amazonaws.com"
+"""Where `--download idc` fetches from."""
 NETWORK_TIME_OUT_S = 3
 SETUP_GB, DEMO_GB, PAPER_GB = 7.2, 3, 32
 MEMORY_GB = 4
@@ -260,12 +262,13 @@ def _is_whole(path: Path) -> bool:
 
 
 def network_target() -> tuple[str, int]:
-    """Return host and port of what set-up would speak to: the proxy, else the package index."""
+    """Return host and port of the first server that is spoken to: the proxy, the package index that is set, or else the
+    server of the collection."""
     proxy = os.environ.get("https_proxy") or os.environ.get("HTTPS_PROXY")
     index = os.environ.get("UV_DEFAULT_INDEX") or os.environ.get("UV_INDEX_URL") or os.environ.get("PIP_INDEX_URL")
-    url = proxy or index or "https://pypi.org/simple"
+    url = proxy or index or COLLECTION_SERVER
     parts = urllib.parse.urlsplit(url if "//" in url else "//" + url)
-    return parts.hostname or "pypi.org", parts.port or (80 if parts.scheme == "http" else 443)
+    return parts.hostname or url, parts.port or (80 if parts.scheme == "http" else 443)
 
 
 def check_network() -> Finding:
