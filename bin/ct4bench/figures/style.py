@@ -25,8 +25,6 @@ WIDTH_IN = 10.2
 7.05 inches are the highest."""
 FITTING_SIGNS = 4
 """A name of an axis with so many signs at most is never replaced."""
-SMALLEST_PT = 7
-"""Smallest text of a figure, whose report shows it no smaller than it is."""
 
 TISSUE_MARKERS = {"cyst": "o", "hemangioma": "^", "metastasis": "s", "normal": "D"}
 SPARE_MARKERS = ("X", "o", "^", "s", "D", "v", "P", "p", "h")
