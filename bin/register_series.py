@@ -3,7 +3,6 @@
 
 import argparse
 
-from ct4bench.core.errors import UserError
 from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
@@ -33,12 +32,10 @@ def main(argv=None):
     from ct4bench.core.checks import Checks
     from ct4bench.preprocess.reference import open_reference
     from ct4bench.preprocess.register import RegistrationRun, register_chunk
-    from ct4bench.preprocess.resampling import INTERPOLATORS
+    from ct4bench.preprocess.resampling import choose_interpolator
     from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, registered_rows
 
-    interpolator = args.interpolator or MODES[args.mode].interpolator
-    if interpolator not in INTERPOLATORS:
-        raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")
+    interpolator = choose_interpolator(args.interpolator, args.mode)
     series = read_table(args.series, ["series_uid"])
     checks = Checks()
     registration = RegistrationRun(

@@ -60,8 +60,9 @@ def main(argv=None):
     from ct4bench.parts.stream import SERIES_MISSING, fetch_part, stream_part
     from ct4bench.preprocess.reference import open_reference
     from ct4bench.preprocess.register import RegistrationRun
+    from ct4bench.preprocess.resampling import choose_interpolator
 
-    interpolator = args.interpolator or MODES[args.mode].interpolator
+    interpolator = choose_interpolator(args.interpolator, args.mode)
     registration = RegistrationRun(
         open_reference(args.reference), args.volumes, args.nifti, interpolator, args.threads, args.short_series
     )

@@ -3,7 +3,6 @@
 
 import argparse
 
-from ct4bench.core.errors import UserError
 from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import write_table
@@ -33,11 +32,9 @@ def main(argv=None):
     from ct4bench.parts.take import take_part
     from ct4bench.preprocess.reference import open_reference
     from ct4bench.preprocess.register import RegistrationRun
-    from ct4bench.preprocess.resampling import INTERPOLATORS
+    from ct4bench.preprocess.resampling import choose_interpolator
 
-    interpolator = args.interpolator or MODES[args.mode].interpolator
-    if interpolator not in INTERPOLATORS:
-        raise UserError(f"--interpolator {args.interpolator} is not known; choose from {', '.join(INTERPOLATORS)}")
+    interpolator = choose_interpolator(args.interpolator, args.mode)
     checks = Checks()
     registration = RegistrationRun(
         open_reference(args.reference), args.volumes, args.nifti, interpolator, args.threads, args.short_series

@@ -5,12 +5,22 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numba import njit
 
+from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.core.modes import MODES
 
 OUTSIDE_HU = -1024
 INTERPOLATORS = ("linear", "nearest", "bspline")
 SHORTEST_RUN = 8
 SPLINE_REACH = 14
+
+
+def choose_interpolator(name: str | None, mode: str) -> str:
+    """Take an interpolator by its name, by default the mode's; `UserError` where there is none of the name."""
+    chosen = name or MODES[mode].interpolator
+    if chosen not in INTERPOLATORS:
+        raise UserError(f"--interpolator {name} is not known; choose from {', '.join(INTERPOLATORS)}")
+    return chosen
 
 
 def index_map(target: Grid, source: Grid, motion: Rigid) -> tuple[np.ndarray, np.ndarray]:

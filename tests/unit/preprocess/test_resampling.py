@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
+from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, Rigid
-from ct4bench.preprocess.resampling import INTERPOLATORS, index_map, lost_noise_variance, resample, resample_labels
+from ct4bench.preprocess.resampling import (
+    INTERPOLATORS,
+    choose_interpolator,
+    index_map,
+    lost_noise_variance,
+    resample,
+    resample_labels,
+)
 
 STILL = Rigid.identity()
 GRID = Grid.axis_aligned((14, 23, 31), (1.25, 0.68359375, 0.68359375), (-174.66, -340.16, 24.0))
@@ -120,3 +128,10 @@ def test_noise_is_lost_only_between_voxels():
     assert lost_noise_variance(GRID, GRID, half, "bspline") == pytest.approx(1 - 0.7561**3, abs=1e-3)
     away = Rigid((0.0, 0.0, 0.0), (1000.0, 0.0, 0.0), (0.0, 0.0, 0.0))
     assert np.isnan(lost_noise_variance(GRID, GRID, away))
+
+
+def test_an_interpolator_that_there_is_not_is_refused_by_its_name():
+    assert choose_interpolator("nearest", "paper") == "nearest"
+    assert choose_interpolator(None, "corrected") == "bspline"
+    with pytest.raises(UserError, match="--interpolator cubic is not known; choose from linear, nearest, bspline"):
+        choose_interpolator("cubic", "paper")
