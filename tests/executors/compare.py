@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Compare the results of runs: compare.py FOLDER FOLDER ... [--tolerance 1e-6 OTHER ...]
 
-All FOLDERs must hold the same files with the same bytes, report.html and pipeline_info/ apart, which tell of the run.
+All FOLDERs must hold the same files with the same bytes, apart from what tells of the run: report.html, pipeline_info/,
+the two descriptions with its date, and the line of versions.yml that names the engine.
 Each OTHER must hold the same tables, numbers equal to the tolerance, relative to the largest number of their column.
 """
 
@@ -13,12 +14,22 @@ from pathlib import Path
 import pandas as pd
 
 
+DATED = {"report.html", "ro-crate-metadata.json", "croissant.json"}
+VERSIONS = "provenance/versions.yml"
+
+
+def content(path: Path, name: str) -> bytes:
+    """What must be equal of a file at its place."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    return b"".join(line for line in lines if name != VERSIONS or not line.startswith(b"container_engine:"))
+
+
 def digests(folder: Path) -> dict[str, str]:
     """SHA-256 of every file that must be equal, by its place."""
     files = (path for path in folder.rglob("*") if path.is_file())
     places = {path.relative_to(folder).as_posix(): path for path in files}
-    kept = {name for name in places if name != "report.html" and not name.startswith("pipeline_info/")}
-    return {name: hashlib.sha256(places[name].read_bytes()).hexdigest() for name in sorted(kept)}
+    kept = {name for name in places if name not in DATED and not name.startswith("pipeline_info/")}
+    return {name: hashlib.sha256(content(places[name], name)).hexdigest() for name in sorted(kept)}
 
 
 def read(path: Path) -> pd.DataFrame:
