@@ -13,7 +13,6 @@ from pathlib import Path
 
 import pandas as pd
 
-
 DATED = {"report.html", "ro-crate-metadata.json", "croissant.json"}
 VERSIONS = "provenance/versions.yml"
 

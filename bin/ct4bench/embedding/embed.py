@@ -8,7 +8,9 @@ so the same rows give the same bytes, for any number of threads.
 # code-table: <method>/embedding.parquet
 # code-table: <method>/embedding_quality.csv
 
+import hashlib
 import warnings
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -315,6 +317,32 @@ def _rows_of(table: pd.DataFrame, figure: str) -> pd.DataFrame:
     return rows
 
 
+def _embed_repeated(scores: np.ndarray, seed: int, threads: int, n_epochs: int, verify: int) -> Embedding:
+    """Embed z-scores (rows, features) of which some rows may be equal, or that have no features.
+
+    Where a row has more equals than neighbours, which is no graph of neighbourhoods any more, each different row gets
+    one place, as by umap-learn's `unique`. Fewer than three different rows lie where the components have them.
+    """
+    # by digest, as sorting whole rows would take a second copy of them
+    of_row, digests = pd.factorize(np.array([hashlib.sha256(row.tobytes()).hexdigest() for row in scores]))
+    counts = np.bincount(of_row)
+    if counts.max() <= min(NEIGHBOURS, len(scores) - 1):
+        return embed(scores, seed, threads, n_epochs, verify)
+    coordinates, shares = (
+        principal_components(scores) if scores.shape[1] else (np.zeros((len(scores), 2)), np.full(2, np.nan))
+    )
+    if len(digests) < 3:
+        return Embedding(coordinates.astype(np.float32), coordinates, shares, 0, float("nan"))
+    found = embed(scores[np.unique(of_row, return_index=True)[1]], seed, threads, n_epochs, verify)
+    return Embedding(found.umap[of_row], coordinates, shares, found.n_neighbours, found.difference)
+
+
+def _unjudged(positions: Iterable[str], labels: Iterable[str]) -> dict[str, float]:
+    names = [f"{kind}_{name}" for kind in ("trustworthiness", "continuity") for name in positions]
+    missing = dict.fromkeys([*names, *(f"silhouette_{name}" for name in labels)], float("nan"))
+    return {"n_neighbors_quality": 0, "n_anchors": 0, **missing}
+
+
 def embedding_tables(
     features: pd.DataFrame,
     extractor: str,
@@ -328,7 +356,8 @@ def embedding_tables(
     Columns: `EMBEDDING_COLUMNS` and `QUALITY_COLUMNS`.
 
     `features` has the columns of `benchmark.FEATURE_KEY`, then the features. Features that are constant or not finite
-    among a figure's rows are left out (`n_left_out`). Rows are sorted by figure and row key.
+    among a figure's rows are left out (`n_left_out`). Where all are constant, as what a control makes of one region may
+    be, all rows lie at one point and nothing is judged. Rows are sorted by figure and row key.
     """
     from threadpoolctl import threadpool_limits
 
@@ -337,20 +366,21 @@ def embedding_tables(
     embeddings, qualities = [], []
     for figure in sorted(FIGURES):
         rows = _rows_of(table, figure)
-        scores = standardise(rows[names].to_numpy(float))
-        if not scores.shape[1]:
-            bad = rows[~np.isfinite(rows[names].to_numpy(float)).all(axis=1)]
-            named = " ".join(map(str, bad.iloc[0][ROW_KEY])) if len(bad) else ""
+        values = rows[names].to_numpy(float)
+        scores = standardise(values)
+        bad = rows[~np.isfinite(values).all(axis=1)]
+        if not scores.shape[1] and len(bad):
+            named = " ".join(map(str, bad.iloc[0][ROW_KEY]))
             raise UserError(
-                f"{figure}: every feature of {extractor} is constant or not finite in some row"
-                + (f" ({len(bad)} of {len(rows)} rows, such as {named}: leave these out)" if named else "")
-                + "; there is nothing to embed"
+                f"{figure}: every feature of {extractor} is constant or not finite in some row "
+                f"({len(bad)} of {len(rows)} rows, such as {named}: leave these out); there is nothing to embed"
             )
         labels = {name: rows[name].to_numpy() for name in ("scanner", "maker", "tissue")}
         # The last digit of a product of matrices depends on the number of threads, and a layout on every digit.
         with threadpool_limits(limits=1):
-            found = embed(scores, seed, threads, n_epochs, verify)
-            judged = embedding_quality(scores, {"umap": found.umap, "pca": found.pca}, labels, seed)
+            found = _embed_repeated(scores, seed, threads, n_epochs, verify)
+            places = {"umap": found.umap, "pca": found.pca}
+            judged = embedding_quality(scores, places, labels, seed) if scores.shape[1] else _unjudged(places, labels)
         judged = {name.removesuffix("_umap"): value for name, value in judged.items()}
         key = rows[ROW_KEY].assign(figure=figure, extractor=extractor)
         positions = {

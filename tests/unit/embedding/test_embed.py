@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tests.conftest import ROOT
 
-from ct4bench.core.benchmark import FEATURE_KEY, ROIS, scan_id, tissue_of
+from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY, scan_id, tissue_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table
 from ct4bench.embedding.embed import (
@@ -132,8 +132,6 @@ def test_features_that_are_constant_or_not_finite_are_left_out_and_counted(featu
     places, quality = embedding_tables(broken, "x", n_epochs=20, verify=0)
     pd.testing.assert_frame_equal(places, plain[0], check_exact=True)
     assert set(quality["n_left_out"]) == {3} and set(quality["n_features"]) == {8}
-    with pytest.raises(UserError, match="every feature of x is constant"):
-        embedding_tables(features[FEATURE_KEY].assign(flat=1.0), "x")
 
 
 def test_a_row_that_spoils_every_feature_is_named(features):
@@ -143,6 +141,20 @@ def test_a_row_that_spoils_every_feature_is_named(features):
     row = spoilt.loc[5]
     with pytest.raises(UserError, match=f"1 of .* rows, such as {row['series_uid']} {row['roi']} {row['patch']}"):
         embedding_tables(spoilt, "x")
+
+
+@pytest.mark.parametrize("by", [None, "roi", "tissue"])
+def test_rows_of_which_most_are_equal_lie_at_one_place_each(features, by):
+    """As a control makes them that gives each tissue its mean: loops of points at one place differ."""
+    many = pd.concat([features.assign(patch=features["patch"] + 100 * i) for i in range(8)], ignore_index=True)
+    flat = many[FEATURE_KEY].assign(flat=1.0 if by is None else many[by].astype("category").cat.codes.astype(float))
+    places, quality = embedding_tables(flat, "x", n_epochs=50)
+    points = places.merge(flat, on=ROW_KEY).groupby(["figure", by] if by else "figure")[["umap_1", "umap_2", "pca_1"]]
+    assert (points.nunique() == 1).all(axis=None)
+    all_rows = places[places["figure"] == "figure6"]
+    assert len(all_rows) == len(many) and len(all_rows["umap_1"].unique()) == (flat["flat"].nunique())
+    assert np.isfinite(places[["umap_1", "umap_2", "pca_1", "pca_2"]]).all(axis=None)
+    assert quality.set_index("figure")["trustworthiness"].isna()["figure5"]
 
 
 def test_rows_that_are_equal_get_places_of_their_own(rng):
