@@ -5,6 +5,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ct4bench.core.arguments import doses_mgy
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.harmonization.plan import Size, cost_lines, describe
@@ -19,7 +20,9 @@ def main(argv=None):
     parser.add_argument("--folders", nargs="*", default=[], type=Path, help="the methods' folders")
     parser.add_argument("--series", required=True, help="inputs.csv of the index, or a table of features")
     parser.add_argument("--extractors", nargs="+", default=[], help="feature sets")
-    parser.add_argument("--feature_doses", default="", help="doses in mGy of the series with features; blank for all")
+    parser.add_argument(
+        "--feature_doses", type=doses_mgy, help="doses in mGy of the series with features; default: all"
+    )
     parser.add_argument("--domain", default="scanner")
     parser.add_argument("--cells", choices=("all", "compared"), default="compared", help="trainings of each method")
     parser.add_argument("--output", required=True, help="what they declare, CSV")
@@ -28,8 +31,7 @@ def main(argv=None):
     variants, table = describe(args.methods, args.brought, args.folders, args.shipped)
     series = read_table(args.series)
     series = series.drop_duplicates("series_uid") if "series_uid" in series else series
-    doses = {float(dose) for dose in args.feature_doses.split(",") if dose}
-    featured = series[series["dose_mgy"].isin(doses)] if doses else series
+    featured = series[series["dose_mgy"].isin(args.feature_doses)] if args.feature_doses else series
     size = Size(len(series), len(featured), featured[args.domain].nunique() if args.domain in featured else 0,
                 len(args.extractors), args.cells == "all")  # fmt: skip
     write_table(table, args.output)

@@ -3,6 +3,7 @@
 
 import argparse
 
+from ct4bench.core.arguments import doses_mgy
 from ct4bench.core.benchmark import SERIES_KEY
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
@@ -13,13 +14,14 @@ def main(argv=None):
     """Read the registered series, write those to learn from."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--registered", required=True, help="table of the registered series")
-    parser.add_argument("--feature_doses", required=True, help="doses in mGy of the series with features, by commas")
+    parser.add_argument(
+        "--feature_doses", required=True, type=doses_mgy, help="doses in mGy of the series with features, by commas"
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", required=True, help="series to learn from, CSV")
     args = parser.parse_args(argv)
     registered = read_table(args.registered, SERIES_KEY)
-    doses = [float(dose) for dose in args.feature_doses.split(",")]
-    write_table(plan_fits(registered, doses, args.seed), args.output)
+    write_table(plan_fits(registered, args.feature_doses, args.seed), args.output)
 
 
 if __name__ == "__main__":

@@ -33,13 +33,16 @@ def main(args: argparse.Namespace, words: list[str]) -> int:
         print("comparing needs numpy, pandas, pyarrow and scipy: 'make setup' gets them", file=sys.stderr)
         return 2
     sys.path.insert(0, str(ROOT / "bin"))
-    from ct4bench.core.errors import UserError
+    from ct4bench.core.errors import UserError, error_words
     from ct4bench.results.compare import Tolerance, compare
 
     try:
         equal, lines = compare(args.first, args.second, Tolerance(args.tolerance, args.absolute), args.output)
-    except (UserError, OSError) as problem:
+    except UserError as problem:
         print(f"cannot compare: {problem}", file=sys.stderr)
+        return 2
+    except OSError as problem:
+        print(f"cannot compare: {problem.filename or args.output}: {error_words(problem)}", file=sys.stderr)
         return 2
     print("\n".join(lines))
     return int(not equal)

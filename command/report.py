@@ -53,8 +53,14 @@ def words_of_run(folder: Path) -> list[str]:
     path = folder / "pipeline_info" / "run.json"
     try:
         given = json.loads(path.read_text(encoding="utf-8"))["parameters"]
-    except (OSError, ValueError, KeyError) as problem:
-        raise ValueError(f"{shown(path)} does not tell how the run was started ({problem})") from problem
+    except OSError as problem:
+        raise ValueError(
+            f"{shown(path)} does not tell how the run was started ({problem.strerror}); name the --outdir of a run"
+        ) from problem
+    except (ValueError, KeyError, TypeError) as problem:
+        raise ValueError(
+            f"{shown(path)} does not tell how the run was started; start the run itself again"
+        ) from problem
     known, words = read_schema(), []
     for name, value in given.items():
         default = known.get(name, {}).get("default")

@@ -8,7 +8,7 @@ process PLAN_DOWNLOAD {
     input:
     path table
     path output, stageAs: 'output'      // --outdir, which this writes into
-    val choice      // map: source, doses, scanners, reconstructions, repetitions, parallel, alone, part_size; of a stream max_disk, reference, at_once, copies, domain, feature_doses
+    val choice      // map: source, idc_endpoint, tcia_endpoint, doses, scanners, reconstructions, repetitions, parallel, alone, part_size; of a stream max_disk, reference, at_once, copies, domain, feature_doses
     val _code
 
     output:
@@ -19,7 +19,7 @@ process PLAN_DOWNLOAD {
     path 'room.csv', emit: room, optional: true     // n_series, n_bytes: what a stream's volumes may take
 
     script:
-    def names = ['doses', 'scanners', 'reconstructions', 'repetitions'].findAll { name -> choice[name] }
+    def names = ['doses', 'scanners', 'reconstructions', 'repetitions', 'idc_endpoint', 'tcia_endpoint'].findAll { name -> choice[name] }
     def streamed = choice.max_disk ? "--max_disk ${choice.max_disk} --at_once ${choice.at_once} --copies ${choice.copies} --domain ${choice.domain} --feature_doses ${choice.feature_doses} --reference ${shellQuote(choice.reference)}" : ''
     def chosen = names.collect { name -> "--${name} ${shellQuote(choice[name])}" }.join(' ')
     """

@@ -32,7 +32,7 @@ def certificates() {
 }
 
 def choiceOf(settings) {
-    return settings.subMap(['doses', 'scanners', 'reconstructions', 'repetitions']) + [source: settings.download, parallel: requestsAtOnce(settings)]
+    return settings.subMap(['doses', 'scanners', 'reconstructions', 'repetitions', 'idc_endpoint', 'tcia_endpoint']) + [source: settings.download, parallel: requestsAtOnce(settings)]
 }
 
 // Say after each task how far it is: [part, table of series of which lost are counted, or []] as they end, and all parts.

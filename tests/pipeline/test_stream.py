@@ -11,7 +11,7 @@ from download_servers import BUCKET, COLLECTION, running, serve, uuid_of
 from pipeline_run import run_script
 
 from ct4bench.core.tables import read_table
-from ct4bench.download.download import Download
+from ct4bench.download.fetch import Download
 from ct4bench.download.folders import Folders
 from ct4bench.download.manifest import Row, select
 from ct4bench.download.sources import make_source

@@ -131,6 +131,11 @@ def check(words: list[str]) -> None:
         check_front_door(words)
     elif program.startswith(("bin/", "tools/", "tests/")):
         script = (ROOT / program).read_text()
+        # options that several scripts have alike are added by a function
+        script += "".join(
+            path.read_text() for path in (ROOT / "bin" / "ct4bench").glob("*/arguments.py")
+            if f"from ct4bench.{path.parent.name}.arguments import" in script
+        )  # fmt: skip
         assert all(f'"{word}"' in script for word in words[1:] if word.startswith("--") and word != "--help"), words
     else:
         assert program in OTHERS, words

@@ -164,9 +164,13 @@ def test_what_includes_other_scripts_is_included_by_one():
 
 
 def options_of(script) -> tuple[set[str], set[str]]:
-    """Options of a script, by its own parser's calls: all, and those that must be given."""
+    """Options of a script, by calls of its own and of what adds options: all, and those that must be given."""
     known, required = set(), set()
-    for node in ast.walk(ast.parse(script.read_text())):
+    tree = ast.parse(script.read_text())
+    called = {node.func.id for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    shared = [node for path in PACKAGE.glob("*/arguments.py") for node in ast.parse(path.read_text()).body
+              if isinstance(node, ast.FunctionDef) and node.name in called]  # fmt: skip
+    for node in (node for part in (tree, *shared) for node in ast.walk(part)):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "add_argument":
             names = {arg.value for arg in node.args if isinstance(arg, ast.Constant) and arg.value.startswith("--")}
             known |= names

@@ -11,3 +11,13 @@ class Refusal(Exception):
     def __init__(self, reason: str, detail: str):
         super().__init__(detail)
         self.reason = reason
+
+
+def error_words(error: Exception) -> str:
+    """Tell what a caught error says, on one line and without Python's own words (`[Errno 2]`, `'utf-8' codec`)."""
+    if isinstance(error, UnicodeError):
+        return "it is no text in UTF-8"
+    if isinstance(error, KeyError):
+        return f"it lacks {error.args[0] if error.args else 'an entry'}"
+    strerror = getattr(error, "strerror", None) if isinstance(error, OSError) else None
+    return " ".join(str(strerror or error).split()) or type(error).__name__

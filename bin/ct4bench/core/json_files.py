@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 
 
 def read_object(
@@ -13,7 +13,7 @@ def read_object(
     try:
         values = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise UserError(f"{path} is not {what}: it cannot be read as JSON ({error}); {remedy}") from error
+        raise UserError(f"{path} is not {what}: it cannot be read as JSON ({error_words(error)}); {remedy}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} is not {what}: it holds no JSON object; {remedy}")
     return values

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ct4bench.core.contract import CONTRACT_VERSION, Column, table_of, text_columns
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 
 NO_NUMBER = [
     "", "NA", "N/A", "n/a", "NaN", "nan", "-NaN", "-nan", "null", "NULL", "None", "<NA>", "#N/A", "#N/A N/A", "#NA",
@@ -29,7 +29,7 @@ def column_names(path: Path | str) -> list[str]:
     try:
         return list(pq.read_schema(path).names)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path} cannot be read as a table ({error}); give Parquet") from error
+        raise UserError(f"{path} cannot be read as a table ({error_words(error)}); give Parquet") from error
 
 
 def read_table(path: Path | str, columns: Iterable[str] = (), only: Iterable[str] | None = None) -> pd.DataFrame:
@@ -54,7 +54,7 @@ def read_table(path: Path | str, columns: Iterable[str] = (), only: Iterable[str
             frame = frame if only is None else frame[list(only)]
     except (ValueError, OSError, csv.Error, pa.ArrowInvalid) as error:
         raise UserError(
-            f"{path} cannot be read as a table ({error}); give CSV with a header line, or Parquet"
+            f"{path} cannot be read as a table ({error_words(error)}); give CSV with a header line, or Parquet"
         ) from error
     missing = [name for name in columns if name not in frame.columns]
     if missing:

@@ -7,7 +7,7 @@ from pathlib import Path
 import blosc2
 import numpy as np
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.geometry import Grid, Rigid
 
 SUFFIX = ".b2nd"
@@ -52,7 +52,7 @@ def open_volume(path: Path | str) -> Volume:
         meta = json.loads(array.schunk.vlmeta["ct4bench"])
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UserError(
-            f"{path} is not a volume of this pipeline ({error}); run the stage that makes it again"
+            f"{path} is not a volume of this pipeline ({error_words(error)}); run the stage that makes it again"
         ) from error
     return Volume(Path(path), Grid.from_dict(meta["grid"]), meta["attributes"], array)
 

@@ -6,7 +6,7 @@ A schema lies beside the code and not in assets/, since a task has the code alon
 import json
 from pathlib import Path
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 
 SCHEMAS = Path(__file__).resolve().parent / "schemas"
 
@@ -52,7 +52,7 @@ def read_yaml(path: Path | str, kind: str, what: str, remedy: str):
     try:
         values = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise UserError(f"{path} is not {what}: it cannot be read ({error}); {remedy}") from error
+        raise UserError(f"{path} is not {what}: it cannot be read ({error_words(error)}); {remedy}") from error
     except (YAMLError, ValueError) as error:
         words = " ".join(str(error).split("To suppress this check")[0].split())
         raise UserError(f"{path} is not {what}: it is not YAML ({words}); {remedy}") from error

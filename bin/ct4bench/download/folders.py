@@ -82,6 +82,18 @@ class Folders:
         place = self.download / "stream"
         return sorted(path.name for path in place.iterdir()) if place.is_dir() else []
 
+    def check(self) -> None:
+        """Raise a `UserError` where they cannot be made or written, before anything is said or asked."""
+        for folder in (self.dicom, self.download):
+            try:
+                there = next(place for place in (folder, *folder.parents) if place.exists())
+            except OSError as error:
+                raise UserError(f"{folder} cannot be read: {error.strerror}; name a folder that can") from error
+            if not there.is_dir():
+                raise UserError(f"{there} is a file, and a download needs a folder of that name; name another")
+            if not os.access(there, os.W_OK | os.X_OK):
+                raise UserError(f"{there} cannot be written; name a folder that can")
+
     def make(self) -> None:
         """Make them; `UserError` where that cannot be."""
         try:

@@ -46,7 +46,7 @@ def parse_listing(body: bytes) -> tuple[list[tuple[str, int, str]], str]:
         more = (names["IsTruncated"].text or "").strip().lower() == "true"
         token = (names["NextContinuationToken"].text or "") if more else ""
     except (ElementTree.ParseError, ValueError, KeyError) as error:
-        raise Faulty("refused", f"no listing of a bucket came ({type(error).__name__})") from error
+        raise Faulty("refused", "what came is no listing of a bucket") from error
     return objects, token
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.download.download import Download, Missing
+from ct4bench.download.fetch import Download, Missing
 from ct4bench.download.folders import Folders, is_whole, read_state
 from ct4bench.download.manifest import Row
 

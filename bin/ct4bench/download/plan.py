@@ -1,17 +1,31 @@
 """What a download is about to do: the series that are not there yet, what they take, and whether the disk has it."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from ct4bench.core.errors import UserError
-from ct4bench.download.download import duration, size_text
+from ct4bench.download.fetch import Missing, duration, size_text
 from ct4bench.download.folders import Folders, is_whole
-from ct4bench.download.manifest import Row
+from ct4bench.download.manifest import Row, write_rows
+from ct4bench.download.merge import NOT_TRIED, write_missing
 from ct4bench.download.sources import SOURCES
 
 MEGABITS = (100, 10)
 """Rates of a line at which the time is told, in Mbit/s: none is known before the first byte."""
+
+
+class Planned(NamedTuple):
+    """What a plan is written as: all `rows`, those of each part by its name, and what is said before it begins."""
+
+    rows: Sequence[Row]
+    parts: Mapping[str, Sequence[Row]]
+    text: str
+    reference: Row | None = None
+    """Of a stream: the series that all others are registered to."""
+    room: int | None = None
+    """Of a stream: bytes that the volumes of all may take."""
 
 
 def to_fetch(rows: Sequence[Row], folders: Folders) -> list[Row]:
@@ -61,8 +75,9 @@ def about_times(n_bytes: int) -> str:
 def announce(rows: Sequence[Row], missing: Sequence[Row], source: str, folders: Folders, parallel: int) -> str:
     """Say what is fetched, from where, how large it is, what is free, and how long it takes.
 
-    A `UserError` where the disk is too small for it.
+    A `UserError` where the folder cannot be one, or the disk is too small.
     """
+    folders.check()
     about, needed, free = SOURCES[source], bytes_needed(missing, source, parallel), free_bytes(folders.dicom)
     size = sum(row.n_bytes for row in missing)
     if not missing:
@@ -77,3 +92,36 @@ def announce(rows: Sequence[Row], missing: Sequence[Row], source: str, folders: 
         f"fetched into {folders.dicom}, which has {size_text(free)} free: {about_times(size)}; at most {parallel} "
         "requests at once"
     )
+
+
+def plan_folder(
+    rows: Sequence[Row], folders: Folders, source: str, parallel: int, alone: bool, part_size: int
+) -> Planned:
+    """Plan what is to come into dicom/, in parts of `part_size` series, and make the folders.
+
+    A `UserError` as of `announce`, and with `alone` as of `refuse_others`.
+    """
+    if alone:
+        refuse_others(rows, folders)
+    wanted = to_fetch(rows, folders)
+    text = announce(rows, wanted, source, folders, parallel)
+    folders.make()
+    write_missing([Missing(row, *NOT_TRIED) for row in wanted], folders)
+    starts = range(0, len(wanted), part_size)
+    parts = {f"{number:04d}": wanted[start : start + part_size] for number, start in enumerate(starts)}
+    return Planned(rows, parts, text)
+
+
+def write_plan(planned: Planned, output: Path, more: str = "") -> None:
+    """Write manifest.csv, parts/<name>.csv and announcement.txt, with `more` to say; of a stream also reference.csv,
+    and room.csv (how many bytes the volumes of all may take)."""
+    (output / "parts").mkdir(parents=True, exist_ok=True)
+    write_rows(planned.rows, output / "manifest.csv")
+    for name, members in planned.parts.items():
+        write_rows(members, output / "parts" / f"{name}.csv")
+    if planned.reference:
+        write_rows([planned.reference], output / "reference.csv")
+        room = f"n_series,n_bytes\n{len(planned.rows)},{planned.room}\n"
+        (output / "room.csv").write_text(room, encoding="utf-8")
+    said = f"{planned.text}; {more}" if more else planned.text
+    (output / "announcement.txt").write_text(f"{said}\n", encoding="utf-8")

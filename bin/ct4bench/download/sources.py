@@ -1,6 +1,6 @@
 """Where series can be had: each source's address, how many requests at once it is asked with, and its client."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -40,6 +40,16 @@ SOURCES = {
 }
 """TCIA's service is being phased out, and asks for little at once: the second source. Its zips lie beside what they
 are unpacked to."""
+
+
+def check_endpoints(source: str, endpoints: Mapping[str, str | None]) -> str:
+    """Raise a `UserError` where one of the addresses (by source, None: its own) is none, be it asked or not.
+
+    Return what is to be said of those that `source` does not ask, or "".
+    """
+    given = {name: check_endpoint(url, f"--{name}_endpoint") for name, url in endpoints.items() if url}
+    others = [f"--{name}_endpoint {url}" for name, url in given.items() if name != source]
+    return f"{', '.join(others)} is not asked: the source is {source}" if others else ""
 
 
 def make_source(name: str, client: Client, endpoint: str | None) -> Source:

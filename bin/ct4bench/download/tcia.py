@@ -94,7 +94,7 @@ def parse_series(body: bytes) -> dict[str, int]:
     try:
         return {str(item["SeriesInstanceUID"]): int(item["ImageCount"]) for item in json.loads(body)}
     except (ValueError, KeyError, TypeError) as error:
-        raise Faulty("refused", f"no list of series came ({type(error).__name__})") from error
+        raise Faulty("refused", "what came is no list of series") from error
 
 
 def unpack(path: Path, item: Zipped, folder: Path, most_bytes: int) -> list[File]:

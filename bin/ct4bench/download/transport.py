@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass_environment
 
-from ct4bench.core.errors import Refusal, UserError
+from ct4bench.core.errors import Refusal, UserError, error_words
 
 CHUNK_BYTES = 1 << 18
 LARGEST_PAGE_BYTES = 64 << 20
@@ -134,15 +134,25 @@ def _is_html(content_type: str, start: bytes) -> bool:
     )
 
 
+def _trusting(certificates: Path | str | None) -> ssl.SSLContext:
+    """What checks certificates; a `UserError` where the file that was given, or SSL_CERT_FILE, has none."""
+    option = "--certificates"
+    if not certificates and os.environ.get("SSL_CERT_FILE"):
+        option, certificates = "SSL_CERT_FILE", os.environ["SSL_CERT_FILE"]
+    try:
+        return ssl.create_default_context(cafile=certificates or None)
+    except ssl.SSLError as error:
+        raise UserError(f"{option} {certificates} holds no certificate; give a file of PEM") from error
+    except OSError as error:
+        raise UserError(f"{option} {certificates} cannot be read: {error.strerror}; give a file of PEM") from error
+
+
 class Client:
     """Requests within `limits`, for several threads: each keeps its connections. `certificates` is a file of PEM."""
 
     def __init__(self, limits: Limits, certificates: Path | str | None = None):
         self.limits, self.meter, self.stop = limits, Meter(), threading.Event()
-        try:
-            self._context = ssl.create_default_context(cafile=certificates or None)
-        except OSError as error:
-            raise UserError(f"certificates {certificates} cannot be read ({error}); give a file of PEM") from error
+        self._context = _trusting(certificates)
         self._proxies = getproxies_environment()
         self._local, self._lock, self._open = threading.local(), threading.Lock(), set()
 
@@ -373,8 +383,13 @@ def _place(url: str) -> str:
 def _words(error: Exception) -> str:
     if isinstance(error, TimeoutError):
         return "no byte within the time-out"
-    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
-    return " ".join(str(text).split())[:120]
+    if isinstance(error, ssl.SSLError):
+        return f"no encrypted connection ({(error.reason or 'unknown fault').replace('_', ' ').lower()})"
+    if isinstance(error, http.client.IncompleteRead):
+        return "cut off"
+    if isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+        return f"no answer in HTTP ({error_words(error)[:80]})"
+    return error_words(error)[:120]
 
 
 def _redirected(url: str, location: str | None) -> str:

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.features.radiomics import FEATURE_CLASSES, FEATURES, RadiomicsOptions
 
 FAST, PYRADIOMICS = "fast", "pyradiomics"
@@ -54,7 +54,7 @@ def read_parameters(path: Path | str) -> tuple[dict, str]:
         content = path.read_bytes()
         values = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error}); name a PyRadiomics parameter file") from error
+        raise UserError(f"{path} cannot be read ({error_words(error)}); name a PyRadiomics parameter file") from error
     except (YAMLError, UnicodeDecodeError, ValueError) as error:
         # what ruamel says of a key that comes twice ends with how to allow it
         words = " ".join(str(error).split("To suppress this check")[0].split())

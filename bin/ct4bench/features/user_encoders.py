@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.yaml_files import read_yaml
 from ct4bench.features.encoder import INTENSITIES, SHAPE, Encoder, EncoderOptions, Scaling
 from ct4bench.features.weights import USER, Weights, sha256_of
@@ -144,7 +144,7 @@ def _call(source: str, options: EncoderOptions):
             module = importlib.import_module(module_path)
     except (ImportError, OSError, SyntaxError) as error:
         raise UserError(
-            f"{module_path} cannot be imported ({error}); name an installed module or a .py file"
+            f"{module_path} cannot be imported ({error_words(error)}); name an installed module or a .py file"
         ) from error
     builder = getattr(module, function, None)
     if not callable(builder):

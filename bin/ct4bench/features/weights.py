@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 
 if TYPE_CHECKING:
     import torch
@@ -132,7 +132,9 @@ def read_state(path: Path | str) -> dict[str, "torch.Tensor"]:
         try:
             return load_file(path)
         except (SafetensorError, OSError) as error:
-            raise UserError(f"{path} is not a whole safetensors file ({error}); get the file again") from error
+            raise UserError(
+                f"{path} is not a whole safetensors file ({error_words(error)}); get the file again"
+            ) from error
     try:
         if path.suffix == ".safetensors":  # torch goes by the name
             with path.open("rb") as stream:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.index.ct import Slice, SliceFormat
 from ct4bench.index.headers import Header
 from ct4bench.index.tree import Contents, CtSeries, File, Refused, SegmentationFile
@@ -96,7 +96,7 @@ def _part(path: Path) -> tuple[Contents, list[str]]:
         values = json.loads(path.read_text(encoding="utf-8"))
         known = values["form"] == FORM
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is no file of contents ({error}); index that part again") from error
+        raise UserError(f"{path} is no file of contents ({error_words(error)}); index that part again") from error
     if not known:
         raise UserError(f"{path} is of another version of ct4bench; index that part again")
     segmentations = [

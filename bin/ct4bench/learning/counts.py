@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.tables import read_table
 from ct4bench.learning.predictions import PREDICTION_KEY
 
@@ -37,7 +37,7 @@ def read_counts(path: Path | str) -> pd.DataFrame:
     try:
         file = pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path} cannot be read as a table ({error}); give Parquet") from error
+        raise UserError(f"{path} cannot be read as a table ({error_words(error)}); give Parquet") from error
     missing = [name for name in COUNTED if name not in file.schema_arrow.names]
     if missing:
         raise UserError(f"{path} lacks the columns {', '.join(missing)}; docs/columns.md lists those of every table")

@@ -1,5 +1,6 @@
 """What a download that streams is about to do: its parts, what lies on the disk while they pass, and what stays."""
 
+import math
 import os
 import re
 import shutil
@@ -9,10 +10,11 @@ from typing import NamedTuple
 import pandas as pd
 
 from ct4bench.core.errors import UserError
-from ct4bench.download.download import size_text
+from ct4bench.download.fetch import Missing, size_text
 from ct4bench.download.folders import Folders
 from ct4bench.download.manifest import Row
-from ct4bench.download.plan import about_rows, about_times, bytes_needed, free_bytes
+from ct4bench.download.merge import NOT_TRIED, write_missing
+from ct4bench.download.plan import Planned, about_rows, about_times, bytes_needed, free_bytes
 from ct4bench.download.sources import SOURCES
 from ct4bench.preprocess.select import check_domains, find_reference
 
@@ -70,6 +72,12 @@ def parts_of(rows: Sequence[Row]) -> dict[str, list[Row]]:
     return parts
 
 
+def parts_at_once(parallel: int) -> int:
+    """Return how many parts are on the disk at a time: one is registered while another comes, unless there is but one
+    request at a time to share (subworkflows/utilities/download.nf has the same)."""
+    return 1 if parallel == 1 else 2
+
+
 def needs_of(
     rows: Sequence[Row], reference: Row, parts: Mapping, source: str, parallel: int, at_once: int, copies: int = 1
 ) -> Needs:
@@ -89,8 +97,9 @@ def announce_stream(
 ) -> str:
     """Say what is fetched, what lies on the disk meanwhile and what the run keeps.
 
-    A `UserError` where that is more than `max_disk_gb` (10^9 bytes), or than is free.
+    A `UserError` where that is more than `max_disk_gb` (10^9 bytes), or than is free, or the folder cannot be one.
     """
+    folders.check()
     whole, free = needs.kept + needs.passing, free_bytes(folders.download)
     split = (
         f"{size_text(needs.kept)} that it keeps (registered volumes, the reference's DICOM, tables) and "
@@ -126,3 +135,31 @@ def make_folders(folders: Folders, parts: Mapping) -> None:
         place = folders.stream(name).output
         place.mkdir(parents=True, exist_ok=True)
         os.utime(place, ns=(TIME_NS, TIME_NS))
+
+
+def plan_stream(
+    rows: Sequence[Row],
+    folders: Folders,
+    source: str,
+    parallel: int,
+    max_disk_gb: float,
+    reference: str,
+    answers: tuple[str, list[float]] | None = None,
+    at_once: int | None = None,
+    copies: int = 1,
+) -> Planned:
+    """Plan what is to pass through download/stream/ within `max_disk_gb` (10^9 bytes), and make the folders.
+
+    `answers` are domain and doses in mGy for `check_answers`. A `UserError` as of it, `reference_row` and
+    `announce_stream`.
+    """
+    if not 0 < max_disk_gb < math.inf:
+        raise UserError(f"--max_disk {max_disk_gb:g} is no number of GB above 0")
+    first, parts = reference_row(rows, reference), parts_of(rows)
+    if answers:
+        check_answers(rows, *answers)
+    needs = needs_of(rows, first, parts, source, parallel, at_once or parts_at_once(parallel), copies)
+    text = announce_stream(rows, parts, needs, source, folders, parallel, max_disk_gb)
+    make_folders(folders, parts)
+    write_missing([Missing(row, *NOT_TRIED) for row in rows], folders)
+    return Planned(rows, parts, text, first, room_for_volumes(needs, max_disk_gb))

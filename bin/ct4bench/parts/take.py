@@ -1,21 +1,26 @@
 """One part of the input, from its DICOM to what the benchmark keeps of it: contents for the index, registered volumes,
 and what only the images as they were scanned tell. After this the DICOM is not needed."""
 
+import argparse
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from ct4bench.core.checks import Checks
+from ct4bench.core.tables import write_table
 from ct4bench.index.contents import write_contents
 from ct4bench.index.files import folders_of, locate
 from ct4bench.index.index import NothingAcceptedError, index_contents, refuse_any
+from ct4bench.index.names import compile_pattern
 from ct4bench.index.tree import read_tree
 from ct4bench.preprocess.merge import refuse_unregistered, unregistered
+from ct4bench.preprocess.reference import open_reference
 from ct4bench.preprocess.register import RegistrationRun, register_chunk
+from ct4bench.preprocess.resampling import choose_interpolator
 from ct4bench.preprocess.transforms import TRANSFORM_COLUMNS, registered_rows
 from ct4bench.profiles.merge import GROUP, SERIES_COLUMNS
 from ct4bench.profiles.profile import OwnProfiles
@@ -78,3 +83,19 @@ def take_part(
     LOG.info("registered and profiled in %.1f CPU s", time.process_time() - start)
     transforms = pd.concat(transforms, ignore_index=True)
     return Taken(registered_rows(index.series, transforms), transforms, profiles.table())
+
+
+def keep_part(args: argparse.Namespace, take: Callable[[RegistrationRun, Checks], Taken]) -> None:
+    """Take a part by `take`, and write what is kept of it where the options of `arguments.add_part_arguments`
+    say. A `UserError` where one of them cannot be followed, before `take` is called.
+    """
+    compile_pattern(args.series_pattern or None)
+    interpolator, checks = choose_interpolator(args.interpolator, args.mode), Checks()
+    run = RegistrationRun(
+        open_reference(args.reference), args.volumes, args.nifti, interpolator, args.threads, args.short_series
+    )
+    taken = take(run, checks)
+    checks.write(args.checks)
+    write_table(taken.registered, args.registered)
+    write_table(taken.transforms, args.transforms)
+    write_table(taken.own_profile, args.profile)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.geometry import Grid
 from ct4bench.core.json_files import REFERENCE, read_reference_values
 from ct4bench.core.regions import Phantom, phantom_of
@@ -79,5 +79,5 @@ def open_reference(folder: Path | str) -> Reference:
         )
     except (KeyError, ValueError) as error:
         raise UserError(
-            f"{Path(folder) / REFERENCE} is not a reference ({error}); run prepare_reference.py again"
+            f"{Path(folder) / REFERENCE} is not a reference ({error_words(error)}); run prepare_reference.py again"
         ) from error

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.provenance.checklists import CHECKLISTS, fill
 from ct4bench.provenance.crate import CRATE, MEANINGS, README, WORKFLOW, make_crate
 from ct4bench.provenance.croissant import CROISSANT, make_croissant
@@ -31,7 +31,7 @@ def read_usage(paths: Iterable[Path | str]) -> list[dict]:
         try:
             notes += [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read as JSON ({error}); leave it out of --usage") from error
+            raise UserError(f"{path} cannot be read as JSON ({error_words(error)}); leave it out of --usage") from error
     return [note for note in notes if isinstance(note, dict)]
 
 

@@ -23,7 +23,7 @@ from jinja2.exceptions import TemplateError
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, NO_METHOD
 from ct4bench.core.contract import table_of
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
@@ -482,7 +482,7 @@ def render(inputs: ReportInputs, template: Path | str = TEMPLATE, at: int = 0) -
         looks = style(least_widths(values))
         return page.render(**values, style=looks, scripts=scripts(), policy=policy(looks, scripts()))
     except (OSError, TemplateError) as error:
-        raise UserError(f"{template} cannot be used as the report's template ({error})") from error
+        raise UserError(f"{template} cannot be used as the report's template ({error_words(error)})") from error
 
 
 def write_pages(inputs: ReportInputs, output: Path, template: Path | str = TEMPLATE) -> None:
@@ -501,7 +501,7 @@ def read_usage(paths) -> list[dict]:
             text = Path(path).read_text(encoding="utf-8").strip()
             values = json.loads(text) if text[:1] == "[" else [json.loads(line) for line in text.splitlines() if line]
         except (OSError, ValueError) as error:
-            raise UserError(f"{path} cannot be read as JSON ({error}); leave it out of --usage") from error
+            raise UserError(f"{path} cannot be read as JSON ({error_words(error)}); leave it out of --usage") from error
         tasks += [task for task in values if isinstance(task, dict)]
     return tasks
 

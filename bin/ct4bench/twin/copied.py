@@ -20,7 +20,7 @@ from numba import njit
 from scipy import fft
 from scipy.ndimage import distance_transform_edt, maximum_filter, spline_filter1d, uniform_filter
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.geometry import Grid
 from ct4bench.core.phantom import A1_GRID
 
@@ -76,7 +76,9 @@ def read_copy(path: Path = PRINT_FILE) -> Copy:
         with np.load(path, allow_pickle=False) as file:
             packed, labels, first, step_hu = (file[n] for n in ("differences", "labels", "first", "step_hu"))
     except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-        raise UserError(f"{path} is not the copied print ({error}); tools/copy_print.py makes it") from error
+        raise UserError(
+            f"{path} is not the copied print ({error_words(error)}); tools/copy_print.py makes it"
+        ) from error
     hu = np.cumsum(np.cumsum(packed, axis=0, dtype=np.int16), axis=2, dtype=np.int16).astype(np.float32)
     hu *= np.float32(step_hu)
     share = copied_share(labels)

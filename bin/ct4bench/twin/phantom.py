@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.geometry import Grid, euler_zyx_matrix
 from ct4bench.core.phantom import A1_GRID, SHAPE
 from ct4bench.core.volumes import SUFFIX, Volume, open_volume, save_volume
@@ -108,7 +108,7 @@ def open_phantom(folder: Path | str) -> Phantom:
             values["origin"], values, volume, labels,
         )  # fmt: skip
     except (OSError, KeyError, ValueError) as error:
-        raise UserError(f"{path} is not a phantom ({error}); run draw_phantom.py again") from error
+        raise UserError(f"{path} is not a phantom ({error_words(error)}); run draw_phantom.py again") from error
 
 
 def save_phantom(folder: Path, volume: np.ndarray, grid: Grid, copy: Copy, values: dict) -> None:

@@ -18,11 +18,11 @@ from download_servers import draw_collection, md5, running, serve
 from tests.conftest import ROOT
 
 from ct4bench.core.errors import UserError
-from ct4bench.download.download import Download, Progress, duration
+from ct4bench.download.fetch import Download, Progress, duration
 from ct4bench.download.folders import Folders, claim, is_whole, read_state, tidy
 from ct4bench.download.merge import list_absent, list_missing, refuse_missing, series_table
 from ct4bench.download.plan import announce, bytes_needed, free_bytes, to_fetch
-from ct4bench.download.sources import SOURCES, make_source
+from ct4bench.download.sources import SOURCES, check_endpoints, make_source
 from ct4bench.download.transport import Client, Limits, Meter, Stopped
 from ct4bench.parts.stream import fetch_part
 
@@ -343,6 +343,56 @@ def test_the_script_says_what_it_does_and_what_is_missing(server, forty, tmp_pat
     again = run(server, tmp_path / "out", *choice)
     assert again.returncode == 0 and "1 of them" in again.stderr
     assert len(pd.read_csv(tmp_path / "out" / "download" / "missing.csv")) == 0
+
+
+REFUSED_FIRST = [
+    (["--tcia_endpoint", "ftp://x"], "--tcia_endpoint ftp://x is no address"),
+    (["--parallel", "0"], "--parallel 0 is not 1 to 1000000"),
+    (["--timeout", "nan"], "--timeout nan is not 1 to"),
+    (["--certificates", "none.pem"], "--certificates none.pem cannot be read: No such file"),
+    (["--certificates", SCRIPT], "holds no certificate; give a file of PEM"),
+    (["--scanners", ","], "--scanners ',' names nothing; the table has A1, D1"),
+    (["--output", "{file}"], "is a file, and a download needs a folder of that name; name another"),
+    (["--output", "{file}/below"], "is a file, and a download needs a folder of that name; name another"),
+]
+
+
+@pytest.mark.parametrize(("more", "words"), REFUSED_FIRST, ids=lambda value: str(value[1:])[:40])
+def test_what_is_wrong_is_refused_before_anything_is_said(more, words, server, tmp_path):
+    (tmp_path / "file").touch()
+    done = run(server, tmp_path / "out", *(str(word).replace("{file}", str(tmp_path / "file")) for word in more))
+    assert done.returncode == 2 and words in done.stderr
+    assert done.stderr.count("\n") == 1 and "Errno" not in done.stderr
+    assert not (tmp_path / "out").exists() and server.asked == []
+
+
+def test_an_endpoint_that_is_not_asked_is_named(server, tmp_path):
+    done = run(server, tmp_path / "out", "--tcia_endpoint", "https://nbia.example.org", "--plan_only")
+    assert "--tcia_endpoint https://nbia.example.org is not asked: the source is idc" in done.stderr
+    assert check_endpoints("tcia", {"idc": None, "tcia": "https://nbia.example.org"}) == ""
+
+
+def test_a_plan_says_and_refuses_the_same(server, tmp_path):
+    def plan(*more):
+        command = [sys.executable, ROOT / "bin" / "plan_download.py", "--table", tmp_path / "table.csv"]
+        command += ["--part_size", "4", "--folder", tmp_path / "results", "--output", tmp_path / "plan", *more]
+        return subprocess.run(list(map(str, command)), text=True, capture_output=True)
+
+    (tmp_path / "results").touch()
+    assert "is a file, and a download needs" in plan().stderr
+    (tmp_path / "results").unlink()
+    streamed = ("--max_disk", "9", "--domain", "scanner", "--feature_doses", "1O")
+    for more, words in (
+        (("--idc_endpoint", "host"), "--idc_endpoint host is no address"),
+        (streamed, "'1O' is no dose in mGy; write 10"),
+        (("--repetitions", "11"), "--repetitions 11: no series of 11 in the table; it has 1-10"),
+    ):  # fmt: skip
+        done = plan(*more)
+        assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists() and not (tmp_path / "plan").exists()
+    assert plan("--idc_endpoint", server.address, "--source", "tcia").returncode == 0
+    said = (tmp_path / "plan" / "announcement.txt").read_text()
+    assert said.endswith(f"requests at once; --idc_endpoint {server.address} is not asked: the source is tcia\n")
 
 
 def test_a_signal_ends_it_within_ten_seconds(server, forty, tmp_path):

@@ -72,11 +72,19 @@ def test_choices(rows, choice, n, gb):
 
 @pytest.mark.parametrize(
     ("choice", "words"),
-    [({"doses": "11"}, "--doses: no series of 11"), ({"doses": "ten"}, "--doses ten"), ({"doses": "nan"}, "no dose"),
+    [({"doses": "11"}, "--doses 11: no series of 11 in the table; it has 1, 3, 6, 10, 14"),
+     ({"doses": "ten"}, "--doses ten: 'ten' is no dose in mGy; write"), ({"doses": "nan"}, "no dose"),
+     ({"doses": ","}, "--doses ',' names nothing; the table has 1, 3, 6, 10, 14"),
+     ({"scanners": ", "}, "--scanners ', ' names nothing; the table has A1, A2"),
+     ({"repetitions": ","}, "--repetitions ',' names nothing; the table has 1-10"),
+     ({"repetitions": "11"}, "--repetitions 11: no series of 11 in the table; it has 1-10"),
+     ({"repetitions": "2,9-12,14"}, "no series of 11-12, 14 in the table; it has 1-10"),
      ({"scanners": "A1,Z9"}, "no series of Z9 in the table; it has A1"), ({"reconstructions": "XX"}, "it has FBP, IR"),
      ({"repetitions": "3-1"}, "--repetitions 3-1"), ({"repetitions": "0"}, "write 1, or 1-3"),
-     ({"repetitions": "1-2-3"}, "is no number or range"), ({"repetitions": "99"}, "no series has all"),
-     ({"scanners": "A1", "reconstructions": "DL"}, "no series has all")],
+     ({"repetitions": "1-2-3"}, "is no number or range"),
+     ({"scanners": "A1", "reconstructions": "DL"}, "no series has all of --scanners A1 --reconstructions DL together; "
+      "--scanners may be D1"),
+     ({"scanners": "A1", "reconstructions": "DL"}, "--reconstructions may be FBP, IR beside")],
 )  # fmt: skip
 def test_a_choice_of_what_is_not_there_is_refused(rows, choice, words):
     with pytest.raises(UserError, match=re.escape(words)):
@@ -86,8 +94,15 @@ def test_a_choice_of_what_is_not_there_is_refused(rows, choice, words):
 WRONG = {
     "no segmentation": ("seg_series_instance_uid", ""), "seg_crdc_series_uuid is blank": ("seg_crdc_series_uuid", " "),
     "is no UUID": ("crdc_series_uuid", "../../etc"), "is no name of a bucket": ("bucket", "a/../b"),
-    "is no DICOM UID": ("series_instance_uid", "../1.2"), "'0' is not at least 1": ("n_instances", "0"),
-    "is no dose": ("dose_mgy", "-1"), "is no size": ("size_mb", "inf"), "invalid literal": ("repetition", "#1"),
+    "is no DICOM UID": ("series_instance_uid", "../1.2"), "'0' is no whole number of at least 1": ("n_instances", "0"),
+    "is no dose": ("dose_mgy", "-1"), "is no size": ("size_mb", "inf"),
+    "'#1' is no whole number of at least 1": ("repetition", "#1"),
+    "scanner is blank; give": ("scanner", ""), "recon is blank; give": ("recon", ""),
+    "dose_mgy is blank": ("dose_mgy", ""),
+    "column dose_mgy: '1,5' is no dose": ("dose_mgy", "1,5"),
+    "column size_mb: '181,5' is no size": ("size_mb", "181,5"),
+    "'1_0' is no whole number": ("n_instances", "1_0"), "column scanner: 'A,1' has a comma": ("scanner", "A,1"),
+    "'A\\n1' has a comma or what cannot be printed": ("scanner", "A\n1"), "column bucket": ("bucket", "B_"),
 }  # fmt: skip
 
 
@@ -102,7 +117,8 @@ def test_a_wrong_line_is_refused_by_its_number(words, rows, tmp_path):
         table.writerows(lines)
     with pytest.raises(UserError, match=re.escape(words)) as error:
         read_rows(tmp_path / "t.csv")
-    assert "t.csv, line 3: " in str(error.value)
+    assert "t.csv, line " in str(error.value) and column in str(error.value)
+    assert "could not convert" not in str(error.value) and "invalid literal" not in str(error.value)
 
 
 def test_a_table_without_a_column_twice_a_series_or_none_is_refused(rows, tmp_path):
@@ -110,10 +126,46 @@ def test_a_table_without_a_column_twice_a_series_or_none_is_refused(rows, tmp_pa
     write_rows([rows[0], rows[1], rows[0]], tmp_path / "b.csv")
     write_rows([rows[0]._replace(seg_series_instance_uid=rows[0].series_instance_uid)], tmp_path / "c.csv")
     write_rows([], tmp_path / "d.csv")
-    for name, words in {"a": "lacks the columns seg_series", "b": "line 4 is also on line 2", "c": "line 2",
-                        "d": "has no series", "e": "cannot be read"}.items():  # fmt: skip
+    write_rows([rows[0], rows[1]._replace(seg_crdc_series_uuid=rows[0].crdc_series_uuid)], tmp_path / "f.csv")
+    (tmp_path / "g.csv").mkdir()
+    for name, words in {"a": "lacks the columns seg_series", "b": "line 4 is also on line 2", "c": "line 2: the series",
+                        "d": "has no series", "e": "cannot be read: No such file or directory; name a CSV file",
+                        "f": "the UUID .* of line 3 is also on line 2; keep one",
+                        "g": "cannot be read: Is a directory"}.items():  # fmt: skip
         with pytest.raises(UserError, match=words):
             read_rows(tmp_path / f"{name}.csv")
+
+
+def changed(text: str, tmp_path, encoding="utf-8") -> Path:
+    (tmp_path / "t.csv").write_text(text, encoding=encoding)
+    return tmp_path / "t.csv"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(lambda text: text.replace(",", ";"), "semicolons between its columns; save it with commas"),
+     (lambda text: text.replace(",", "\t"), "tabs between its columns; save it with commas"),
+     (lambda text: text.replace(",A1,", ",A,1,", 1), "line 2 has 15 values, and the header 14"),
+     (lambda text: text.rpartition(",")[0], "line 4 ends after 13 values"),
+     (lambda text: text.replace("bucket", "bucket,bucket", 1), "has the column bucket more than once"),
+     (lambda text: "\0".join(text), "no CSV|is not CSV|lacks the columns")],
+)  # fmt: skip
+def test_a_table_of_another_form_is_refused_in_words(change, words, rows, tmp_path):
+    write_rows(rows[:3], tmp_path / "t.csv")
+    with pytest.raises(UserError, match=words):
+        read_rows(changed(change((tmp_path / "t.csv").read_text()), tmp_path))
+
+
+def test_what_programs_of_tables_do_to_a_table_is_read(rows, tmp_path):
+    """A mark of the byte order, lines of CR LF, blanks round names, empty lines and commas at an end."""
+    write_rows(rows[:3], tmp_path / "t.csv")
+    lines = (tmp_path / "t.csv").read_text().splitlines()
+    text = "\r\n".join([lines[0].replace(",", " ,"), lines[1], "", lines[2] + ",,", lines[3], ",,,,"])
+    assert read_rows(changed(text, tmp_path, "utf-8-sig")) == rows[:3]
+    with pytest.raises(UserError, match="is no text in UTF-8; save"):
+        read_rows(changed(text, tmp_path, "utf-16"))
+    with pytest.raises(UserError, match="line 5, column repetition"):  # as an editor counts, the empty line, too
+        read_rows(changed(text.replace(f",{rows[2].repetition},", ",x,"), tmp_path))
 
 
 def test_a_table_is_read_as_it_was_written(rows, tmp_path):

@@ -169,6 +169,9 @@ def test_certificates_are_checked_against_those_of_the_environment(encrypted, se
     assert error.value.reason == "refused"
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     assert get(server, tmp_path, url=url) == CONTENT
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "gone.pem"))
+    with pytest.raises(UserError, match="SSL_CERT_FILE .*gone.pem cannot be read: No such file"):
+        Client(QUICK)
     monkeypatch.delenv("SSL_CERT_FILE")
     assert get(server, tmp_path, url=url, client=Client(QUICK, certificate)) == CONTENT
     with pytest.raises(Refusal, match="not trusted"):  # trusted, and of another name

@@ -1,8 +1,10 @@
 """What a download that streams says before it starts: parts, what passes and what stays, and what does not fit."""
 
 import os
+import re
 
 import pytest
+from tests.conftest import ROOT
 
 from ct4bench.core.errors import UserError
 from ct4bench.download.folders import Folders
@@ -13,7 +15,9 @@ from ct4bench.parts.plan import (
     check_answers,
     make_folders,
     needs_of,
+    parts_at_once,
     parts_of,
+    plan_stream,
     reference_row,
     room_for_volumes,
 )
@@ -69,12 +73,21 @@ def test_it_is_said_and_refused_before_it_starts(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_whole_collection_needs_what_its_docs_say():
-    rows = read_rows("assets/idc_series.csv")
-    for choice, expected in (({}, 68), ({"doses": "10"}, 16), ({"doses": "10", "scanners": "A1,D1"}, 6)):
+def test_the_whole_collection_needs_what_its_docs_say(tmp_path):
+    rows, told = read_rows("assets/idc_series.csv"), (ROOT / "docs" / "download.md").read_text()
+    some = {"doses": "10", "scanners": "A1,D1"}
+    sizes = {"10 mGy of A1 and D1": some, "10 mGy": {"doses": "10"}, "the collection": {}}
+    for name, choice in sizes.items():
         chosen = select(rows, **choice)
-        needs = needs_of(chosen, reference_row(chosen, "A1 10mGy IR"), parts_of(chosen), "idc", 8, 2)
-        assert (needs.kept + needs.passing) / 1e9 == pytest.approx(expected, abs=1)
+        needs = needs_of(chosen, reference_row(chosen, "A1 10mGy IR"), parts_of(chosen), "idc", 8, parts_at_once(8))
+        kept = f"{needs.kept / 1e9:.1f}" if needs.kept < 1e10 else f"{needs.kept / 1e9:.0f}"
+        assert f"| {name} | {len(chosen):,} | {kept} | {needs.passing / 1e9:.1f} |" in told
+    # a plan that is made without the engine says the same
+    chosen = select(rows, **some)
+    text = plan_stream(chosen, Folders(tmp_path), "idc", 8, 7, "A1 10mGy IR").text
+    assert re.search(r"about 6\.\d\d GB at most, 2\.5\d GB that it keeps .* and 3\.72 GB of DICOM on its way", text)
+    alone = plan_stream(chosen, Folders(tmp_path), "idc", 1, 7, "A1 10mGy IR").text
+    assert re.search(r"and 1\.86 GB of DICOM on its way", alone)
 
 
 def test_the_reference_is_one_of_what_is_fetched():
