@@ -8,7 +8,7 @@ from pathlib import Path
 from ct4bench.core.arguments import doses_mgy
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
-from ct4bench.harmonization.plan import Size, cost_lines, describe
+from ct4bench.harmonization.plan import Size, cost_lines, describe, mvoxel_of
 
 
 def main(argv=None):
@@ -18,7 +18,7 @@ def main(argv=None):
     parser.add_argument("--brought", nargs="*", default=[], help="those that were made elsewhere")
     parser.add_argument("--shipped", nargs="*", default=[], help="folders among --folders that are this project's own")
     parser.add_argument("--folders", nargs="*", default=[], type=Path, help="the methods' folders")
-    parser.add_argument("--series", required=True, help="inputs.csv of the index, or a table of features")
+    parser.add_argument("--series", required=True, help="series.csv of the index, or a table of features")
     parser.add_argument("--extractors", nargs="+", default=[], help="feature sets")
     parser.add_argument(
         "--feature_doses", type=doses_mgy, help="doses in mGy of the series with features; default: all"
@@ -33,7 +33,7 @@ def main(argv=None):
     series = series.drop_duplicates("series_uid") if "series_uid" in series else series
     featured = series[series["dose_mgy"].isin(args.feature_doses)] if args.feature_doses else series
     size = Size(len(series), len(featured), featured[args.domain].nunique() if args.domain in featured else 0,
-                len(args.extractors), args.cells == "all")  # fmt: skip
+                len(args.extractors), args.cells == "all", mvoxel_of(series))  # fmt: skip
     write_table(table, args.output)
     text = "\n".join(cost_lines(variants, size))
     Path(args.costs).write_text(text + "\n", encoding="utf-8")

@@ -118,7 +118,7 @@ workflow BENCHMARK {
         EXTRACT(settings, chunks, index, taken.registered, prepared.patches, prepared.reference)
         EVALUATE_IMAGES(settings, chunks, taken.registered, prepared.reference, index, roots, own)
         features = EXTRACT.out.features
-        series = index.map { folder -> folder.resolve('inputs.csv') }
+        series = index.map { folder -> folder.resolve('series.csv') }
         images.putAll([
             index: index, registered: taken.registered, quarantine: taken.quarantine,
             transforms: taken.transforms, patches: prepared.patches, reference: prepared.reference,

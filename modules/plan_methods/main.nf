@@ -4,7 +4,7 @@ process PLAN_METHODS {
     input:
     // names of all methods in order; the folder of each that has one, and whether it is one of the project's own
     tuple val(names), val(brought), val(shipped), path(folders, stageAs: 'methods/*'), val(_digests)
-    path series         // inputs.csv of the index, or a table of features
+    path series         // series.csv of the index, or a table of features
     val choice          // map: extractors, feature_doses, domain, cells
     val _code
 

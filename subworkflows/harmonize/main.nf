@@ -13,7 +13,7 @@ workflow HARMONIZE {
     features    // [meta(method, extractor), table, settings] of the methods that leave features as they were extracted
     extractors  // list of their names
     chosen      // list of methods, as chosenMethods() gives them
-    series      // value channel: inputs.csv of the index, or a table of features
+    series      // value channel: series.csv of the index, or a table of features
 
     main:
     // what they declare is read, and what they cost is told, before any of them runs

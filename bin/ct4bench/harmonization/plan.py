@@ -31,8 +31,10 @@ TRAINING_S = {True: 900, False: 250}
 """CPU seconds of the trainings of a full feature set, for all cells or for those that are compared."""
 FULL_SERIES = 268
 """Series of a full feature set, at 60 patches each."""
+FULL_MVOXEL = 32.5
+"""Voxels of a registered series of the whole phantom."""
 IMAGE_S = 10
-"""CPU seconds of one version of a series: filters on 32.5 Mvoxel, and its features again."""
+"""CPU seconds of one version of such a series: filters, pairs, profiles, and its features again."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Size:
     n_domains: int
     n_extractors: int
     all_cells: bool
+    mvoxel: float = FULL_MVOXEL
+    """Million voxels of a series; what is beyond the registered box does not count."""
 
 
 def describe(
@@ -72,6 +76,12 @@ def describe(
     return variants, pd.DataFrame(rows)[COLUMNS]
 
 
+def mvoxel_of(series: pd.DataFrame) -> float:
+    """Million voxels of a series in the middle of an index's `series.csv`; of the whole phantom for other tables."""
+    sides = ["n_slices", "rows", "columns"]
+    return float(series[sides].prod(axis=1).median() / 1e6) if set(sides) <= set(series.columns) else FULL_MVOXEL
+
+
 def fits_of(size: Size) -> int:
     """Count the fits of a feature-level method for one feature set: folds of the compared cells, or of all, and those
     outside the folds."""
@@ -91,6 +101,7 @@ def cost_lines(variants: list[Variant | None], size: Size) -> list[str]:
     """Return a line for each method but none: its fits, versions of images, and about how many CPU hours."""
     share = size.n_featured / FULL_SERIES
     training_s = TRAINING_S[size.all_cells] * size.n_extractors * share
+    image_s = IMAGE_S * min(1.0, size.mvoxel / FULL_MVOXEL)
     lines = [
         f"Harmonization methods: {len(variants) - 1}, for {size.n_domains} domains, {size.n_featured} series with "
         f"features and {size.n_extractors} feature set{'' if size.n_extractors == 1 else 's'}; CPU hours are rough."
@@ -104,7 +115,7 @@ def cost_lines(variants: list[Variant | None], size: Size) -> list[str]:
             versions = versions_of(variant, size)
             mapped = variant.declaration.level == "feature" and variant.declaration.role != "leaky"
             fits = fits_of(size) * size.n_extractors if mapped else 0
-        hours = (training_s + fits * FIT_S * share + versions * size.n_series * IMAGE_S) / 3600
+        hours = (training_s + fits * FIT_S * share + versions * size.n_series * image_s) / 3600
         total += hours
         name = "made elsewhere" if variant is None else variant.name
         lines.append(f"  {name}: {fits} fits, {versions} versions of each image, {hours:.2f} CPU h")
