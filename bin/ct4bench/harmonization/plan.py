@@ -77,7 +77,7 @@ def describe(
 
 
 def mvoxel_of(series: pd.DataFrame) -> float:
-    """Return the million voxels of a series in the middle of an index's `series.csv`; of the whole phantom for other tables."""
+    """Return the median million voxels of an index's `series.csv`; of the whole phantom for other tables."""
     sides = ["n_slices", "rows", "columns"]
     return float(series[sides].prod(axis=1).median() / 1e6) if set(sides) <= set(series.columns) else FULL_MVOXEL
 
