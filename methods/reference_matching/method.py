@@ -9,11 +9,15 @@ import zlib
 
 import numpy as np
 from scipy import fft
-from scipy.ndimage import correlate1d, gaussian_filter, uniform_filter
+from scipy.ndimage import correlate1d, gaussian_filter, gaussian_filter1d, uniform_filter
 from scipy.optimize import curve_fit
 from scipy.special import erf
 
 STRIP_MM = 6.0
+SOFT_HU = -100.0, 200.0
+"""What counts as soft tissue in the reference, whose columns tell of shading."""
+SMOOTH_MM, RISE_MM = 8.0, 3.0
+"""Gaussian sigma of shading across columns, and the length over which it begins along slices."""
 AIR_HU, LINEAR_HU = -900.0, -300.0
 """Below the first a value is air and stays; above the second the line of calibration holds."""
 BASE = 7
@@ -49,10 +53,41 @@ def calibration(own, reference, weight):
     return np.polyfit(own, reference, 1, w=np.sqrt(weight))
 
 
-def calibrated(volume, slope, offset):
-    """Return the volume with the line applied to what is not air."""
+def calibrated(volume, slope, offset, shade=0.0):
+    """Return the volume with the line, and HU by place, applied to what is not air."""
     share = np.clip((volume - AIR_HU) / (LINEAR_HU - AIR_HU), 0, 1).astype(np.float32)
-    return volume + share * (np.float32(slope - 1) * volume + np.float32(offset))
+    return volume + share * (np.float32(slope - 1) * volume + np.float32(offset) + shade)
+
+
+# ----------------------------------------------------------------------------------------------------- shading
+def body_of(phantom, spacing_mm, n_slices):
+    """Return the slices of the regions, the rows from the first to the last of them, and by slice how far into the
+    body it is (0 to 1): the test patterns, beside which no ribs lie, have no shading."""
+    ends = np.array(phantom["regions"])
+    (first, stop), rows = ((int(ends[:, axis, 0].min()), int(ends[:, axis, 1].max())) for axis in (0, 1))
+    wedge = phantom["wedge"][0]
+    inwards = 1 if first + stop > sum(wedge) else -1
+    begin = [step["box"][0][0] + step["at_mm"] / spacing_mm[0] for step in phantom["steps"] if step["axis"] == 0]
+    begin = begin[0] if begin else 0.5 * (first + wedge[1] if inwards > 0 else stop + wedge[0])
+    depth_mm = inwards * (np.arange(n_slices) - begin) * spacing_mm[0]
+    return slice(first, stop), slice(*rows), np.clip(depth_mm / RISE_MM, 0, 1).astype(np.float32)
+
+
+def soft_tissue(part):
+    """Return which voxels of a part of the reference lie in soft tissue, away from what is none."""
+    mean = uniform_filter(part, 5, mode="nearest")
+    return (mean > SOFT_HU[0]) & (mean < SOFT_HU[1])
+
+
+def shading(own, reference, soft, spacing_mm):
+    """Return by how many HU columns of soft tissue lie below the reference's, smoothed, from sums over `soft`."""
+    count, lacks = soft.sum(axis=(0, 1)), reference - np.sum(own, axis=(0, 1), where=soft, dtype=float)
+    total, weight = (gaussian_filter1d(v.astype(float), SMOOTH_MM / spacing_mm[2]) for v in (lacks, count))
+    known = weight > 0.05 * weight.max()
+    if not known.any():
+        return np.zeros(len(count), np.float32)
+    places = np.arange(len(count))
+    return np.interp(places, places[known], total[known] / weight[known]).astype(np.float32)
 
 
 # --------------------------------------------------------------------------------------------------- sharpness
@@ -94,21 +129,23 @@ def blurred(volume, missing_mm, spacing_mm):
 
 # ------------------------------------------------------------------------------------------------------- noise
 def detrended(block):
-    """Return a block less its least-squares polynomial of the second order, under a Hann window of mean power 1."""
+    """Return a block less its least-squares polynomial of the second order."""
     axes = np.meshgrid(*(np.linspace(-1, 1, n) for n in block.shape), indexing="ij")
     terms = [np.ones(block.shape), *axes] + [axes[i] * axes[j] for i in range(3) for j in range(i, 3)]
     design = np.stack([term.ravel() for term in terms], axis=1)
     values = block.astype(float).ravel()
-    left = (values - design @ np.linalg.lstsq(design, values, rcond=None)[0]).reshape(block.shape)
-    for axis, n in enumerate(block.shape):
-        window = np.hanning(n + 2)[1:-1]
-        left = left * (window / np.sqrt(np.mean(window**2))).reshape([-1 if a == axis else 1 for a in range(3)])
-    return left
+    return (values - design @ np.linalg.lstsq(design, values, rcond=None)[0]).reshape(block.shape)
 
 
 def power(block):
-    """Return the power spectrum (HU^2, mean = variance) of a block of noise, smoothed, even along each axis."""
-    found = np.abs(np.fft.fftn(block)) ** 2 / block.size
+    """Return the power spectrum (HU^2, mean = variance) of a block of noise, smoothed, even along each axis.
+
+    A Hann window keeps the block's edges out of it; what the window's middle has more or less of is made up for.
+    """
+    seen = block
+    for axis, n in enumerate(block.shape):
+        seen = seen * np.hanning(n + 2)[1:-1].reshape([-1 if a == axis else 1 for a in range(3)])
+    found = np.abs(np.fft.fftn(seen)) ** 2 * (block.var() / (seen**2).mean() / block.size)
     for axis in range(3):
         mirrored = np.roll(np.flip(found, axis), 1, axis)
         found = 0.5 * (found + mirrored)
@@ -199,6 +236,9 @@ class Method:
     def _learn(self, volume, spacing_mm):
         if "calibration" in self.steps:
             self.curve = curve(volume, self.phantom, spacing_mm)
+            slices, rows, _ = body_of(self.phantom, spacing_mm, len(volume))
+            self.soft = soft_tissue(volume[slices, rows])
+            self.columns = np.sum(volume[slices, rows], axis=(0, 1), where=self.soft, dtype=float)
         if "sharpness" in self.steps:
             volume = self._sharpness(volume, spacing_mm)
         if "noise" in self.steps:
@@ -212,7 +252,10 @@ class Method:
         return volume.astype(np.float32)
 
     def _calibration(self, volume, spacing_mm, _seeds):
-        return calibrated(volume, *calibration(curve(volume, self.phantom, spacing_mm)[0], *self.curve))
+        line = calibration(curve(volume, self.phantom, spacing_mm)[0], *self.curve)
+        slices, rows, depth = body_of(self.phantom, spacing_mm, len(volume))
+        lacks = shading(calibrated(volume[slices, rows], *line), self.columns, self.soft, spacing_mm)
+        return calibrated(volume, *line, depth[:, None, None] * lacks)
 
     def _sharpness(self, volume, spacing_mm, _seeds=None):
         missing = np.zeros(3)

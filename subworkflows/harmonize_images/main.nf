@@ -37,7 +37,7 @@ workflow HARMONIZE_IMAGES {
         def uid = text ? new groovy.json.JsonSlurper().parseText(text).series_uid : null
         [rowsOf(table).find { row -> row.series_uid == uid }?.scanner ?: '', uid ?: '']
     }
-    def wanted = chosen.findAll { method -> method.level in ['image', 'patch'] }.collect { method -> method + [digest: methodDigest(method.folder)] }
+    def wanted = chosen.findAll { method -> method.level == 'image' }.collect { method -> method + [digest: methodDigest(method.folder)] }
     HARMONIZE_VOLUMES(
         chunks.filter { _meta, _table, paths -> paths }
             .combine(channel.fromList(wanted)).combine(told).combine(ofReference).combine(volumes)

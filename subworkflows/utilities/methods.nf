@@ -59,6 +59,9 @@ def knownVariants(Map settings) {
     }
     return (own + given).toSorted { a, b -> a[0].name <=> b[0].name }.collectMany { folder, shipped ->
         def declared = declarationOf(folder)
+        if (!(declared.level in ['feature', 'image'])) {
+            error("${folder}/method.yml: level ${declared.level} is not run by this version, which knows feature and image; write it as docs/methods.md says")
+        }
         def variants = ['': [:]] + (declared.variants instanceof Map ? declared.variants : [:])
         variants.collect { variant, own_values ->
             def values = declared + (own_values instanceof Map ? own_values.subMap(['information', 'calibration_series']) : [:])
@@ -74,7 +77,7 @@ def knownVariants(Map settings) {
 
 // Whether every fold would need volumes of its own.
 def isPooledOfImages(Map variant) {
-    return variant.level in ['image', 'patch'] && variant.learns == 'pooled'
+    return variant.level == 'image' && variant.learns == 'pooled'
 }
 
 // NAME=PLACE,NAME=PLACE -> [[NAME, file], ...]
@@ -121,7 +124,7 @@ def chosenMethods(Map settings) {
 
 // Whether a method has volumes of its own, or only features.
 def hasImages(Map method) {
-    return method.volumes || method.level in ['', 'image', 'patch']
+    return method.volumes || method.level in ['', 'image']
 }
 
 // The feature sets that a method has: those of the run, or of the tables that were brought.

@@ -91,7 +91,7 @@ class ImageConformance:
 
 
 def check_image_variant(conformance: ImageConformance) -> Iterator[Verdict]:
-    """Yield the verdicts on a variant of level image or patch; two fits where nothing is wrong."""
+    """Yield the verdicts on a variant of level image; two fits where nothing is wrong."""
     everyone = list(range(len(conformance.targets)))
     base = conformance.run(everyone)
     fault = "" if isinstance(base, dict) else base.reason
@@ -140,7 +140,7 @@ def _content(conformance: ImageConformance, base: dict[int, np.ndarray]) -> Iter
 
 
 def check_images(variants: list[Variant], seed: int) -> Iterator[Verdict]:
-    """Yield the verdicts on variants of one method, level image or patch."""
+    """Yield the verdicts on variants of one method, level image."""
     preload = imports_of(variants)
     with Sandbox(preload) as first, Sandbox(preload, threads=2, hash_seed=4711) as second:
         for variant in variants:

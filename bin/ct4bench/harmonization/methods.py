@@ -30,6 +30,7 @@ OVERRIDES = (
 )
 """Entries that a variant may have of its own, beside values of parameters."""
 WORDS = ("default", "all")
+NO_PATCHES = "level: patch (patches with a halo) is not run by this version; level: image gets whole volumes"
 LARGEST_FILE = 100_000
 """Bytes of a method.yml: a longer one is none."""
 
@@ -50,7 +51,6 @@ class Declaration:
     title: str = ""
     about: str = ""
     role: str = "method"
-    halo_voxels: tuple[int, ...] = ()
     calibration_series: int = 0
     covariates: tuple[str, ...] = ()
     min_domains: int = 1
@@ -121,12 +121,12 @@ def read_declaration(folder: Path | str, shipped: bool = False) -> Declaration:
     folder = Path(folder)
     path = folder / DECLARES
     values = _read_strictly(path)
-    fault = fault_of(values, "method")
+    fault = NO_PATCHES if isinstance(values, dict) and values.get("level") == "patch" else fault_of(values, "method")
     if not fault:
         fault = _contradiction(values, folder)
     if fault:
         raise UserError(f"{path} is not what a method declares: {fault}; {REMEDY}")
-    lists = ("halo_voxels", "covariates", "default")
+    lists = ("covariates", "default")
     values |= {name: tuple(values[name]) for name in lists if name in values}
     return Declaration(**values, folder=folder.resolve(), shipped=shipped)
 
@@ -164,8 +164,6 @@ def _contradiction(values: dict, folder: Path) -> str:
     entry = values.get("entry", "method.py")
     if not (folder / entry).is_file() or not (folder / entry).resolve().is_relative_to(folder.resolve()):
         return f"entry: {entry} is no file of the folder"
-    if values["level"] == "patch" and "halo_voxels" not in values:
-        return "level patch needs halo_voxels"
     parameters, variants = values.get("parameters", {}), values.get("variants", {})
     if taken := sorted({"seed", *OVERRIDES} & set(parameters)):
         return f"parameters.{taken[0]}: the name is taken"

@@ -92,7 +92,7 @@ def fits_of(size: Size) -> int:
 
 def versions_of(variant: Variant, size: Size) -> int:
     """Count the versions of each series that an image-level method makes: one where a fold does not change it."""
-    if variant.declaration.level not in ("image", "patch"):
+    if variant.declaration.level != "image":
         return 0
     return 1 if variant.declaration.learns != "pooled" else 2 * size.n_domains
 

@@ -59,7 +59,7 @@ def harmonize_volumes(
     seed: int | Sequence[int] = 0,
     sandbox: Sandbox | None = None,
 ) -> Done | NotApplicable | Failure:
-    """Fit a variant of level image or patch on training volumes, and give what it makes of each target to `keep`.
+    """Fit a variant of level image on training volumes, and give what it makes of each target to `keep`.
 
     `training` is read as far as the method asks, once; `domains` are those of its volumes, a value for each. What
     `keep` gets is float32 of the target's shape, finite.

@@ -9,6 +9,9 @@ from ct4bench.core.benchmark import ROW_KEY
 
 TRAINING = ["task", "extractor", "scheme", "n_train", "fold"]
 NO_SUCH = "not asked of the classifiers"
+"""Why a score has no value: `none` has none either."""
+NOT_TRAINED = "the method has no such training (untrained.csv)"
+"""Why a score has no value that `none` has."""
 
 
 def own_rows(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -13,6 +13,7 @@ import pandas as pd
 from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.core.contract import columns_of
 from ct4bench.core.intervals import CHANGE, PLAIN, SHARE, jackknife_interval
+from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED
 from ct4bench.leaderboard.content import LEAST_CONTENT
 from ct4bench.leaderboard.score import ALL_ROWS, CHANCE, CHANCE_HIGH, OF, WHOLE, WITHOUT
 from ct4bench.leaderboard.score_list import PRIMARY, Score, read_scores
@@ -34,7 +35,7 @@ OUTSIDE_WORDS = "fitted outside: what it has seen is not known"
 INFORMATION = ("inductive", "calibration", "transductive", "labels", OUTSIDE_WORDS)
 """Levels of information in the order of tables; that of what was fitted elsewhere is not known."""
 METHOD_COLUMNS = ["method", "role", "level", "information", "reason"]
-"""What ranks need of methods.csv: a method's name (`combat`, `combat.mean_only`), role (`ROLES`), level (image, patch,
+"""What ranks need of methods.csv: a method's name (`combat`, `combat.mean_only`), role (`ROLES`), level (image,
 feature), information (`INFORMATION`), and why it has no result (`not applicable: …`, `failed: …`; blank where it has
 one)."""
 COLUMNS = columns_of("leaderboard.csv")
@@ -71,7 +72,7 @@ def make_leaderboard(
         if score in known and method in about:
             named = {"extractor": extractor, "score": score, "fit": fit, "method": method}
             row = named | about[method] | _row(cell, known[score], wholes, domain)
-            row["reason"] = "; ".join(filter(None, (about[method]["reason"], row["reason"])))
+            row["reason"] = _why(about[method]["reason"], row["reason"])
             row["content_lost"] = lost.get((extractor, method), "")
             rows.append(row | {"weights": marks.get(extractor, "")})
     ranked = {(row["extractor"], row["method"]) for row in rows if row["score"] == PRIMARY}
@@ -89,6 +90,12 @@ def make_leaderboard(
     board[numbers] = board[numbers].astype(np.float64)
     board = _ranked(board, unit_differences(scores), seed)
     return _sorted(board, order, list(known))
+
+
+def _why(of_method: str, of_score: str) -> str:
+    """Reasons together; that classifiers have nothing of a method says no more than why the method has no result."""
+    missing = of_method and of_score in (NO_SUCH, NOT_TRAINED)
+    return "; ".join(filter(None, (of_method, "" if missing else of_score)))
 
 
 def _row(cell: pd.DataFrame, score: Score, wholes: pd.Series, domain: str) -> dict:

@@ -16,7 +16,16 @@ from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import feature_columns, plain_units
-from ct4bench.leaderboard.accuracies import CELLS, NO_SUCH, area, beside_none, by_unit, cell_of
+from ct4bench.leaderboard.accuracies import (
+    CELLS,
+    NO_SUCH,
+    NOT_TRAINED,
+    area,
+    beside_none,
+    by_unit,
+    cell_of,
+    own_rows,
+)
 from ct4bench.leaderboard.content import content_kept, dose_kept, texts, verbatim_rows
 from ct4bench.leaderboard.mixing import explained, mixing_within
 from ct4bench.leaderboard.probes import PROBES, chance_of, probe_predictions, recalls, standardised
@@ -75,23 +84,25 @@ def score_predictions(
     """
     found = []
     for extractor in sorted(set(none["extractor"])):
-        rows = beside_none(*(table[table["extractor"] == extractor] for table in (predictions, none)))
+        own, other = (table[table["extractor"] == extractor] for table in (predictions, none))
+        rows, plain = beside_none(own, other), own_rows(other)
         for score, chosen in CELLS.items():
-            found += _accuracy(extractor, score, by_unit(chosen(rows), domain))
-        loso = cell_of("tissue", "loso")(rows)
+            found += _accuracy(extractor, score, by_unit(chosen(rows), domain), len(chosen(plain)) > 0)
+        loso, plain_loso = (cell_of("tissue", "loso")(table) for table in (rows, plain))
         sizes = sorted(set(loso["n_train"]))
         named = f"from N = {', '.join(map(str, sizes))} alone" if sizes and len(sizes) < sizes[-1] else ""
-        found += _accuracy(extractor, "tissue_area", area(loso, domain), named)
+        found += _accuracy(extractor, "tissue_area", area(loso, domain), plain_loso["n_train"].nunique() > 1, named)
         if unbalanced is not None and none_unbalanced is not None:
-            tables = (table[table["extractor"] == extractor] for table in (unbalanced, none_unbalanced))
-            found += _accuracy(extractor, "tissue_unbalanced", by_unit(beside_none(*tables), domain))
+            own, other = (table[table["extractor"] == extractor] for table in (unbalanced, none_unbalanced))
+            units = by_unit(beside_none(own, other), domain)
+            found += _accuracy(extractor, "tissue_unbalanced", units, len(own_rows(other)) > 0)
     return _frame(found)
 
 
-def _accuracy(extractor: str, score: str, units: pd.DataFrame, note: str = "") -> list[tuple]:
+def _accuracy(extractor: str, score: str, units: pd.DataFrame, asked: bool, note: str = "") -> list[tuple]:
     known = units[units["value"].notna() & units["value_none"].notna()] if len(units) else units
     if not len(known):
-        return _blank(extractor, score, FOLD, NO_SUCH)
+        return _blank(extractor, score, FOLD, NOT_TRAINED if asked else NO_SUCH)
     whole = float(known["value"].mean()), float(known["value_none"].mean())
     triples = known[["unit", "value", "value_none"]].itertuples(index=False, name=None)
     return _rows(extractor, score, FOLD, whole, OF, triples, int(known["n_rows"].sum()), note)

@@ -6,9 +6,11 @@ import pandas as pd
 
 from ct4bench.core.benchmark import NO_METHOD, scanner_rank
 from ct4bench.core.extractors import extractors_of, in_order, title_of
+from ct4bench.core.regions import Phantom, phantom_of
 from ct4bench.leaderboard.rank import OUTSIDE_WORDS
 from ct4bench.leaderboard.score_list import PRIMARY, read_scores
 from ct4bench.report.cells import delta, number
+from ct4bench.splits.tasks import words_of
 
 DIGITS = 3
 FIT_TITLES = {"fold": "fitted in each fold", "all": "fitted on all rows", "apart": "each scanner by a fit without it"}
@@ -27,7 +29,9 @@ THIRTEEN = (
     "fewer than six no p can be below 0.05. Scanners of one maker are alike: where makers share an effect, "
     "noise alone helps in 28 to 54 % of cases (docs/statistics.md), so that nothing is said of other makers, and "
     "beside each rank stands what is left without the scanners of one (an effect, not a test). N of all other "
-    "scanners and ten folds are near 1 for everything, and rank nothing."
+    "scanners and ten folds are near 1 for everything, and rank nothing. The range beside a rank is over scanners "
+    "that are drawn anew, with one seed of all trainings; what another seed moves, several runs tell together "
+    "(merge_leaderboards.py --over_seeds)."
 )
 
 
@@ -162,12 +166,15 @@ def leak_words(rows: pd.DataFrame, titles: dict[str, str]) -> str:
     return " ".join(parts)
 
 
-def score_words(rows: pd.DataFrame) -> list[dict[str, str]]:
-    """Tell how each score of the page is computed, and where it comes from."""
+def score_words(rows: pd.DataFrame, phantom: Phantom) -> list[dict[str, str]]:
+    """Tell how each score of the page is computed, as it holds of a phantom, and where it comes from."""
     known = read_scores()
     shown = set(rows.loc[rows["raw"].notna(), "score"])
     words = {name: (score.meaning, score.formula, score.citation) for name, score in known.items() if name in shown}
-    return [{"name": score_head(name), "words": "; ".join(filter(None, texts))} for name, texts in words.items()]
+    return [
+        {"name": score_head(name), "words": words_of("; ".join(filter(None, texts)), phantom)}
+        for name, texts in words.items()
+    ]
 
 
 def board_view(board: Board, facts: dict) -> dict:
@@ -196,7 +203,7 @@ def board_view(board: Board, facts: dict) -> dict:
     return {
         "sets": sets,
         "failed": [{"name": titles[row.method], "reason": str(row.reason)} for row in failed.itertuples()],
-        "words": score_words(scores),
+        "words": score_words(scores, phantom_of(facts)),
         "levels": [words for name, words in LEVEL_WORDS.items() if name in set(board.methods["information"])],
         "units": THIRTEEN.format(n=n_scanners, makers=max(board.makers["left_out"].nunique(), 1)),
     }  # fmt: skip

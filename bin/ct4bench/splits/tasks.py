@@ -297,8 +297,11 @@ OF_ANOTHER_PHANTOM = {
     "cyst or normal": "classes with two regions",
     "there are two classes, cyst and normal tissue": "there are only the classes with two regions",
     "four tissues": "all classes",
+    "the large cyst": "the main region",
+    "which of six ROIs": "which region",
+    "the six ROIs": "the regions",
 }
-"""Words of tasks that name the tissues of the CT4Harmonization phantom, and what holds of any other."""
+"""Words of tasks and scores that name the tissues of the CT4Harmonization phantom, and what holds of any other."""
 
 
 def words_of(text: str, phantom: Phantom) -> str:

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from ct4bench.core.contract import columns_of
+from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED
 from ct4bench.leaderboard.rank import METHOD_COLUMNS, OUTSIDE_WORDS, content_lost, make_leaderboard, maker_effects
 from ct4bench.leaderboard.score import SCORE_COLUMNS
 from ct4bench.leaderboard.score_list import PRIMARY, read_scores
@@ -95,6 +96,24 @@ def test_a_failed_method_has_a_row_with_its_reason(board):
     row = board.loc["broken"]
     assert row["reason"] == "failed: it ended by signal 9" and np.isnan(row["raw"]) and np.isnan(row["rank"])
     assert row["score"] == PRIMARY and row["extractor"] == "radiomics"
+
+
+@pytest.mark.parametrize(
+    ("of_method", "of_score", "said"),
+    [
+        ("not applicable: needs 4 training domains", NO_SUCH, "not applicable: needs 4 training domains"),
+        ("not applicable: needs 4 training domains", NOT_TRAINED, "not applicable: needs 4 training domains"),
+        ("", NOT_TRAINED, NOT_TRAINED),
+        ("not applicable: needs 4 training domains", "from N = 1, 2 alone",
+         "not applicable: needs 4 training domains; from N = 1, 2 alone"),
+    ],
+)  # fmt: skip
+def test_of_two_reasons_for_no_training_the_methods_own_is_said(of_method, of_score, said):
+    blank = scores_of("idle", np.nan, score="tissue_n1")[:1].assign(reason=of_score)
+    methods = methods_of(METHODS.iloc[0], ("idle", "method", "feature", "inductive", of_method))
+    board = make_leaderboard(pd.concat([scores_of("none", 0, score="tissue_n1"), blank]), methods)
+    (row,) = board[(board["method"] == "idle") & (board["score"] == "tissue_n1")].itertuples()
+    assert row.reason == said
 
 
 def test_a_method_without_a_value_on_a_scanner_is_not_ranked():

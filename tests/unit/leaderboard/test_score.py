@@ -6,6 +6,7 @@ import pytest
 from tests.leaderboard_data import centred_by, feature_table, means_by, replaced, shuffled, values_of
 
 from ct4bench.core.errors import UserError
+from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED
 from ct4bench.leaderboard.score import SCORE_COLUMNS, measure_features, score_features, score_predictions
 from ct4bench.leaderboard.score_list import read_scores
 from ct4bench.stability.icc import icc_summary, icc_table
@@ -46,6 +47,13 @@ def test_none_is_taken_on_the_rows_that_the_method_was_tested_on():
     # rows 5 to 9 of each: of none one is right (the sixth), of the method four and none
     assert one(found, "tissue_n2", "of", "A1")[["value", "value_none"]].tolist() == [0.8, 0.2]
     assert one(found, "tissue_n2", "of", "B1")[["value", "value_none"]].tolist() == [0.0, 0.2]
+
+
+def test_what_none_has_and_the_method_lacks_was_asked_for():
+    none = pd.concat([predictions({"A1": 0.6, "B1": 0.6}, n_train=n) for n in (1, 2)])
+    found = score_predictions(none[none["n_train"] == 2], none)
+    assert {name: one(found, name)["reason"] for name in ("tissue_n1", "tissue_tenfold", "tissue_area")} == {
+        "tissue_n1": NOT_TRAINED, "tissue_tenfold": NO_SUCH, "tissue_area": NOT_TRAINED}  # fmt: skip
 
 
 def test_other_classifiers_and_ablations_do_not_count():
