@@ -14,6 +14,7 @@ def main(argv=None):
         "--methods", required=True, nargs="+", type=Path, help="folder of each method: tables/, figures/, features/"
     )
     parser.add_argument("--registered", help="table of the registered series")
+    parser.add_argument("--series", help="where there is no table of registered series, one of features")
     parser.add_argument("--quarantine", help="all that was set aside, CSV")
     parser.add_argument("--transforms", help="transforms.csv")
     parser.add_argument("--patches", help="patches.csv")

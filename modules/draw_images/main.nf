@@ -3,9 +3,10 @@ process DRAW_IMAGES {
     label 'figures'
 
     input:
-    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(tables, stageAs: 'tables/*')
+    tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(tables, stageAs: 'tables/*'), path(embedding)
     path registered
     path reference
+    path patches
     path scanners       // display names
     val _code
 
@@ -22,6 +23,8 @@ process DRAW_IMAGES {
         --volumes volumes \\
         --facts tables/run_facts.json \\
         --scanners ${scanners} \\
+        --embedding ${embedding} \\
+        --patches ${patches} \\
         --output figures
     """
 

@@ -8,6 +8,7 @@ process WRITE_REPORT {
     tuple val(methods), val(places), path(made, stageAs: 'made*/*')
     // of the images, each [] where the run started from features
     path registered
+    path series, stageAs: 'series/*'    // in their place a table of features, or []
     path quarantine
     path transforms
     path patches
@@ -29,6 +30,7 @@ process WRITE_REPORT {
     write_report.py \\
         --methods ${methods.collect { method -> "methods/${method}" }.join(' ')} \\
         ${registered ? "--registered ${registered}" : ''} \\
+        ${series ? "--series ${series}" : ''} \\
         ${quarantine ? "--quarantine ${quarantine}" : ''} \\
         ${transforms ? "--transforms ${transforms}" : ''} \\
         ${patches ? "--patches ${patches}" : ''} \\

@@ -75,14 +75,18 @@ workflow REPORT {
     DRAW_RESULTS(MAKE_TABLES.out.tables, codeDigest('draw_results.py'))
     def drawn = [DRAW_EMBEDDING.out.figures, DRAW_RESULTS.out.figures].collect { figured -> figured.map { meta, paths -> [meta.method, paths] } }
     if (!settings.features) {
-        // figure 4 shows the first IR series of each scanner at 10 mGy, of a phantom of the user's own what most scanners have
+        // figure 4 shows the first IR series of each scanner at 10 mGy, of a phantom of the user's own what most scanners have;
+        // small pictures of patches are of all series that have features
+        def doses = settings.feature_doses.toString().tokenize(',')
         def shown = images.registered.map { table ->
             def rows = settings.phantom ? rowsOf(table) : atDoses(rowsOf(table), [10]).findAll { row -> row.recon == 'IR' }
-            [rows.groupBy { row -> settings.phantom ? [row.scanner, row.dose_mgy, row.recon] : row.scanner }.collect { _scanner, own -> own.min { row -> row.repetition as Integer }.series_uid }.toSorted()]
+            def featured = atDoses(rowsOf(table), doses).collect { row -> row.series_uid }
+            [(featured + rows.groupBy { row -> settings.phantom ? [row.scanner, row.dose_mgy, row.recon] : row.scanner }.collect { _scanner, own -> own.min { row -> row.repetition as Integer }.series_uid }).toUnique().toSorted()]
         }
         DRAW_IMAGES(
-            tables.join(images.volumes).combine(shown).map { _method, meta, folder, paths, uids -> [meta, uids.collect { uid -> paths[uid] }, folder] },
-            images.registered, images.reference, scanners, codeDigest('draw_images.py'),
+            tables.join(images.volumes).join(embedding).combine(shown)
+                .map { _method, meta, folder, paths, places, uids -> [meta, uids.collect { uid -> paths[uid] }, folder, places] },
+            images.registered, images.reference, images.patches, scanners, codeDigest('draw_images.py'),
         )
         DRAW_PROFILES(
             tables.join(images.profile).map { _method, meta, folder, profile, displacement, _rows -> [meta, profile, displacement, folder] },
@@ -114,7 +118,8 @@ workflow REPORT {
             .map { all -> all.toSorted { a, b -> methods.indexOf(a[0]) <=> methods.indexOf(b[0]) } }
             // a method that did not come to an end stands in the leaderboard alone
             .map { all -> [all.collect { item -> item[0] }] + all.collectMany { item -> item[1] }.transpose() },
-        images.registered, images.quarantine, images.transforms, images.patches, images.reference, images.truth,
+        images.registered, settings.features ? series.filter { method, _table -> method == methods[0] }.map { _method, table -> table }.first() : [],
+        images.quarantine, images.transforms, images.patches, images.reference, images.truth,
         board.map { found -> [found] }.combine(boardFigures.map { found -> [found] }).map { found, pictures -> [found, pictures].flatten() },
         about, usage, assets.resolve('deviations.yaml'), assets.resolve('report.html.j2'), codeDigest('write_report.py'),
     )

@@ -42,6 +42,43 @@ const {chromium} = require('playwright-core');
       head.click(); head.click();
       return {before, after: texts(), way: head.closest('th').getAttribute('aria-sort')};
     });
+    // the choice of what is shown of the slices, by keyboard
+    found.slices = await (async () => {
+      const view = await page.$('.slices');
+      if (!view) return null;
+      const seen = () => view.evaluate((own) => Object.fromEntries(['image', 'difference', 'insets'].map((kind) => [kind,
+        [...own.querySelectorAll(`.${kind}`)].filter((part) => part.getClientRects().length > 0).length])));
+      const told = {first: await seen()};
+      if (media === 'print') return told;
+      await (await view.$('.tools select')).focus();
+      await page.keyboard.press('ArrowDown');
+      told.difference = await seen();
+      await page.keyboard.press('ArrowDown');
+      told.both = await seen();
+      await page.keyboard.press('Tab'); await page.keyboard.press('Tab'); await page.keyboard.press('Enter');
+      told.closed = await seen();
+      return told;
+    })();
+    // from point to point by arrow keys: what each says, and whether its patch is shown
+    found.patches = await (async () => {
+      const canvas = await page.$('.live[data-view=points] canvas');
+      if (!canvas || media === 'print') return null;
+      await canvas.scrollIntoViewIfNeeded();
+      await page.waitForTimeout(1000);
+      await canvas.focus();
+      const told = [];
+      for (const key of ['ArrowRight', 'ArrowRight', 'ArrowLeft']) {
+        await page.keyboard.press(key);
+        await page.waitForTimeout(200);
+        told.push(await page.evaluate(() => {
+          const box = document.querySelector('.tip:not([hidden])');
+          const small = box && box.querySelector('canvas');
+          const pixels = small ? small.getContext('2d').getImageData(12, 12, 1, 1).data : null;
+          return {words: box ? box.innerText : '', gray: pixels && pixels[3] ? pixels[0] : null};
+        }));
+      }
+      return told;
+    })();
     found.lost = await page.evaluate(() => [...document.querySelectorAll('details')].filter((details) => {
       const last = details.lastElementChild;
       return last && last.getClientRects().length === 0;

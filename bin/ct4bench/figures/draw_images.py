@@ -8,10 +8,10 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from ct4bench.core.benchmark import MAIN_DOSE_MGY, PATCH_SHAPE, ROIS, SCANNERS, scanner_rank
+from ct4bench.core.benchmark import PATCH_SHAPE, ROIS
 from ct4bench.core.colours import TISSUE_COLOURS, class_colour
-from ct4bench.core.errors import UserError
-from ct4bench.core.volumes import SUFFIX, open_volume
+from ct4bench.core.view_files import write_view
+from ct4bench.figures.slices import INSET_MM, SameSlice, read_same_slice, slices_view
 from ct4bench.figures.style import (
     GRAY_LIMITS_HU,
     LEVEL_HU,
@@ -27,6 +27,7 @@ from ct4bench.figures.style import (
     stamp,
     styled,
 )
+from ct4bench.figures.thumbnails import thumbnails_view
 from ct4bench.figures.views import BLOCK_MM, DENSE_HU, SEGMENTS_MM, ReferenceView, make_view, render_block, render_rois
 from ct4bench.preprocess.reference import open_reference
 
@@ -35,10 +36,7 @@ LETTERS = dict(zip(ROIS, "efghij", strict=True))
 SEGMENT_COLOURS = {"test patterns": "#56B4E9", "liver": "#E69F00", "thorax": "#009E73"}
 ROI_WINDOW_MM = 80.0
 MOST_CLOSE_UPS = 12
-N_INSETS, INSET_MM = 4, 40.0
-"""Close-ups beside each slice of Figure 4, and their side."""
 GRAY = f"Level {LEVEL_HU} HU, window {WINDOW_HU} HU."
-SHOWN_RECON = "IR"
 
 
 def _show(axes, image, extent):
@@ -90,6 +88,21 @@ def _letter(axes, x: float, y: float, roi: str):
               path_effects=outlined())  # fmt: skip
 
 
+def _axial_words(positions_mm: dict[str, float], means_hu: dict[str, float]) -> str:
+    return ", ".join(f"{name} at {mm:.0f} mm (mean {means_hu[name]:.0f} HU)" for name, mm in positions_mm.items())
+
+
+def region_words(frame: ReferenceView, names) -> str:
+    """Say the mean CT value and volume of regions of the reference."""
+    cm3, parts = np.prod(frame.spacing_mm) / 1000, []
+    for roi in names:
+        number, box = frame.phantom.names.index(roi), frame.rois[roi]
+        inside = frame.reference.read("labels", box) == number + 1
+        mean = frame.reference.read("volume", box)[inside].mean()
+        parts.append(f"{roi} {mean:.0f} HU in {inside.sum() * cm3:.1f} cm\N{SUPERSCRIPT THREE}")
+    return ", ".join(parts)
+
+
 @styled
 def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     """Draw the axial views of the three segments and one sagittal view through all of them."""
@@ -98,7 +111,7 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     first, last = frame.slice_mm(slices.start), frame.slice_mm(slices.stop - 1)
     figure = new_figure(9.6, 7.0)
     grid = figure.add_gridspec(2, 2, hspace=0.24, wspace=0.14, left=0.055, right=0.99, top=0.955, bottom=0.075)
-    positions_mm, missing = {}, []
+    positions_mm, means_hu, missing = {}, {}, []
     for number, name in enumerate(reversed(SEGMENTS_MM)):
         axes = figure.add_subplot(grid[divmod(number, 2)])
         low, high = np.clip(SEGMENTS_MM[name], first, last)
@@ -110,7 +123,9 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         k = frame.best_slice() if name == "liver" else frame.slice_at(0.5 * (low + high))
         positions_mm[name] = frame.slice_mm(k)
         axes.set_title(f"{name}, axial, at {positions_mm[name]:.0f} mm")
-        _show(axes, frame.axial(k, rows, columns), frame.extent_mm(rows, columns))
+        image = frame.axial(k, rows, columns)
+        means_hu[name] = float(image.mean())
+        _show(axes, image, frame.extent_mm(rows, columns))
         _border(axes, SEGMENT_COLOURS[name])
         axes.set_xlabel("mm")
         axes.set_ylabel("mm")
@@ -140,8 +155,9 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         f"The reference volume: axial views of {', '.join(positions_mm)}, and a sagittal view at "
         f"{(column - frame.middle[2]) * spacing[2]:+.0f} mm from the block's middle, through cyst 2, with the axial "
         f"slices dashed. Axes in mm from the block's middle. {GRAY}",
-        f"Gray CT pictures of a rectangular paper block with printed anatomy: {', '.join(positions_mm)} in axial view, "
-        "and a section along the block with the segments marked in colour.",
+        "Gray CT pictures of a rectangular paper block with printed anatomy: in axial view "
+        f"{_axial_words(positions_mm, means_hu)}, and a section along {last - first + 2 * half:.0f} mm of the block "
+        "with the segments marked in colour.",
         notes,
     )
     return figure, caption
@@ -261,7 +277,8 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         f"shaded surfaces above the axial slice at {floor_mm:.0f} mm from the block's first face. e-j) The slice with "
         f"the largest area of each ROI, {ROI_WINDOW_MM:.0f} mm wide, with the ROI's volume. {GRAY}",
         "The block cut open, CT values on the cuts; a CT slice with the regions that it cuts in colour; the six "
-        "regions as solids; and six close-ups, each with its region outlined.",
+        "regions as solids; and six close-ups, each with its region outlined. Mean CT values: "
+        f"{region_words(frame, ROIS)}.",
         notes,
     )
     return figure, caption
@@ -326,53 +343,10 @@ def draw_regions(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         f"the slice with the largest area of each region, {ROI_WINDOW_MM:.0f} mm wide, with the region's volume. "
         f"Dashed squares: extent of one 32 x 32 patch. {GRAY}",
         f"CT slices of the {phantom.name} with its regions in the colours of their classes, and close-ups of "
-        f"{len(shown)} regions, each outlined.",
+        f"{len(shown)} regions, each outlined. Mean CT values: {region_words(frame, shown)}.",
         notes,
     )
     return figure, caption
-
-
-def shown_kind(registered: pd.DataFrame) -> tuple[float, str]:
-    """Return the dose and reconstruction that most scanners have; of several, the highest dose, and the first name."""
-    kinds = registered.groupby(["dose_mgy", "recon"])["scanner"].nunique().reset_index(name="n")
-    best = kinds.sort_values(["n", "dose_mgy", "recon"], ascending=[False, False, True]).iloc[0]
-    return float(best["dose_mgy"]), str(best["recon"])
-
-
-def shown_series(
-    registered: pd.DataFrame, scanner: str, kind: tuple[float, str] = (MAIN_DOSE_MGY, SHOWN_RECON)
-) -> tuple[str, int]:
-    """Return the UID and repetition of the series of a scanner that Figure 4 shows: its first of a dose and
-    reconstruction; blank, 0 if none."""
-    own = registered[(registered["scanner"] == scanner) & (registered["dose_mgy"] == kind[0])]
-    own = own[own["recon"] == kind[1]].sort_values(["repetition", "series_uid"])
-    return (own["series_uid"].iloc[0], int(own["repetition"].iloc[0])) if len(own) else ("", 0)
-
-
-def _insets(frame: ReferenceView, k: int) -> dict[str, tuple[slice, slice]]:
-    """Rows and columns of the close-ups of Figure 4: round the regions that slice `k` cuts, four at most.
-
-    A tissue's second region comes after the first ones of all tissues.
-    """
-    labels = frame.reference.read("labels", (slice(k, k + 1), slice(None), slice(None)))[0]
-    names, tissue_of = frame.phantom.names, frame.phantom.tissue_of
-    cut = [roi for i, roi in enumerate(names, start=1) if (labels == i).any()]
-    seen: list[str] = []
-    ranks = {}
-    for roi in cut:
-        ranks[roi] = seen.count(tissue_of(roi))
-        seen.append(tissue_of(roi))
-    chosen = sorted(sorted(cut, key=lambda roi: (ranks[roi], names.index(roi)))[:N_INSETS], key=names.index)
-    found = {}
-    for roi in chosen:
-        voxels = np.argwhere(labels == names.index(roi) + 1)
-        window = []
-        for axis, middle in ((1, voxels[:, 0].mean()), (2, voxels[:, 1].mean())):
-            n, length = int(round(INSET_MM / frame.spacing_mm[axis])), frame.reference.grid.shape[axis]
-            start = int(np.clip(round(middle - n / 2), 0, max(0, length - n)))
-            window.append(slice(start, min(start + n, length)))
-        found[roi] = tuple(window)
-    return found
 
 
 def _frame_of(axes, extent, colour: str, **options) -> None:
@@ -381,22 +355,30 @@ def _frame_of(axes, extent, colour: str, **options) -> None:
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=colour, **options)
 
 
+def _slice_words(frame: ReferenceView, same: SameSlice) -> str:
+    """Say between which scanners the mean CT value of a close-up's region runs on the slice; blank without one."""
+    if not same.insets or not any(one.hu is not None for one in same.scanners):
+        return ""
+    roi = next(iter(same.insets))
+    labels = frame.reference.read("labels", (slice(same.k, same.k + 1), slice(None), slice(None)))[0]
+    inside = labels == frame.phantom.names.index(roi) + 1
+    told = sorted((float(one.hu[inside].mean()), float(one.hu[inside].std()), one.scanner)
+                  for one in same.scanners if one.hu is not None)  # fmt: skip
+    least, most = min(told, key=lambda item: item[1]), max(told, key=lambda item: item[1])
+    return (
+        f" Mean CT value in {roi} on it: from {told[0][0]:.1f} HU ({told[0][2]}) to {told[-1][0]:.1f} HU "
+        f"({told[-1][2]}); SD from {least[1]:.1f} ({least[2]}) to {most[1]:.1f} HU ({most[2]})."
+    )
+
+
 @styled
-def draw_figure4(
-    frame: ReferenceView, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str
-) -> tuple[Figure, Caption]:
-    """Draw the same axial slice of IR #1 of each scanner at 10 mGy, in the paper's order, with the regions that it cuts
-    close up; `names` are display names."""
-    present, published = set(registered["scanner"]), frame.phantom.is_published
-    dose_mgy, recon = kind = (MAIN_DOSE_MGY, SHOWN_RECON) if published else shown_kind(registered)
-    with_papers = published and present & set(SCANNERS)
-    scanners = sorted(present | set(SCANNERS) if with_papers else present, key=scanner_rank)
-    rows, columns = frame.box(1), frame.box(2)
+def draw_figure4(frame: ReferenceView, same: SameSlice, names: dict[str, str], note: str) -> tuple[Figure, Caption]:
+    """Draw the same axial slice of each scanner with the regions that it cuts close up; `names` are display names."""
+    published, dose_mgy, insets = frame.phantom.is_published, same.dose_mgy, same.insets
+    rows, columns = same.rows, same.columns
     extent = frame.extent_mm(rows, columns)
-    k = frame.best_slice()
-    insets = _insets(frame, k)
     n_columns, title, gap, foot, inset_in, slit = 4, 0.4, 0.12, 0.24, 0.56, 0.05
-    n_rows = -(-len(scanners) // n_columns)
+    n_rows = -(-len(same.scanners) // n_columns)
     block = (WIDTH_IN - gap * (n_columns + 1)) / n_columns
     wide_in = block - 2 * (inset_in + slit)
     high_in = wide_in * abs(extent[3] - extent[2]) / abs(extent[1] - extent[0])
@@ -409,25 +391,17 @@ def draw_figure4(
                                 height_in / total])  # fmt: skip
 
     missing, shown = [], []
-    for number, scanner in enumerate(scanners):
+    for number, one in enumerate(same.scanners):
         row, column = divmod(number, n_columns)
         left_in, top_in = gap + column * (block + gap), title + row * row_in
         axes = place(left_in, top_in, wide_in, high_in)
-        uid, repetition = shown_series(registered, scanner, kind)
-        which = f", #{repetition}" if repetition > 1 else ""
-        axes.set_title(f"{scanner}{which}\n{names.get(scanner, '')}", fontsize=8, loc="left")
-        path = volumes / f"{uid}{SUFFIX}"
-        reason = "" if uid else f"no {recon} at {dose_mgy:g} mGy in this run"
-        if uid and not path.exists():
-            reason = "its registered volume was not kept"
-        if reason:
-            missing.append(scanner)
-            message_panel(axes, reason, 16)
+        which = f", #{one.repetition}" if one.repetition > 1 else ""
+        axes.set_title(f"{one.scanner}{which}\n{names.get(one.scanner, '')}", fontsize=8, loc="left")
+        if one.hu is None:
+            missing.append(one.scanner)
+            message_panel(axes, one.reason, 16)
             continue
-        volume = open_volume(path)
-        if not volume.grid.same_as(frame.reference.grid):
-            raise UserError(f"{path} is not on the grid of {frame.reference.folder}; register the series again")
-        _show(axes, volume.read((slice(k, k + 1), rows, columns))[0], extent)
+        _show(axes, one.hu[rows, columns], extent)
         _bare(axes)
         for position, (roi, window) in enumerate(insets.items()):
             own, colour = frame.extent_mm(*window), frame.colour(roi)
@@ -435,7 +409,7 @@ def draw_figure4(
             down, right = divmod(position, 2)
             step = inset_in + slit
             small = place(left_in + wide_in + slit + right * step, top_in + down * step, inset_in, inset_in)
-            _show(small, volume.read((slice(k, k + 1), *window))[0], own)
+            _show(small, one.hu[window], own)
             _bare(small)
             _border(small, colour)
             if not shown and not position:
@@ -444,7 +418,7 @@ def draw_figure4(
         axes.set_ylim(extent[2:])
         if not shown:
             scale_bar(axes, 50, extent[1] - 24, extent[2] - 14)
-        shown.append(scanner)
+        shown.append(one.scanner)
     tissues = {frame.phantom.tissue_of(roi): frame.colour(roi) for roi in insets}
     if shown and tissues:
         frames = [Patch(facecolor="none", edgecolor=c, linewidth=1.6, label=t) for t, c in tissues.items()]
@@ -457,29 +431,37 @@ def draw_figure4(
         if insets and shown
         else ""
     )
-    which = "iterative reconstruction" if published else recon
+    which = "iterative reconstruction" if published else same.recon
     where = "the block's first face, in the order of the paper" if published else "the first slice of the phantom"
     caption = Caption(
         "figure4" if published else "same_slice",
         "The same slice on every scanner",
         f"The first {which} at {dose_mgy:g} mGy of {len(shown)} scanners, registered to the "
-        f"reference: the axial slice at {frame.slice_mm(k):.0f} mm from {where}.{close_up} {GRAY}",
+        f"reference: the axial slice at {frame.slice_mm(same.k):.0f} mm from {where}.{close_up} {GRAY}",
         f"{len(shown)} gray CT pictures of the same slice, one for each scanner, each with {len(insets)} close-ups of "
-        "regions.",
+        f"regions.{_slice_words(frame, same)}",
         notes,
     )
     return figure, caption
 
 
 def draw_images(
-    reference: Path, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str, folder: Path
-) -> None:
+    reference: Path, registered: pd.DataFrame, volumes: Path, names: dict[str, str], note: str, folder: Path,
+    embedding: pd.DataFrame | None = None, patches: pd.DataFrame | None = None,
+) -> None:  # fmt: skip
     """Draw figures 2, 3 and 4 into `folder`; of a phantom without a printed block its regions in place of 2 and 3.
 
+    Beside them go slices.view.json, the slices of Figure 4 and their differences for the page, and where `embedding`
+    and `patches` (embedding.parquet, patches.csv) are given, patches.view.json, small pictures of what is embedded.
+
     `registered` has a row for each registered series (series_uid, scanner, dose_mgy, recon, repetition); `volumes`
-    holds the registered volumes of Figure 4; `note` is stamped on each figure.
+    holds the registered volumes of Figure 4 and of the embedded patches; `note` is stamped on each figure.
     """
     frame = make_view(open_reference(reference))
     for draw in (draw_figure2, draw_figure3) if frame.phantom.printed_block else (draw_regions,):
         save_figure(*draw(frame, note), folder)
-    save_figure(*draw_figure4(frame, registered, volumes, names, note), folder)
+    same = read_same_slice(frame, registered, volumes)
+    save_figure(*draw_figure4(frame, same, names, note), folder)
+    write_view(slices_view(frame, same, names), "slices", folder)
+    if embedding is not None and patches is not None:
+        write_view(thumbnails_view(embedding, patches, registered, volumes), "patches", folder)

@@ -5,7 +5,7 @@ each on a scale of its own, since the two are of other objects where the run is 
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from ct4bench.core.benchmark import DOMAIN_LABELS, MAIN_DOSE_MGY, RECONSTRUCTION
 from ct4bench.core.colours import MANY_COLOURS
 from ct4bench.core.extractors import extractors_of, in_order, title_of
 from ct4bench.core.metrics import MAIN_METRICS, PairMetric
-from ct4bench.profiles.merge import OWN
+from ct4bench.profiles.merge import COMMON, OWN
 from ct4bench.report.answers import extractor_colours
 from ct4bench.report.cells import is_number, number
 from ct4bench.report.svg import Curve, Square, curves, element, legend, picture, shade, squares
@@ -24,6 +24,8 @@ from ct4bench.results.run_facts import extractor_title
 SQUARE_PX = 29.0
 SMALL_PX = 34.0
 CURVE_PX = (440, 290)
+SMALL_CURVE_PX = (250, 180)
+"""Of many pictures side by side."""
 CLICK = "A click on a name hides its curves."
 
 
@@ -215,6 +217,52 @@ def profile_charts(profile: pd.DataFrame | None) -> list[Chart]:
             keys = legend([(s, c) for s, c in colours.items() if s in shown])
             found.append(Chart(name, title, said, parts, keys, files=("scanner_profile.csv",)))
     return found + _noise_over_dose(own, colours)
+
+
+def before_charts(profile: pd.DataFrame | None, plain: pd.DataFrame | None, method: str) -> list[Chart]:
+    """Return noise spectra and sharpness of each scanner without harmonization (dashed) and by a method, both of
+    registered series, a picture for each scanner; none for a method without images of its own."""
+    if profile is None or plain is None or profile.empty or plain.empty:
+        return []
+    found = []
+    before, after = (frame[frame["grid"] == COMMON] for frame in (plain, profile))
+    for name, title, words, choices, x_axis, y_axis in PROFILE_CURVES:
+        measured = [(_first_measured(after, [choice])[0], _first_measured(before, [choice])[0]) for choice in choices]
+        pair = next(((own, other) for own, other in measured if own is not None and other is not None), None)
+        if pair is None:
+            continue
+        dose = MAIN_DOSE_MGY if MAIN_DOSE_MGY in set(pair[0]["dose_mgy"]) else max(pair[0]["dose_mgy"])
+        own, other = (frame[frame["dose_mgy"] == dose] for frame in pair)
+        recons = [name for name in _recons(own) if name in set(other["recon"])]
+        colours = dict(zip(recons, MANY_COLOURS, strict=False))
+        limits = (0.0, float(max(own["value"].max(), other["value"].max())))
+        parts, shares = [], []
+        for scanner in sorted(set(own["scanner"]) & set(other["scanner"]), key=scanner_rank):
+            lines, told = [], []
+            for recon, colour in colours.items():
+                both = [frame[(frame["recon"] == recon) & (frame["scanner"] == scanner)] for frame in (other, own)]
+                made = [_profile_lines(rows, {scanner: colour}) for rows in both]
+                if not all(made):
+                    continue
+                (old,), (new,) = made
+                lines += [replace(old, words=f"{recon} before", dash="4 3", group=recon),
+                          replace(new, words=f"{recon} after", group=recon)]  # fmt: skip
+                area = float(np.trapezoid(old.y, old.x))
+                if area > 0:
+                    shares.append((float(np.trapezoid(new.y, new.x)) / area, f"{scanner} {recon}"))
+                    told.append(f"{recon} {number(shares[-1][0], 2)} of the area before")
+            if lines:
+                label = f"{title}, {scanner}, before and after: {'; '.join(told) or 'no area'}"
+                parts.append((scanner, curves(label, lines, x_axis, y_axis, *SMALL_CURVE_PX, limits=limits)))
+        if parts:
+            ends = [f"{number(share, 2)} ({name})" for share, name in (min(shares), max(shares))] if shares else []
+            said = f"Area under the curve after, of that before: {' to '.join(ends)}. " if ends else ""
+            found.append(Chart(
+                f"before_{name}", f"{title} before and after {method}",
+                f"{words} At {dose:g} mGy, of the registered series; dashed: without harmonization. {said}"
+                f"{CLICK}", parts, legend(list(colours.items())), files=("scanner_profile.csv",),
+            ))  # fmt: skip
+    return found
 
 
 def _recons(rows: pd.DataFrame) -> list[str]:

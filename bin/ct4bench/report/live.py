@@ -87,11 +87,11 @@ def _colours(series: list[dict], rois: list[str], phantom: Phantom) -> list[dict
 
 
 def points_view(embedding: pd.DataFrame | None, registered: pd.DataFrame | None, facts: dict,
-                quality: pd.DataFrame | None = None) -> View | None:  # fmt: skip
+                quality: pd.DataFrame | None = None, thumbnails: dict | None = None) -> View | None:  # fmt: skip
     """Return the points of the embedding; None where the run has none, or no table of its series.
 
-    `quality` is embedding_quality.csv. Of a figure's rows, series, region and patch are written once for all feature
-    sets that have the same.
+    `quality` is embedding_quality.csv, `thumbnails` are patches.view.json. Of a figure's rows, series, region and patch
+    are written once for all feature sets that have the same.
     """
     if embedding is None or embedding.empty or registered is None:
         return None
@@ -123,10 +123,17 @@ def points_view(embedding: pd.DataFrame | None, registered: pd.DataFrame | None,
     label = f"Points of {len(sets)} sets of features: patches that lie close have like features"
     data = {"series": series, "rois": rois, "tissues": [phantom.class_of(roi) for roi in rois], "rows": rows,
             "sets": sets, "colours": _colours(series, rois, phantom), "label": label}  # fmt: skip
+    shown = ""
+    if thumbnails:
+        data["thumbnails"] = {**thumbnails, "image": f"data:image/webp;base64,{thumbnails['image']}"}
+        n, of = len(thumbnails["series"]), thumbnails["n_series"]
+        low, high = (f"{value:.0f}".replace("-", "\N{MINUS SIGN}") for value in thumbnails["gray_hu"])
+        some = "" if n == of else f", of {n} of the {of} series"
+        shown = f" and its middle slice (gray from {low} to {high} HU{some})"
     text = (
-        "Each point is a patch; point at one to see which. Do colours that stand for scanners, makers or "
-        "reconstructions lie apart, where those of one tissue should lie together? UMAP keeps neighbours, not "
-        "distances; principal components keep distances of what they show."
+        f"Each point is a patch; point at one to see which{shown}, or go from point to point with the arrow keys. Do "
+        "colours that stand for scanners, makers or reconstructions lie apart, where those of one tissue should lie "
+        "together? UMAP keeps neighbours, not distances; principal components keep distances of what they show."
     )
     return View("points", "Patches in the plane", text, data)
 

@@ -197,4 +197,4 @@ ct4.canvas = (place, height, label, draw) => {
   redraw();
   return {canvas, redraw};
 };
-addEventListener('DOMContentLoaded', () => { ct4.tables(); ct4.keys(); ct4.words(); ct4.live(); });
+addEventListener('DOMContentLoaded', () => { ct4.tables(); ct4.keys(); ct4.slices(); ct4.words(); ct4.live(); });

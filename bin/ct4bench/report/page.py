@@ -8,6 +8,7 @@ are no styles in attributes. Data lie in blocks of type application/json, which 
 # code-data: ct4bench/report/page.js
 # code-data: ct4bench/report/points.js
 # code-data: ct4bench/report/ranks.js
+# code-data: ct4bench/report/slices.js
 
 import base64
 import hashlib
@@ -19,7 +20,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("page.js", "points.js", "ranks.js")
+SCRIPTS = ("page.js", "points.js", "ranks.js", "slices.js")
 STEPS = 20
 """Grounds of the cells of a matrix: classes t0 to t20."""
 

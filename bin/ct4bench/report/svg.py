@@ -127,6 +127,8 @@ class Curve:
     high: Sequence[float] = ()
     dash: str | None = None
     points: bool = True
+    group: str = ""
+    """What a key hides with it; its own words where it is blank."""
 
 
 def curves(label: str, lines: Sequence[Curve], x_axis: str, y_axis: str, width: float = 420, height: float = 280,
@@ -162,7 +164,7 @@ def curves(label: str, lines: Sequence[Curve], x_axis: str, y_axis: str, width: 
                                    "data_tip": f"{one.words}: {b:.4g} at {a:g}"})
                 for a, b in known
             ]  # fmt: skip
-        parts.append(element("g", {"data_group": one.words}, *drawn))
+        parts.append(element("g", {"data_group": one.group or one.words}, *drawn))
     return picture(width, height, label, *parts)
 
 

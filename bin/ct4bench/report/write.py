@@ -28,10 +28,11 @@ from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
 from ct4bench.core.tables import read_table
+from ct4bench.core.view_files import SUFFIX, read_views
 from ct4bench.report.answers import answer_picture, answers, before_and_after, data_words, method_answer
 from ct4bench.report.board import Board, board_view, method_card
 from ct4bench.report.cells import cells_of, interval_head
-from ct4bench.report.charts import charts_of
+from ct4bench.report.charts import before_charts, charts_of
 from ct4bench.report.glossary import read_glossary, with_terms
 from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.live import points_view, ranks_view
@@ -51,14 +52,17 @@ from ct4bench.report.sections import (
     usage_view,
     weights_view,
 )
+from ct4bench.report.slices import slices_view
 from ct4bench.results.deviations import SOURCE, Choice, Point, read_deviations
 from ct4bench.results.published import BY_NAME, DATA, DATA_DOI, LICENCE, PAPER
 from ct4bench.results.run_facts import (
     COLLECTION,
+    IMAGELESS,
     NOT_COMPARABLE,
     SYNTHETIC,
     WEIGHED,
     read_run_facts,
+    read_series,
     read_settings,
     weights_mark,
 )
@@ -122,6 +126,8 @@ class MethodInputs:
     """Text of each table by name, as its file has it."""
     scores: pd.DataFrame | None = None
     """scores.csv, where methods are compared."""
+    views: dict[str, dict] = field(default_factory=dict)
+    """Views drawn from images, by name: slices, patches."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +139,8 @@ class ReportInputs:
     points: list[Point]
     choices: list[Choice]
     registered: pd.DataFrame | None = None
+    series: pd.DataFrame | None = None
+    """Where the run started from features, the series that they are of."""
     quarantine: pd.DataFrame | None = None
     transforms: pd.DataFrame | None = None
     patches: pd.DataFrame | None = None
@@ -154,6 +162,8 @@ def read_figures(folder: Path | str) -> dict[str, tuple[dict, bytes]]:
     """Read caption and PNG of each figure of a folder by name; `UserError` where one lacks the other."""
     figures = {}
     for path in sorted(Path(folder).glob("*.json")):
+        if path.name.endswith(SUFFIX):
+            continue
         png = path.with_suffix(".png")
         if not png.is_file():
             raise UserError(f"{png} does not exist, but its caption does; draw the figure again")
@@ -233,6 +243,8 @@ def table_path(method: str, name: str) -> str:
 
 
 def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dict:
+    # what weights are is said below the table, and in full where the features are told of
+    frame = frame.drop(columns=list(WEIGHED.values()), errors="ignore")
     comparisons = sorted(set(frame["comparison"])) if "comparison" in frame.columns else []
     compared = "compared" in comparisons
     cells = cells_of(name, frame, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value"))
@@ -318,10 +330,10 @@ def _summary(methods: list[MethodInputs], from_features: bool) -> list[str]:
     others = [mode for mode in facts.get("modes_of_features", []) if mode != facts["mode"]]
     if others:
         sentences.append(f"Features were made in mode {' and '.join(others)}, and evaluated in mode {facts['mode']}.")
-    untrained = [w["name"] + f" ({w['mark']})" for w in weights_view(facts) if w["status"] and not w["trained"]]
+    untrained = [w["name"] for w in weights_view(facts) if w["status"] and not w["trained"]]
     if untrained:
         sentences.append(
-            f"Weights that were never trained on real images: {', '.join(untrained)}. Their features, and all that is "
+            f"The weights of {', '.join(untrained)} were never trained on real images: their features, and all that is "
             "made from them, show that the pipeline works, and nothing about these networks."
         )
     return sentences
@@ -352,14 +364,16 @@ def page_name(method: str) -> str:
 
 def method_view(
     inputs: MethodInputs, registered: pd.DataFrame | None, card: dict | None = None,
-    plain: dict[str, pd.DataFrame] | None = None,
+    plain: MethodInputs | None = None, series: pd.DataFrame | None = None,
 ) -> dict:  # fmt: skip
     """Return the values of a method's part of the page.
 
-    `registered` has the series, None where the run started from features; `plain` the tables without harmonization,
-    None for those themselves.
+    `registered` has the series, None where the run started from features, of which `series` are then; `plain` is what
+    there is without harmonization, None for that itself.
     """
     facts, method = inputs.facts, inputs.facts["method"]
+    # what maps features has the images of no method
+    of_images = plain if plain and IMAGELESS in facts.get("missing", {}).values() else inputs
     about, missing = facts.get("tables", {}), dict(facts.get("missing", {}))
     figures = _figure_views(inputs.figures, IMAGE_BYTES, method)
     views = {name: _table_view(name, frame, about.get(name, {}), facts) for name, frame in inputs.tables.items()}
@@ -379,13 +393,21 @@ def method_view(
         "card": card,
         "prefix": "",
         "level": 2,
-        "before": before_and_after(inputs.tables, plain, facts) if plain is not None else None,
+        "before": before_and_after(inputs.tables, plain.tables, facts) if plain else None,
         "stamp": stamp.capitalize(),
         "answers": answers(inputs.tables, facts),
         "picture": answer_picture(inputs.tables, facts),
-        "charts": charts_of(inputs.tables, inputs.profile, facts),
+        "charts": charts_of(inputs.tables, inputs.profile, facts)
+        | {"before": before_charts(inputs.profile, plain.profile if plain else None, method)},
         "folder": quote(method),
-        "points": points_view(inputs.embedding, registered, facts, inputs.tables.get("embedding_quality")),
+        "slices": slices_view(inputs.views.get("slices")),
+        "points": points_view(
+            inputs.embedding,
+            series if registered is None else registered,
+            facts,
+            inputs.tables.get("embedding_quality"),
+            of_images.views.get("patches"),
+        ),
         "ranks": ranks_view(inputs.icc, facts),
         "headlines": image_headlines(inputs.tables, facts),
         "feature_headlines": feature_headlines(inputs.tables, facts),
@@ -417,7 +439,7 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
     card = None
     if inputs.board is not None and not whole:
         card = method_card(inputs.board, facts["method"], shown.scores, shown.tables, first.tables)
-    view = method_view(shown, inputs.registered, card, None if whole else first.tables)
+    view = method_view(shown, inputs.registered, card, None if whole else first, inputs.series)
     if inputs.board is not None and whole:
         titles = dict(zip(inputs.board.methods["method"], inputs.board.methods["title"], strict=True))
         told = method_answer(inputs.board.scores, titles, facts)
@@ -432,6 +454,7 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
         "facts": facts,
         "several": several,
         "whole": whole,
+        "from_features": inputs.registered is None,
         "others": others,
         "m": view,
         "data_words": data_words(facts),
@@ -522,6 +545,7 @@ def read_method(folder: Path | str) -> MethodInputs:
         icc=read_table(icc) if icc.is_file() else None,
         sources={path.stem: path.read_text(encoding="utf-8") for path in sorted((folder / "tables").glob("*.csv"))},
         scores=read_table(scores) if scores.is_file() else None,
+        views=read_views(folder / "figures"),
     )
 
 
@@ -555,6 +579,7 @@ def read_inputs(args) -> ReportInputs:
         points=points,
         choices=choices,
         registered=table(args.registered),
+        series=read_series(args.series) if args.series else None,
         quarantine=table(args.quarantine),
         transforms=table(args.transforms),
         patches=table(args.patches),

@@ -8,9 +8,9 @@ import pandas as pd
 from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
 from ct4bench.results.differences import dose_differences
 from ct4bench.results.features import _differences, feature_tables
-from ct4bench.core.benchmark import MAIN_DOSE_MGY, NO_METHOD
+from ct4bench.core.benchmark import MAIN_DOSE_MGY
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
-from ct4bench.results.run_facts import CONTRAST_LABELS, WEIGHED, weights_words, write_run_facts
+from ct4bench.results.run_facts import CONTRAST_LABELS, IMAGELESS, WEIGHED, weights_words, write_run_facts
 from ct4bench.core.modes import Mode
 from ct4bench.results.paper_layout import paper_grids, to_docx, to_tex
 from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
@@ -29,7 +29,6 @@ DIAGONAL_NOTE = (
     "The diagonal holds pairs of two scans of one scanner, and is blank where it has one: reconstructions of one scan "
     "are no repetition of it. What they differ by is in 'Contribution of each factor to the error'."
 )
-IMAGELESS = f"the method maps features: its images are those of {NO_METHOD}"
 NO_PAIRS = "no two registered series at 10 mGy, nor of one scanner at 14 mGy and another dose"
 MIXED_NOTE = (
     "As in the paper, pairs may differ in reconstruction besides the dose; the table of equal reconstruction has those "

@@ -43,6 +43,8 @@ TRAINED = ("released", "user")
 """Weights' statuses that need no mark on a figure."""
 WEIGHED = {"extractor": "weights", "first": "weights_first", "second": "weights_second"}
 """Columns of extractors, and what those of their weights are called."""
+IMAGELESS = f"the method maps features: its images are those of {NO_METHOD}"
+"""Why a method has no tables of images."""
 COLUMNS = ("series_uid", "scanner", "dose_mgy", "recon", "repetition")
 
 

@@ -12,7 +12,8 @@ from report_data import series_table
 from ct4bench.core.benchmark import ROIS, TISSUES, tissue_of
 from ct4bench.core.colours import TISSUE_COLOURS
 from ct4bench.core.volumes import save_volume
-from ct4bench.figures.draw_images import draw_figure2, draw_figure3, draw_figure4, shown_series
+from ct4bench.figures.draw_images import draw_figure2, draw_figure3, draw_figure4
+from ct4bench.figures.slices import read_same_slice, shown_series
 from ct4bench.figures.views import make_view
 from ct4bench.preprocess.reference import open_reference
 
@@ -78,7 +79,7 @@ def test_figure4_shows_the_same_slice_of_each_scanners_own_volume(view, tmp_path
         assert (own["scanner"], own["recon"], own["dose_mgy"]) == (scanner, "IR", 10)
         volumes[scanner] = hu + np.int16(number)
         save_volume(tmp_path / f"{uid}.b2nd", volumes[scanner], view.reference.grid)
-    figure, caption = draw_figure4(view, series, tmp_path, {"C1": "Philips X"}, "")
+    figure, caption = draw_figure4(view, read_same_slice(view, series, tmp_path), {"C1": "Philips X"}, "")
     panels = {axes.get_title(loc="left"): axes for axes in figure.axes if axes.get_title(loc="left")}
     assert [title.split("\n")[0] for title in list(panels)[:6]] == ["A1", "A2", "B1", "B2", "G1", "G2"]
     assert "C1, #2\nPhilips X" in panels
@@ -112,7 +113,7 @@ def test_figure4_has_the_regions_of_its_slice_close_up(view, tmp_path):
     series = series_table("synthetic", ("A1", "C1"))
     for number, scanner in enumerate(("A1", "C1")):
         save_volume(tmp_path / f"{shown_series(series, scanner)[0]}.b2nd", hu + np.int16(number), view.reference.grid)
-    figure, caption = draw_figure4(view, series, tmp_path, {}, "")
+    figure, caption = draw_figure4(view, read_same_slice(view, series, tmp_path), {}, "")
     k = slice_of(caption.text)
     cut = [roi for i, roi in enumerate(ROIS, start=1) if (labels[k] == i).any()]
     tissues = list(dict.fromkeys(map(tissue_of, cut)))

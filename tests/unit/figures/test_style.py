@@ -20,8 +20,9 @@ from ct4bench.core.modes import PAPER
 from ct4bench.core.tables import write_table
 from ct4bench.core.volumes import save_volume
 from ct4bench.figures.draw_embedding import MARKERS, SCANNER_COLOURS, draw_embedding, looks_of, with_series
-from ct4bench.figures.draw_images import draw_figure4, draw_images, shown_series
+from ct4bench.figures.draw_images import draw_images
 from ct4bench.figures.draw_results import draw_results
+from ct4bench.figures.slices import read_same_slice, shown_series
 from ct4bench.figures.style import Caption, add_legend, replace_crowded, replace_undrawable, save_figure, stamp, styled
 from ct4bench.figures.views import SEGMENTS_MM, make_view
 from ct4bench.pairs.tables import decomposition, tables3to5
@@ -105,7 +106,7 @@ def test_a_volume_on_another_grid_is_refused(reference, tmp_path):
     grid = Grid.axis_aligned((4, 4, 4), (1, 1, 1), (0, 0, 0))
     save_volume(tmp_path / f"{uid}.b2nd", np.zeros((4, 4, 4), np.int16), grid)
     with pytest.raises(UserError, match="not on the grid"):
-        draw_figure4(make_view(open_reference(folder)), series, tmp_path, {}, "")
+        read_same_slice(make_view(open_reference(folder)), series, tmp_path)
 
 
 def test_segments_are_placed_by_the_blocks_face(reference):

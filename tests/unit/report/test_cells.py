@@ -282,6 +282,15 @@ def test_cells_of_table_7_stand_below_their_heads():
     assert [line["head"] for line in grid["rows"]] == ["Radiomics", "mine"]
 
 
+def test_what_weights_are_is_said_once_with_a_table(page_of_tables):
+    """The note below it says it; columns of it, or a line above, would say it again."""
+    frame = pd.DataFrame({"extractor": ["radiomics"] * 2, "feature_class": ["glcm", "glrlm"], "icc_mean": [0.5, 0.75],
+                          "weights": "seeded ones"})  # fmt: skip
+    page = page_of_tables(stability_by_class=frame)
+    item = page[page.index('id="stability_by_class"') :].split("Full digits")[0]
+    assert "glrlm" in item and "seeded ones" not in item and ">weights<" not in item
+
+
 def test_differences_have_signs_and_intervals_and_leave_the_weights_to_the_notes():
     frame = pd.DataFrame({"measure": ["accuracy"], "first": "mine", "second": "radiomics", "value_first": 0.75,
                           "value_second": 0.5, "difference": 0.25, "ci_unit": "scanner", "n_ci_units": 13,

@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 
 from ct4bench.core.metrics import BY_NAME
-from ct4bench.report.charts import charts_of, dose_charts, learning_charts, pair_charts, pair_map, profile_charts
+from ct4bench.report.charts import (
+    before_charts,
+    charts_of,
+    dose_charts,
+    learning_charts,
+    pair_charts,
+    pair_map,
+    profile_charts,
+)
 from ct4bench.report.svg import Curve, curves, element, nice_ticks, shade
 
 FACTS = {"weights": {}, "extractors": {}, "domain": "scanner"}
@@ -86,6 +94,22 @@ def test_profiles_are_drawn_as_scanned():
     assert recon == "IR" and "contrast left" in drawn and drawn.count("<polyline") == 1
     assert "A1 40.0 to 12.5 HU" in noise.parts[0][1]
     assert profile_charts(None) == [] and profile_charts(profile().iloc[:0]) == []
+
+
+def test_a_methods_curves_stand_over_those_without_it():
+    """Half the contrast at every frequency is half the area; both are of the registered series."""
+    before = profile()
+    after = before[before["grid"] == "common"].assign(value=lambda rows: 0.5 * rows["value"])
+    (chart,) = before_charts(after, before, "mine")
+    ((scanner, drawn),) = chart.parts
+    assert scanner == "A1" and "IR 0.50 of the area before" in drawn and "0.50 (A1 IR) to 0.50 (A1 IR)" in chart.text
+    old, new = re.findall(r'<polyline points="([^"]*)"([^>]*)>', drawn)
+    assert 'stroke-dasharray="4 3"' in old[1] and "dasharray" not in new[1]
+    heights = [[float(place.split(",")[1]) for place in points.split()] for points, _ in (old, new)]
+    foot = 180 - 40  # of a small picture, where 0 lies
+    assert [foot - y for y in heights[1]] == pytest.approx([0.5 * (foot - y) for y in heights[0]], abs=0.1)
+    assert drawn.count('data-group="IR"') == 2  # a click on the name hides both
+    assert before_charts(None, before, "mine") == [] == before_charts(after, None, "mine")
 
 
 def confusion_table():

@@ -155,7 +155,7 @@ def test_every_table_and_figure_leads_to_its_file(inputs, page):
 
 
 def test_strings_of_headers_are_escaped(page):
-    assert page.count("<script") == 3 + 1  # the page's own, and one block of data
+    assert page.count("<script") == 4 + 1  # the page's own, and one block of data
     assert "onerror" in page
     tags = Page(page).tags
     assert not [attributes for _, attributes in tags if any(name.startswith("on") for name in attributes)]
@@ -177,7 +177,7 @@ def test_the_policy_allows_the_pages_own_style_and_scripts_and_nothing_else(page
         "default-src": ["'none'"], "img-src": ["data:", "blob:"], "style-src": [sha256_of(text) for text in styles],
         "script-src": [sha256_of(text) for text in scripts], "base-uri": ["'none'"], "form-action": ["'none'"],
     }  # fmt: skip
-    assert len(scripts) == 3 and len(styles) == 1
+    assert len(scripts) == 4 and len(styles) == 1
     # a style in an attribute would not be taken
     assert not [attributes for _, attributes in parsed.tags if "style" in attributes]
     first = next(i for i, (tag, _) in enumerate(parsed.tags) if tag in ("script", "style"))
@@ -249,6 +249,11 @@ def test_the_first_screen_says_what_was_run(page):
     assert "Mode paper: as published, except points 5, 6, 11 and 15" in words
     assert "SwinUNETR: random weights" in words
     assert "RMSE between two scanners, median" in words
+
+
+def test_what_weights_are_is_said_once_on_the_first_screen(page):
+    first = page[page.index('<header id="summary">') : page.index("</header>")]
+    assert first.count("SwinUNETR: random weights") == 1 and "The weights of SwinUNETR were never trained" in first
 
 
 def test_headlines_compare_the_cells_that_were_run(page, collection_page):
@@ -447,6 +452,9 @@ def test_each_method_has_a_page_and_the_run_is_told_once(inputs, page, tmp_path)
         assert pages["none"].words.count(words) == alone.words.count(words) > pages["other"].words.count(words) == 0
     means = [pd.read_csv(folder / "tables" / "table3_rmse_hu.csv") for folder in (Path(inputs[1]), other)]
     medians = [frame.loc[frame["scanner_row"] != frame["scanner_col"], "rmse_hu_mean"].median() for frame in means]
+    # a run of methods is not called one without
+    badges = text.split('<ul class="badges">')[1].split("</ul>")[0]
+    assert "1 harmonization method<" in badges and "no harmonization" not in badges
     change = f"RMSE between two scanners {medians[0]:.1f} HU before, {medians[1]:.1f} HU after"
     assert change in pages["other"].words and medians[1] - medians[0] == pytest.approx(500)
 
