@@ -196,6 +196,12 @@ def test_modules_call_scripts_by_options_that_they_have(path):
         assert required - used - set(re.findall(r"--[A-Za-z]\w*", before)) == set(), name
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "bin").glob("*.py")), ids=lambda path: path.stem)
+def test_a_script_is_its_options_and_a_call(path):
+    """What else it would do belongs into a module, where tests and other scripts can call it."""
+    assert len(path.read_text().splitlines()) <= 80
+
+
 def test_legends_of_figures_show_every_name():
     """matplotlib drops labels that begin with an underscore; `style.add_legend` does not."""
     for path in sorted((ROOT / "bin" / "ct4bench" / "figures").glob("*.py")):

@@ -74,10 +74,12 @@ def test_another_dose_as_the_domain(folder):
     assert set(predictions.loc[predictions["scheme"] == "loso", "fold"]) == {"1", "10"}
 
 
-def test_user_errors(folder):
+def test_user_errors(folder, capsys):
     plan(folder)
-    with pytest.raises(UserError, match="is not i/n"):
-        train(folder, "radiomics", "half")
+    for part in ("half", "3/2", "0/1"):
+        with pytest.raises(SystemExit, match="2"):
+            train(folder, "radiomics", part)
+        assert f"argument --part: '{part}' is not i/n, part i of n; give for example 1/3" in capsys.readouterr().err
     with pytest.raises(UserError, match="--classifier forest is not one of mlp"):
         train(folder, "radiomics", "1/1", "--classifier", "forest")
     train(folder, "radiomics", "1/2")

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Callable
 
 
 def names(text: str) -> tuple[str, ...]:
@@ -21,3 +22,22 @@ def doses_mgy(text: str) -> list[float]:
     if not parts:
         raise argparse.ArgumentTypeError(f"'{text}' names no dose in mGy; write 10, or 10,14")
     return [float(part) for part in parts]
+
+
+def number_or(word: str, meaning: int) -> Callable[[str], int]:
+    """Make the function that parses a number of at least 1, or `word` as `meaning`."""
+
+    def parse(text: str) -> int:
+        if text != word and (not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1):
+            raise argparse.ArgumentTypeError(f"'{text}' is neither {word} nor a whole number of at least 1")
+        return meaning if text == word else int(text)
+
+    return parse
+
+
+def part(text: str) -> tuple[int, int]:
+    """Parse `i/n`, part i of n; an `ArgumentTypeError` where it is not that."""
+    match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    if not match or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"'{text}' is not i/n, part i of n; give for example 1/3")
+    return int(match[1]), int(match[2])

@@ -4,8 +4,7 @@ from ct4bench.core.errors import UserError
 
 
 def choose_device(device: str) -> str:
-    """Return `cpu` or `cuda`; `auto` is CUDA where there is a GPU. Sets torch to exact float32 and repeatable kernels.
-    kernels."""
+    """Return `cpu` or `cuda`; `auto` is CUDA where there is a GPU. Sets torch to exact, repeatable float32."""
     import torch
 
     if device == "auto":

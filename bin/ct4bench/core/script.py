@@ -82,8 +82,7 @@ def _peak_rss_kb() -> int:
 
 
 def usage(called_s: float) -> dict:
-    """Measure the cost of this process and its children (CPU and wall seconds, peak RSS in MB), and list its versions.
-    versions."""
+    """Measure the cost of this process and its children (CPU and wall seconds, peak RSS in MB), and list versions."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return {
         "script": Path(sys.argv[0]).name,

@@ -1,23 +1,29 @@
 """A method's features outside the folds: fitted on all rows, and each value of the domain by a fit without it."""
 
+import logging
+import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY
 from ct4bench.core.contract import columns_of
-from ct4bench.core.feature_tables import feature_columns, sort_features
+from ct4bench.core.feature_tables import feature_columns, read_feature_sets, sort_features
+from ct4bench.core.tables import read_notes, write_table
 from ct4bench.harmonization.features_of import MethodFeatures
 from ct4bench.harmonization.methods import Variant
 from ct4bench.splits.adaptation import adaptation_scans, rows_tested
 from ct4bench.splits.fold import NotHarmonized
 from ct4bench.splits.splits import as_text, sorted_keys
 
+# code-table: <method>/features/<extractor>.parquet
 # code-table: <method>/harmonization.csv
 
+TABLE = "<method>/features/<extractor>.parquet"
 COLUMNS = columns_of("<method>/harmonization.csv")
 ALL = "all"
 DONE = "harmonized"
@@ -95,3 +101,44 @@ def harmonize(
 
 def _table(keys: pd.DataFrame, names: list[str], values: np.ndarray) -> pd.DataFrame:
     return pd.concat([keys[FEATURE_KEY].reset_index(drop=True), pd.DataFrame(values, columns=names)], axis=1)
+
+
+def harmonize_files(
+    variant: Variant,
+    features: Mapping[str, Path | str],
+    harmonize_by: Sequence[str],
+    domain: str,
+    seed: int,
+    output: Path,
+    left_out: Path,
+    outcome: Path | str,
+    notes: Sequence[Path | str] = (),
+) -> None:
+    """Harmonize the tables of `features` by extractor, and write them, with what became of each fit.
+
+    `output` and `left_out` are the folders for the tables of a fit on all rows, with `notes` (settings of the
+    extractors) beside them, and for those of each value of the domain by a fit without it; where one extractor lacks
+    them there are none.
+    """
+    found = {
+        name: harmonize(variant, table, name, harmonize_by, domain, seed)
+        for name, table in read_feature_sets(list(features), list(features.values()))
+    }
+    for folder in (output, left_out):
+        folder.mkdir(parents=True, exist_ok=True)
+    if all(outside.fitted is not None for outside in found.values()):
+        _write(found, features, output, left_out)
+        for path in map(Path, notes):
+            shutil.copyfile(path, output / path.name)
+    outcomes = pd.concat([outside.outcomes for outside in found.values()], ignore_index=True)
+    write_table(outcomes, outcome, table="<method>/harmonization.csv")
+    for row in outcomes[outcomes["reason"] != ""].to_dict("records"):
+        logging.warning("%s, fit %s: %s: %s", row["extractor"], row["fit"], row["status"], row["reason"])
+
+
+def _write(found: Mapping[str, Outside], features: Mapping[str, Path | str], output: Path, left_out: Path) -> None:
+    has_all = all(outside.left_out is not None for outside in found.values())
+    for name, outside in found.items():
+        write_table(outside.fitted, output / f"{name}.parquet", table=TABLE, notes=read_notes(features[name]))
+        if has_all:
+            write_table(outside.left_out, left_out / f"{name}.parquet", table=TABLE)

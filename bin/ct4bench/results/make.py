@@ -1,6 +1,10 @@
 """Tables 1-7 and their companions in the paper's layout: which are made, of what, and why the others are not."""
 
-from dataclasses import replace
+# code-data: ../assets/extractors.yaml
+# code-data: ../assets/scanners.csv
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -8,14 +12,34 @@ import pandas as pd
 from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
 from ct4bench.results.differences import dose_differences
 from ct4bench.results.features import _differences, feature_tables
-from ct4bench.core.benchmark import MAIN_DOSE_MGY
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, NO_METHOD
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
-from ct4bench.results.run_facts import CONTRAST_LABELS, IMAGELESS, WEIGHED, weights_words, write_run_facts
-from ct4bench.core.modes import Mode
+from ct4bench.results.run_facts import (
+    CONTRAST_LABELS,
+    IMAGELESS,
+    WEIGHED,
+    checks_of,
+    make_run_facts,
+    read_series,
+    read_settings,
+    weights_words,
+    write_run_facts,
+)
+from ct4bench.core.modes import MODES, Mode
 from ct4bench.results.paper_layout import paper_grids, to_docx, to_tex
 from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
-from ct4bench.core.tables import write_table
+from ct4bench.core.extractors import SOURCE, read_extractors
+from ct4bench.core.regions import read_phantom
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.learning.counts import read_counts
+from ct4bench.results.acquisition import read_scanner_names
 
+SCANNERS = Path(__file__).resolve().parents[3] / "assets" / "scanners.csv"
+TABLES = (
+    "index", "pairs", "icc", "intervals", "repeatability", "predictions", "embedding_quality", "tasks",
+    "stable_features", "icc_left_out",
+)  # fmt: skip
+"""Fields of `Inputs` that are tables, each of which may be absent."""
 PAIR_NOTE = (
     "Pairs are drawn like the paper's, not the same: the published code sorted series by file names that the public "
     "collection lacks."
@@ -315,3 +339,60 @@ def write_results(results: Results, facts: dict, folder: Path | str) -> None:
     write_run_facts(
         {**facts, "tables": about, "missing": dict(sorted(results.missing.items()))}, folder / "run_facts.json"
     )
+
+
+@dataclass(frozen=True)
+class Files:
+    """What tables are made of."""
+
+    series: Path | str
+    """Registered series, or a table of features without an index."""
+    tables: Mapping[str, Path | str | None]
+    """By the names in `TABLES`."""
+    trainings: Path | str | None = None
+    settings: Sequence[Path | str] = ()
+    """Of the extractors, `<extractor>.json`."""
+    checks: Sequence[Path | str] = ()
+    published: Path | str = FOLDER
+    scanners: Path | str = SCANNERS
+    extractors: Path | str = SOURCE
+    phantom: Path | str | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Of what run they are."""
+
+    mode: str = "paper"
+    method: str = NO_METHOD
+    domain: str = "scanner"
+    seed: int = 0
+    imageless: bool = False
+    """The method maps features, not images."""
+
+
+def read_frames(paths: Mapping[str, Path | str | None]) -> dict[str, pd.DataFrame]:
+    """Read the tables that there are by name; predictions as `learning.counts.read_counts` does, none where they are
+    empty: a harmonization method may have no features for any fold."""
+    frames = {
+        name: read_counts(path) if name == "predictions" else read_table(path) for name, path in paths.items() if path
+    }
+    return {name: frame for name, frame in frames.items() if name != "predictions" or not frame.empty}
+
+
+def make_files(files: Files, choice: Choice, output: Path | str) -> None:
+    """Make all tables that the files allow, and write them with run_facts.json into the folder `output`."""
+    series, frames = read_series(files.series), read_frames(files.tables)
+    extractors, phantom = read_extractors(files.extractors), read_phantom(files.phantom)
+    facts = make_run_facts(
+        series, choice.mode, read_settings(files.settings), choice.method, choice.domain, extractors
+    )
+    facts |= {} if phantom.is_published else {"phantom": phantom.to_dict()}
+    trainings = read_table(files.trainings) if files.trainings else None
+    facts["checks"] = checks_of(files.checks, trainings, frames.get("embedding_quality"))
+    names = read_scanner_names(files.scanners)
+    inputs = Inputs(
+        series, **frames, domain=choice.domain, seed=choice.seed, extractors=extractors, imageless=choice.imageless,
+        phantom=phantom,
+    )  # fmt: skip
+    write_results(make_tables(inputs, MODES[choice.mode], names, files.published), facts, output)

@@ -1,22 +1,32 @@
 """The plan of a run's trainings: the paper's own, further tasks, and ablations."""
 
-from collections.abc import Iterable
+# code-table: <method>/splits.csv
+# code-table: <method>/tasks.csv
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import pandas as pd
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.feature_tables import check_same_rows, read_keys
+from ct4bench.core.tables import read_table, write_table
 from ct4bench.splits.adaptation import with_adaptation
 from ct4bench.splits.splits import (
     SCHEMES,
     SPLIT_COLUMNS,
     TRAINING_KEY,
     as_table,
+    sorted_keys,
 )
 from ct4bench.splits.tasks import (
     ABLATION_LABELS,
     ABLATIONS,
     CHEAP_ABLATIONS,
     CHEAP_TASKS,
+    COMPARED_N,
+    COMPARED_TASKS,
     FURTHER_ABLATIONS,
     FURTHER_TASKS,
     ONE_TISSUE,
@@ -31,6 +41,9 @@ from ct4bench.splits.tasks import (
     lacking,
     task_named,
 )
+
+CELLS = ("all", "table7", "compared")
+"""All values of N and n, Table 7's, or these and what methods are compared by."""
 
 
 def plan_splits(
@@ -132,3 +145,44 @@ def plan_tasks(
         for task, ablation in asked
     ]
     return splits, pd.DataFrame(about, columns=TASK_COLUMNS)
+
+
+def read_common_keys(features: Sequence[Path | str]) -> pd.DataFrame:
+    """Read the keys of tables of features, sorted; a `UserError` where the tables have not the same rows."""
+    first, *others = features
+    table = read_keys(first)
+    for other in others:
+        check_same_rows((Path(first).stem, table), (Path(other).stem, read_keys(other)))
+    return sorted_keys(table)
+
+
+def read_patches(path: Path | str | None) -> pd.DataFrame | None:
+    """Read what `Plan.patches` needs of patches.csv, where there is one."""
+    return read_table(path, ["roi", "patch", "share_inside"]) if path else None
+
+
+def sizes_of(cells: str) -> tuple[int, ...]:
+    """Return what `Plan.sizes` is for one of `CELLS`."""
+    return (COMPARED_N,) if cells == "compared" else ()
+
+
+def plan_files(
+    plan: Plan,
+    cells: str,
+    tasks: Iterable[str],
+    ablations: Iterable[str],
+    output: Path | str,
+    table: Path | str | None = None,
+) -> None:
+    """Plan the trainings, and write the splits, and to `table` what was asked and why it could not be answered.
+
+    `cells` is one of `CELLS`; methods are compared by `COMPARED_TASKS` at most, without ablations.
+    """
+    is_compared = cells == "compared"
+    asked = {"ablations": ("none",), "of": COMPARED_TASKS} if is_compared else {"ablations": ablations}
+    splits, about = plan_tasks(plan, tasks, all_cells=cells == "all", **asked)
+    write_table(splits, output, table="<method>/splits.csv")
+    if table:
+        write_table(about, table, table="<method>/tasks.csv")
+    for row in about.to_dict("records"):
+        logging.info("%s, %s: %d trainings %s", row["task"], row["ablation"], row["n_trainings"], row["reason"])
