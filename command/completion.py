@@ -27,7 +27,10 @@ _ct4bench() {{
 }}
 complete -o filenames -F _ct4bench ct4bench ./ct4bench
 """
-ZSH = "# completion of ct4bench for zsh; source it after compinit\nautoload -U +X bashcompinit && bashcompinit\n"
+ZSH = """# completion of ct4bench for zsh, to be sourced; made by: ./ct4bench completion zsh
+(( $+functions[compdef] )) || { autoload -U compinit && compinit }
+autoload -U +X bashcompinit && bashcompinit
+"""
 
 
 def script(shell: str, options: dict[str, list[str]]) -> str:

@@ -52,7 +52,7 @@ def words_of_run(folder: Path) -> list[str]:
     """
     path = folder / "pipeline_info" / "run.json"
     try:
-        given = json.loads(path.read_text(encoding="utf-8"))["parameters"]
+        given = dict(json.loads(path.read_text(encoding="utf-8"))["parameters"])
     except OSError as problem:
         raise ValueError(
             f"{shown(path)} does not tell how the run was started ({problem.strerror}); name the --outdir of a run"

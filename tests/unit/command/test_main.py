@@ -2,9 +2,14 @@
 
 import json
 import os
+import pty
+import re
+import select
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -163,6 +168,32 @@ def test_bash_completes(words, first, tmp_path):
     assert set(done.stdout.split()) == first, done.stderr
 
 
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="no zsh")
+def test_zsh_loads_the_script_and_completes_a_word(tmp_path):
+    """In a terminal of its own: what completes a word in zsh is no command that a script could call."""
+    (tmp_path / "script").write_text(call("completion", "zsh").stdout)
+    shell, terminal = pty.fork()
+    if shell == 0:
+        os.execvpe("zsh", ["zsh", "-f", "-i"], {**os.environ, "HOME": str(tmp_path), "TERM": "dumb", "PS1": "> "})
+    said = ""
+
+    def ask(typed: str, answer: str) -> None:
+        nonlocal said
+        said, end = "", time.monotonic() + 60
+        os.write(terminal, typed.encode())
+        while answer not in said and time.monotonic() < end:
+            if select.select([terminal], [], [], 0.5)[0]:
+                said += os.read(terminal, 4096).decode(errors="replace")
+        assert answer in said
+
+    ask(f"cd {ROOT}; source {tmp_path}/script && print load''ed\n", "loaded")
+    ask("./ct4bench downl\t", "./ct4bench download")
+    ask("\x15./ct4bench run --mode corr\t", "--mode corrected")
+    os.kill(shell, signal.SIGKILL)
+    os.waitpid(shell, 0)
+    os.close(terminal)
+
+
 def test_report_says_where_it_is(tmp_path):
     assert call("report", tmp_path).returncode == 1
     (tmp_path / "report.html").write_text("<html>")
@@ -186,6 +217,21 @@ def test_remaking_takes_the_parameters_of_the_run(tmp_path):
     assert done.returncode in (0, 2), done.stderr
     if done.returncode == 0:
         assert "--input 'a b'" in done.stdout and done.stdout.rstrip().endswith("-resume -profile docker")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [(None, "run.json does not tell how the run was started (No such file or directory); name the --outdir of a run"),
+     ("{", "run.json does not tell how the run was started; start the run itself again"), ("[]", "itself again"),
+     ('{"parameters": 3}', "itself again")],
+)  # fmt: skip
+def test_a_folder_that_does_not_tell_its_run_is_named_in_words(text, words, tmp_path):
+    (tmp_path / "pipeline_info").mkdir()
+    if text is not None:
+        (tmp_path / "pipeline_info" / "run.json").write_text(text)
+    done = call("report", tmp_path, "--remake", "--show")
+    assert done.returncode == 1 and words in done.stderr
+    assert not re.search("Errno|Expecting|Traceback|'parameters'", done.stderr)
 
 
 def test_what_is_not_known_is_refused():
