@@ -60,9 +60,11 @@ def test_the_script_in_r_reads_the_same_points(small_run, tmp_path):
     command = [rscript, str(SCRIPT), str(small_run.outdir), str(picture)]
     done = subprocess.run(command, text=True, capture_output=True, env=environment)
     assert done.returncode == 0, done.stderr
+    assert "synthetic" in done.stderr  # as the picture's title has it
     rows = pd.read_parquet(small_run.outdir / "none" / "embedding.parquet").query("figure == 'figure6'")
     said = {name: (int(n), float(total)) for name, n, total in map(str.split, done.stdout.splitlines())}
     assert set(said) == set(rows["extractor"])
     for name, own in rows.groupby("extractor"):
-        assert said[name] == (len(own), pytest.approx(own["umap_1"].sum(), abs=1e-5))
+        # the file has float32, which R adds up as double
+        assert said[name] == (len(own), pytest.approx(own["umap_1"].astype(float).sum(), abs=1e-5))
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
