@@ -8,12 +8,14 @@ from pipeline_run import ROOT
 from planted import plant
 
 from ct4bench.harmonization.check import FAIL, NOTE, PASS, Conformance, check_method, check_variant, draw_exam
+from ct4bench.harmonization.check_volumes import check_images
 from ct4bench.harmonization.methods import choose, find_methods, variants_of
-from ct4bench.harmonization.run_fold import Sandbox
+from ct4bench.harmonization.run_fold import Sandbox, imports_of
 
 FEATURE_LEVEL = [name for name, d in find_methods().items() if d.level == "feature" and name != "none"]
-QUICK = ["combat", "paired_map.shift_scale", "zscore_by_domain", "shuffled.within_tissue"]
-"""One of each level of information."""
+QUICK = [*FEATURE_LEVEL, "combat.covbat", "paired_map.shift_scale", "shuffled.within_tissue"]
+"""Each of them once, and all levels of information."""
+IMAGE_LEVEL = [name for name, d in find_methods().items() if d.level == "image"]
 REFUSING = """
 class NotApplicable(Exception):
     pass
@@ -49,7 +51,7 @@ else:
 
 @pytest.fixture(scope="module")
 def sandboxes():
-    libraries = ["numpy", "pandas"]
+    libraries = imports_of([*choose(find_methods(), ",".join(QUICK))])
     with Sandbox(libraries) as first, Sandbox(libraries, threads=2, hash_seed=4711) as second:
         yield first, second
 
@@ -61,7 +63,7 @@ def failures(variant, sandboxes, seed=3):
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_shipped_method_of_each_kind_passes(name, sandboxes):
+def test_every_shipped_method_passes(name, sandboxes):
     (variant,) = choose(find_methods(), name)
     assert failures(variant, sandboxes) == []
 
@@ -72,6 +74,14 @@ def test_every_shipped_method_passes_with_all_variants(name):
     for seed in (1, 2):
         verdicts = list(check_method(variants_of(find_methods()[name]), seed))
         assert [verdict for verdict in verdicts if verdict.verdict == FAIL] == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", IMAGE_LEVEL)
+def test_every_shipped_method_of_images_passes_with_all_variants(name):
+    verdicts = list(check_images(variants_of(find_methods()[name]), 3))
+    assert len(verdicts) >= 3
+    assert [verdict for verdict in verdicts if verdict.verdict == FAIL] == []
 
 
 def test_a_method_that_refuses_unseen_domains_passes(tmp_path, sandboxes):

@@ -73,6 +73,17 @@ def test_it_is_said_and_refused_before_it_starts(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_volumes_of_methods_of_images_count_before_it_starts(tmp_path):
+    rows = collection()
+    parts = parts_of(rows)
+    one, three = (needs_of(rows, rows[0], parts, "idc", 8, 2, copies) for copies in (1, 3))
+    assert three.volumes == 3 * one.volumes and three.kept - one.kept == 2 * one.volumes
+    limit = (one.kept + one.passing) / 1e9 + 0.01
+    announce_stream(rows, parts, one, "idc", Folders(tmp_path), 8, limit)
+    with pytest.raises(UserError, match="GB is less"):
+        announce_stream(rows, parts, three, "idc", Folders(tmp_path), 8, limit)
+
+
 def test_the_whole_collection_needs_what_its_docs_say(tmp_path):
     rows, told = read_rows("assets/idc_series.csv"), (ROOT / "docs" / "download.md").read_text()
     some = {"doses": "10", "scanners": "A1,D1"}
