@@ -18,6 +18,8 @@ from command.places import ROOT
 
 TRACED = "nextflow.processor.TaskPollingMonitor"
 """Class of the engine whose TRACE lines tell when a task is scheduled and started."""
+NOWHERE = "@unknown"
+"""All that the engine logs on the line of an error of the pipeline's own, which it has printed in full."""
 LINE = re.compile(r"^\w{3}-\d\d \d\d:\d\d:\d\d\.\d{3} \[.*?\] (TRACE|DEBUG|INFO|WARN|ERROR) +\S+ - (.*)$")
 HANDLER = re.compile(
     r"^(Scheduled task|Task started|Task completed) > .*?\[id: (\d+); name: (.*?); status: \w+; exit: (-|\d+)"
@@ -158,7 +160,7 @@ class Progress:
         if not found:
             return
         level, text = found.groups()
-        if level in ("WARN", "ERROR"):
+        if level in ("WARN", "ERROR") and text.strip() != NOWHERE:
             self.warning = text.strip() or self.warning
         given, handler = GIVEN.match(text), HANDLER.match(text)
         if given:

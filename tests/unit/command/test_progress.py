@@ -113,6 +113,8 @@ def test_the_last_warning_is_told_once_in_a_log_and_stays_in_the_table():
     progress.feed(said("WARN", "two"))
     assert line_text(progress).endswith("last warning: two") and "warning" not in line_text(progress)
     assert table_lines(progress, 80, 24)[-1] == "last warning: two"
+    progress.feed(said("ERROR", "@unknown"))  # an error that the engine has printed
+    assert "warning" not in line_text(progress) and table_lines(progress, 80, 24)[-1] == "last warning: two"
 
 
 @pytest.mark.parametrize(("width", "height"), [(20, 24), (80, 8), (300, 60), (1, 1)])
