@@ -70,6 +70,7 @@ def test_contract_of_files(small_run):
     drawn = ("accuracy_by_n", "accuracy_tasks", "accuracy_left_out", "accuracy_by_classifier", "pca", "icc_grades")
     expected |= {f"none/figures/{name}.{kind}" for name in drawn for kind in ("png", "svg")}
     expected |= {f"none/figures/profile_{kind}.png" for kind in ("noise", "sharpness", "calibration", "geometry")}
+    expected |= {f"none/figures/{name}.view.json" for name in ("slices", "patches")}
     expected |= {f"none/features/{name}.{kind}" for name in EXTRACTORS for kind in ("parquet", "json")}
     assert expected <= there
     about = {path.name.split("_20")[0] for path in (small_run.outdir / "pipeline_info").iterdir()}
