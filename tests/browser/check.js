@@ -79,6 +79,26 @@ const {chromium} = require('playwright-core');
       }
       return told;
     })();
+    // words of tables that a line's end divides: a word has one box where none does
+    found.divided = await page.evaluate(() => {
+      const told = [];
+      for (const table of document.querySelectorAll('table:not(.words)')) {
+        for (const row of [...table.rows].slice(0, 4)) {
+          const walk = document.createTreeWalker(row, NodeFilter.SHOW_TEXT);
+          for (let node = walk.nextNode(); node; node = walk.nextNode()) {
+            if (node.parentElement.closest('code, .hidden')) continue;
+            for (const word of node.data.matchAll(/[^\s\u00ad-]+/g)) {
+              const range = document.createRange();
+              range.setStart(node, word.index); range.setEnd(node, word.index + word[0].length);
+              const lines = new Set([...range.getClientRects()].filter((box) => box.width > 1).map((box) => Math.round(box.top)));
+              // the box of a hyphen that is seen belongs to what follows it
+              if (lines.size > (node.data[word.index - 1] === '\u00ad' ? 2 : 1)) told.push(word[0]);
+            }
+          }
+        }
+      }
+      return told;
+    });
     found.lost = await page.evaluate(() => [...document.querySelectorAll('details')].filter((details) => {
       const last = details.lastElementChild;
       return last && last.getClientRects().length === 0;

@@ -156,7 +156,7 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         f"{(column - frame.middle[2]) * spacing[2]:+.0f} mm from the block's middle, through cyst 2, with the axial "
         f"slices dashed. Axes in mm from the block's middle. {GRAY}",
         "Gray CT pictures of a rectangular paper block with printed anatomy: in axial view "
-        f"{_axial_words(positions_mm, means_hu)}, and a section along {last - first + 2 * half:.0f} mm of the block "
+        f"{_axial_words(positions_mm, means_hu)}, and a section of {last - first + 2 * half:.0f} mm along the block "
         "with the segments marked in colour.",
         notes,
     )

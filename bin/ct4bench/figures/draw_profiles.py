@@ -152,6 +152,28 @@ def _grid_words(chosen: Chosen, registered: pd.DataFrame) -> str:
     return f"{words} Those of {', '.join(names)} ({chosen.words}) lie on the points: the series was not interpolated."
 
 
+def range_words(what: str, rows: pd.DataFrame, unit: str, decimals: int = 1) -> str:
+    """Say between which scanners the values of rows run, as a sentence; blank where there are none."""
+    values = rows.dropna(subset="value").groupby("scanner")["value"].mean()
+    if values.empty:
+        return ""
+    unit = f" {unit}".rstrip()
+    least, most = values.idxmin(), values.idxmax()
+    low, high = (f"{values[name]:.{decimals}f}".replace("-", "\N{MINUS SIGN}") for name in (least, most))
+    if len(values) == 1:
+        return f" {what} {low}{unit} ({least})."
+    return f" {what} from {low}{unit} ({least}) to {high}{unit} ({most})."
+
+
+def _worst_bias_words(chosen: Chosen) -> str:
+    """Say where the mean of a region is farthest from the reference's; blank where no bias is known."""
+    bias = chosen.of("bias_hu")
+    if bias.empty:
+        return ""
+    row = bias.loc[bias["value"].abs().idxmax()]
+    return f" Largest bias of a region {row['value']:+.1f} HU ({row['scanner']}, {row['region']})."
+
+
 def _finish(figure: Figure, facts: dict, name: str, title: str, text: str, alt: str, notes=()) -> tuple:
     stamp(figure, stamp_text(facts))
     return figure, Caption(name, title, text, alt, list(notes))
@@ -243,6 +265,9 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         message_panel(axes, "one dose in this run")
     _legend(figure, chosen)
     over_dose, notes = _over_dose_in_words(over), []
+    kind = "quantum" if len(quantum) else "total"
+    numbers = range_words(f"Total SD at {chosen.words},", chosen.of("total_sd_hu", main), "HU")
+    numbers += range_words(f"Mean frequency of the {kind} noise", chosen.of(f"{kind}_nps_mean_per_mm", main), "/mm", 3)
     if not separated.any():
         notes.append(f"With one repetition of each scan, quantum noise and {texture} cannot be told apart.")
     return _finish(
@@ -256,7 +281,7 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         f"integrated along z and averaged in rings ({what})."
         f"{' Right: SD over dose, on logarithmic axes.' if over_dose else ''}",
         "Points of noise SD by scanner, and curves of noise power over spatial frequency"
-        f"{f'; lines of SD over dose{over_dose}' if over_dose else ''}.",
+        f"{f'; lines of SD over dose{over_dose}' if over_dose else ''}.{numbers}",
         notes,
     )
 
@@ -338,7 +363,9 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
         "frequency zero. Below: Gaussian sigma of the steps in plane and along z, "
         "and difference of the means of two tissues over the root of their mean variance." + text,
         "Curves over spatial frequency, points of blur by scanner, and a coloured table of contrast-to-noise "
-        "by scanner and pair of tissues.",
+        f"by scanner and pair of tissues.{range_words('Sigma in plane', plane, 'mm', 2)}"
+        f"{range_words('Sigma along z', along, 'mm', 2)}"
+        f"{range_words('Contrast-to-noise of cyst and normal', ratio[ratio['region'] == 'cyst_normal'], '')}",
     )
 
 
@@ -401,7 +428,9 @@ def draw_calibration(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Captio
         "Calibration of the scanners",
         "Left: mean HU in strips of the printed wedge less the same strip of the reference, over the reference's HU; a "
         "slope is a gain, a level an offset. Right: bias of the mean HU over each ROI against the reference.",
-        "Lines of HU difference over HU, one for each scanner, and a coloured table of bias by region and scanner.",
+        "Lines of HU difference over HU, one for each scanner, and a coloured table of bias by region and scanner."
+        f"{range_words('Slope', chosen.of('calibration_slope', 'wedge'), '', 3)}"
+        f"{range_words('Offset', chosen.of('calibration_offset_hu', 'wedge'), 'HU')}{_worst_bias_words(chosen)}",
     )
 
 
@@ -427,7 +456,8 @@ def draw_bias(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         "Left: bias of the mean HU over each region against the reference. Right: difference of the means of two "
         "classes over the root of their mean variance. This phantom has no printed test patterns, from which transfer "
         "functions, modulation and calibration lines would be measured.",
-        "Coloured tables of bias by region and scanner, and of contrast-to-noise by pair of classes and scanner.",
+        "Coloured tables of bias by region and scanner, and of contrast-to-noise by pair of classes and scanner."
+        f"{_worst_bias_words(common)}",
     )
 
 
@@ -526,7 +556,8 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
         f"{ARROW_FACTOR} times as long as it, those where it is {LEAST_OF_ERROR:g} times its error or more "
         f"({n_arrows} of {n_cells} cells{without})." + zero,
         f"Lines of displacement over z, points of its size by scanner, and small maps, one for each of "
-        f"{len(scanners)} scanners, with {n_arrows} arrows on {n_cells} cells{without}.",
+        f"{len(scanners)} scanners, with {n_arrows} arrows on {n_cells} cells{without}."
+        f"{range_words('95th percentile', chosen.of('displacement_p95_mm', 'block'), 'mm', 2)}",
     )
 
 

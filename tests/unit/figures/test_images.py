@@ -115,6 +115,9 @@ def test_figure4_has_the_regions_of_its_slice_close_up(view, tmp_path):
         save_volume(tmp_path / f"{shown_series(series, scanner)[0]}.b2nd", hu + np.int16(number), view.reference.grid)
     figure, caption = draw_figure4(view, read_same_slice(view, series, tmp_path), {}, "")
     k = slice_of(caption.text)
+    first = next(roi for roi in ROIS if roi in caption.text)
+    gray = 10 * (ROIS.index(first) + 1)
+    assert f"Mean CT value in {first} on it: from {gray:.1f} HU (A1) to {gray + 1:.1f} HU (C1)" in caption.alt
     cut = [roi for i, roi in enumerate(ROIS, start=1) if (labels[k] == i).any()]
     tissues = list(dict.fromkeys(map(tissue_of, cut)))
     for number, scanner in enumerate(("A1", "C1")):
@@ -220,6 +223,15 @@ def test_figure3_marks_each_region_with_its_letter_and_the_colour_of_its_tissue(
     named = [note for note in caption.notes if "does not cut" in note]
     for number, roi in enumerate(ROIS, start=1):
         assert any(roi in note for note in named) == (number not in cut)
+
+
+def test_the_words_of_figures_2_and_3_have_their_numbers(view, figure3):
+    for number, roi in enumerate(ROIS, 1):
+        assert f"{roi} {10 * number} HU in 7." in figure3[1].alt  # spheres of 12 mm
+    hu, _ = phantom()
+    figure, caption = draw_figure2(view, "")
+    image, *_ = shown(figure.axes[0])
+    assert f"(mean {image.mean():.0f} HU)" in caption.alt and re.search(r"of 3\d\d mm along the block", caption.alt)
 
 
 @pytest.mark.parametrize("number", range(6))

@@ -282,6 +282,16 @@ def test_the_words_do_not_say_that_noise_falls_where_it_rises():
     assert "over dose" not in caption.text + caption.alt
 
 
+def test_who_cannot_see_a_figure_is_told_its_numbers():
+    alt = draw_noise(noise_profile(False), FACTS)[1].alt
+    assert "Total SD at 10 mGy, IR, from 12.0 HU (A1) to 16.0 HU (C1)." in alt
+    rows = [("A1", "calibration_slope", "wedge", np.nan, 1.0), ("C1", "calibration_slope", "wedge", np.nan, 0.97),
+            ("A1", "bias_hu", "cyst1", np.nan, 2.0), ("C1", "bias_hu", "normal1", np.nan, -11.5)]  # fmt: skip
+    alt = draw_calibration(profile_of(rows, grid="common", kind="calibration"), FACTS)[1].alt
+    assert "Slope from 0.970 (C1) to 1.000 (A1)." in alt and "-11.5 HU (C1, normal1)" in alt and "Offset" not in alt
+    assert "95th percentile from " in draw_geometry(*geometry(), FACTS)[1].alt
+
+
 def test_cells_that_are_known_better_weigh_more():
     profile, _ = geometry()
     cells = [field("C1", 10.0, 0.0, 0.0, (1.0, 0.0, 0.0), error=0.1),
