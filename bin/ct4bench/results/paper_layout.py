@@ -145,19 +145,53 @@ def tex_of(text: str) -> str:
     return "".join(TEX_SIGNS.get(sign, sign) for sign in text)
 
 
+LONG_ROWS = 45
+"""A table of more rows does not fit on a page, and runs over several."""
+WIDE_SIGNS = 100
+"""A table whose longest cells have so many signs side by side stands upright on a page of its own."""
+
+
+def _widths(grid: Grid) -> list[int]:
+    """Signs of the longest cell of each column; of its head the longest word."""
+    return [
+        max([len(word) for word in head.split()] + [len(row[at]) for row in grid.rows] + [1])
+        for at, head in enumerate(grid.head)
+    ]
+
+
+def _right(grid: Grid) -> list[bool]:
+    """Which columns stand to the right: not the first, nor those whose cells are words for the most part."""
+    words = [sum(bool(re.match(r"[A-Za-z]{2}", row[at])) for row in grid.rows) for at in range(len(grid.head))]
+    return [at > 0 and n <= len(grid.rows) / 2 for at, n in enumerate(words)]
+
+
+def _tex_table(grid: Grid, facts: dict) -> str:
+    columns = "".join("r" if right else "l" for right in _right(grid))
+    caption = rf"\caption{{{tex_of(f'{grid.title}. {caption_words(facts, grid.number)}')}}}"
+    label, head = rf"\label{{tab:{grid.number}}}", " & ".join(map(tex_of, grid.head)) + r" \\"
+    lines = [" & ".join(map(tex_of, row)) + r" \\" for row in grid.rows]
+    if len(grid.rows) > LONG_ROWS:
+        return "\n".join([
+            rf"\begin{{longtable}}{{{columns}}}", rf"{caption}{label}\\", r"\toprule", head, r"\midrule",
+            r"\endfirsthead", r"\toprule", head, r"\midrule", r"\endhead", r"\bottomrule", r"\endfoot", *lines,
+            r"\end{longtable}",
+        ])  # fmt: skip
+    name = "sidewaystable" if sum(_widths(grid)) > WIDE_SIGNS else "table"
+    return "\n".join([
+        rf"\begin{{{name}}}", caption, label, r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
+        rf"\begin{{tabular}}{{{columns}}}", r"\toprule", head, r"\midrule", *lines, r"\bottomrule",
+        r"\end{tabular}}", rf"\end{{{name}}}",
+    ])  # fmt: skip
+
+
+TEX_PACKAGES = ("booktabs", "graphicx", "longtable", "rotating")
+
+
 def to_tex(grids: list[Grid], facts: dict) -> str:
-    r"""Return LaTeX tables, to be read by \input with the packages booktabs and graphicx; wide ones are scaled down."""
-    parts = ["% \\usepackage{booktabs}\n% \\usepackage{graphicx}"]
-    for grid in grids:
-        lines = [" & ".join(map(tex_of, row)) + r" \\" for row in grid.rows]
-        parts.append("\n".join([
-            r"\begin{table}", rf"\caption{{{tex_of(f'{grid.title}. {caption_words(facts, grid.number)}')}}}",
-            rf"\label{{tab:{grid.number}}}", r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",
-            rf"\begin{{tabular}}{{l{'r' * (len(grid.head) - 1)}}}", r"\toprule",
-            " & ".join(map(tex_of, grid.head)) + r" \\", r"\midrule", *lines, r"\bottomrule", r"\end{tabular}}",
-            r"\end{table}",
-        ]))  # fmt: skip
-    return "\n\n".join(parts) + "\n"
+    r"""Return LaTeX tables, to be read by \input with `TEX_PACKAGES`; wide ones stand upright, and are scaled down to
+    the page."""
+    packages = "\n".join(rf"% \usepackage{{{name}}}" for name in TEX_PACKAGES)
+    return "\n\n".join([packages, *(_tex_table(grid, facts) for grid in grids)]) + "\n"
 
 
 WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
@@ -174,22 +208,36 @@ PACKAGE = {
 FIRST_DATE = (1980, 1, 1, 0, 0, 0)
 
 
-def _paragraph(text: str, size: int, bold: bool = False) -> str:
+PAGE_TWIPS = 16838 - 2 * 720
+"""Width of a landscape page between its margins, in twentieths of a point."""
+
+
+def _paragraph(text: str, size: int, bold: bool = False, right: bool = False, with_next: bool = False) -> str:
     looks = f"{'<w:b/>' if bold else ''}<w:sz w:val=\"{size}\"/>"
-    return f'<w:p><w:r><w:rPr>{looks}</w:rPr><w:t xml:space="preserve">{escape(text)}</w:t></w:r></w:p>'
+    place = ("<w:keepNext/>" if with_next else "") + ('<w:jc w:val="right"/>' if right else "")
+    place = f"<w:pPr>{place}</w:pPr>" if place else ""
+    return f'<w:p>{place}<w:r><w:rPr>{looks}</w:rPr><w:t xml:space="preserve">{escape(text)}</w:t></w:r></w:p>'
 
 
 def to_docx(grids: list[Grid], facts: dict, path: Path | str) -> None:
     """Write the tables as a document of Word, landscape, each below its caption; their heads repeat on every page."""
     body = []
     for grid in grids:
-        body.append(_paragraph(f"Table {grid.number}. {grid.title}. {caption_words(facts, grid.number)}", 18, bold=True))
-        lines = []
+        caption = f"Table {grid.number}. {grid.title}. {caption_words(facts, grid.number)}"
+        body.append(_paragraph(caption, 18, bold=True, with_next=True))
+        lines, right = [], _right(grid)
         for at, row in enumerate([grid.head, *grid.rows]):
-            cells = "".join(f"<w:tc><w:tcPr/>{_paragraph(cell, 13, bold=at == 0)}</w:tc>" for cell in row)
-            lines.append(f"<w:tr>{'<w:trPr><w:tblHeader/></w:trPr>' if at == 0 else ''}{cells}</w:tr>")
+            # a value and its SD stand on one line
+            texts = [cell.replace(SIGN, SIGN.replace(" ", "\N{NO-BREAK SPACE}")) for cell in row]
+            cells = "".join(
+                f"<w:tc><w:tcPr/>{_paragraph(cell, 13, bold=at == 0, right=to_right, with_next=at == 0)}</w:tc>"
+                for cell, to_right in zip(texts, right, strict=True)
+            )
+            more = "<w:cantSplit/><w:tblHeader/>" if at == 0 else "<w:cantSplit/>"
+            lines.append(f"<w:tr><w:trPr>{more}</w:trPr>{cells}</w:tr>")
         edges = "".join(f'<w:{side} w:val="single" w:sz="6"/>' for side in ("top", "bottom"))
-        columns = "<w:gridCol/>" * len(grid.head)
+        signs = [max(width, 4) + 2 for width in _widths(grid)]
+        columns = "".join(f'<w:gridCol w:w="{round(PAGE_TWIPS * n / sum(signs))}"/>' for n in signs)
         body.append(
             f'<w:tbl><w:tblPr><w:tblW w:w="5000" w:type="pct"/><w:tblBorders>{edges}</w:tblBorders></w:tblPr>'
             f"<w:tblGrid>{columns}</w:tblGrid>{''.join(lines)}</w:tbl>{_paragraph('', 18)}"

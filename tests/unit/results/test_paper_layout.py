@@ -1,6 +1,8 @@
 """Tables 1-7 for a manuscript: the run's values in the paper's layout, as LaTeX and as a document of Word."""
 
 import re
+import shutil
+import subprocess
 import zipfile
 from xml.etree import ElementTree
 
@@ -8,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ct4bench.results.paper_layout import WORD, caption_words, paper_grids, tex_of, to_docx, to_tex
+from ct4bench.results.paper_layout import TEX_PACKAGES, WORD, caption_words, paper_grids, tex_of, to_docx, to_tex
 
 FACTS = {"origin": "synthetic", "origin_words": "synthetic input: simulated", "mode": "paper", "method": "none",
          "weights": {"swin_unetr": {"status": "random", "words": "seeded"}}}  # fmt: skip
@@ -64,9 +66,53 @@ def test_the_document_has_the_same_cells_and_the_same_bytes_twice(grids, tmp_pat
     assert {"[Content_Types].xml", "_rels/.rels", "word/document.xml"} == set(trees)
     space = {"w": WORD}
     for grid, table in zip(grids, trees["word/document.xml"].findall(".//w:tbl", space), strict=True):
-        rows = [["".join(text.text or "" for text in cell.iterfind(".//w:t", space))
+        rows = [["".join(text.text or "" for text in cell.iterfind(".//w:t", space)).replace("\xa0", " ")
                  for cell in row.findall("w:tc", space)] for row in table.findall("w:tr", space)]  # fmt: skip
         assert rows == [grid.head, *grid.rows]
+
+
+def whole_tables():
+    """Tables as large as the paper's: thirteen scanners side by side, 65 rows of doses, long names of models."""
+    names = [f"{letter}{i}" for letter in "ABC" for i in range(1, 5)] + ["D1"]
+    pairs = pd.DataFrame([(a, b, 21.5, 1.25) for i, a in enumerate(names) for b in names[: i + 1]],
+                         columns=["scanner_row", "scanner_col", "rmse_hu_mean", "rmse_hu_sd"])  # fmt: skip
+    values = {f"{metric}_{part}": 1.5 for metric in ("rmse_hu", "psnr_db", "ssim") for part in ("mean", "sd")}
+    doses = pd.DataFrame([(name, "dose", float(dose)) for name in names for dose in range(5)],
+                         columns=["scanner", "row_kind", "dose_mgy"]).assign(**values)  # fmt: skip
+    counts = pd.DataFrame({"scanner": names, "manufacturer_model": "Siemens SOMATOM Definition Flash", "n_3mgy": 4,
+                           "n_series": 6})  # fmt: skip
+    given = {"table3_rmse_hu": pairs, "table6_dose": doses, "table2_series_counts": counts}
+    return paper_grids({name: (frame, name) for name, frame in given.items()})
+
+
+def test_large_tables_run_over_pages_or_stand_upright_and_words_to_the_left():
+    counts, pairs, doses = to_tex(whole_tables(), FACTS).split(r"\label")[1:]
+    tex = to_tex(whole_tables(), FACTS)
+    assert re.findall(r"\\begin\{(\w*table)\}", tex) == ["table", "sidewaystable", "longtable"]
+    assert r"\begin{tabular}{llrr}" in counts and r"\endhead" in doses and "longtable" not in counts + pairs[:200]
+
+
+def test_columns_of_the_document_are_as_wide_as_their_cells_need(tmp_path):
+    to_docx(whole_tables(), FACTS, tmp_path / "t.docx")
+    with zipfile.ZipFile(tmp_path / "t.docx") as archive:
+        text = archive.read("word/document.xml").decode()
+    scanner, model, dose, series = (int(n) for n in re.findall(r'<w:gridCol w:w="(\d+)"', text)[:4])
+    assert model > 3 * max(scanner, dose, series) and "21.50\xa0±\xa01.25" in text
+    captions = re.findall(r"<w:p>(?:(?!</w:p>).)*Table \d\.", text)
+    assert len(captions) == 3 and all("<w:keepNext/>" in caption for caption in captions)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="not on this machine: pdflatex")
+def test_latex_makes_pages_of_which_nothing_runs_out(tmp_path):
+    (tmp_path / "tables.tex").write_text(to_tex(whole_tables(), FACTS), encoding="utf-8")
+    packages = "".join(rf"\usepackage{{{name}}}" for name in TEX_PACKAGES)
+    paper = rf"\documentclass[a4paper]{{article}}{packages}\begin{{document}}\input{{tables}}\end{{document}}"
+    (tmp_path / "paper.tex").write_text(paper)
+    done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=120)  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:]
+    said = (tmp_path / "paper.log").read_text(errors="replace")
+    assert "Overfull" not in said and "too large for page" not in said and (tmp_path / "paper.pdf").stat().st_size
 
 
 def test_captions_say_what_a_reader_must_know():
