@@ -26,8 +26,8 @@ from ct4bench.core.tables import read_table, write_table  # noqa: E402
 from ct4bench.leaderboard.score_list import PRIMARY, read_scores  # noqa: E402
 
 SHOWN = (
-    "tissue_n1", "tissue_n_most", "icc_2_1", "icc_3_1", "domain_linear", "domain_nonlinear", "mixing",
-    "variance_explained", "discriminability", "repeatability", "content",
+    "tissue_n1", "tissue_n_most", "tissue_unbalanced", "icc_2_1", "icc_3_1", "domain_linear", "domain_nonlinear",
+    "mixing", "variance_explained", "discriminability", "repeatability", "content",
 )  # fmt: skip
 """Scores of the second table, fitted on all rows or in each fold."""
 
@@ -56,8 +56,13 @@ def ranks_table(board: pd.DataFrame) -> str:
     for row in rows.itertuples():
         low, high = row.difference_ci_low, row.difference_ci_high
         ends = f" ({low:+.3f} to {high:+.3f})" if np.isfinite(low) else ""
-        rank = f"{row.rank:g} ({row.rank_low:g} to {row.rank_high:g})" if np.isfinite(row.rank) else row.role
-        words = "; ".join(text for text in (row.verdict, row.content_lost, row.reason) if text)
+        rank = (
+            f"{row.rank:g} ({row.rank_low:g} to {row.rank_high:g})"
+            if np.isfinite(row.rank)
+            else row.role.replace("method", "")
+        )
+        why = "" if row.role in ("control", "oracle", "leaky") else row.reason
+        words = "; ".join(filter(None, (row.verdict, "content lost" if row.content_lost else "", why)))
         lines.append(_line((
             f"`{row.method}`", row.information, rank, _number(row.raw),
             f"{row.difference:+.3f}{ends}" if np.isfinite(row.difference) else "",
