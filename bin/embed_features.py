@@ -6,7 +6,7 @@
 
 import argparse
 
-from ct4bench.core.feature_tables import check_same_rows, read_feature_sets
+from ct4bench.core.feature_tables import check_same_rows, read_feature_blocks, read_feature_sets, read_keys
 from ct4bench.core.script import run
 from ct4bench.core.tables import stack, write_table
 from ct4bench.embedding.embed import VERIFIED_EPOCHS, embedding_tables, load_without_search
@@ -31,10 +31,11 @@ def main(argv=None):
     load_without_search()
     options = (args.seed, args.threads)
     first, found = None, []
-    for extractor, features in read_feature_sets(args.extractor, args.features):
-        first = first or (extractor, features)
-        check_same_rows(first, (extractor, features))
-        found.append(embedding_tables(features, extractor, *options, verify=args.verify))
+    for extractor, path in read_feature_sets(args.extractor, args.features, str):
+        keys = read_keys(path)
+        first = first or (extractor, keys)
+        check_same_rows(first, (extractor, keys))
+        found.append(embedding_tables(read_feature_blocks(path), extractor, *options, verify=args.verify))
     paths = (args.output, args.quality)
     for tables, order, path, name in zip(zip(*found, strict=True), ORDERS, paths, TABLES, strict=True):
         if path:

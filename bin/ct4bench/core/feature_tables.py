@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROW_KEY, roi_rank, scanner_rank
 from ct4bench.core.errors import UserError
@@ -42,6 +43,9 @@ def feature_columns(table: pd.DataFrame) -> list[str]:
 BLOCK = 256
 """Features of a block, at most: what is told of each feature by itself needs no more in memory at a time."""
 
+ROWS = 1024
+"""Rows that are looked at together, to keep copies small."""
+
 
 def read_feature_blocks(path: Path | str) -> Iterator[pd.DataFrame]:
     """Yield a feature table in blocks of at most `BLOCK` features, about as many in each, with the key in all."""
@@ -57,6 +61,30 @@ def read_feature_blocks(path: Path | str) -> Iterator[pd.DataFrame]:
 
 def _blocks(names: list[str]) -> list[list[str]]:
     return [list(part) for part in np.array_split(np.array(names, object), max(1, -(-len(names) // BLOCK)))]
+
+
+def sorted_values(blocks: Iterable[pd.DataFrame], layout: str = "C") -> tuple[pd.DataFrame, list[str], np.ndarray]:
+    """Sort the rows of a feature table that comes in blocks (`read_feature_blocks`, or the whole as one).
+
+    Returns the columns `FEATURE_KEY`, the features' names, and values (rows, features) float64 in memory's order
+    `layout`, C or F; rows are in the order of `ROW_KEY`.
+    """
+    keys, order, names, parts = pd.DataFrame(), np.empty(0, np.int64), [], []
+    for block in blocks:
+        if not names:
+            order = block[ROW_KEY].reset_index(drop=True).sort_values(ROW_KEY, kind="stable").index.to_numpy()
+            keys = block[FEATURE_KEY].iloc[order].reset_index(drop=True)
+        own = feature_columns(block)
+        names += own
+        parts.append(block[own].to_numpy(np.float64)[order])
+    # Arrow keeps the memory of what it has read
+    pa.default_memory_pool().release_unused()
+    values, at = np.empty((len(keys), len(names)), order=layout), 0
+    while parts:
+        part = parts.pop(0)
+        values[:, at : at + part.shape[1]] = part
+        at += part.shape[1]
+    return keys, names, values
 
 
 def read_keys(path: Path | str) -> pd.DataFrame:
@@ -116,8 +144,11 @@ def plain_units(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     The units are 2**exponents, an integer for each feature: 0, so that nothing changes, where its largest finite value
     is between 1e-100 and 1e100.
     """
-    with np.errstate(invalid="ignore"):
-        largest = np.where(np.isfinite(values), np.abs(values), 0).max(axis=0, initial=0)
+    largest = np.zeros(values.shape[1:])
+    for start in range(0, len(values), ROWS):
+        some = values[start : start + ROWS]
+        with np.errstate(invalid="ignore"):
+            np.maximum(largest, np.where(np.isfinite(some), np.abs(some), 0).max(axis=0), out=largest)
     exponents = np.where((largest == 0) | ((largest >= 1e-100) & (largest <= 1e100)), 0, np.frexp(largest)[1])
     if not exponents.any():
         return values, exponents

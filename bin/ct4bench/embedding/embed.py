@@ -22,7 +22,7 @@ from ct4bench.core.benchmark import ROIS, ROW_KEY
 from ct4bench.core.checks import KINDS
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
-from ct4bench.core.feature_tables import feature_columns, plain_units
+from ct4bench.core.feature_tables import plain_units, sorted_values
 from ct4bench.embedding.umap_layout import Edges, layout_difference, optimise
 
 NEIGHBOURS = 100
@@ -33,6 +33,8 @@ EPOCHS = 1000
 FIGURES = {"figure5": ROIS[0], "figure6": None}
 """The ROI whose rows a figure embeds; None for all rows. Of a phantom without that ROI it is the first by name."""
 
+COLUMNS = 32
+"""Features that are standardised at once, to keep copies small."""
 BLOCK = 256
 SLACK = 28
 """Candidates beyond the neighbours asked for, from which exact distances choose."""
@@ -52,17 +54,33 @@ EMBEDDING_COLUMNS = columns_of("<method>/embedding.parquet")
 QUALITY_COLUMNS = columns_of("<method>/embedding_quality.csv")
 
 
-def standardise(values: np.ndarray) -> np.ndarray:
-    """Return the z-scores (population SD) of the columns of `values` (rows, features) that can have them,
-    float64.
+def standardise(values: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+    """Return the z-scores (population SD) of the columns of `values` (rows, features) that can have them, of the chosen
+    rows, float64 in column-major order.
 
     Columns that are constant (but for rounding) or not finite are left out.
     """
-    values, _ = plain_units(values)
+    starts, n_rows = range(0, values.shape[1], COLUMNS), len(values[rows, :0])
+
+    def block(start: int) -> np.ndarray:
+        # a column after another in memory, of which the sums' last digits depend
+        return plain_units(np.asfortranarray(values[rows, start : start + COLUMNS]))[0]
+
+    moments = [_moments(block(start)) for start in starts]
+    scores, at = np.empty((n_rows, sum(usable.sum() for *_, usable in moments)), order="F"), 0
+    for start, (mean, sd, usable) in zip(starts, moments, strict=True):
+        stop = at + usable.sum()
+        scores[:, at:stop] = (block(start)[:, usable] - mean[usable]) / sd[usable]
+        at = stop
+    return scores
+
+
+def _moments(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and SD of each column, and whether it can be z-scored."""
     with np.errstate(invalid="ignore", over="ignore"):
         mean, sd = values.mean(axis=0), values.std(axis=0)
         usable = np.isfinite(mean) & np.isfinite(sd) & (sd > 1e-12 * np.abs(values).max(axis=0))
-    return (values[:, usable] - mean[usable]) / sd[usable]
+    return mean, sd, usable
 
 
 @njit(cache=True, error_model="numpy", nogil=True)
@@ -74,6 +92,14 @@ def _exact_distances(values, first, candidates, out):
                 d = values[first + i, f] - values[candidates[i, c], f]
                 total += d * d
             out[i, c] = np.sqrt(total)
+
+
+def _squared_distances(squares: np.ndarray, values: np.ndarray, rows) -> np.ndarray:
+    """Squared distances (rows, all) from the squares of all rows, to what a product of matrices rounds."""
+    found, products = squares[rows, None] + squares, values[rows] @ values.T
+    products *= 2
+    found -= products
+    return found
 
 
 def nearest_neighbours(values: np.ndarray, n_neighbours: int, threads: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -98,7 +124,7 @@ def nearest_neighbours(values: np.ndarray, n_neighbours: int, threads: int = 1) 
 
     def search(first):
         rows = slice(first, min(first + BLOCK, n))
-        rough = squares[rows, None] + squares - 2 * (values[rows] @ values.T)
+        rough = _squared_distances(squares, values, rows)
         rough[np.arange(rows.stop - first), np.arange(first, rows.stop)] = -np.inf
         candidates = np.argpartition(rough, n_candidates - 1, axis=1)[:, :n_candidates]
         farthest = np.take_along_axis(rough, candidates, 1).max(axis=1)
@@ -206,11 +232,14 @@ def embed(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*precomputed_knn.*|.*knn_search_index.*")
         neighbours = nearest_neighbours(scores, n_neighbours, threads)
-        estimator = settings(len(scores), seed, n_epochs, neighbours).fit(scores)
+        # of the rows themselves it reads nothing but how many they are
+        estimator = settings(len(scores), seed, n_epochs, neighbours).fit(scores[:, :1])
     coordinates, shares = principal_components(scores)
     words = np.random.default_rng([seed, 6]).integers(-(2**31), 2**31 - 1, 3)
     layout = (_start(coordinates, seed), graph_edges(estimator.graph_, n_epochs))
     curve = (float(estimator._a), float(estimator._b), words)
+    # as large as the edges, of which the layout makes copies
+    del neighbours, estimator
     difference = float("nan")
     if verify:
         distances = layout_difference(*layout, verify, *curve, VERIFIED_STEP)
@@ -276,7 +305,8 @@ def embedding_quality(
     for first in range(0, len(anchors), BLOCK):
         rows = anchors[first : first + BLOCK]
         own = np.arange(len(rows)), rows
-        high = np.sqrt(np.maximum(squares[rows, None] + squares - 2 * (scores[rows] @ scores.T), 0))
+        high = _squared_distances(squares, scores, rows)
+        np.sqrt(np.maximum(high, 0, out=high), out=high)
         high[own] = 0
         for name, values in usable.items():
             silhouettes[name].append(_silhouettes(high, rows, values))
@@ -285,7 +315,8 @@ def embedding_quality(
         near_high = np.array([row[row != i][:k] for row, i in zip(near_high, rows, strict=True)])
         for name, position in positions.items():
             position = position.astype(float)
-            low = ((position[rows, None] - position[None]) ** 2).sum(axis=2)
+            low = np.square(position[rows, None, 0] - position[:, 0])
+            low += np.square(position[rows, None, 1] - position[:, 1])
             low[own] = -np.inf
             near_low = np.argpartition(low, k, axis=1)[:, : k + 1]
             near_low = np.array([row[row != i][:k] for row, i in zip(near_low, rows, strict=True)])
@@ -303,11 +334,12 @@ def embedding_quality(
     return found
 
 
-def _rows_of(table: pd.DataFrame, figure: str) -> pd.DataFrame:
+def _rows_of(keys: pd.DataFrame, figure: str) -> np.ndarray:
+    """Numbers of a figure's rows."""
     roi = FIGURES[figure]
-    if roi and not set(table["roi"]) & set(ROIS):
-        roi = min(table["roi"])
-    rows = table if roi is None else table[table["roi"] == roi].reset_index(drop=True)
+    if roi and not set(keys["roi"]) & set(ROIS):
+        roi = min(keys["roi"])
+    rows = np.arange(len(keys)) if roi is None else np.flatnonzero(keys["roi"] == roi)
     if len(rows) < 3:
         of = f" of {roi}" if roi else ""
         raise UserError(
@@ -343,8 +375,24 @@ def _unjudged(positions: Iterable[str], labels: Iterable[str]) -> dict[str, floa
     return {"n_neighbors_quality": 0, "n_anchors": 0, **missing}
 
 
+def _scores_of(values: np.ndarray, keys: pd.DataFrame, figure: str, extractor: str) -> np.ndarray:
+    """Z-scores of a figure's rows; `UserError` where none has any since some row is not finite."""
+    rows = _rows_of(keys, figure)
+    scores = standardise(values, slice(None) if len(rows) == len(values) else rows)
+    if scores.shape[1]:
+        return scores
+    bad = keys.iloc[rows[~np.isfinite(values[rows]).all(axis=1)]]
+    if len(bad):
+        named = " ".join(map(str, bad.iloc[0][ROW_KEY]))
+        raise UserError(
+            f"{figure}: every feature of {extractor} is constant or not finite in some row "
+            f"({len(bad)} of {len(rows)} rows, such as {named}: leave these out); there is nothing to embed"
+        )
+    return scores
+
+
 def embedding_tables(
-    features: pd.DataFrame,
+    features: pd.DataFrame | Iterable[pd.DataFrame],
     extractor: str,
     seed: int = 0,
     threads: int = 1,
@@ -355,26 +403,19 @@ def embedding_tables(
 
     Columns: `EMBEDDING_COLUMNS` and `QUALITY_COLUMNS`.
 
-    `features` has the columns of `benchmark.FEATURE_KEY`, then the features. Features that are constant or not finite
-    among a figure's rows are left out (`n_left_out`). Where all are constant, as what a control makes of one region may
-    be, all rows lie at one point and nothing is judged. Rows are sorted by figure and row key.
+    `features` has the columns of `benchmark.FEATURE_KEY`, then the features; or it is such a table in blocks of
+    features, as `feature_tables.read_feature_blocks` gives it. Features that are constant or not finite among a
+    figure's rows are left out (`n_left_out`). Where all are constant, as what a control makes of one region may be, all
+    rows lie at one point and nothing is judged. Rows are sorted by figure and row key.
     """
     from threadpoolctl import threadpool_limits
 
-    table = features.sort_values(ROW_KEY, kind="stable", ignore_index=True)
-    names = feature_columns(table)
+    keys, names, values = sorted_values([features] if isinstance(features, pd.DataFrame) else features, "F")
+    all_scores = {figure: _scores_of(values, keys, figure, extractor) for figure in sorted(FIGURES)}
+    del values
     embeddings, qualities = [], []
     for figure in sorted(FIGURES):
-        rows = _rows_of(table, figure)
-        values = rows[names].to_numpy(float)
-        scores = standardise(values)
-        bad = rows[~np.isfinite(values).all(axis=1)]
-        if not scores.shape[1] and len(bad):
-            named = " ".join(map(str, bad.iloc[0][ROW_KEY]))
-            raise UserError(
-                f"{figure}: every feature of {extractor} is constant or not finite in some row "
-                f"({len(bad)} of {len(rows)} rows, such as {named}: leave these out); there is nothing to embed"
-            )
+        rows, scores = keys.iloc[_rows_of(keys, figure)].reset_index(drop=True), all_scores.pop(figure)
         labels = {name: rows[name].to_numpy() for name in ("scanner", "maker", "tissue")}
         # The last digit of a product of matrices depends on the number of threads, and a layout on every digit.
         with threadpool_limits(limits=1):

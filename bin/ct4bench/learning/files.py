@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ct4bench.core.feature_tables import read_features
+from ct4bench.core.feature_tables import read_feature_blocks
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.harmonization.features_of import MethodFeatures, read_variant
 from ct4bench.learning.predictions import TrainingResults
@@ -49,7 +49,7 @@ def train_files(
 ) -> None:
     """Train the run's part on the features of a table, as a method maps those of each fold where one is given, and
     write what came of it."""
-    table, plan = prepare(read_features(features), features), read_table(splits, SPLIT_COLUMNS)
+    table, plan = prepare(read_feature_blocks(features), features), read_table(splits, SPLIT_COLUMNS)
     if method is None:
         results = train_part(run, table, plan)
     else:

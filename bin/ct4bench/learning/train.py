@@ -5,7 +5,7 @@ A training sees the features of its fold alone, as the function that stands for 
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -15,7 +15,7 @@ import pandas as pd
 from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.checks import KINDS
 from ct4bench.core.errors import UserError
-from ct4bench.core.feature_tables import feature_columns, plain_units
+from ct4bench.core.feature_tables import plain_units, sorted_values
 from ct4bench.core.modes import Mode
 from ct4bench.learning.mlp import (
     Rows,
@@ -114,24 +114,22 @@ class Untrained:
     """By `UNTRAINED_COLUMNS`."""
 
 
-def prepare(table: pd.DataFrame, name: str) -> Features:
-    """Sort the features of a table (as `feature_tables.read_features` gives it); `name` is what an error calls it."""
-    keys = sorted_keys(table)
-    columns = feature_columns(table)
-    values = table[columns].to_numpy(np.float64)
+def prepare(blocks: pd.DataFrame | Iterable[pd.DataFrame], name: str) -> Features:
+    """Sort the features of a table (as `feature_tables.read_features` gives it, or in blocks of features as
+    `read_feature_blocks` does); `name` is what an error calls it."""
+    keys, columns, values = sorted_values([blocks] if isinstance(blocks, pd.DataFrame) else blocks)
+    keys = sorted_keys(keys)
     bad = ~np.isfinite(values)
     if bad.any():
         column = int(np.argmax(bad.any(axis=0)))
-        rows = table.loc[bad[:, column], ROW_KEY]
+        rows = keys.loc[bad[:, column], ROW_KEY]
         some = "; ".join(" ".join(map(str, row)) for row in rows.head(3).itertuples(index=False))
         raise UserError(
             f"{name}: feature {columns[column]} is missing or infinite in {len(rows)} rows ({some}; ...), and "
             f"{int(bad.any(axis=0).sum())} features are so somewhere: leave these features or these rows out"
         )
     # trainings see standardised features, which have no unit
-    values, _ = plain_units(values)
-    order = table[ROW_KEY].reset_index(drop=True).sort_values(ROW_KEY, kind="stable").index.to_numpy()
-    return Features(keys, columns, values[order])
+    return Features(keys, columns, plain_units(values)[0])
 
 
 def part_of(splits: list[Split], part: int, n_parts: int) -> list[Split]:
@@ -379,7 +377,11 @@ def train_part(
         predictions, losses = (pd.DataFrame(columns=names) for names in (PREDICTION_COLUMNS, LOSS_COLUMNS))
         return TrainingResults(predictions, trainings, losses, times, told)
     losses = _labelled([outcome.losses for outcome in outcomes], trainings)
-    predictions = _labelled([outcome.predictions for outcome in outcomes], trainings)
+    frames = [outcome.predictions for outcome in outcomes]
+    # a million rows, of which there are copies enough below
+    del outcomes
+    predictions = _labelled(frames, trainings)
+    del frames
     rows = features.keys[[*ROW_KEY, "scan_id", "scanner"]].iloc[predictions.pop("row")].reset_index(drop=True)
     return TrainingResults(
         sort_predictions(pd.concat([predictions, rows], axis=1)),

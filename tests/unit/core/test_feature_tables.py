@@ -152,6 +152,32 @@ def test_blocks_have_all_features_in_order_with_their_key(tmp_path, monkeypatch)
         pd.testing.assert_frame_equal(feature_tables.read_keys(tmp_path / name), whole[FEATURE_KEY])
 
 
+@pytest.mark.parametrize("layout", ["C", "F"])
+def test_values_gathered_from_blocks_are_those_of_the_table_sorted(tmp_path, monkeypatch, layout):
+    monkeypatch.setattr(feature_tables, "BLOCK", 3)
+    table = features_table(keys_table(["A1", "C1"], patches=2), n_features=7).sample(frac=1, random_state=3)
+    write_table(table, tmp_path / "t.parquet")
+    due = table.sort_values(["series_uid", "roi", "patch"], ignore_index=True)
+    blocks = feature_tables.read_feature_blocks(tmp_path / "t.parquet")
+    for given in (blocks, [table]):
+        keys, names, values = feature_tables.sorted_values(given, layout)
+        pd.testing.assert_frame_equal(keys, due[FEATURE_KEY], check_dtype=False)
+        assert values.flags[f"{layout}_CONTIGUOUS"]
+        np.testing.assert_array_equal(values, due[names].to_numpy())
+
+
+def test_trainings_of_blocks_have_the_rows_of_the_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(feature_tables, "BLOCK", 3)
+    monkeypatch.setattr(feature_tables, "ROWS", 5)
+    table = features_table(keys_table(["A1", "C1"], patches=2), n_features=7)
+    table.loc[40, "f05"] = 1e200
+    write_table(table, tmp_path / "t.parquet")
+    whole = prepare(table, "x")
+    blocks = prepare(feature_tables.read_feature_blocks(tmp_path / "t.parquet"), "x")
+    assert whole.names == blocks.names and 0.5 <= whole.values[:, 5].max() < 1
+    np.testing.assert_array_equal(whole.values, blocks.values)
+
+
 def test_stability_of_blocks_is_that_of_all_features(tmp_path, monkeypatch):
     monkeypatch.setattr(feature_tables, "BLOCK", 3)
     table = features_table(keys_table(["A1", "C1", "D1"], patches=2), n_features=7)

@@ -22,6 +22,7 @@ from ct4bench.embedding.embed import (
     load_without_search,
     nearest_neighbours,
     principal_components,
+    settings,
     standardise,
 )
 
@@ -78,6 +79,25 @@ def test_the_same_rows_give_the_same_bytes_in_any_order_and_for_any_threads(feat
         pd.testing.assert_frame_equal(a, b, check_exact=True)
     another = embedding_tables(features, "radiomics", seed=4, n_epochs=60, verify=0)[0]
     assert not another["umap_1"].equals(one[0]["umap_1"])
+
+
+def test_blocks_of_features_give_the_bytes_of_the_table(features, monkeypatch):
+    monkeypatch.setattr("ct4bench.embedding.embed.COLUMNS", 3)
+    features["f2"], features["f5"] = 1.0, features["f5"] * 1e150
+    whole = embedding_tables(features, "x", n_epochs=20, verify=0)
+    blocks = [features[[*FEATURE_KEY, *names]] for names in (["f0", "f1"], ["f2"], [f"f{n}" for n in range(3, 8)])]
+    for one, other in zip(embedding_tables(iter(blocks), "x", n_epochs=20, verify=0), whole, strict=True):
+        pd.testing.assert_frame_equal(one, other, check_exact=True)
+
+
+@pytest.mark.filterwarnings("ignore:.*knn_search_index.*")
+def test_the_graph_is_that_of_the_rows_themselves(rng):
+    """umap-learn is given the neighbours, and one column of the rows."""
+    scores = standardise(rng.normal(0, 1, (300, 6)))
+    neighbours = nearest_neighbours(scores, 100)
+    graphs = [settings(300, 0, 20, neighbours).fit(rows).graph_.tocoo() for rows in (scores, scores[:, :1])]
+    for name in ("row", "col", "data"):
+        np.testing.assert_array_equal(*(getattr(graph, name) for graph in graphs))
 
 
 def test_script_repeats_to_the_byte(features, tmp_path):
