@@ -7,7 +7,7 @@ const {chromium} = require('playwright-core');
 
 (async () => {
   const [file, width, scheme, media, axe] = process.argv.slice(2);
-  const browser = await chromium.launch({executablePath: process.env.CHROMIUM, args: ['--no-sandbox']});
+  const browser = await chromium.launch({executablePath: process.env.CHROMIUM, args: ['--no-sandbox', '--enable-precise-memory-info']});
   try {
     const page = await browser.newPage({viewport: {width: Number(width), height: 900}, colorScheme: scheme});
     if (media === 'print') await page.emulateMedia({media: 'print', colorScheme: scheme});

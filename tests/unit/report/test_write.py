@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from report_data import features_table, load_script, pairs_table, series_table, transforms_table
+from report_data import embedding_table, features_table, load_script, pairs_table, series_table, transforms_table
 
 from ct4bench.core.checks import entry
 from ct4bench.core.errors import UserError
@@ -20,6 +20,7 @@ from ct4bench.core.extractors import read_extractors
 from ct4bench.core.geometry import Rigid
 from ct4bench.core.modes import MODES
 from ct4bench.core.tables import write_table
+from ct4bench.core.view_files import write_view
 from ct4bench.report.cells import delta, matrix, mean_sd, number, text_of, value_grid
 from ct4bench.report.headlines import feature_headlines
 from ct4bench.report.sections import (
@@ -33,6 +34,7 @@ from ct4bench.report.sections import (
 )
 from ct4bench.report.write import TEMPLATE, fit, png_size, read_figures, read_usage
 from ct4bench.results.deviations import read_deviations
+from ct4bench.results.run_facts import IMAGELESS
 from ct4bench.stability.icc import icc_table
 
 HOSTILE = "<script>alert('x')</script>\"&<img src=x onerror=alert(1)>"
@@ -412,7 +414,14 @@ def test_a_run_from_features(tmp_path):
     load_script("make_tables").main(
         ["--series", f"{tmp_path}/features.parquet", "--icc", f"{tmp_path}/icc.csv", "--output", f"{tmp_path}/tables"]
     )
-    words = Page(write(["--methods", str(tmp_path)], tmp_path / "r.html")).words
+    write_table(embedding_table(features, ("radiomics",)), tmp_path / "embedding.parquet")
+    text = write(["--methods", str(tmp_path), "--series", f"{tmp_path}/features.parquet"], tmp_path / "r.html")
+    words = Page(text).words
+    # points are there, of the series of the table, and no picture of a patch is promised
+    (data,) = re.findall(r'data-view="points" hidden><script type="application/json">(.*?)</script>', text)
+    told = json.loads(data)
+    assert "thumbnails" not in told and "middle slice" not in words
+    assert {row["scanner"] for row in told["series"]} == set(features["scanner"])
     assert "Not comparable: input of unknown origin" in words
     assert "table3_rmse_hu no registered volumes: the run started from features" in words
     assert "table1_acquisition no index" in words
@@ -457,6 +466,26 @@ def test_each_method_has_a_page_and_the_run_is_told_once(inputs, page, tmp_path)
     assert "1 harmonization method<" in badges and "no harmonization" not in badges
     change = f"RMSE between two scanners {medians[0]:.1f} HU before, {medians[1]:.1f} HU after"
     assert change in pages["other"].words and medians[1] - medians[0] == pytest.approx(500)
+
+
+def test_what_maps_features_shows_the_patches_of_no_harmonization(tmp_path):
+    series = series_table("synthetic", ("A1", "A2", "C1"))
+    arguments = make_inputs(tmp_path)
+    none = tmp_path / "none"
+    write_table(embedding_table(series, ("radiomics",)), none / "embedding.parquet")
+    uids = list(series.loc[series["dose_mgy"] == 10, "series_uid"])
+    sprite = {"side": 24, "columns": 6, "series": uids, "n_series": len(uids), "patches": [["cyst1", 0]],
+              "gray_hu": [-50, 150], "image": "c3ByaXRl"}  # fmt: skip
+    for name, reason in (("of_features", IMAGELESS), ("of_images", "no volumes were made")):
+        shutil.copytree(none, tmp_path / name)
+        facts = tmp_path / name / "tables" / "run_facts.json"
+        values = json.loads(facts.read_text())
+        facts.write_text(json.dumps(values | {"method": name, "missing": {"table3_rmse_hu": reason}}))
+    write_view(sprite, "patches", none / "figures")
+    write([*arguments[:2], str(tmp_path / "of_features"), str(tmp_path / "of_images"), *arguments[2:]],
+          tmp_path / "report.html")  # fmt: skip
+    shown = {path.stem: "c3ByaXRl" in path.read_text(encoding="utf-8") for path in tmp_path.glob("*.html")}
+    assert shown == {"report": True, "report_of_features": True, "report_of_images": False}
 
 
 def test_one_method_twice_is_refused(inputs, tmp_path):
