@@ -97,6 +97,24 @@ def test_the_twin_in_parts_has_the_results_of_the_whole(small_run, nextflow, tmp
     assert set(again.trace()["status"]) == {"CACHED"}
 
 
+@pytest.mark.slow
+def test_a_method_of_images_has_the_volumes_of_the_whole_in_parts(nextflow, tmp_path):
+    method = "reference_matching.calibration"
+    arguments = ("-profile", "test", "--twin_scanners", "A1,B1", "--twin_doses", "10", "--twin_reconstructions", "IR",
+                 "--tasks", "none", "--feature_sets", "radiomics", "--ablations", "none", "--other_classifiers", "none",
+                 "--methods", f"none,{method}")  # fmt: skip
+    whole, parts = (
+        nextflow(tmp_path / name, *arguments, *more) for name, more in (("whole", ()), ("parts", ("--in_parts",)))
+    )
+    for run in (whole, parts):
+        assert run.status == 0, run.text
+    assert not list(tmp_path.glob("parts/work/*/*/dicom"))
+    for name in ("features/radiomics.parquet", "pairs.parquet", "icc.csv", "scores.csv", "scanner_profile.csv"):
+        made = (whole.outdir / method / name).read_bytes()
+        assert made == (parts.outdir / method / name).read_bytes(), name
+        assert made != (whole.outdir / "none" / name).read_bytes(), name
+
+
 def faults_of_memory(outdir, work):
     """Processes of a run that asked for less than they took, or for much more."""
     specification = importlib.util.spec_from_file_location("measure_costs", ROOT / "tools" / "measure_costs.py")
