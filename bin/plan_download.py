@@ -7,7 +7,7 @@ Nothing is asked of the network.
 import argparse
 from pathlib import Path
 
-from ct4bench.core.arguments import doses_mgy
+from ct4bench.core.arguments import count, doses_mgy
 from ct4bench.core.script import run
 from ct4bench.download.arguments import (
     add_choice_arguments,
@@ -26,15 +26,15 @@ def main(argv=None):
     add_choice_arguments(parser)
     add_source_arguments(parser)
     parser.add_argument("--alone", action="store_true", help="refuse a folder with series that are not chosen")
-    parser.add_argument("--part_size", type=int, required=True, help="series in a part")
+    parser.add_argument("--part_size", type=count, required=True, help="series in a part")
     parser.add_argument(
         "--max_disk", type=float, help="stream, within so many GB: parts are deleted when they are read"
     )
     parser.add_argument("--reference", default="A1 10mGy IR", help="the series that all are registered to, of a stream")
     parser.add_argument("--domain", help="the factor that will be left out and compared, of a stream")
     parser.add_argument("--feature_doses", type=doses_mgy, default="10", help="doses in mGy of features, of a stream")
-    parser.add_argument("--at_once", type=int, help="parts on the disk at a time, of a stream (2; 1 of one request)")
-    parser.add_argument("--copies", type=int, default=1, help="volumes that a stream keeps of each series")
+    parser.add_argument("--at_once", type=count, help="parts on the disk at a time, of a stream (2; 1 of one request)")
+    parser.add_argument("--copies", type=count, default=1, help="volumes that a stream keeps of each series")
     parser.add_argument("--folder", required=True, help="folder that dicom/ and download/ lie in")
     parser.add_argument("--output", required=True, type=Path, help="folder of what is planned")
     args = parser.parse_args(argv)

@@ -11,6 +11,7 @@ from pipeline_run import run_script
 from ct4bench.core.tables import write_table
 from ct4bench.download.sources import SOURCES
 from ct4bench.index.index import build_index
+from ct4bench.parts.plan import parts_at_once
 
 pytestmark = pytest.mark.pipeline
 
@@ -82,7 +83,7 @@ WRONG = [
 
 
 CALLS = """
-include {{ downloadError ; requestsAtOnce }} from './subworkflows/utilities/download'
+include {{ downloadError ; partsAtOnce ; requestsAtOnce }} from './subworkflows/utilities/download'
 workflow {{
     def wrong = new groovy.json.JsonSlurper().parseText('{wrong}')
     wrong.eachWithIndex {{ item, n ->
@@ -93,6 +94,8 @@ workflow {{
         def n = [[:], [download_parallel: 3]].collect {{ more -> requestsAtOnce([download: name] + more) }}
         println("SAID ${{name}} ${{n.join(' ')}}")
     }}
+    def parts = [1, 2, 8].collect {{ n -> partsAtOnce([download: 'idc', download_parallel: n]) }}
+    println("SAID parts ${{parts.join(' ')}}")
 }}
 """
 
@@ -103,4 +106,6 @@ def test_parameters_that_contradict_each_other_and_defaults(nextflow, tmp_path):
     found = dict(line.split(" ", 2)[1:] for line in said.splitlines() if line.startswith("SAID "))
     for n, (given, _, words) in enumerate(WRONG):
         assert found[str(n)] == "null" if words is None else words in found[str(n)], (given, found[str(n)])
+    # what the plan of a stream counts is what a run has on its disk at a time
+    assert found["parts"] == " ".join(str(parts_at_once(n)) for n in (1, 2, 8)) == "1 2 2"
     assert {name: found[name] for name in SOURCES} == {name: f"{about.parallel} 3" for name, about in SOURCES.items()}

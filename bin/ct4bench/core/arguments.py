@@ -35,6 +35,13 @@ def number_or(word: str, meaning: int) -> Callable[[str], int]:
     return parse
 
 
+def count(text: str) -> int:
+    """Parse a whole number of at least 1; an `ArgumentTypeError` where it is none."""
+    if not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of at least 1")
+    return int(text)
+
+
 def part(text: str) -> tuple[int, int]:
     """Parse `i/n`, part i of n; an `ArgumentTypeError` where it is not that."""
     match = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)

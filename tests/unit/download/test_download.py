@@ -384,7 +384,8 @@ def test_a_plan_says_and_refuses_the_same(server, tmp_path):
     streamed = ("--max_disk", "9", "--domain", "scanner", "--feature_doses", "1O")
     for more, words in (
         (("--idc_endpoint", "host"), "--idc_endpoint host is no address"),
-        (streamed, "'1O' is no dose in mGy; write 10"),
+        (streamed, "'1O' is no dose in mGy; write 10"), (("--part_size", "0"), "'0' is no whole number of at least 1"),
+        (("--max_disk", "nan"), "--max_disk nan is no number of GB above 0"),
         (("--repetitions", "11"), "--repetitions 11: no series of 11 in the table; it has 1-10"),
     ):  # fmt: skip
         done = plan(*more)
