@@ -105,6 +105,10 @@ def fileError(String name, value, Map rule, containerEngine) {
     if (bad) {
         return "--${name} ${bad} does not exist"
     }
+    def noFile = rule.format == 'file-path' ? paths.find { item -> file(item, glob: false).isDirectory() } : null
+    if (noFile) {
+        return "--${name} ${noFile} is a folder; name the file in it"
+    }
     def noFolder = rule.format == 'directory-path' ? paths.find { item -> !file(item, glob: false).isDirectory() } : null
     return noFolder ? "--${name} ${noFolder} is not a folder" : null
 }

@@ -49,6 +49,7 @@ WRONG = {
     ("--account", "012345"): ("--account 012345 would arrive as the number 12345",),
     ("--queue", "007"): ("--queue 007 would arrive as the number 7",),
     ("--patches", "mine,yours.csv"): ("--patches mine,yours.csv does not exist",),
+    ("--phantom", "."): ("--phantom . is a folder; name the file in it",),
     ("--twin_doses", "2"): ("--twin_doses '2' has not the right form", "1, 3, 6, 10 and 14"),
 }
 

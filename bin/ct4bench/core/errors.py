@@ -1,5 +1,13 @@
 """The errors of this project: one that a user is meant to read, and one that sets a file or series aside."""
 
+from collections.abc import Iterable
+
+
+def few(names: Iterable, most: int = 5) -> str:
+    """List names for a message: the first of them, and how many more there are."""
+    names = [str(name) for name in names]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
 
 class UserError(Exception):
     """Wrong input. The message says what is wrong, in which file, and what to do about it."""

@@ -39,7 +39,7 @@ def read_table(path: Path | str, columns: Iterable[str] = (), only: Iterable[str
     """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"{path} does not exist; name a CSV or Parquet file")
+        raise UserError(f"{path} {'is a folder' if path.is_dir() else 'does not exist'}; name a CSV or Parquet file")
     try:
         if path.suffix == ".parquet":
             _check_once(path, pq.read_schema(path).names)

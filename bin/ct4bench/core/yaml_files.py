@@ -6,7 +6,7 @@ A schema lies beside the code and not in assets/, since a task has the code alon
 import json
 from pathlib import Path
 
-from ct4bench.core.errors import UserError, error_words
+from ct4bench.core.errors import UserError, error_words, few
 
 SCHEMAS = Path(__file__).resolve().parent / "schemas"
 
@@ -26,7 +26,21 @@ def fault_of(values, kind: str) -> str:
         return ""
     where = ".".join(map(str, error.absolute_path))
     wanted = _description(read_schema(kind), list(error.absolute_schema_path)[:-1])
-    return f"{f'{where}: ' if where else ''}{error.message}{f'; it must be {wanted}' if wanted else ''}"
+    return f"{f'{where}: ' if where else ''}{_said(error)}{f'; it must be {wanted}' if wanted else ''}"
+
+
+MOST_SAID = 120
+"""Characters of a value that a message repeats."""
+
+
+def _said(error) -> str:
+    """What the schema's library says, without the whole of a long value."""
+    if error.validator in ("minItems", "maxItems") and error.instance:
+        names = [entry.get("name", "?") if isinstance(entry, dict) else entry for entry in error.instance]
+        return f"{len(names)} entr{'y' if len(names) == 1 else 'ies'} ({few(names, 3)})"
+    value = repr(error.instance)
+    short = value if len(value) <= MOST_SAID else f"{value[:MOST_SAID]}\N{HORIZONTAL ELLIPSIS}"
+    return error.message.replace(value, short)
 
 
 def _description(schema, steps: list) -> str:
@@ -48,7 +62,8 @@ def read_yaml(path: Path | str, kind: str, what: str, remedy: str):
     from ruamel.yaml.error import YAMLError
 
     if not Path(path).is_file():
-        raise UserError(f"{path} is not {what}: it does not exist; {remedy}")
+        found = "it is a folder, name the file in it" if Path(path).is_dir() else "it does not exist"
+        raise UserError(f"{path} is not {what}: {found}; {remedy}")
     try:
         values = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,17 +1,24 @@
 """One mask of the regions of a phantom, drawn on the reference series: DICOM SEG, RT structure set, or NIfTI."""
 
+import logging
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-from ct4bench.core.errors import Refusal, UserError
+from ct4bench.core.errors import Refusal, UserError, error_words, few
 from ct4bench.core.geometry import Grid
 from ct4bench.core.regions import Phantom
-from ct4bench.index.headers import one_line, quiet_pydicom
+from ct4bench.index.headers import quiet_pydicom
 from ct4bench.index.segmentation import LABEL_MAP, SEGMENTATION, merge_labels, read_segmentation
 
+LOG = logging.getLogger(__name__)
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
 NIFTI = (".nii", ".nii.gz")
+AREAS, NO_AREAS = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"), ("POINT",)
+"""Geometric types of contours that bound an area, and those that mark a place (PS3.3, C.8.8.6.3)."""
+SAME_MM = 0.01
+"""Two contours whose points are as near are one that was drawn twice."""
 OFF_SLICE = 0.3
 """Share of the slices' distance by which a contour may lie off a slice."""
 MOST_LOST = 0.1
@@ -25,6 +32,8 @@ def read_mask(path: Path | str, grid: Grid, slice_of_sop: dict[str, int], phanto
     says what is wrong with it.
     """
     try:
+        if Path(path).is_dir():
+            raise Refusal("unreadable", "it is a folder; name the file in it")
         if str(path).lower().endswith(NIFTI):
             return _read_nifti(path, grid, phantom)
         return _read_dicom(path, grid, slice_of_sop, phantom)
@@ -41,7 +50,7 @@ def _read_dicom(path, grid: Grid, slice_of_sop: dict[str, int], phantom: Phantom
         dataset = pydicom.dcmread(path)
         kind = str(dataset.SOPClassUID)
     except Exception as error:  # noqa: BLE001  pydicom raises many kinds on broken data, all of which mean the same
-        raise Refusal("unreadable", f"neither DICOM nor named .nii or .nii.gz ({one_line(error)})") from error
+        raise Refusal("unreadable", f"neither DICOM nor named .nii or .nii.gz ({error_words(error)})") from error
     if kind in (SEGMENTATION, LABEL_MAP):
         return read_segmentation(path, grid, slice_of_sop, phantom)
     if kind != STRUCTURE_SET:
@@ -49,7 +58,7 @@ def _read_dicom(path, grid: Grid, slice_of_sop: dict[str, int], phantom: Phantom
     try:
         contours, images = _contours_of(dataset, phantom)
     except (AttributeError, KeyError, ValueError, TypeError) as error:
-        raise Refusal("unreadable", f"a structure set without its contours ({one_line(error)})") from error
+        raise Refusal("unreadable", f"a structure set without its contours ({error_words(error)})") from error
     if slice_of_sop and not images <= set(slice_of_sop):
         n = len(images - set(slice_of_sop))
         raise Refusal(
@@ -59,9 +68,16 @@ def _read_dicom(path, grid: Grid, slice_of_sop: dict[str, int], phantom: Phantom
     return merge_labels(voxels, grid.shape, phantom.names)
 
 
-def _contours_of(dataset, phantom: Phantom) -> tuple[dict[str, list[np.ndarray]], set[str]]:
-    """Closed contours (n, 3) in LPS mm by region, and the SOP instances of the images that they name; structures that
-    are no region (a couch, the outline) are left out."""
+Contour = tuple[np.ndarray, bool]
+"""Points (n, 3) in LPS mm of the edge of an area, and whether it is of the type CLOSEDPLANAR_XOR."""
+
+
+def _contours_of(dataset, phantom: Phantom) -> tuple[dict[str, list[Contour]], set[str]]:
+    """Contours by region, and the SOP instances of the images that they name.
+
+    Structures that are no region (a couch, the outline) are left out, and with a warning contours without an area:
+    points, and what has fewer than three different ones.
+    """
     names = {}
     for structure in dataset.StructureSetROISequence:
         roi = phantom.named(str(structure.get("ROIName") or ""))
@@ -72,27 +88,59 @@ def _contours_of(dataset, phantom: Phantom) -> tuple[dict[str, list[np.ndarray]]
     missing = [roi for roi in phantom.names if roi not in names.values()]
     if missing:
         known = ", ".join(str(s.get("ROIName") or "") for s in dataset.StructureSetROISequence)[:200]
-        raise Refusal("missing_label", f"no structure {', '.join(missing)}; it has {known}")
-    found, images = {roi: [] for roi in phantom.names}, set()
+        raise Refusal("missing_label", f"no structure {few(missing)}; it has {known}")
+    found, images, flat = {roi: [] for roi in phantom.names}, set(), Counter()
     for item in dataset.ROIContourSequence:
         roi = names.get(int(item.ReferencedROINumber))
         for contour in (item.get("ContourSequence") or ()) if roi else ():
             kind = str(contour.ContourGeometricType)
-            if kind not in ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR"):
+            if kind not in AREAS + NO_AREAS:
                 raise Refusal("segmentation_mismatch", f"a contour of {roi} is {kind}; CLOSED_PLANAR is needed")
-            found[roi].append(np.array(contour.ContourData, float).reshape(-1, 3))
+            points = np.array(contour.ContourData or (), float).reshape(-1, 3)
+            if not np.isfinite(points).all():
+                raise Refusal("unreadable", f"a contour of {roi} has a coordinate that is no number")
+            if kind in NO_AREAS or len(np.unique(np.rint(points / SAME_MM), axis=0)) < 3:
+                flat[roi] += 1
+                continue
+            found[roi].append((points, kind == AREAS[1]))
             images |= {str(image.ReferencedSOPInstanceUID) for image in contour.get("ContourImageSequence") or ()}
+    for roi, n in flat.items():
+        LOG.warning("%d contour%s of %s left out: points and lines have no area", n, "" if n == 1 else "s", roi)
     return found, images
 
 
-def _filled(contours: list[np.ndarray], grid: Grid, roi: str) -> np.ndarray:
+def _outline_key(points: np.ndarray) -> bytes:
+    """The same for a contour wherever it begins and whichever way it runs; its last point may repeat the first."""
+    steps = np.rint(points / SAME_MM).astype(np.int64)
+    steps = steps[:-1] if np.array_equal(steps[0], steps[-1]) else steps
+    start = int(np.lexsort(steps.T[::-1])[0])
+    forth = np.roll(steps, -start, axis=0)
+    back = np.roll(forth[::-1], 1, axis=0)
+    return min(forth.tobytes(), back.tobytes())
+
+
+def _drawn_once(contours: list[Contour], roi: str) -> list[Contour]:
+    """Contours without those that repeat another; of CLOSEDPLANAR_XOR all, for there two that are equal cancel."""
+    kept, seen = [], set()
+    for points, is_xor in contours:
+        key = _outline_key(points)
+        if is_xor or key not in seen:
+            kept.append((points, is_xor))
+        seen.add(key)
+    n = len(contours) - len(kept)
+    if n:
+        LOG.warning("%d contour%s of %s drawn twice: each counts once", n, " is" if n == 1 else "s are", roi)
+    return kept
+
+
+def _filled(contours: list[Contour], grid: Grid, roi: str) -> np.ndarray:
     """Flat indices of the voxels whose centres lie inside contours; one within another is a hole (even and odd)."""
     from matplotlib.path import Path as Outline
 
     by_slice: dict[int, np.ndarray] = {}
     rows, columns = np.mgrid[: grid.shape[1], : grid.shape[2]]
     centres = np.stack([columns.ravel(), rows.ravel()], axis=1)
-    for points in contours:
+    for points, _ in _drawn_once(contours, roi):
         index = grid.to_index(points)
         k = int(np.rint(index[:, 0].mean()))
         if np.abs(index[:, 0] - k).max() > OFF_SLICE:
@@ -119,16 +167,16 @@ def _read_nifti(path, grid: Grid, phantom: Phantom) -> np.ndarray:
         image = sitk.ReadImage(str(path))
         numbers = sitk.GetArrayFromImage(image)
     except RuntimeError as error:
-        raise Refusal("unreadable", f"no NIfTI image ({one_line(error)})") from error
+        raise Refusal("unreadable", "no NIfTI image, or a part of one: it cannot be read") from error
     if numbers.ndim != 3 or not np.array_equal(numbers, np.rint(numbers)):
         raise Refusal("segmentation_mismatch", "it must be a volume of whole numbers")
     known = {int(n): phantom.numbered(int(n)) for n in np.unique(numbers) if n}
     strange = [str(n) for n, roi in known.items() if roi is None]
     if strange:
-        raise Refusal("unknown_label", f"the value {', '.join(strange[:5])} is no region's label")
+        raise Refusal("unknown_label", f"the value {few(strange)} is no region's label")
     missing = [roi for roi in phantom.names if roi not in known.values()]
     if missing:
-        raise Refusal("missing_label", f"no voxel of {', '.join(missing)}")
+        raise Refusal("missing_label", f"no voxel of {few(missing)}")
     on_grid = _at_centres(numbers, _grid_of(image), grid)
     voxel = float(np.prod(image.GetSpacing())), float(np.prod(grid.spacing_mm))
     voxels = {}

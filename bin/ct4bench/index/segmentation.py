@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ct4bench.core.errors import Refusal
+from ct4bench.core.errors import Refusal, few
 from ct4bench.core.geometry import Grid
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.index.headers import one_line, quiet_pydicom
@@ -15,6 +15,8 @@ LOG = logging.getLogger(__name__)
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 ON_GRID = 0.15
 """Share of a voxel by which a frame may be off the grid: slices at rounded positions are, by up to 0.1."""
+FEWEST_VOXELS = 27
+"""Of a region: 3 x 3 x 3, in which one voxel at least can have all of its neighbours."""
 MOST_SHARED = 0.01
 """Share of a segment's voxels that another may claim too."""
 
@@ -38,13 +40,13 @@ def segment_numbers(dataset, phantom: Phantom = CT4HARMONIZATION) -> dict[int, s
         label = str(segment.get("SegmentLabel") or "")
         name = phantom.named(label)
         if name is None:
-            raise Refusal("unknown_label", f"segment '{label[:60]}'; known are {', '.join(phantom.names)}")
+            raise Refusal("unknown_label", f"segment '{label[:60]}'; known are {few(phantom.names, 8)}")
         if name in names.values():
             raise Refusal("ambiguous_segmentation", f"two segments are named {name}")
         names[int(segment.SegmentNumber)] = name
     missing = [roi for roi in phantom.names if roi not in names.values()]
     if missing:
-        raise Refusal("missing_label", f"no segment {', '.join(missing)}")
+        raise Refusal("missing_label", f"no segment {few(missing)}")
     return names
 
 
@@ -122,7 +124,8 @@ def read_segmentation(
     Each frame goes where its position says, whatever the order of frames; slices without a frame hold no segment.
     `slice_of_sop` (index of the grid's slice by SOP instance UID) is checked against the frames' references, and places
     frames that carry no position. A voxel of two segments goes to the smaller one. `Refusal` (`unreadable`,
-    `unknown_label`, `missing_label`, `ambiguous_segmentation`, `segmentation_mismatch`) where that cannot be done.
+    `unknown_label`, `missing_label`, `ambiguous_segmentation`, `small_region`, `segmentation_mismatch`) where that
+    cannot be done.
     """
     pydicom = quiet_pydicom()
     name = Path(path).name
@@ -198,16 +201,20 @@ def _voxels(pixels: np.ndarray, frame_index: tuple, shape: tuple[int, int, int])
 def merge_labels(voxels: dict[str, np.ndarray], shape: tuple[int, int, int], rois: Sequence[str]) -> np.ndarray:
     """Merge flat indices by ROI name into labels (uint8) of `shape`, 1, 2, ... in the order of `rois`.
 
-    What two claim goes to the one with fewer voxels. `Refusal` where a ROI has none, or two share too many.
+    What two claim goes to the one with fewer voxels. `Refusal` where a ROI has none or fewer than `FEWEST_VOXELS`, or
+    two share too many.
     """
     empty = [roi for roi in rois if not len(voxels.get(roi, ()))]
     if empty:
-        raise Refusal("missing_label", f"segment {', '.join(empty)} has no voxel")
+        raise Refusal("missing_label", f"no voxel of {few(empty)}")
+    small = [f"{roi} has {len(voxels[roi])}" for roi in rois if len(voxels[roi]) < FEWEST_VOXELS]
+    if small:
+        raise Refusal("small_region", f"{few(small)} voxels, and {FEWEST_VOXELS} is the least: draw whole regions")
     labels = np.zeros(shape, np.uint8)
     flat = labels.reshape(-1)
     for roi in sorted(rois, key=lambda roi: (-len(voxels[roi]), rois.index(roi))):
         own = voxels[roi]
-        shared = f"{np.count_nonzero(flat[own])} of {len(own)} voxels of segment {roi}"
+        shared = f"{np.count_nonzero(flat[own])} of {len(own)} voxels of the region {roi}"
         if np.count_nonzero(flat[own]) > MOST_SHARED * len(own):
             raise Refusal("segmentation_mismatch", f"{shared} are of another one too")
         if flat[own].any():

@@ -8,12 +8,13 @@ import pandas as pd
 
 from ct4bench.core.benchmark import BOX_SPACING_MM, BOXES, PATCH_SHAPE
 from ct4bench.core.checks import Checks
-from ct4bench.core.errors import Refusal, UserError
+from ct4bench.core.errors import Refusal, UserError, few
 from ct4bench.core.geometry import Grid, Rigid, bounding_box
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.index.ct import read_segmentation, read_series, read_stack
 from ct4bench.index.files import locate
 from ct4bench.index.masks import read_mask
+from ct4bench.index.segmentation import FEWEST_VOXELS
 from ct4bench.preprocess.block import Block, on_grid
 from ct4bench.preprocess.body import find_body
 from ct4bench.preprocess.find_block import find_block
@@ -154,9 +155,13 @@ def build_reference(
         lost = lost_noise_variance(grid, target, still, interpolator)
         volume = resample(volume, grid, target, still, interpolator)
         labels = resample_labels(labels, grid, target)
-    missing = [roi for number, roi in enumerate(phantom.names, 1) if not np.any(labels == number)]
-    if missing:
-        raise UserError(f"the reference's segmentation has no voxel of {', '.join(missing)}; name another --reference")
+    counts = np.bincount(labels.ravel(), minlength=len(phantom.names) + 1)[1:]
+    small = [f"{roi} has {n}" for roi, n in zip(phantom.names, counts, strict=False) if n < FEWEST_VOXELS]
+    if small:
+        raise UserError(
+            f"on the common grid {few(small)} voxels, and {FEWEST_VOXELS} is the least of a region; give smaller "
+            "voxels by --spacing, or name another --reference"
+        )
     block = on_grid(block, target)
     values = {
         "box_origin_mm": origin,

@@ -80,3 +80,19 @@ def test_what_is_wrong_is_said(old, new, said, tmp_path):
         read_phantom(written(tmp_path, WATER.replace(old, new)))
     assert said in str(caught.value)
     assert "docs/own-phantom.md" in str(caught.value)
+
+
+def test_a_folder_and_too_many_regions_are_said_in_a_line(tmp_path):
+    with pytest.raises(UserError, match="it is a folder, name the file in it") as caught:
+        read_phantom(tmp_path)
+    assert "does not exist" not in str(caught.value)
+    many = "name: m\nregions:\n" + "".join(f"  - {{name: r{n}, class: c{n % 2}}}\n" for n in range(256))
+    with pytest.raises(UserError) as caught:
+        read_phantom(written(tmp_path, many))
+    message = str(caught.value)
+    assert "regions: 256 entries (r0, r1, r2 and 253 more); it must be a list of 2 to 255 regions" in message
+    assert len(message) < 400
+    long = WATER.replace("name: pool", f"name: {'p' * 5000}")
+    with pytest.raises(UserError) as caught:
+        read_phantom(written(tmp_path, long))
+    assert len(str(caught.value)) < 600

@@ -146,3 +146,81 @@ def test_a_structure_that_leaves_the_image_is_refused(axis, series):
     dataset.save_as(folder / "aside.dcm")
     with pytest.raises(UserError, match="segmentation_mismatch, a contour of .* lies outside the series"):
         read_mask(folder / "aside.dcm", grid, {}, PHANTOM)
+
+
+def _with(folder, paths, grid, contours, labels=None):
+    """A structure set whose contours of `water` are followed by others: (type, corners as slice, row, column)."""
+    dataset = pydicom.dcmread(write_structures(folder / "more.dcm", paths, labels, grid, NAMES))
+    own = dataset.ROIContourSequence[1].ContourSequence
+    for kind, corners in contours:
+        item = pydicom.Dataset()
+        item.ContourGeometricType, item.NumberOfContourPoints = kind, len(corners)
+        item.ContourData = [f"{v:.4f}" for v in grid.to_lps(np.array(corners, float)).ravel()]
+        own.append(item)
+    dataset.save_as(folder / "more.dcm")
+    return folder / "more.dcm"
+
+
+BOX = [(4, 19.5, 19.5), (4, 19.5, 30.5), (4, 30.5, 30.5), (4, 30.5, 19.5)]
+"""The edge of the box that the next test draws on slice 4: 11 x 11 voxels."""
+
+
+@pytest.mark.parametrize(
+    ("again", "left"),
+    [
+        ([("CLOSED_PLANAR", BOX)], 11 * 11),
+        # from another corner, the other way round, closed by its first point, three times in all
+        ([("CLOSED_PLANAR", [*BOX[2:], *BOX[:2]][::-1]), ("CLOSED_PLANAR", [*BOX, BOX[0]])], 11 * 11),
+        # a hole of 3 x 3, drawn twice, is one hole
+        ([("CLOSED_PLANAR", [(4, a, b) for a, b in ((23.5, 23.5), (23.5, 26.5), (26.5, 26.5), (26.5, 23.5))])] * 2,
+         11 * 11 - 9),
+        # what has no area takes none away
+        ([("POINT", BOX[:1]), ("CLOSED_PLANAR", BOX[:1]), ("CLOSED_PLANAR", BOX[:2]),
+          ("CLOSED_PLANAR", [*BOX[:2], BOX[0]])], 11 * 11),
+        # DICOM has this type so that two that are equal cancel
+        ([("CLOSEDPLANAR_XOR", BOX)], 0),
+    ],
+)  # fmt: skip
+def test_a_contour_counts_once_and_what_has_no_area_not_at_all(again, left, series, caplog):
+    folder, paths, grid = series
+    labels = np.where(roi_labels() == 2, 0, roi_labels())
+    labels[3:6, 20:31, 20:31] = 2
+    found = read_mask(_with(folder, paths, grid, again, labels), grid, {}, PHANTOM)
+    assert (found[4] == 2).sum() == left
+    assert (found[[3, 5]] == 2).sum() == 2 * 11 * 11
+    assert ("water" in caplog.text) == (again[0][0] != "CLOSEDPLANAR_XOR")
+
+
+def test_an_open_contour_and_one_without_numbers_are_refused(series):
+    folder, paths, grid = series
+    with pytest.raises(UserError, match="a contour of water is OPEN_PLANAR; CLOSED_PLANAR is needed"):
+        read_mask(_with(folder, paths, grid, [("OPEN_PLANAR", BOX)], roi_labels()), grid, {}, PHANTOM)
+
+
+@pytest.mark.parametrize("kind", WRITERS)
+def test_a_region_of_fewer_voxels_than_can_be_measured_is_refused(kind, series):
+    folder, paths, grid = series
+    labels = roi_labels()
+    labels[np.argwhere(labels == 3)[0, 0]][labels[np.argwhere(labels == 3)[0, 0]] == 3] = 0
+    said = "small_region, .*fat has 18 voxels, and 27 is the least: draw whole regions"
+    with pytest.raises(UserError, match=said):
+        read_mask(WRITERS[kind](folder, paths, labels, grid), grid, {}, PHANTOM)
+
+
+def test_messages_have_no_words_of_a_library(series, tmp_path):
+    folder, paths, grid = series
+    (tmp_path / "cut.nii.gz").write_bytes(as_nifti(tmp_path, paths, roi_labels(), grid).read_bytes()[:40])
+    (tmp_path / "none.dcm").mkdir()
+    many = Phantom.from_dict({"name": "m", "regions": [{"name": f"r{n}", "class": f"c{n % 2}"} for n in range(99)]})
+    for path, phantom, said in (
+        (tmp_path / "cut.nii.gz", PHANTOM, "no NIfTI image, or a part of one"),
+        (tmp_path / "none.dcm", PHANTOM, "it is a folder; name the file in it"),
+        (tmp_path / "mask.nii.gz", many, "no voxel of r6, r7, r8, r9, r10 and 88 more"),
+        (as_structures(tmp_path, paths, roi_labels(), grid), many, "no structure r0, r1, r2, r3, r4 and 94 more"),
+        (as_segmentation(tmp_path, paths, roi_labels(), grid), many, "known are r0, r1, r2, r3, r4, r5, r6, r7 and 91"),
+    ):
+        with pytest.raises(UserError) as caught:
+            read_mask(path, grid, {}, phantom)
+        message = str(caught.value)
+        assert said in message and len(message) < 400
+        assert not [word for word in ("Errno", "sitk", "ITK", "Error", str(tmp_path)) if word in message], message
