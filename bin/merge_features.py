@@ -7,6 +7,7 @@ import argparse
 import json
 from pathlib import Path
 
+from ct4bench.core.regions import read_phantom
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.features.merge import KEPT, merge
@@ -22,12 +23,16 @@ def main(argv=None):
     parser.add_argument("--mode", help="mode of the run that made the tables")
     parser.add_argument("--registered", help="table of the registered series: each of the tables' doses must be there")
     parser.add_argument("--patches", help="table of the patches: each series must have all of them")
+    parser.add_argument("--phantom", help="description of a phantom, YAML; default: the benchmark's")
     parser.add_argument("--output", required=True, help="all rows, Parquet")
     parser.add_argument("--merged_settings", required=True, help="settings of all, JSON")
     args = parser.parse_args(argv)
     registered = read_table(args.registered, ["series_uid", "dose_mgy"]) if args.registered else None
     patches = read_table(args.patches, ["roi", "patch"]) if args.patches else None
-    table, settings = merge(args.extractor, args.tables, args.settings, registered, patches, args.beside, args.mode)
+    phantom = read_phantom(args.phantom)
+    table, settings = merge(
+        args.extractor, args.tables, args.settings, registered, patches, args.beside, args.mode, phantom
+    )
     notes = {name: settings[name] for name in KEPT if settings.get(name)}
     write_table(table, args.output, table="<method>/features/<extractor>.parquet", notes=notes)
     Path(args.merged_settings).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")

@@ -5,6 +5,7 @@ process EMBED_FEATURES {
     input:
     tuple val(meta), path(features)     // meta: method, extractors (in the order of their tables)
     val seed
+    path phantom, stageAs: 'phantom/*'      // a phantom of the user's own, or []
     val _code
 
     output:
@@ -17,6 +18,7 @@ process EMBED_FEATURES {
         --features ${features} \\
         --extractor ${meta.extractors.join(' ')} \\
         --seed ${seed} \\
+        ${phantom ? "--phantom ${phantom}" : ''} \\
         --threads ${task.cpus} \\
         --output embedding.parquet \\
         --quality embedding_quality.csv

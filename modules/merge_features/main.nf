@@ -9,6 +9,7 @@ process MERGE_FEATURES {
     path registered     // with patches: every row must be there; [] where the user gave the tables
     path patches
     val mode
+    path phantom, stageAs: 'phantom/*'      // a phantom of the user's own, or []
     val _code
 
     output:
@@ -24,6 +25,7 @@ process MERGE_FEATURES {
         ${registered ? "--registered ${registered}" : ''} \\
         ${patches && isByPatch(meta.extractor) ? "--patches ${patches}" : ''} \\
         --mode ${mode} \\
+        ${phantom ? "--phantom ${phantom}" : ''} \\
         --output ${meta.extractor}.parquet \\
         --merged_settings ${meta.extractor}.json
     """

@@ -19,6 +19,7 @@ include { volumesByMethod   } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
 include { fingerprints      } from '../utilities/files'
 include { folderOf          } from '../utilities/files'
+include { phantomFile       } from '../utilities/files'
 include { isClassified      } from '../utilities/extractors'
 
 // Series in tasks of at most `size`, across scanners: a task takes longer to start than to measure a series. All
@@ -111,7 +112,7 @@ workflow EVALUATE_FEATURES {
     def names = settings.features ? extractors : extractors.findAll { name -> isClassified(name) }
     def sizes = chosen.collectEntries { method -> [method.name, extractorsOf(method, names).size()] }
     def classified = together(rows.filter { meta, _table -> meta.method != noMethod() && named[meta.method].tables || meta.extractor in names }, sizes)
-    EMBED_FEATURES(classified, settings.seed, codeDigest('embed_features.py'))
+    EMBED_FEATURES(classified, settings.seed, phantomFile(settings), codeDigest('embed_features.py'))
 
     // the rows of all extractors must be the same; the first of them decides the splits
     PLAN_SPLITS(

@@ -12,6 +12,7 @@ include { codeDigest        } from '../utilities/code'
 include { deepEncoders      } from '../utilities/encoders'
 include { encoderDigest     } from '../utilities/encoders'
 include { regionExtractors  } from '../utilities/extractors'
+include { phantomFile       } from '../utilities/files'
 include { noMethod          } from '../utilities/methods'
 
 // Whether a run is to have that feature set.
@@ -103,7 +104,7 @@ workflow EXTRACT {
             }
             [key.getGroupTarget(), found.collect { item -> item[1] }, found.collect { item -> item[2] }]
         }
-    MERGE_FEATURES(parts, registered, patches, settings.mode, codeDigest('merge_features.py'))
+    MERGE_FEATURES(parts, registered, patches, settings.mode, phantomFile(settings), codeDigest('merge_features.py'))
 
     emit:
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
@@ -125,7 +126,7 @@ workflow GIVEN_FEATURES {
     if (twice) {
         error("--features has two tables called ${twice.key}; a table's name is its extractor's: rename one")
     }
-    MERGE_FEATURES(channel.fromList(tables.collect { table -> withNotes(noMethod(), table) }), [], [], settings.mode, codeDigest('merge_features.py'))
+    MERGE_FEATURES(channel.fromList(tables.collect { table -> withNotes(noMethod(), table) }), [], [], settings.mode, phantomFile(settings), codeDigest('merge_features.py'))
 
     emit:
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
@@ -139,7 +140,7 @@ workflow BROUGHT_FEATURES {
 
     main:
     def brought = chosen.collectMany { method -> method.tables.collect { table -> withNotes(method.name, table) } }
-    MERGE_FEATURES(channel.fromList(brought), [], [], settings.mode, codeDigest('merge_features.py'))
+    MERGE_FEATURES(channel.fromList(brought), [], [], settings.mode, phantomFile(settings), codeDigest('merge_features.py'))
 
     emit:
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]

@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 from numba import njit
 
-from ct4bench.core.benchmark import ROIS, ROW_KEY
+from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.checks import KINDS
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import plain_units, sorted_values
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.embedding.umap_layout import Edges, layout_difference, optimise
 
 NEIGHBOURS = 100
@@ -30,8 +31,8 @@ MIN_DIST = 1.0
 SPREAD = 1.0
 """umap-learn's default, and the least that `MIN_DIST` allows."""
 EPOCHS = 1000
-FIGURES = {"figure5": ROIS[0], "figure6": None}
-"""The ROI whose rows a figure embeds; None for all rows. Of a phantom without that ROI it is the first by name."""
+FIGURES = ("figure5", "figure6")
+"""The rows of the phantom's main region, and all rows."""
 
 COLUMNS = 32
 """Features that are standardised at once, to keep copies small."""
@@ -334,11 +335,19 @@ def embedding_quality(
     return found
 
 
-def _rows_of(keys: pd.DataFrame, figure: str) -> np.ndarray:
+def embedded_region(rois, phantom: Phantom) -> str:
+    """Return the region whose rows Figure 5 embeds: the main one of the phantom. Where features of a phantom of the
+    user's own lack it, the first in the description that they have; of regions that no description has, the first by
+    name."""
+    known = [roi for roi in phantom.names if roi in set(rois)]
+    if not known:
+        return min(rois)
+    return phantom.main_region if phantom.is_published or phantom.main_region in known else known[0]
+
+
+def _rows_of(keys: pd.DataFrame, figure: str, phantom: Phantom) -> np.ndarray:
     """Numbers of a figure's rows."""
-    roi = FIGURES[figure]
-    if roi and not set(keys["roi"]) & set(ROIS):
-        roi = min(keys["roi"])
+    roi = embedded_region(keys["roi"], phantom) if figure == "figure5" else None
     rows = np.arange(len(keys)) if roi is None else np.flatnonzero(keys["roi"] == roi)
     if len(rows) < 3:
         of = f" of {roi}" if roi else ""
@@ -375,9 +384,9 @@ def _unjudged(positions: Iterable[str], labels: Iterable[str]) -> dict[str, floa
     return {"n_neighbors_quality": 0, "n_anchors": 0, **missing}
 
 
-def _scores_of(values: np.ndarray, keys: pd.DataFrame, figure: str, extractor: str) -> np.ndarray:
+def _scores_of(values: np.ndarray, keys: pd.DataFrame, figure: str, extractor: str, phantom: Phantom) -> np.ndarray:
     """Z-scores of a figure's rows; `UserError` where none has any since some row is not finite."""
-    rows = _rows_of(keys, figure)
+    rows = _rows_of(keys, figure, phantom)
     scores = standardise(values, slice(None) if len(rows) == len(values) else rows)
     if scores.shape[1]:
         return scores
@@ -398,6 +407,7 @@ def embedding_tables(
     threads: int = 1,
     n_epochs: int = EPOCHS,
     verify: int = VERIFIED_EPOCHS,
+    phantom: Phantom = CT4HARMONIZATION,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Make the tables of the embedding with the first two principal components, and quality of both figures.
 
@@ -411,11 +421,11 @@ def embedding_tables(
     from threadpoolctl import threadpool_limits
 
     keys, names, values = sorted_values([features] if isinstance(features, pd.DataFrame) else features, "F")
-    all_scores = {figure: _scores_of(values, keys, figure, extractor) for figure in sorted(FIGURES)}
+    all_scores = {figure: _scores_of(values, keys, figure, extractor, phantom) for figure in sorted(FIGURES)}
     del values
     embeddings, qualities = [], []
     for figure in sorted(FIGURES):
-        rows, scores = keys.iloc[_rows_of(keys, figure)].reset_index(drop=True), all_scores.pop(figure)
+        rows, scores = keys.iloc[_rows_of(keys, figure, phantom)].reset_index(drop=True), all_scores.pop(figure)
         labels = {name: rows[name].to_numpy() for name in ("scanner", "maker", "tissue")}
         # The last digit of a product of matrices depends on the number of threads, and a layout on every digit.
         with threadpool_limits(limits=1):

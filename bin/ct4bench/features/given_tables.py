@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import FEATURE_KEY, ROIS, TISSUES, bare_name, tissue_of
-from ct4bench.core.errors import UserError
+from ct4bench.core.benchmark import FEATURE_KEY, TISSUES, bare_label, bare_name
+from ct4bench.core.errors import UserError, few
 from ct4bench.core.feature_tables import feature_columns
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 
 NO_NAME = re.compile(
     r"\s*|Unnamed: \d+|\.\.\.\d+|__index_level_\d+__|X(\.\d+)?|level_\d+|index|row[ _.]?(name|number|id)?s?", re.I
@@ -31,8 +32,9 @@ SHOWN = 8
 OF_A_SERIES = ("scan_id", "scanner", "maker", "dose_mgy", "recon", "repetition")
 
 
-def check_given(table: pd.DataFrame, path: Path | str) -> None:
-    """Raise a `UserError` where a table (of `read_features`, in the file's order) is not what its names say."""
+def check_given(table: pd.DataFrame, path: Path | str, phantom: Phantom = CT4HARMONIZATION) -> None:
+    """Raise a `UserError` where a table (of `read_features`, in the file's order) is not what its names say, or where
+    its regions are not those of a phantom of the user's own."""
     features = feature_columns(table)
     for name, why in _no_features(table, features):
         rest = [other for other in features if other != name]
@@ -40,7 +42,7 @@ def check_given(table: pd.DataFrame, path: Path | str) -> None:
             f"{path}: the column '{name}' {why}; take it out, or rename it if it is a feature. The features found are "
             f"{', '.join(rest[:SHOWN]) or 'none'}{f' and {len(rest) - SHOWN} more' if len(rest) > SHOWN else ''}"
         )
-    _check_regions(table, path)
+    (_check_regions if phantom.is_published else _check_own_regions)(table, path, phantom)
     _check_keys(table, path)
     shown = ", ".join(features[:SHOWN]) + (f" and {len(features) - SHOWN} more" if len(features) > SHOWN else "")
     logging.info("%s: %d features: %s", path, len(features), shown)
@@ -70,9 +72,28 @@ def _is_constant_within(values: np.ndarray, groups: np.ndarray) -> bool:
     return bool((grouped.nunique(dropna=False) == 1).all())
 
 
-def _check_regions(table: pd.DataFrame, path: Path | str) -> None:
+def _check_own_regions(table: pd.DataFrame, path: Path | str, phantom: Phantom) -> None:
+    """Regions and classes that the description of the phantom does not have."""
+    known = {bare_label(name): name for name in phantom.names}
+    for roi, tissue in table[["roi", "tissue"]].drop_duplicates().itertuples(index=False):
+        if roi not in phantom.names:
+            due = known.get(bare_label(roi)) or phantom.named(roi)
+            raise UserError(
+                f"{path}: roi '{roi}' is not '{due}' of the description of {phantom.name}; rename it to that"
+                if due
+                else f"{path}: roi '{roi}' is no region of {phantom.name}, which has {few(phantom.names, SHOWN)}; name "
+                "it in the description (--phantom), or take its rows out"
+            )
+        if tissue != phantom.tissue_of(roi):
+            raise UserError(
+                f"{path}: {roi} is of the tissue '{tissue}'; by the description of {phantom.name} it is "
+                f"'{phantom.tissue_of(roi)}'"
+            )
+
+
+def _check_regions(table: pd.DataFrame, path: Path | str, phantom: Phantom) -> None:
     """Names that a reader would take for one of the benchmark's, or for each other."""
-    for column, known in (("roi", ROIS), ("tissue", TISSUES)):
+    for column, known in (("roi", phantom.names), ("tissue", TISSUES)):
         seen = {}
         for name in sorted(set(table[column])):
             bare = bare_name(name)
@@ -82,8 +103,8 @@ def _check_regions(table: pd.DataFrame, path: Path | str) -> None:
                 raise UserError(f"{path}: {column} '{seen[bare]}' and '{name}' are two names; give both the same")
             seen[bare] = name
     for roi, tissue in table[["roi", "tissue"]].drop_duplicates().itertuples(index=False):
-        if roi in ROIS and tissue != tissue_of(roi):
-            raise UserError(f"{path}: {roi} is of the tissue '{tissue}'; it must be '{tissue_of(roi)}'")
+        if roi in phantom.names and tissue != phantom.tissue_of(roi):
+            raise UserError(f"{path}: {roi} is of the tissue '{tissue}'; it must be '{phantom.tissue_of(roi)}'")
 
 
 def _check_keys(table: pd.DataFrame, path: Path | str) -> None:

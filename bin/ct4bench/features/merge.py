@@ -12,6 +12,7 @@ from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import feature_columns, read_features, sort_features
 from ct4bench.core.json_files import read_object
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.core.tables import read_notes
 from ct4bench.features.given_tables import check_given
 
@@ -25,17 +26,18 @@ GIVEN = "given"
 """Status of tables that the user gave, instead of the run computing them."""
 
 
-def merge_tables(paths: Iterable[Path | str], given: bool = False) -> pd.DataFrame:
+def merge_tables(paths: Iterable[Path | str], given: bool = False, phantom: Phantom = CT4HARMONIZATION) -> pd.DataFrame:
     """Merge the rows of all tables in their fixed order, whatever the order of `paths`.
 
     `UserError` where the tables have not the same features, or where a row (series, ROI, patch) is there twice; with
-    `given`, of tables that the user gave, also where a column is not what it is called.
+    `given`, of tables that the user gave, also where a column is not what it is called, or a region is not one of the
+    `phantom` of the user's own.
     """
     paths = sorted(paths, key=str)
     tables = [read_features(path) for path in paths]
     if given:
         for path, table in zip(paths, tables, strict=True):
-            check_given(table, path)
+            check_given(table, path, phantom)
     if not tables:
         raise UserError("no feature table to merge; the extraction gave none")
     for path, table in zip(paths, tables, strict=True):
@@ -161,13 +163,14 @@ def merge(
     patches: pd.DataFrame | None = None,
     beside: Iterable[Path | str] = (),
     mode: str | None = None,
+    phantom: Phantom = CT4HARMONIZATION,
 ) -> tuple[pd.DataFrame, dict]:
     """Merge table and settings of an extractor; without `settings` the tables are taken as given by the user.
 
     The origin of `registered` and the `mode` are noted in the settings; of given tables, what they or the files
     `beside` them say.
     """
-    table = merge_tables(tables, given=not settings)
+    table = merge_tables(tables, not settings, phantom)
     if registered is not None:
         check_complete(table, registered, patches)
     if settings:

@@ -77,7 +77,7 @@ def _colours(series: list[dict], rois: list[str], phantom: Phantom) -> list[dict
     tissues, makers = _ordered(map(phantom.class_of, rois), TISSUES), _ordered(of("maker"), MAKERS)
     doses = sorted(of("dose"), key=float)
     return [
-        _scale("tissue", "tissue", tissues, colours=[class_colour(t, tissues) for t in tissues]),
+        _scale("tissue", phantom.class_word, tissues, colours=[class_colour(t, tissues) for t in tissues]),
         _scale("roi", "region", rois),
         _scale("scanner", "scanner", sorted(of("scanner"), key=scanner_rank)),
         _scale("maker", "maker", makers, colours=[colour_of(m, MAKER_COLOURS, makers) for m in makers]),
@@ -99,7 +99,8 @@ def points_view(embedding: pd.DataFrame | None, registered: pd.DataFrame | None,
     uids = sorted(set(embedding["series_uid"]))
     series = _series_of(registered, uids)
     rois, phantom = _ordered(embedding["roi"], ROIS), phantom_of(facts)
-    names = SETS if set(rois) & set(ROIS) else SETS | {"figure5": "the first region"}
+    first = embedding.loc[embedding["figure"] == "figure5", "roi"]
+    names = SETS | ({} if phantom.is_published or first.empty else {"figure5": f"the region {first.iloc[0]}"})
     number, rows, kept, sets = {uid: i for i, uid in enumerate(uids)}, [], {}, []
     for figure in _ordered(embedding["figure"], tuple(SETS)):
         own = embedding[embedding["figure"] == figure]
@@ -130,7 +131,7 @@ def points_view(embedding: pd.DataFrame | None, registered: pd.DataFrame | None,
         low, high = (f"{value:.0f}".replace("-", "\N{MINUS SIGN}") for value in thumbnails["gray_hu"])
         some = "" if n == of else f", of {n} of the {of} series"
         shown = f" and its middle slice (gray from {low} to {high} HU{some})"
-    text = (
+    text = phantom.words(
         f"Each point is a patch; point at one to see which{shown}, or go from point to point with the arrow keys. Do "
         "colours that stand for scanners, makers or reconstructions lie apart, where those of one tissue should lie "
         "together? UMAP keeps neighbours, not distances; principal components keep distances of what they show."

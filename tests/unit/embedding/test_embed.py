@@ -11,6 +11,7 @@ from tests.conftest import ROOT
 
 from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY, scan_id, tissue_of
 from ct4bench.core.errors import UserError
+from ct4bench.core.regions import Phantom
 from ct4bench.core.tables import read_table
 from ct4bench.embedding.embed import (
     EMBEDDING_COLUMNS,
@@ -137,6 +138,18 @@ def test_extractors_of_one_call_get_what_each_gets_alone(features, rng, tmp_path
 def test_few_rows_are_embedded(rng, n):
     found = embed(standardise(rng.normal(0, 1, (n, 5))), n_epochs=50, verify=0)
     assert found.umap.shape == (n, 2) and np.isfinite(found.umap).all() and found.n_neighbours == n - 1
+
+
+def test_figure_5_embeds_the_main_region_of_the_description(features):
+    """Which is neither the first of its list nor the first by name; where it has no rows, the first of the list."""
+    regions = [{"name": name, "class": name[0]} for name in ("plug", "air", "oil")]
+    phantom = Phantom.from_dict({"name": "Own", "main_region": "oil", "regions": regions})
+    own = features[features["roi"].isin(ROIS[:3])]
+    own = own.assign(roi=own["roi"].map(dict(zip(ROIS, ("plug", "air", "oil"), strict=False))))
+    for table, due in ((own, "oil"), (own[own["roi"] != "oil"], "plug")):
+        places, _ = embedding_tables(table, "radiomics", n_epochs=5, verify=0, phantom=phantom)
+        assert set(places.loc[places["figure"] == "figure5", "roi"]) == {due}
+        assert set(places.loc[places["figure"] == "figure6", "roi"]) == set(table["roi"])
 
 
 def test_fewer_than_three_rows_and_no_row_of_the_roi_are_refused(features):

@@ -11,6 +11,7 @@ import merge_features
 from ct4bench.core.benchmark import FEATURE_KEY
 from ct4bench.core.errors import UserError
 from ct4bench.core.feature_tables import check_same_rows, read_features, sort_features
+from ct4bench.core.regions import Phantom
 from ct4bench.core.tables import read_notes, read_table, write_table
 from ct4bench.features.merge import check_complete, merge, merge_settings, merge_tables
 from ct4bench.results.run_facts import make_run_facts
@@ -283,3 +284,37 @@ def test_origin_weights_and_mode_travel_with_a_table(tmp_path):
         assert facts["weights"]["y"]["words"] == "made up"
     bare = merge("x", [tmp_path / "out.csv"], [])[1]
     assert make_run_facts(table, "paper", {"x": bare, "y": settings})["origin"] == "unknown"
+
+
+OWN = Phantom.from_dict(
+    {"name": "Own", "main_region": "Oil-2",
+     "regions": [{"name": "Cyst_1", "class": "water", "label": "pool"}, {"name": "Oil-2", "class": "oil"}]}
+)  # fmt: skip
+"""Names that the benchmark would take for its own, and refuse."""
+
+
+def of_own(**names) -> pd.DataFrame:
+    table = rows(["1.1", "1.2"], rois=("Cyst_1", "Oil-2"))
+    return table.assign(tissue=table["roi"].map({"Cyst_1": "water", "Oil-2": "oil"})).replace(names)
+
+
+def test_given_tables_have_the_regions_of_the_phantom_that_was_given(tmp_path):
+    path = written(tmp_path, "own.csv", of_own())
+    table, _ = merge("own", [path], [], phantom=OWN)
+    assert set(table["roi"]) == set(OWN.names)
+    with pytest.raises(UserError, match="roi 'Cyst_1' is not 'cyst1' of the benchmark"):
+        merge("own", [path], [])
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({"roi": {"Cyst_1": "cyst1"}}, "roi 'cyst1' is not 'Cyst_1' of the description of Own; rename it"),
+        ({"roi": {"Cyst_1": "Pool"}}, "roi 'Pool' is not 'Cyst_1' of the description of Own; rename it"),
+        ({"roi": {"Cyst_1": "fat"}}, "roi 'fat' is no region of Own, which has Cyst_1, Oil-2; name it"),
+        ({"tissue": {"water": "cyst"}}, "Cyst_1 is of the tissue 'cyst'; by the description of Own it is 'water'"),
+    ],
+)
+def test_a_region_that_the_description_lacks_is_refused(names, said, tmp_path):
+    with pytest.raises(UserError, match=re.escape(said)):
+        merge("own", [written(tmp_path, "own.csv", of_own(**names))], [], phantom=OWN)
