@@ -25,6 +25,7 @@ def main(argv=None):
     )
     parser.add_argument("--output", required=True, help="patches, CSV")
     args = parser.parse_args(argv)
+    from ct4bench.core.regions import FEW_INSIDE, SMALL_REMEDY
     from ct4bench.core.volumes import write_nifti
     from ct4bench.preprocess.draw import (
         colour_table,
@@ -57,7 +58,10 @@ def main(argv=None):
         names = [f"{roi}_{patch}" for roi, patch in zip(table["roi"], table["patch"], strict=True)]
         (args.nifti / "patches.ctbl").write_text(colour_table(names), encoding="utf-8")
     for roi, rows in table.groupby("roi", sort=False):
-        logging.info("%s: %d patches, %.0f %% of their voxels in it", roi, len(rows), 100 * rows["share_inside"].mean())
+        share = rows["share_inside"].mean()
+        logging.info("%s: %d patches, %.0f %% of their voxels in it", roi, len(rows), 100 * share)
+        if share < FEW_INSIDE and not phantom.is_published:
+            logging.warning("%s is smaller than half of its patches. %s.", roi, SMALL_REMEDY)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ the same keys (`--phantom`, docs/own-phantom.md).
 # code-data: ct4bench/core/schemas/phantom.json
 
 import math
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.yaml_files import read_yaml
 
 REMEDY = "docs/own-phantom.md has an example"
+FEW_INSIDE = 0.5
+"""Of a region whose patches have fewer of their voxels in it in the mean, they show its surroundings more than it."""
+SMALL_REMEDY = "Smaller voxels by --spacing, --region both (whole regions) or centres of your own by --patches help"
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,28 @@ class Phantom:
     def is_published(self) -> bool:
         """Whether it is the CT4Harmonization phantom, of which there are published numbers."""
         return self == CT4HARMONIZATION
+
+    @property
+    def class_word(self) -> str:
+        """What a class of its regions is called in a sentence: `tissue`, or `class` of a phantom of the user's own."""
+        return "tissue" if self.is_published else "class"
+
+    @property
+    def listed(self) -> str:
+        """Classes with their regions, in words: `bone (bone1, bone2), water (water)`."""
+        classes = {tissue: [r.name for r in self.regions if r.tissue == tissue] for tissue in self.tissues}
+        return ", ".join(f"{tissue} ({', '.join(names)})" for tissue, names in classes.items())
+
+    def words(self, text: str) -> str:
+        """Return a text that speaks of the benchmark's phantom as it holds of this one; its own names stay."""
+        if self.is_published or not text:
+            return text
+        parts, own = text.split(self.name), {*self.names, *self.tissues}
+        for old, new in OF_ANOTHER.items():
+            if any(re.search(old, name) for name in own):
+                continue
+            parts = [re.sub(old, new.format(n=len(self.regions), main=self.main_region), part) for part in parts]
+        return self.name.join(parts)
 
     def tissue_of(self, name: str) -> str:
         """Find the class of a region by its name; `KeyError` where there is none."""
@@ -128,6 +154,26 @@ def _region(number: int, entry: dict) -> Region:
     return Region(entry["name"], entry["class"], entry.get("title", entry["name"]), tuple(texts), numbers)
 
 
+OF_ANOTHER = {
+    r"one cyst and one normal region": "one region of each class that has two",
+    r"hemangioma and metastasis have one region each, and are left out": "classes of one region are left out",
+    r"there are two classes, cyst and normal tissue": "there are only the classes with two regions",
+    r"[Cc]yst or normal\b": "classes with two regions",
+    r"\bfour tissues": "all classes",
+    r"larger than four of the six ROIs": "larger than many a region",
+    r"(?:\bthe )?\bsix ROIs": "the {n} ROIs",
+    r"in the large cyst": "in the region {main}",
+    r"the large cyst": "the main region",
+    r"the first cyst": "the region {main}",
+    r"the printed tissue": "the class of a region",
+    r"its paper block": "the phantom",
+    r"(?<![\w-])tissues(?![\w-])": "classes",
+    r"(?<![\w-])Tissues(?![\w-])": "Classes",
+    r"(?<![\w-])tissue(?![\w-])": "class",
+    r"(?<![\w-])Tissue(?![\w-])": "Class",
+}
+"""What is said of the benchmark's phantom (regular expressions), and what holds of any other one, in order; columns
+and names of tasks, which have a _, stay."""
 CT4HARMONIZATION = Phantom.from_dict(DESCRIPTION)
 """The phantom of the benchmark."""
 

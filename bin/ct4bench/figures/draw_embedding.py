@@ -218,7 +218,7 @@ def _two_colourings(rows: pd.DataFrame, facts: dict, plane: str) -> Figure:
         band, column = divmod(number, n_columns)
         own = rows[rows["extractor"] == extractor]
         upper, lower = (figure.add_subplot(grid[2 * band + i, column]) for i in (0, 1))
-        for axes, what in ((upper, "by maker"), (lower, "by tissue")):
+        for axes, what in ((upper, "by maker"), (lower, f"by {phantom_of(facts).class_word}")):
             _panel(axes, f"{extractor_title(extractor, facts)}, {what}", plane)
             if own.empty:
                 message_panel(axes, "no features of this extractor in this run")
@@ -330,4 +330,4 @@ def draw_embedding(embedding: pd.DataFrame, series: pd.DataFrame, facts: dict, f
         own = rows[rows["figure"] == name]
         if own.empty:
             raise UserError(f"the embedding has no rows of {name}; make it with embed_features.py")
-        save_figure(*draw(own, facts), folder)
+        save_figure(*draw(own, facts), folder, phantom_of(facts).words)

@@ -459,9 +459,9 @@ def draw_images(
     """
     frame = make_view(open_reference(reference))
     for draw in (draw_figure2, draw_figure3) if frame.phantom.printed_block else (draw_regions,):
-        save_figure(*draw(frame, note), folder)
+        save_figure(*draw(frame, note), folder, frame.phantom.words)
     same = read_same_slice(frame, registered, volumes)
-    save_figure(*draw_figure4(frame, same, names, note), folder)
+    save_figure(*draw_figure4(frame, same, names, note), folder, frame.phantom.words)
     write_view(slices_view(frame, same, names), "slices", folder)
     if embedding is not None and patches is not None:
         write_view(thumbnails_view(embedding, patches, registered, volumes), "patches", folder)

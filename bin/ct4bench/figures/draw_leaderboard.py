@@ -9,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, NO_METHOD
 from ct4bench.core.intervals import UNITS
+from ct4bench.core.regions import phantom_of
 from ct4bench.figures.style import (
     WIDTH_IN,
     Caption,
@@ -64,7 +65,8 @@ def draw_differences(
     axes = figure.add_axes([0.33, 0.72 / height, 0.64, 1 - 0.86 / height])
     position, labels, places = 0, [], []
     for information, part in groups:
-        axes.text(0.0, position, f"may see: {INFORMATION_WORDS[information]}", transform=axes.get_yaxis_transform(),
+        seen = phantom_of(facts).words(INFORMATION_WORDS[information])
+        axes.text(0.0, position, f"may see: {seen}", transform=axes.get_yaxis_transform(),
                   fontsize=7.5, style="italic", va="center", color="#333333",
                   bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6})  # fmt: skip
         position += 1
@@ -79,7 +81,7 @@ def draw_differences(
     axes.set_ylim(position - 0.4, -0.8)
     axes.grid(axis="x", color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
-    label = read_scores()[PRIMARY].label
+    label = phantom_of(facts).words(read_scores()[PRIMARY].label)
     axes.set_xlabel(f"{label[0].lower()}{label[1:]}: accuracy less that of none")
     handles = [
         Line2D([], [], marker="o", linestyle="", color=colour, label=words)
@@ -152,7 +154,7 @@ def draw_harmony_content(
         handles.append(Line2D([], [], **look, label=f"{number}  {_titled(method, titles)}"))
     axes.set_xlim(left=-0.03)
     axes.set_ylim(1.02, -0.02)
-    axes.set_xlabel("content kept: spread within tissue, relative to none (shaded: lost)")
+    axes.set_xlabel(f"content kept: spread within {phantom_of(facts).class_word}, relative to none (shaded: lost)")
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     axes.set_ylabel(f"{domain} told by trees trained on other scans (up: more harmony)")
     axes.grid(color="#dddddd", linewidth=0.6)
@@ -192,6 +194,6 @@ def draw_leaderboard(
             continue
         for draw in (draw_differences, draw_harmony_content):
             figure, caption = draw(board, facts, extractor, titles)
-            save_figure(figure, caption, folder)
+            save_figure(figure, caption, folder, phantom_of(facts).words)
             names.append(caption.name)
     return names

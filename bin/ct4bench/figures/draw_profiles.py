@@ -344,7 +344,7 @@ def draw_sharpness(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]
     quantum = chosen.of("quantum_cnr")
     ratio = quantum if len(quantum) else chosen.of("cnr")
     axes.set_title(f"contrast-to-noise ({'quantum' if len(quantum) else 'total'} noise), {chosen.words}")
-    _ratios(axes, chosen, ratio, "no pair of tissues")
+    _ratios(axes, chosen, ratio, f"no pair of {phantom_of(facts).words('tissues')}")
     _legend(figure, chosen)
     zone = chosen.of("zone_sigma_mm")
     text = ""
@@ -625,5 +625,5 @@ def draw_profiles(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict, fold
     """Draw all four; of a phantom without printed test patterns, what needs none of them."""
     printed = phantom_of(facts).printed_block
     for draw in (draw_noise, draw_sharpness, draw_calibration) if printed else (draw_noise, draw_bias):
-        save_figure(*draw(profile, facts), folder)
-    save_figure(*draw_geometry(profile, fields, facts), folder)
+        save_figure(*draw(profile, facts), folder, phantom_of(facts).words)
+    save_figure(*draw_geometry(profile, fields, facts), folder, phantom_of(facts).words)

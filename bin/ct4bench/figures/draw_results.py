@@ -14,6 +14,7 @@ from ct4bench.core.benchmark import DOMAIN_LABELS, scanner_rank
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.intervals import UNITS
 from ct4bench.core.metrics import MAIN_METRICS, PairMetric
+from ct4bench.core.regions import phantom_of
 from ct4bench.core.tables import read_table
 from ct4bench.figures.feature_sets import feature_sets, look_of
 from ct4bench.figures.learning import draw_accuracy_by_classifier, draw_accuracy_left_out, draw_accuracy_tasks
@@ -311,7 +312,7 @@ def draw_results(tables: Path, facts: dict, folder: Path) -> None:
         frame = table(name)
         if frame is not None:
             more = [table("table7_stability_classification")] if draw is draw_accuracy_by_n else []
-            save_figure(*draw(frame, facts, *more), folder)
+            save_figure(*draw(frame, facts, *more), folder, phantom_of(facts).words)
 
 
 DRAWN = {

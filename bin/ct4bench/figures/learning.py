@@ -11,7 +11,7 @@ from ct4bench.core.regions import phantom_of
 from ct4bench.figures.feature_sets import feature_sets, look_of
 from ct4bench.figures.style import WIDTH_IN, Caption, fitted_legend, lift, new_figure, stamp, styled
 from ct4bench.results.run_facts import extractor_title, stamp_text
-from ct4bench.splits.tasks import TASKS, words_of
+from ct4bench.splits.tasks import TASKS
 
 LEFT_OUT_ROIS = "; with ROIs left out there are two classes, cyst and normal tissue"
 
@@ -134,7 +134,7 @@ def draw_accuracy_tasks(table: pd.DataFrame, facts: dict) -> tuple[Figure, Capti
     names = []
     for position, cell in enumerate(cells.to_dict("records")):
         task, words = TASKS.get(cell["task"]), _cell_words(cell["scheme"], cell["n_train"], domain)
-        names.append((task.label if task else cell["task"]) + (f": {words}" if words else ""))
+        names.append((phantom_of(facts).words(task.label) if task else cell["task"]) + (f": {words}" if words else ""))
         part = "roi_ci" if task and task.over_regions else "ci"
         axes.barh(position, cell["chance_high"] - cell["chance"], left=cell["chance"], height=0.8, color=CHANCE_COLOUR)
         axes.plot(cell["chance"], position, marker="|", color="black", markersize=11, markeredgewidth=1.6, linestyle="")
@@ -202,7 +202,7 @@ def draw_accuracy_left_out(table: pd.DataFrame, facts: dict) -> tuple[Figure, Ca
         "accuracy_left_out",
         "Accuracy on what was left out of the training",
         f"Accuracy of classifiers on what their training left out ({', '.join(words.values())})"
-        f"{words_of(LEFT_OUT_ROIS, phantom_of(facts)) * ('tissue_other_roi' in words)}.",
+        f"{LEFT_OUT_ROIS * ('tissue_other_roi' in words)}.",
         "Points for each value that was left out, one for each feature set, accuracy from the lowest to the highest: "
         f"{_range_words(table, 'task', 'accuracy')}; the lowest of all is "
         f"{table.loc[table['accuracy'].idxmin(), 'left_out']}.",

@@ -6,6 +6,7 @@ import re
 import textwrap
 import unicodedata
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from matplotlib.patheffects import withStroke
 from matplotlib.text import Text
 
 from ct4bench.core.colours import spare_of
+from ct4bench.core.regions import CT4HARMONIZATION
 
 LEVEL_HU, WINDOW_HU = 50, 400
 GRAY_LIMITS_HU = (LEVEL_HU - WINDOW_HU / 2, LEVEL_HU + WINDOW_HU / 2)
@@ -85,8 +87,15 @@ def stamp(figure: Figure, text: str) -> None:
         figure.text(0.995, 0.006, text, ha="right", va="bottom", fontsize=7, color="#8a1c1c", style="italic")
 
 
-def save_figure(figure: Figure, caption: Caption, folder: Path | str) -> None:
-    """Write `<name>.png` (150 dpi), `<name>.svg` and `<name>.json`; the same figure gives the same bytes."""
+def save_figure(
+    figure: Figure, caption: Caption, folder: Path | str, words: Callable[[str], str] = CT4HARMONIZATION.words
+) -> None:
+    """Write `<name>.png` (150 dpi), `<name>.svg` and `<name>.json`; the same figure gives the same bytes.
+
+    The caption is in `words` of the phantom that was scanned (`regions.Phantom.words`).
+    """
+    told = {name: words(getattr(caption, name)) for name in ("title", "text", "alt")}
+    caption = replace(caption, **told, notes=[words(note) for note in caption.notes])
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):

@@ -23,6 +23,7 @@ METRICS = tuple(metric.name for metric in MAIN_METRICS)
 ALL_METRICS = tuple(metric.name for metric in PAIR_METRICS)
 SECONDARY = tuple(metric.name for metric in PAIR_METRICS if metric.shown_next_to)
 """Shown next to others: the paper's Eq. 2 and 3 [points 1 and 2]."""
+TOO_NARROW = "no window of the metric lies wholly inside what is compared"
 DOSE, AVERAGE = "dose", "average"
 """Kinds of rows of Table 6."""
 COMPLETE_VARIANTS = ("all_pairs", "all_unordered", "all_pairs_shrunk")
@@ -180,7 +181,7 @@ def scanner_table(pairs: pd.DataFrame, series: pd.DataFrame, metric: str, same_r
         mean, sd = _mean_and_sd(own[metric])
         complete = _holds_all(variant, drawn)
         low, high = _interval(metric, mean, means_without(own, metric) if complete else {})
-        reason = _why_blank(column, row, n_scans) if own.empty else ""
+        reason = _why_blank(column, row, n_scans) if own.empty else TOO_NARROW * bool(np.isnan(mean))
         cell = {
             "scanner_row": row,
             "scanner_col": column,

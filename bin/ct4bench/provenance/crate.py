@@ -6,6 +6,7 @@ from pathlib import PurePosixPath
 from urllib.parse import quote
 
 from ct4bench.core.contract import table_of
+from ct4bench.core.regions import phantom_of
 from ct4bench.provenance.known import FOLDER, SCHEMA, Known, Parameter
 from ct4bench.results.published import DATA, DATA_DOI
 from ct4bench.results.run_facts import COLLECTION
@@ -100,7 +101,9 @@ def _parameter(parameter: Parameter) -> list[dict]:
 
 def _input(known: Known) -> dict:
     """The data that the run read or made."""
-    about = {"name": known.first["origin_words"], "description": known.first["part"]}
+    phantom = phantom_of(known.first)
+    named = known.first["origin_words"] if phantom.is_published else f"series of {phantom.name}"
+    about = {"name": named, "description": known.first["part"]}
     if known.first["origin"] == COLLECTION:
         about = {"name": DATA, "description": known.first["part"], "identifier": f"https://doi.org/{DATA_DOI}"}
     return {"@id": "#data", "@type": "CreativeWork", **about}
@@ -157,7 +160,7 @@ def make_crate(known: Known, ended: datetime) -> dict:
         "@id": "#run",
         "@type": "CreateAction",
         "name": f"run of ct4bench {known.versions['ct4bench']}",
-        "description": f"mode {facts['mode']}, on {facts['part']}; {facts['origin_words']}",
+        "description": f"mode {facts['mode']}, on {facts['part']}; {data['name']}",
         "instrument": _at(workflow["@id"]),
         "object": [_at(data["@id"]), *(_at(pair[1]["@id"]) for pair in pairs)],
         "result": [_at(file["@id"]) for file in results],
@@ -169,7 +172,7 @@ def make_crate(known: Known, ended: datetime) -> dict:
         "@id": "./",
         "@type": "Dataset",
         "name": f"Results of ct4bench on {facts['part']}",
-        "description": f"{facts['origin_words']}; mode {facts['mode']}",
+        "description": f"{data['name']}; mode {facts['mode']}",
         "datePublished": when,
         "license": _at(licence["@id"]),
         "conformsTo": [_at(profile) for profile in PROFILES],

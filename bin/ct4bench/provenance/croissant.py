@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from ct4bench.core.contract import table_of
 from ct4bench.core.metrics import WORDS
+from ct4bench.core.regions import phantom_of
 from ct4bench.provenance.known import Known
 from ct4bench.results.published import DATA, DATA_DOI, PAPER
 from ct4bench.results.run_facts import COLLECTION
@@ -108,13 +109,22 @@ def make_croissant(known: Known, results: Path, published: date) -> dict:
     """
     facts = known.first
     names = described_tables(known.files)
+    phantom = phantom_of(facts)
+    what, limits = (
+        "the CT4Harmonization benchmark",
+        "patches are larger than most of the regions that they are drawn in",
+    )
+    if not phantom.is_published:
+        what = f"{phantom.name}, measured as the CT4Harmonization benchmark measures its phantom"
+        limits = "patches reach beyond their regions by what index/patches.csv says"
+    limits = f"One phantom; {limits}."
     made_of = f" Made from {DATA}, CC BY 4.0." if facts["origin"] == COLLECTION else ""
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
         "name": "ct4bench_results",
         "description": (
-            f"Features and scores of the CT4Harmonization benchmark, by ct4bench {known.versions['ct4bench']} in mode "
+            f"Features and scores of {what}, by ct4bench {known.versions['ct4bench']} in mode "
             f"{facts['mode']}, on {facts['part']}; {facts['origin_words']}.{made_of}"
         ),
         "conformsTo": "http://mlcommons.org/croissant/1.1",
@@ -124,8 +134,9 @@ def make_croissant(known: Known, results: Path, published: date) -> dict:
         **({"url": f"https://doi.org/{DATA_DOI}"} if facts["origin"] == COLLECTION else {}),
         "version": known.versions["ct4bench"],
         "isLiveDataset": False,
-        "rai:dataCollection": f"CT of one printed phantom; {facts['origin_words']}.",
-        "rai:dataLimitations": "One phantom; patches are larger than most of the regions that they are drawn in.",
+        "rai:dataCollection": f"CT of one {'printed phantom' if phantom.is_published else f'phantom, {phantom.name}'}; "
+        f"{facts['origin_words']}.",
+        "rai:dataLimitations": limits,
         "distribution": [
             {
                 "@type": "cr:FileObject",

@@ -3,10 +3,12 @@
 # code-data: ct4bench/provenance/references.bib
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, NO_METHOD
+from ct4bench.core.regions import Phantom, phantom_of
 from ct4bench.provenance.known import Known
 from ct4bench.results.run_facts import COLLECTION, SYNTHETIC, extractor_title
 
@@ -81,11 +83,47 @@ def _methods(known: Known) -> str:
     return _listed(used) if used else "none"
 
 
+def _of_phantom(phantom: Phantom, one_mask: bool) -> dict[str, str]:
+    """Words of what was scanned: the benchmark's phantom, or that of the user's own by its description."""
+    n, counts = len(phantom.regions), Counter(region.tissue for region in phantom.regions)
+    same = f"the same {'six' if n == 6 else n} objects are in training and test"
+    common = {
+        "n_regions_words": "six" if n == 6 else str(n),
+        "class_word": phantom.class_word,
+        "confounders_words": f"One phantom, so that series differ by the scanner alone; {same}, which the task "
+        "tissue_other_roi looks at.",
+        "same_objects_words": f"One phantom; {same}, which the task tissue_other_roi looks at.",
+    }
+    if phantom.is_published:
+        return common | {
+            "object_words": "the CT4Harmonization phantom",
+            "reference_words": "The tissue that was printed, known by construction (cyst, hemangioma, metastasis, "
+            "normal liver in six regions).",
+            "reference_short_words": "The tissue that was printed, known by construction.",
+            "segmentation_words": "Regions come with the series as DICOM SEG",
+            "balance_words": "tissues one or two regions",
+            "patches_limit_words": "patches larger than most of their regions",
+        }
+    reference = f"The class of each region, as the description of the phantom has it: {phantom.listed}."
+    least, most = min(counts.values()), max(counts.values())
+    return common | {
+        "object_words": phantom.name,
+        "reference_words": reference,
+        "reference_short_words": reference,
+        "segmentation_words": "Regions were drawn once, on the reference"
+        if one_mask
+        else "Regions come with the series as DICOM SEG",
+        "balance_words": f"classes {least if least == most else f'{least} to {most}'} region{'s' * (most > 1)}",
+        "patches_limit_words": "patches that reach beyond their regions by what index/patches.csv says",
+    }
+
+
 def words_of(known: Known) -> dict[str, str]:
     """Return what is known of a run by the names that checklists use; what is not known is not among them."""
     facts = known.first
+    own = _of_phantom(phantom_of(facts), any(p.name == "mask" and not p.is_default for p in known.parameters))
     synthetic = facts["origin"] == SYNTHETIC
-    words = {
+    words = own | {
         "version": known.versions["ct4bench"],
         "method": known.method,
         "seed": known.value("seed"),
@@ -104,10 +142,10 @@ def words_of(known: Known) -> dict[str, str]:
         "n_trainings_words": "All trainings are listed.",
         "performance_words": "Accuracy of every feature set over the number of training scanners.",
         "limits_words": (
-            "The input is synthetic, so that no number says anything about real scanners; one phantom, and patches "
-            "larger than most of their regions."
+            "The input is synthetic, so that no number says anything about real scanners; one phantom, and "
+            f"{own['patches_limit_words']}."
             if synthetic
-            else "One phantom, and patches larger than most of their regions; points where paper and code disagree."
+            else f"One phantom, and {own['patches_limit_words']}; points where paper and code disagree."
         ),
         **_radiomics(known.settings.get("radiomics", {})),
     }
@@ -147,9 +185,14 @@ def methods_text(known: Known) -> str:
     """Return a paragraph for a paper's methods section, in Markdown, with citations as `[@key]`."""
     words, facts = words_of(known), known.first
     versions = known.versions
+    phantom = phantom_of(facts)
+    subject, what = "The CT4Harmonization benchmark", "run"
+    if not phantom.is_published:
+        counted = f"{len(phantom.regions)} regions of {len(phantom.tissues)} classes"
+        subject, what = f"{phantom.name}, of {counted}, in the manner of the CT4Harmonization benchmark", "measured"
     cited = ORIGIN_CITED.get(facts["origin"], "amirian_ct4harmonization")
     lines = [
-        f"The CT4Harmonization benchmark [@{cited.replace(', ', '; @')}] was run with ct4bench {versions['ct4bench']} "
+        f"{subject} [@{cited.replace(', ', '; @')}] was {what} with ct4bench {versions['ct4bench']} "
         f"[@ct4bench] on Nextflow {versions['nextflow']} [@nextflow], in mode `{facts['mode']}` with seed "
         f"{words['seed']}. The data were {facts['part']} ({facts['origin_words']})."
     ]
@@ -157,7 +200,8 @@ def methods_text(known: Known) -> str:
         lines.append("As the input is synthetic, no number says anything about real scanners.")
     if known.series:
         lines.append(
-            f"{words['preprocessing_words']} {words['resampling_words']} In each of six regions of the phantom, "
+            f"{words['preprocessing_words']} {words['resampling_words']} In each of "
+            f"{words['n_regions_words']} regions of the phantom, "
             f"{words['patches_per_roi']} patches of 32 x 32 x 16 voxels were drawn once in the reference and used in "
             "all series. Images were compared by RMSE, PSNR and SSIM [@ssim]."
         )
@@ -172,9 +216,10 @@ def methods_text(known: Known) -> str:
     if methods:
         named = [f"{row['title'] or row['method']} [@{_key(row)}]" for row in methods]
         lines.append(f"Methods of harmonization were {_listed(named)}, each beside no harmonization.")
+    what = "the printed tissue" if phantom.is_published else "the class of a region"
     lines.append(
         f"Stability was measured by the intraclass correlation ICC(2,1) [@icc] with {facts['domain']} as rater. A "
-        f"perceptron (100, 60 and 30 units) told the printed tissue, tested on the {facts['domain']} that was "
+        f"perceptron (100, 60 and 30 units) told {what}, tested on the {facts['domain']} that was "
         "left out, for every number of training scanners, and in ten folds; intervals are 95 %, over scanners and over "
         "regions. Pictures of features are by UMAP [@umap]. The run is described by an RO-Crate "
         "(`ro-crate-metadata.json`), its tables by Croissant (`croissant.json`); the checklists CLEAR [@clear] "

@@ -21,13 +21,14 @@ from ct4bench.report.cells import delta, is_number, number
 from ct4bench.report.headlines import TABLE_7, TASKS_TABLE, between_and_within, loso_stems
 from ct4bench.report.svg import Mark, bars, intervals, legend
 from ct4bench.results.run_facts import CONTRAST_LABELS, SYNTHETIC, extractor_title, weights_mark
-from ct4bench.splits.tasks import TASKS, words_of
+from ct4bench.splits.tasks import TASKS
 
 SOURCES = {
     SYNTHETIC: "On synthetic data: {what}, simulated to stand in for the collection. They show that the pipeline "
     "works, not how real scanners compare.",
     "collection": "On real data: {what} of the collection.",
     "other": "On other data than the collection's: {what}.",
+    "own": "On a phantom of your own, {name}: {what}.",
     "mixed": "On data of mixed origin: {what}.",
     "unknown": "On features of unknown origin: {what}.",
 }
@@ -61,18 +62,39 @@ def data_words(facts: dict) -> str:
     n = len(facts["scanners"])
     what = f"{facts['n_series']} series of {n} scanner{'' if n == 1 else 's'}"
     what += f" at {_and(doses)} mGy" if doses else ""
-    return SOURCES[facts["origin"]].format(what=what)
+    own = facts["phantom"]["name"] if "phantom" in facts else ""
+    return SOURCES["own" if own else facts["origin"]].format(what=what, name=own)
 
 
 def _and(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+NOISE_ALONE = ("other_recon", "other_repetition")
+"""Steps before which nothing else makes two series differ."""
+
+
+def step_words(step: str, first: str) -> str:
+    """Return what a step of the decomposition adds, in words. The `first` that a run has holds what would stand before
+    it: of scans that were not repeated, another scanner's noise is in what it adds."""
+    words = CAUSES.get(step, step)
+    return f"{words}, noise included" if step == first and step not in NOISE_ALONE else words
+
+
+def first_step(decomposition: pd.DataFrame) -> str:
+    """Return the first contrast that has pairs; blank where none has."""
+    known = decomposition[decomposition["mse_hu2_median"].notna()]
+    return str(known["contrast"].iloc[0]) if len(known) else ""
+
+
 def added(decomposition: pd.DataFrame) -> list[tuple[str, float]]:
     """Return what each step adds to the mean-square difference of two series (HU²), the largest first.
 
-    The first step's is its own median; one that adds nothing, or less, is left out.
+    The first step's is its own median; one that adds nothing, or less, is left out. Of a single step nothing can be
+    told apart: empty.
     """
+    if decomposition["mse_hu2_median"].notna().sum() < 2:
+        return []
     found = []
     for row in decomposition.to_dict("records"):
         first = not is_number(row["increment_hu2"]) and not row["increment_over"]
@@ -93,15 +115,15 @@ def image_answer(tables: dict[str, pd.DataFrame]) -> Answer | None:
     if not is_number(between):
         return None
     n = int((frame["scanner_row"] != frame["scanner_col"]).sum())
-    text = (
-        f"Images of the same object differ by {number(between, 1)} HU between two scanners (RMSE, median of {n} pairs)"
-    )
+    of = f"median of {n} pairs of scanners" if n > 1 else "one pair of scanners"
+    text = f"Images of the same object differ by {number(between, 1)} HU between two scanners (RMSE, {of})"
     text += f", by {number(within, 1)} HU between two scans of one" if is_number(within) else ""
     names = [RMSE.table]
     steps = added(tables["decomposition"]) if "decomposition" in tables else []
     if steps:
         names.append("decomposition")
-        words = [f"{CAUSES.get(name, name)} {number(value, 1)}" for name, value in steps]
+        first = first_step(tables["decomposition"])
+        words = [f"{step_words(name, first)} {number(value, 1)}" for name, value in steps]
         text += f"; what adds to it, in HU\N{SUPERSCRIPT TWO}: {_and(words)}"
     return Answer("How far apart are the scanners?", f"{text}.", tuple(names))
 
@@ -167,7 +189,7 @@ def _task_values(tables: dict[str, pd.DataFrame], facts: dict) -> list[tuple[str
     for name, task in TASKS.items() if frame is not None else ():
         own = frame[frame["task"] == name]
         if task.headline and len(own):
-            words = words_of(task.headline, phantom_of(facts))
+            words = phantom_of(facts).words(task.headline)
             found.append((words, {row["extractor"]: row for row in own.to_dict("records")}))
     return found
 
@@ -214,7 +236,7 @@ def classifier_answer(tables: dict[str, pd.DataFrame], facts: dict) -> Answer | 
         if name in rows
     ]
     names = [table for table in (TABLE_7, TASKS_TABLE) if table in tables]
-    text = f"With {extractor_title(name, facts)} the tissue is known {'; '.join(parts)}."
+    text = f"With {extractor_title(name, facts)} the {phantom_of(facts).class_word} is known {'; '.join(parts)}."
     return Answer("What does it do to a classifier?", text, tuple(names))
 
 
@@ -247,8 +269,9 @@ def method_answer(scores: pd.DataFrame, titles: dict[str, str], facts: dict) -> 
         words += f", {row['verdict']}" if isinstance(row["verdict"], str) and row["verdict"] else ""
         parts.append(words)
     n = own["method"].nunique()
+    what = phantom_of(facts).class_word
     text = (
-        f"Of {n} ranked with {extractor_title(name, facts)}, the tissue on a scanner left out (two to train on) is "
+        f"Of {n} ranked with {extractor_title(name, facts)}, the {what} on a scanner left out (two to train on) is "
         f"known best by {'; by '.join(parts)}."
     )
     return Answer("Which method helps?", text, ("leaderboard",))
@@ -300,8 +323,9 @@ def answer_picture(tables: dict[str, pd.DataFrame], facts: dict) -> Markup | Non
         ]  # fmt: skip
         least = min(min(mark.value, mark.value if mark.low is None else mark.low) for _, own in rows for mark in own)
         low = max(0.0, math.floor(least * 10) / 10)
-        label = "Accuracy of the tissue: " + "; ".join(f"{w}, {_and([m.words for m in own])}" for w, own in rows)
-        panels.append(("Accuracy of the tissue", intervals(label, rows, (low, 1), "accuracy", PANEL_PX)))
+        word = phantom_of(facts).class_word
+        label = f"Accuracy of the {word}: " + "; ".join(f"{w}, {_and([m.words for m in own])}" for w, own in rows)
+        panels.append((f"Accuracy of the {word}", intervals(label, rows, (low, 1), "accuracy", PANEL_PX)))
     if not panels:
         return None
     keys = legend([(title_of(name, known), colour) for name, colour in colours.items()]) if colours else ""
@@ -338,7 +362,7 @@ def before_and_after(tables: dict[str, pd.DataFrame], plain: dict[str, pd.DataFr
                 min(mark.value, mark.value if mark.low is None else mark.low) for _, own in rows for mark in own
             )
             low = max(0.0, math.floor(least * 10) / 10)
-            title = f"Accuracy of the tissue, {extractor_title(name, facts)}"
+            title = f"Accuracy of the {phantom_of(facts).class_word}, {extractor_title(name, facts)}"
             label = f"{title}, before and after: " + "; ".join(f"{words} {_change(own)}" for words, own in rows)
             panels.append((title, intervals(label, rows, (low, 1), "accuracy", PANEL_PX)))
     if not panels and not told:

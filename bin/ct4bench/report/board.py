@@ -1,16 +1,16 @@
 """The leaderboard in the report: ranks, scores side by side, what makers change, and a card for each method."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from ct4bench.core.benchmark import NO_METHOD, scanner_rank
 from ct4bench.core.extractors import extractors_of, in_order, title_of
-from ct4bench.core.regions import Phantom, phantom_of
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom, phantom_of
 from ct4bench.leaderboard.rank import OUTSIDE_WORDS
 from ct4bench.leaderboard.score_list import PRIMARY, read_scores
 from ct4bench.report.cells import delta, number
-from ct4bench.splits.tasks import words_of
 
 DIGITS = 3
 FIT_TITLES = {"fold": "fitted in each fold", "all": "fitted on all rows", "apart": "each scanner by a fit without it"}
@@ -66,13 +66,15 @@ def _stability_words(row: dict) -> str:
     return f"{number(row['rank_low'])} to {number(row['rank_high'])}"
 
 
-def score_head(name: str) -> str:
-    """Return the head of a score's column, with an arrow to where it is better."""
+def score_head(name: str, words: Callable[[str], str] = CT4HARMONIZATION.words) -> str:
+    """Return the head of a score's column in a phantom's words, with an arrow to where it is better."""
     score = read_scores()[name]
-    return f"{score.label} {ARROWS.get(score.direction, '')}".strip()
+    return f"{words(score.label)} {ARROWS.get(score.direction, '')}".strip()
 
 
-def rank_table(rows: pd.DataFrame, titles: dict[str, str]) -> dict:
+def rank_table(
+    rows: pd.DataFrame, titles: dict[str, str], words: Callable[[str], str] = CT4HARMONIZATION.words
+) -> dict:
     """Return the cells of the ranks of one feature set: the primary score of each method, by level of information."""
     own = rows[rows["score"] == PRIMARY]
     levels = list(LEVEL_WORDS)
@@ -97,12 +99,14 @@ def rank_table(rows: pd.DataFrame, titles: dict[str, str]) -> dict:
         lines.append(
             {"head": titles.get(row["method"], row["method"]), "cells": cells, "strong": row["method"] == NO_METHOD}
         )
-    columns = ["Method", "May see", "Rank, and under resampling", score_head(PRIMARY),
+    columns = ["Method", "May see", "Rank, and under resampling", score_head(PRIMARY, words),
                "less none", "p (Holm)", "Scaled", "In words"]  # fmt: skip
     return {"columns": columns, "rows": lines, "kind": "grid"}
 
 
-def score_table(rows: pd.DataFrame, titles: dict[str, str]) -> dict | None:
+def score_table(
+    rows: pd.DataFrame, titles: dict[str, str], words: Callable[[str], str] = CT4HARMONIZATION.words
+) -> dict | None:
     """Return the cells of all scores of one feature set with one fit: raw, below it scaled between controls.
 
     A score that no method has is left out.
@@ -128,7 +132,7 @@ def score_table(rows: pd.DataFrame, titles: dict[str, str]) -> dict | None:
             )
             cells.append({"main": number(row["raw"], DIGITS), "note": "; ".join(told)})
         lines.append({"head": titles.get(method, method), "cells": cells, "strong": method == NO_METHOD})
-    columns = ["Method", *map(score_head, scores)]
+    columns = ["Method", *(score_head(name, words) for name in scores)]
     return {"columns": columns, "rows": lines, "kind": "grid"}
 
 
@@ -166,33 +170,34 @@ def leak_words(rows: pd.DataFrame, titles: dict[str, str]) -> str:
     return " ".join(parts)
 
 
-def score_words(rows: pd.DataFrame, phantom: Phantom) -> list[dict[str, str]]:
+def score_words(rows: pd.DataFrame, phantom: Phantom = CT4HARMONIZATION) -> list[dict[str, str]]:
     """Tell how each score of the page is computed, as it holds of a phantom, and where it comes from."""
-    known = read_scores()
+    known, told = read_scores(), phantom.words
     shown = set(rows.loc[rows["raw"].notna(), "score"])
-    words = {name: (score.meaning, score.formula, score.citation) for name, score in known.items() if name in shown}
-    return [
-        {"name": score_head(name), "words": words_of("; ".join(filter(None, texts)), phantom)}
-        for name, texts in words.items()
-    ]
+    words = {
+        name: (told(score.meaning), told(score.formula), score.citation)
+        for name, score in known.items()
+        if name in shown
+    }
+    return [{"name": score_head(name, told), "words": "; ".join(filter(None, texts))} for name, texts in words.items()]
 
 
 def board_view(board: Board, facts: dict) -> dict:
     """Return the values of the leaderboard's part of the page."""
     scores, titles = board.scores, dict(zip(board.methods["method"], board.methods["title"], strict=True))
-    known, sets = extractors_of(facts), []
+    known, sets, told = extractors_of(facts), [], phantom_of(facts).words
     for extractor in in_order({name for name in scores["extractor"] if name}, known):
         rows = scores[scores["extractor"] == extractor]
         tables = [
             {"title": f"{words[0].upper()}{words[1:]}", "table": table}
             for fit, words in FIT_TITLES.items()
-            if (table := score_table(rows[rows["fit"] == fit], titles))
+            if (table := score_table(rows[rows["fit"] == fit], titles, told))
         ]
         weights = next((str(name) for name in rows["weights"] if isinstance(name, str) and name), "")
         sets.append(
             {
                 "id": extractor, "title": title_of(extractor, known), "weights": weights,
-                "ranks": rank_table(rows, titles), "scores": tables,
+                "ranks": rank_table(rows, titles, told), "scores": tables,
                 "leak": leak_words(rows, titles),
                 "makers": maker_table(board.makers[board.makers["extractor"] == extractor], titles),
             }
@@ -204,7 +209,7 @@ def board_view(board: Board, facts: dict) -> dict:
         "sets": sets,
         "failed": [{"name": titles[row.method], "reason": str(row.reason)} for row in failed.itertuples()],
         "words": score_words(scores, phantom_of(facts)),
-        "levels": [words for name, words in LEVEL_WORDS.items() if name in set(board.methods["information"])],
+        "levels": [told(words) for name, words in LEVEL_WORDS.items() if name in set(board.methods["information"])],
         "units": THIRTEEN.format(n=n_scanners, makers=max(board.makers["left_out"].nunique(), 1)),
     }  # fmt: skip
 

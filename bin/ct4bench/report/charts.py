@@ -15,6 +15,7 @@ from ct4bench.core.benchmark import DOMAIN_LABELS, MAIN_DOSE_MGY, RECONSTRUCTION
 from ct4bench.core.colours import MANY_COLOURS
 from ct4bench.core.extractors import extractors_of, in_order, title_of
 from ct4bench.core.metrics import MAIN_METRICS, PairMetric
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom, phantom_of
 from ct4bench.profiles.merge import COMMON, OWN
 from ct4bench.report.answers import extractor_colours
 from ct4bench.report.cells import is_number, number
@@ -178,10 +179,12 @@ def _profile_lines(rows: pd.DataFrame, colours: dict[str, str]) -> list[Curve]:
 
 
 PER_MM = "frequency (1/mm)"
+MAIN = "main"
+"""Stands for the phantom's main region, in which noise is measured."""
 PROFILE_CURVES = (
     ("nps", "Spectra of the noise",
      "How much noise at which frequency, in the large cyst; fine noise lies to the right.",
-     (("quantum_nps_hu2_mm2", "cyst1"), ("total_nps_hu2_mm2", "cyst1")), PER_MM,
+     (("quantum_nps_hu2_mm2", MAIN), ("total_nps_hu2_mm2", MAIN)), PER_MM,
      "HU\N{SUPERSCRIPT TWO} mm\N{SUPERSCRIPT TWO}"),
     ("ttf", "Sharpness",
      "How much of a pattern's contrast is left at which frequency, at the step from the dots to the wedge.",
@@ -190,7 +193,7 @@ PROFILE_CURVES = (
 """Name, title, words, (measure, region) in order of choice, and both axes."""
 
 
-def profile_charts(profile: pd.DataFrame | None) -> list[Chart]:
+def profile_charts(profile: pd.DataFrame | None, phantom: Phantom = CT4HARMONIZATION) -> list[Chart]:
     """Return noise spectra and sharpness of each scanner as scanned, a picture for each reconstruction, and noise over
     dose."""
     if profile is None or profile.empty:
@@ -199,7 +202,7 @@ def profile_charts(profile: pd.DataFrame | None) -> list[Chart]:
     colours = scanner_colours(own["scanner"])
     found = []
     for name, title, words, choices, x_axis, y_axis in PROFILE_CURVES:
-        rows, measure = _first_measured(own, choices)
+        rows, measure = _first_measured(own, _places(choices, phantom))
         if rows is None:
             continue
         dose = MAIN_DOSE_MGY if MAIN_DOSE_MGY in set(rows["dose_mgy"]) else max(rows["dose_mgy"])
@@ -216,10 +219,17 @@ def profile_charts(profile: pd.DataFrame | None) -> list[Chart]:
             said = f"{words} At {dose:g} mGy, as scanned ({kind}); each picture has its own scale. {CLICK}"
             keys = legend([(s, c) for s, c in colours.items() if s in shown])
             found.append(Chart(name, title, said, parts, keys, files=("scanner_profile.csv",)))
-    return found + _noise_over_dose(own, colours)
+    return found + _noise_over_dose(own, colours, phantom)
 
 
-def before_charts(profile: pd.DataFrame | None, plain: pd.DataFrame | None, method: str) -> list[Chart]:
+def _places(choices, phantom: Phantom) -> list[tuple[str, str]]:
+    """Measures with their regions in a phantom."""
+    return [(measure, phantom.main_region if region == MAIN else region) for measure, region in choices]
+
+
+def before_charts(
+    profile: pd.DataFrame | None, plain: pd.DataFrame | None, method: str, phantom: Phantom = CT4HARMONIZATION
+) -> list[Chart]:
     """Return noise spectra and sharpness of each scanner without harmonization (dashed) and by a method, both of
     registered series, a picture for each scanner; none for a method without images of its own."""
     if profile is None or plain is None or profile.empty or plain.empty:
@@ -227,7 +237,10 @@ def before_charts(profile: pd.DataFrame | None, plain: pd.DataFrame | None, meth
     found = []
     before, after = (frame[frame["grid"] == COMMON] for frame in (plain, profile))
     for name, title, words, choices, x_axis, y_axis in PROFILE_CURVES:
-        measured = [(_first_measured(after, [choice])[0], _first_measured(before, [choice])[0]) for choice in choices]
+        measured = [
+            (_first_measured(after, [choice])[0], _first_measured(before, [choice])[0])
+            for choice in _places(choices, phantom)
+        ]
         pair = next(((own, other) for own, other in measured if own is not None and other is not None), None)
         if pair is None:
             continue
@@ -259,8 +272,8 @@ def before_charts(profile: pd.DataFrame | None, plain: pd.DataFrame | None, meth
             said = f"Area under the curve after, of that before: {' to '.join(ends)}. " if ends else ""
             found.append(Chart(
                 f"before_{name}", f"{title} before and after {method}",
-                f"{words} At {dose:g} mGy, of the registered series; dashed: without harmonization. {said}"
-                f"{CLICK}", parts, legend(list(colours.items())), files=("scanner_profile.csv",),
+                f"{phantom.words(words)} At {dose:g} mGy, of the registered series; dashed: without harmonization. "
+                f"{said}{CLICK}", parts, legend(list(colours.items())), files=("scanner_profile.csv",),
             ))  # fmt: skip
     return found
 
@@ -284,8 +297,8 @@ def _ends_words(lines: list[Curve]) -> str:
     return f"least under the curve {sums[0][1]}, most {sums[-1][1]}"
 
 
-def _noise_over_dose(own: pd.DataFrame, colours: dict[str, str]) -> list[Chart]:
-    rows = own[(own["measure"] == "total_sd_hu") & (own["region"] == "cyst1") & own["value"].notna()]
+def _noise_over_dose(own: pd.DataFrame, colours: dict[str, str], phantom: Phantom) -> list[Chart]:
+    rows = own[(own["measure"] == "total_sd_hu") & (own["region"] == phantom.main_region) & own["value"].notna()]
     parts, shown = [], set()
     for recon in _recons(rows):
         lines = []
@@ -295,13 +308,14 @@ def _noise_over_dose(own: pd.DataFrame, colours: dict[str, str]) -> list[Chart]:
                 lines.append(Curve(scanner, colour, list(part["dose_mgy"]), list(part["value"].astype(float))))
         if lines:
             shown |= {one.words for one in lines}
-            label = f"SD in the large cyst over dose, {recon}: " + "; ".join(
+            label = phantom.words(f"SD in the large cyst over dose, {recon}: ") + "; ".join(
                 f"{one.words} {number(one.y[0], 1)} to {number(one.y[-1], 1)} HU" for one in lines
             )
             parts.append((recon, curves(label, lines, "dose (mGy)", "SD (HU)", *CURVE_PX)))
     if not parts:
         return []
-    text_ = "SD in the large cyst by dose, noise and printed texture together, as scanned."
+    texture = "printed texture" if phantom.printed_block else "texture"
+    text_ = f"SD in the large cyst by dose, noise and {texture} together, as scanned."
     keys = legend([(s, c) for s, c in colours.items() if s in shown])
     return [Chart("noise_over_dose", "Noise over dose", text_, parts, keys, files=("scanner_profile.csv",))]
 
@@ -397,8 +411,13 @@ def _confusions(tables: dict[str, pd.DataFrame], facts: dict, domain: str) -> li
 
 def charts_of(tables: dict[str, pd.DataFrame], profile: pd.DataFrame | None, facts: dict) -> dict[str, list[Chart]]:
     """Return the pictures by the section of the page that they stand in."""
-    return {
+    phantom = phantom_of(facts)
+    found = {
         "images": pair_charts(tables) + dose_charts(tables),
-        "profile": profile_charts(profile),
+        "profile": profile_charts(profile, phantom),
         "learning": learning_charts(tables, facts, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")),
+    }
+    return {
+        section: [replace(chart, title=phantom.words(chart.title), text=phantom.words(chart.text)) for chart in charts]
+        for section, charts in found.items()
     }

@@ -16,7 +16,7 @@ from ct4bench.core.metrics import MAIN_METRICS
 from ct4bench.core.regions import phantom_of
 from ct4bench.report.cells import BLANK, PUBLISHED_DECIMALS, chance_note, is_number, named_intervals, number
 from ct4bench.results.run_facts import COLLECTION, extractor_title
-from ct4bench.splits.tasks import TASKS, value_table, words_of
+from ct4bench.splits.tasks import TASKS, value_table
 
 TABLE_7 = "table7_stability_classification"
 TASKS_TABLE = "accuracy_tasks"
@@ -112,7 +112,7 @@ def averaged_values(rows: pd.DataFrame, by_value: pd.DataFrame) -> list[str]:
 def _task_head(name: str, rows: pd.DataFrame, tables: dict[str, pd.DataFrame], facts: dict) -> str:
     """What a task's accuracy is, with the values it averages over where the task has several."""
     task, by_value = TASKS[name], tables.get(value_table(name))
-    words = f"Accuracy {words_of(task.headline, phantom_of(facts))}"
+    words = f"Accuracy {phantom_of(facts).words(task.headline)}"
     if not task.by_value or by_value is None:
         return words
     values = averaged_values(rows, by_value)

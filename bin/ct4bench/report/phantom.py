@@ -1,12 +1,13 @@
 """What the report says of a phantom of the user's own: its regions, what is not made of it and why, and its patches."""
 
+from dataclasses import replace
+
 import pandas as pd
 
 from ct4bench.core.benchmark import PATCH_SHAPE
-from ct4bench.core.regions import phantom_of
+from ct4bench.core.regions import FEW_INSIDE, SMALL_REMEDY, Phantom, phantom_of
+from ct4bench.results.deviations import Choice, Point
 
-FEW_INSIDE = 0.5
-"""Of a region whose patches have fewer of their voxels in it in the mean, they show its surroundings more than it."""
 NO_PRINT = "this phantom has no printed block, of which it shows the parts"
 NO_PATTERNS = "this phantom has no printed test patterns, from which it is measured"
 
@@ -41,6 +42,37 @@ def phantom_sentences(facts: dict) -> list[str]:
     return sentences
 
 
+def told_points(points: list[Point], choices: list[Choice], phantom: Phantom) -> tuple[list, list, list[int]]:
+    """Return the points and choices of docs/deviations.md that hold of a phantom, in its words, and the numbers of the
+    points that do not."""
+    if phantom.is_published:
+        return points, choices, []
+
+    def told(item: Point | Choice):
+        texts = {name: phantom.words(value) for name, value in vars(item).items() if isinstance(value, str)}
+        return replace(item, **texts)
+
+    kept = [told(point) for point in points if not point.benchmark_alone]
+    left_out = [point.number for point in points if point.benchmark_alone]
+    return kept, [told(choice) for choice in choices if not choice.benchmark_alone], left_out
+
+
+def small_region_words(facts: dict, patches: pd.DataFrame | None) -> list[str]:
+    """Return a sentence that warns of the regions of a phantom of the user's own of which patches hold less than half,
+    with what to do; empty where there is none."""
+    phantom = phantom_of(facts)
+    if patches is None or phantom.is_published:
+        return []
+    shares = patches.groupby("roi")["share_inside"].mean()
+    small = [f"{roi} ({100 * shares[roi]:.0f} %)" for roi in phantom.names if shares.get(roi, 1.0) < FEW_INSIDE]
+    if not small:
+        return []
+    return [
+        f"Patches of {', '.join(small)} lie in their region by less than half of their voxels, in the mean: features "
+        f"of theirs, and what is said of them above, are of the surroundings for the most part. {SMALL_REMEDY}."
+    ]
+
+
 def patches_words(facts: dict, patches: pd.DataFrame | None) -> str:
     """Return which regions of a phantom of the user's own have fewer patches than the others or none, and which lie in
     their surroundings for the most part; blank where there is nothing to say."""
@@ -62,7 +94,7 @@ def patches_words(facts: dict, patches: pd.DataFrame | None) -> str:
     if outside:
         words.append(
             f"The patches of {', '.join(outside)} have less than half of their voxels in their region, which is "
-            "smaller than a patch: features of theirs are of the region and what is round it. Whole regions are "
-            "measured with --region both."
+            "smaller than a patch: features of theirs are of the region and what is round it. "
+            f"{SMALL_REMEDY}."
         )
     return " ".join(words)

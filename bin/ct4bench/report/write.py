@@ -27,6 +27,7 @@ from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
+from ct4bench.core.regions import phantom_of
 from ct4bench.core.tables import read_table
 from ct4bench.core.view_files import SUFFIX, read_views
 from ct4bench.report.answers import answer_picture, answers, before_and_after, data_words, method_answer
@@ -37,7 +38,7 @@ from ct4bench.report.glossary import read_glossary, with_terms
 from ct4bench.report.headlines import feature_headlines, image_headlines
 from ct4bench.report.live import points_view, ranks_view
 from ct4bench.report.page import data_block, policy, scripts, style
-from ct4bench.report.phantom import absent_figures, patches_words, phantom_sentences
+from ct4bench.report.phantom import absent_figures, patches_words, phantom_sentences, small_region_words, told_points
 from ct4bench.report.profile import profile_view
 from ct4bench.report.repeats import lift_repeats
 from ct4bench.report.sections import (
@@ -248,7 +249,12 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
     comparisons = sorted(set(frame["comparison"])) if "comparison" in frame.columns else []
     compared = "compared" in comparisons
     cells = cells_of(name, frame, DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value"))
-    cells |= {"hints": column_hints(name, cells["names"])} if "names" in cells else {}
+    words = phantom_of(facts).words
+    if "names" in cells:
+        cells |= {
+            "hints": [*map(words, column_hints(name, cells["names"]))],
+            "columns": [*map(words, cells["columns"])],
+        }
     cells = lift_repeats(cells) if not (cells.get("inline") or cells.get("where_different")) else cells
     flat = [cell for row in cells["rows"] for cell in row["cells"]]
     lines = ["this run"]
@@ -287,10 +293,12 @@ def _table_view(name: str, frame: pd.DataFrame, about: dict, facts: dict) -> dic
     }
 
 
-def _summary(methods: list[MethodInputs], from_features: bool) -> list[str]:
+def _summary(methods: list[MethodInputs], from_features: bool, patches: pd.DataFrame | None = None) -> list[str]:
     """What was run on what, in sentences."""
     facts = methods[0].facts
-    sentences = [f"This run computed the CT4Harmonization benchmark on {facts['part']}."]
+    own = phantom_of(facts)
+    what = "the CT4Harmonization benchmark on" if own.is_published else "what the CT4Harmonization benchmark does, of"
+    sentences = [f"This run computed {what} {facts['part']}."]
     origin = facts["origin"]
     if origin == SYNTHETIC:
         sentences.append(
@@ -307,7 +315,7 @@ def _summary(methods: list[MethodInputs], from_features: bool) -> list[str]:
             "difference is given."
         )
     elif "phantom" in facts:
-        sentences += phantom_sentences(facts)
+        sentences += [*phantom_sentences(facts), *small_region_words(facts, patches)]
     else:
         sentences.append(
             f"{NOT_COMPARABLE[origin].capitalize()}; published values are shown next to them for orientation only."
@@ -398,7 +406,7 @@ def method_view(
         "answers": answers(inputs.tables, facts),
         "picture": answer_picture(inputs.tables, facts),
         "charts": charts_of(inputs.tables, inputs.profile, facts)
-        | {"before": before_charts(inputs.profile, plain.profile if plain else None, method)},
+        | {"before": before_charts(inputs.profile, plain.profile if plain else None, method, phantom_of(facts))},
         "folder": quote(method),
         "slices": slices_view(inputs.views.get("slices")),
         "points": points_view(
@@ -450,8 +458,14 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
     ]
     usage, used = merge_usage(inputs.usage)
     versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
+    phantom = phantom_of(facts)
+    points, choices, left_out = told_points(inputs.points, inputs.choices, phantom)
     return {
         "facts": facts,
+        "heading": "CT4Harmonization benchmark" if phantom.is_published else phantom.name,
+        "own_phantom": not phantom.is_published,
+        "printed": phantom.printed_block,
+        "class_word": phantom.class_word,
         "several": several,
         "whole": whole,
         "from_features": inputs.registered is None,
@@ -459,11 +473,11 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
         "m": view,
         "data_words": data_words(facts),
         "files": {table_path(facts["method"], name): text for name, text in sorted(shown.sources.items())},
-        "summary": _summary(inputs.methods, inputs.registered is None),
+        "summary": _summary(inputs.methods, inputs.registered is None, inputs.patches),
         "board": board_view(inputs.board, facts) | {"figures": _figure_views(inputs.board.figures, IMAGE_BYTES)}
         if inputs.board is not None and whole
         else None,
-        "mode_words": _mode_words(facts["mode"], inputs.points),
+        "mode_words": _mode_words(facts["mode"], points),
         "section_figures": SECTION_FIGURES,
         "section_tables": SECTION_TABLES,
         "patches": patches_view(inputs.patches),
@@ -472,8 +486,9 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
         "registration": registration_view(inputs.transforms, inputs.registered, inputs.truth, inputs.corners_mm),
         "rounding": rounding_view(inputs.registered),
         "quarantine": quarantine_view(inputs.quarantine),
-        "points": inputs.points,
-        "choices": inputs.choices,
+        "points": points,
+        "choices": choices,
+        "points_left_out": left_out,
         "parameters": _parameter_rows(inputs.run),
         "versions": sorted(versions.items()),
         "command": str(inputs.run.get("command", "")),

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ct4bench.core.benchmark import DOSES_MGY, MAIN_DOSE_MGY, RECONSTRUCTIONS, scanner_rank
+from ct4bench.core.benchmark import DOSES_MGY, MAIN_DOSE_MGY, RECONSTRUCTIONS, recon_rank, scanner_rank
 from ct4bench.core.tables import read_table
 
 _ACQUISITION = {
@@ -61,13 +61,16 @@ def table1(series: pd.DataFrame, names: dict[str, str] | None = None, dose_mgy: 
     return pd.DataFrame(rows, columns=TABLE1_COLUMNS)
 
 
-def table2(series: pd.DataFrame, names: dict[str, str] | None = None) -> pd.DataFrame:
+def table2(series: pd.DataFrame, names: dict[str, str] | None = None, papers: bool = True) -> pd.DataFrame:
     """Return Table 2: numbers of series by scanner and dose, and by scanner and reconstruction, with a row of sums.
 
-    The paper's doses and reconstructions always have a column, others follow where they occur.
+    With `papers` all of the paper's doses and reconstructions have a column; others have one where they occur.
     """
-    doses = [*DOSES_MGY, *sorted(set(series["dose_mgy"]) - set(DOSES_MGY))]
-    recons = [*RECONSTRUCTIONS, *sorted(set(series["recon"]) - set(RECONSTRUCTIONS))]
+    doses = sorted(set(series["dose_mgy"]))
+    recons = sorted(set(series["recon"]), key=recon_rank)
+    if papers:
+        doses = [*DOSES_MGY, *(dose for dose in doses if dose not in DOSES_MGY)]
+        recons = [*RECONSTRUCTIONS, *(recon for recon in recons if recon not in RECONSTRUCTIONS)]
     columns = [f"n_{dose:g}mgy" for dose in doses] + [f"n_{recon.lower()}" for recon in recons] + ["n_series"]
     rows = []
     for scanner, own in _by_scanner(series):

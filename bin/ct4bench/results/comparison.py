@@ -87,14 +87,15 @@ def beside_published(
     keys = list(table.keys)
     published = read_published(name, folder or FOLDER)
     published = published if folder else published.iloc[:0]
-    values = [column for column in published.columns if column not in keys]
+    values = [c for c in published.columns if c not in keys and (folder or c in computed.columns)]
     numbers = [column for column in values if column not in table.text]
     computed = keys_as_text(computed, table.keys)
     for column in values:
         if column not in computed.columns:
             computed[column] = np.nan if column in numbers else ""
     rows = _published_rows(computed, published, keys)
-    rows = rows.merge(published.rename(columns={c: f"{c}_published" for c in values}), on=keys, how="left")
+    theirs = published[[*keys, *values]].rename(columns={c: f"{c}_published" for c in values})
+    rows = rows.merge(theirs, on=keys, how="left")
     absent = rows.pop("_absent").astype(bool) if "_absent" in rows else pd.Series(False, rows.index)
     has_values = rows[numbers].notna().any(axis=1) & ~absent
     has_published = rows[[f"{column}_published" for column in numbers]].notna().any(axis=1)
@@ -134,7 +135,8 @@ def beside_published(
     beside = [column for column in beside if column in rows.columns]
     tail = [c for c in ("n_pairs_published", "comparison", "not_a_target", "reason") if c in rows.columns]
     middle = [c for c in rows.columns if c not in {*keys, *values, *beside, *tail}]
-    return rows[[*keys, *values, *middle, *beside, *tail]]
+    own = [*values, *middle] if folder else [c for c in computed.columns if c in {*values, *middle}]
+    return rows[[*keys, *own, *beside, *tail]]
 
 
 def origin_by_scanners(series: pd.DataFrame, *columns: str) -> Callable[[pd.Series], str]:

@@ -36,6 +36,8 @@ class Point:
     """Files of the project that hold it."""
     exception: bool = False
     """Whether mode `paper` departs from what was published."""
+    benchmark_alone: bool = False
+    """Whether it is of the CT4Harmonization phantom and its data alone, and nothing of another one."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Choice:
     subject: str
     choice: str
     where: tuple[str, ...]
+    benchmark_alone: bool = False
 
 
 def read_deviations(path: Path | str = SOURCE) -> tuple[list[Point], list[Choice]]:

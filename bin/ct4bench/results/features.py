@@ -129,7 +129,7 @@ def of_common_values(
 def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """What else was asked of the MLP: other tasks, other choices of the training, and each value left out."""
     from ct4bench.learning.accuracy import accuracy_by_cell, accuracy_by_value, changes, left_out
-    from ct4bench.splits.tasks import ABLATION_LABELS, ONE_TISSUE_LABEL, TASKS, value_table, words_of
+    from ct4bench.splits.tasks import ABLATION_LABELS, ONE_TISSUE_LABEL, TASKS, value_table
 
     others = predictions[predictions["task"] != "tissue"]
     averages = []
@@ -140,16 +140,14 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
     if len(others):
         frame = accuracy_by_cell(others, inputs.domain, inputs.seed)
         asked = [TASKS[task].description if task in TASKS else "" for task in frame["task"]]
-        frame.insert(1, "description", [words_of(text, inputs.phantom) for text in asked])
+        frame.insert(1, "description", [inputs.phantom.words(text) for text in asked])
         results.tables["accuracy_tasks"] = ResultTable(
             frame.drop(columns=["classifier", "ablation"]),
             "Other questions",
             "Mean and SD (ddof = 1) over folds of accuracy, and balanced accuracy (mean recall of the classes over the "
             f"rows of all folds), by the MLP of Table 7. {interval_words(frame)} {CHANCE} The same objects lie at the "
             "same positions in training and test of Table 7"
-            + "".join(
-                words_of(words, inputs.phantom) for task, words in TASK_WORDS.items() if task in set(others["task"])
-            )
+            + "".join(words for task, words in TASK_WORDS.items() if task in set(others["task"]))
             + ". "
             + " ".join(averages),
         )
@@ -158,7 +156,8 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
     if len(varied):
         base = own[own["ablation"] == "default"]
         frame = changes(varied, base, inputs.domain, inputs.seed).drop(columns=["task", "classifier"])
-        frame.insert(1, "changed", [ABLATION_LABELS.get(name, ONE_TISSUE_LABEL) for name in frame["ablation"]])
+        changed = [ABLATION_LABELS.get(name, ONE_TISSUE_LABEL) for name in frame["ablation"]]
+        frame.insert(1, "changed", [inputs.phantom.words(text) for text in changed])
         results.tables["accuracy_ablations"] = ResultTable(
             frame,
             "Other choices of the training",
@@ -206,10 +205,8 @@ def _task_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) ->
 
 def _told_of(tasks: pd.DataFrame, phantom: Phantom) -> pd.DataFrame:
     """Table of tasks, in words that hold of a phantom."""
-    from ct4bench.splits.tasks import words_of
-
     texts = {
-        name: [words_of(text, phantom) if isinstance(text, str) else text for text in tasks[name]]
+        name: [phantom.words(text) if isinstance(text, str) else text for text in tasks[name]]
         for name in ("description", "reason")
         if name in tasks.columns
     }

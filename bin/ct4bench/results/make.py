@@ -3,7 +3,7 @@
 # code-data: ../assets/extractors.yaml
 # code-data: ../assets/scanners.csv
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -86,7 +86,7 @@ def _acquisition_tables(inputs: Inputs, names: dict[str, str], folder, results: 
             True,
         )
     results.tables["table2_series_counts"] = ResultTable(
-        beside_published(table2(inputs.index, names), "table2_series_counts", origin, folder),
+        beside_published(table2(inputs.index, names, inputs.phantom.is_published), "table2_series_counts", origin, folder),
         BY_NAME["table2_series_counts"].title,
         "Accepted series of the index, by dose and by reconstruction.",
         True,
@@ -216,6 +216,28 @@ def _choice_notes(drawn: bool, same_recon: bool, mode: Mode) -> list[str]:
     return [PAIR_NOTE] if drawn else [INTERVAL_NOTE] if mode.all_pairs or not same_recon else []
 
 
+NO_DOSES = (
+    "it compares other doses of a scanner with its 14 mGy, and no scanner of this run has both at one of 1, 3, 6, 10 mGy"
+)
+TOO_THIN = (
+    "its window of 11 bins of 4 x 4 x 4 voxels, 44 slices, does not fit into the phantom; --mode corrected compares at "
+    "full resolution, where 11 slices are enough"
+)
+TOO_THIN_FOR_VOXELS = "its window of 11 x 11 x 11 voxels does not fit into the phantom"
+
+
+def _too_thin(frame: pd.DataFrame, metric, mode: Mode) -> str:
+    """Why a scanner table has pairs and no value; blank where it has some."""
+    if metric.name != "ssim" or not (frame["n_pairs"] > 0).any() or frame[f"{metric.name}_mean"].notna().any():
+        return ""
+    return TOO_THIN if mode.pair_shrink > 1 else TOO_THIN_FOR_VOXELS
+
+
+def doses_there(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `pairs.tables.table6` that have pairs: the doses that were scanned, and averages of them."""
+    return frame[frame["n_pairs"] > 0].reset_index(drop=True)
+
+
 def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
     """Tables 3-6, each also over pairs of equal reconstruction, and the decomposition by contrast."""
     from ct4bench.pairs.tables import AVERAGE, decomposition, table6, tables3to5
@@ -227,12 +249,16 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
         results.missing.update(dict.fromkeys(absent, reason))
         return
     pairs, series = inputs.pairs, inputs.series
+    own = not inputs.phantom.is_published
     where = REGION_LABELS[mode.pair_region if inputs.phantom.is_published else "whole"]
     bins = "on volumes averaged over bins of 4 x 4 x 4 voxels, " if mode.pair_shrink == 4 else "at full resolution, "
     for same in (False, True):
         suffix, which = ("_same_recon", " of equal reconstruction") if same else ("", "")
         for name, frame in tables3to5(pairs, series, same).items():
             metric = BY_TABLE[name]
+            if own and (reason := _too_thin(frame, metric, mode)):
+                results.missing[name + suffix] = reason
+                continue
             drawn = is_drawn(frame, series, same)
             choice = (
                 "over the published seeded draw (there 20 pairs, 18 with E1, 30 for E2-E2)"
@@ -253,6 +279,10 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
             notes = [*_choice_notes(drawn, same, mode), DIAGONAL_NOTE]
             results.tables[name + suffix] = ResultTable(frame, title, text, published, notes)
         frame = table6(pairs, series, mode, same)
+        frame = doses_there(frame) if own else frame
+        if frame.empty:
+            results.missing["table6_dose" + suffix] = NO_DOSES
+            continue
         centre = {"median": "medians", "mean": "means"}[mode.dose_average]
         drawn = is_drawn(frame, series, same)
         choice6 = "the published seeded draw of five pairs at most" if drawn else "all pairs"
@@ -281,6 +311,15 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
         "Means over the scanners that have both doses, of pairs of equal reconstruction; intervals over these scanners.",
     )
     frame = decomposition(pairs)
+    frame = frame[frame["n_pairs"] > 0].reset_index(drop=True) if own else frame
+    if frame.empty:
+        results.missing["decomposition"] = "no two series differ in one thing only"
+    else:
+        _decomposition_table(frame, where, results)
+    _choice_tables(inputs, mode, results)
+
+
+def _decomposition_table(frame: pd.DataFrame, where: str, results: Results) -> None:
     results.tables["decomposition"] = ResultTable(
         frame,
         "Contribution of each factor to the error",
@@ -288,7 +327,6 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
         "thing only, and the increment over the contrast above that has pairs; on volumes averaged over bins of "
         f"4 x 4 x 4 voxels, {where}. {steps_words(frame)}".rstrip(),
     )
-    _choice_tables(inputs, mode, results)
 
 
 def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER) -> Results:
@@ -300,9 +338,18 @@ def make_tables(inputs: Inputs, mode: Mode, names: dict[str, str], folder=FOLDER
     _acquisition_tables(inputs, names, folder, results)
     _pair_tables(inputs, mode, folder, results)
     feature_tables(inputs, mode, folder, results)
-    if folder:
-        return results
-    return Results({name: replace(table, published=False) for name, table in results.tables.items()}, results.missing)
+    return results if folder else of_another(results, inputs.phantom.words)
+
+
+def of_another(results: Results, words: Callable[[str], str]) -> Results:
+    """Return results as they hold of a phantom of the user's own: in its `words`, without published values."""
+    tables = {
+        name: replace(
+            table, title=words(table.title), text=words(table.text), notes=[*map(words, table.notes)], published=False
+        )
+        for name, table in results.tables.items()
+    }
+    return Results(tables, {name: words(reason) for name, reason in results.missing.items()})
 
 
 def write_results(results: Results, facts: dict, folder: Path | str) -> None:

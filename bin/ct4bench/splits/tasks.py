@@ -18,7 +18,6 @@ from ct4bench.core.benchmark import DOMAINS
 from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import Mode
-from ct4bench.core.regions import Phantom
 from ct4bench.splits.splits import (
     N_FOLDS,
     SCHEMES,
@@ -292,25 +291,6 @@ TASKS = {
         "nine folds of whole scans, balanced over what is predicted", "the tenth", permuted=("scan_id",),
     ),
 }  # fmt: skip
-OF_ANOTHER_PHANTOM = {
-    "one cyst and one normal region": "one region of each class that has two",
-    "cyst or normal": "classes with two regions",
-    "there are two classes, cyst and normal tissue": "there are only the classes with two regions",
-    "four tissues": "all classes",
-    "the large cyst": "the main region",
-    "which of six ROIs": "which region",
-    "the six ROIs": "the regions",
-}
-"""Words of tasks and scores that name the tissues of the CT4Harmonization phantom, and what holds of any other."""
-
-
-def words_of(text: str, phantom: Phantom) -> str:
-    """Return what is said of a task as it holds of a phantom."""
-    for own, other in () if phantom.is_published else OF_ANOTHER_PHANTOM.items():
-        text = text.replace(own, other)
-    return text
-
-
 PAPERS_TASK = "tissue"
 """That of Table 7, which is always planned."""
 FURTHER_TASKS = tuple(name for name in TASKS if name != PAPERS_TASK)

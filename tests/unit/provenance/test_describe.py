@@ -4,13 +4,15 @@ import json
 import re
 import shutil
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from report_data import series_table
 from tests.conftest import ROOT
 
-from ct4bench.provenance.checklists import answer, read_checklist
+from ct4bench.provenance.checklists import answer, fill, read_checklist
 from ct4bench.provenance.crate import make_crate
+from ct4bench.provenance.croissant import make_croissant
 from ct4bench.provenance.describe import describe
 from ct4bench.provenance.known import NOT_SHOWN, Known, package_versions, shown_parameters, without_paths
 from ct4bench.provenance.words import bibliography, methods_text, words_of
@@ -127,6 +129,40 @@ def test_only_the_collection_is_cited_as_data():
     assert "@ct4harmonization_data" in collection and "@ct4harmonization_data" not in synthetic
     assert "says anything about real scanners" in synthetic and "real scanners" not in collection
     assert "version = {9.8.7}" in bibliography(collection, known_of("collection"))
+
+
+OWN = {"name": "Oil phantom", "regions": [{"name": "a", "class": "oil"}, {"name": "b", "class": "oil"},
+                                          {"name": "pool", "class": "water"}]}  # fmt: skip
+
+
+@pytest.mark.parametrize("mask", ["mask.nii.gz", None])
+def test_a_phantom_of_ones_own_is_told_by_its_description(mask):
+    files = {"provenance/main.nf": (1, "a" * 64)}
+    known = known_of("other", parameters={"mask": mask}, files=files)
+    known.first["phantom"] = OWN
+    words, text = words_of(known), methods_text(known)
+    crate = json.dumps(make_crate(known, ENDED))
+    croissant = json.dumps({k: v for k, v in make_croissant(known, Path("."), ENDED.date()).items() if k != "@context"})
+    lists = "".join(fill(name, words, []) for name in ("clear", "metrics"))
+    for told in (text, croissant, lists):
+        assert "Oil phantom" in told
+        for word in (
+            "cyst",
+            "six regions",
+            "six objects",
+            "printed",
+            "tissue is",
+            "the printed tissue",
+            "by tissue",
+            "DICOM SEG" * bool(mask),
+        ):
+            assert not word or word not in told, (word, told)
+    assert "series of Oil phantom" in crate
+    assert "oil (a, b), water (pool)" in lists and "classes 1 to 2 regions" in lists
+    assert ("drawn once, on the reference" in lists) == bool(mask)
+    assert "in the manner of the CT4Harmonization benchmark" in text and "In each of 3 regions" in text
+    # the benchmark's own words stay
+    assert "hemangioma" in fill("clear", words_of(known_of()), []) and "six regions" in methods_text(known_of())
 
 
 def test_methods_are_cited_as_they_declare():

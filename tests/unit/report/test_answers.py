@@ -55,7 +55,7 @@ def tables():
 
 def test_the_sentences_have_the_tables_numbers():
     image, feature, classifier = answers(tables(), FACTS)
-    assert "differ by 31.2 HU between two scanners (RMSE, median of 1 pairs)" in image.text
+    assert "differ by 31.2 HU between two scanners (RMSE, one pair of scanners)" in image.text
     assert "by 7.0 HU between two scans of one" in image.text  # the median of 6 and 8
     assert image.text.endswith("another scanner of the maker 50.0, the dose 6.0 and the reconstruction 4.0.")
     assert "0.750 [0.700 to 0.800] for Radiomics, 70 % of them" in feature.text
@@ -67,6 +67,43 @@ def test_the_sentences_have_the_tables_numbers():
 
 def test_only_steps_that_add_something_are_named_the_largest_first():
     assert added(tables()["decomposition"]) == [("other_scanner", 50.0), ("other_dose", 6.0), ("other_recon", 4.0)]
+
+
+OWN = {
+    "name": "Water", "main_region": "oil",
+    "regions": [{"name": "oil", "class": "fat"}, {"name": "pool", "class": "water"}],
+}  # fmt: skip
+
+
+def test_of_two_scans_no_share_of_a_cause_is_told():
+    """Two scans of two scanners are one contrast, whose own median is all there is: nothing adds to anything."""
+    found = tables()
+    found["table3_rmse_hu"] = found["table3_rmse_hu"].iloc[[1]]
+    steps = pd.DataFrame(
+        [("other_recon", np.nan, np.nan, ""), ("other_dose", np.nan, np.nan, ""), ("other_maker", 976.5, np.nan, "")],
+        columns=["contrast", "mse_hu2_median", "increment_hu2", "increment_over"],
+    )
+    found["decomposition"] = steps
+    image = answers(found, FACTS)[0]
+    said = "differ by 31.2 HU between two scanners (RMSE, one pair of scanners)."
+    assert image.text == f"Images of the same object {said}"
+    assert image.tables == ("table3_rmse_hu",)
+    assert "What makes images differ" not in str(answer_picture(found, FACTS))
+    # of scans that were not repeated, what the first of two steps adds is with their noise
+    found["decomposition"] = pd.concat([
+        pd.DataFrame([("other_scanner", 400.0, np.nan, "")], columns=steps.columns),
+        steps.iloc[2:].assign(increment_hu2=576.5, increment_over="other_scanner"),
+    ])  # fmt: skip
+    text = answers(found, FACTS)[0].text
+    assert text.endswith("another maker 576.5 and another scanner of the maker, noise included 400.0.")
+
+
+def test_of_a_phantom_of_ones_own_classes_are_known():
+    facts = FACTS | {"origin": "other", "phantom": OWN}
+    assert data_words(facts).startswith("On a phantom of your own, Water: 4 series")
+    assert "tissue" not in " ".join(answer.text for answer in answers(tables(), facts))
+    assert "tissue" not in str(answer_picture(tables(), facts))
+    assert "Accuracy of the class" in str(answer_picture(tables(), facts))
 
 
 @pytest.mark.parametrize("left_out", sorted(tables()))

@@ -79,8 +79,8 @@ def write_figure(folder, name, words="A caption", size=(400, 300), **more):
     (folder / f"{name}.json").write_text(json.dumps(caption))
 
 
-def make_inputs(folder, origin="synthetic", mode="paper"):
-    """Files of a run; the arguments of write_report.py."""
+def make_inputs(folder, origin="synthetic", mode="paper", more=()):
+    """Files of a run; the arguments of write_report.py. `more` are further ones of make_tables.py."""
     series = series_table(origin, ("A1", "A2", "C1"), repetitions=2 if mode == "corrected" else 1)
     series.to_csv(folder / "registered.csv", index=False)
     pairs_table(series, MODES[mode]).to_parquet(folder / "pairs.parquet")
@@ -107,7 +107,7 @@ def make_inputs(folder, origin="synthetic", mode="paper"):
     load_script("make_tables").main(
         ["--series", f"{folder}/registered.csv", "--index", f"{folder}/registered.csv", "--pairs",
          f"{folder}/pairs.parquet", "--settings", f"{method}/features/swin_unetr.json", "--mode", mode, "--output",
-         f"{method}/tables"]
+         f"{method}/tables", *more]
     )  # fmt: skip
     return [
         "--methods", f"{method}", "--registered", f"{folder}/registered.csv", "--quarantine",
@@ -405,6 +405,37 @@ def test_tables_alone_make_a_report(inputs, tmp_path):
     assert "Quarantine" not in words
     assert "figure2 no volumes: the run started from features" in words
     assert "figure5 not drawn in this run" in words
+
+
+OWN = """
+name: Tissue phantom of mine
+main_region: oil
+regions:
+  - {name: oil, class: fat}
+  - {name: pool1, class: water}
+  - {name: pool2, class: water}
+"""
+
+
+def test_the_page_of_a_phantom_of_ones_own_speaks_of_it_alone(tmp_path):
+    (tmp_path / "phantom.yml").write_text(OWN)
+    patches = pd.DataFrame({"roi": ["oil", "oil", "pool1", "pool2"], "slice": 20, "row": 40, "column": [40, 50, 60, 70],
+                            "share_inside": [0.5, 0.25, 0.75, 0.5]})  # fmt: skip
+    patches.to_csv(tmp_path / "patches.csv", index=False)
+    arguments = make_inputs(tmp_path, "other", more=("--phantom", f"{tmp_path}/phantom.yml"))
+    html = write([*arguments, "--patches", f"{tmp_path}/patches.csv"], tmp_path / "r.html")
+    assert re.search(r"<title>ct4bench report: Tissue phantom of mine, \d+ series", html)
+    assert "<h1>Tissue phantom of mine:" in html
+    words = Page(html).words.replace("Tissue phantom of mine", "")
+    for word in ("cyst", "hemangioma", "six ROIs", "six regions", "issue", "liver", "paper block", "H2-A1"):
+        assert word not in words, words[max(0, words.find(word) - 80) : words.find(word) + 80]
+    assert "On a phantom of your own" in words
+    assert "Points 3, 9, 10, 11, 14, 18, 21 are of the CT4Harmonization phantom" in words
+    assert "over the 3 ROIs" in words and "Please cite the paper, whose benchmark this run follows" in words
+    # the first screen warns of what lies outside, and of nothing else; 0.5 is half
+    warned = words[words.index("What to know") : words.index("Mode paper")]
+    assert "Patches of oil (38 %) lie in their region by less than half" in warned and "--spacing" in warned
+    assert "pool" not in warned[warned.index("Patches of oil") :]
 
 
 def test_a_run_from_features(tmp_path):

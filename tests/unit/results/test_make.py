@@ -10,6 +10,7 @@ from ct4bench.core.contract import columns_of
 from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
 from ct4bench.results.comparison import Results, ResultTable
 from ct4bench.core.modes import CORRECTED, PAPER
+from ct4bench.core.regions import Phantom
 from ct4bench.results.published import BY_NAME, FOLDER, IMPOSSIBLE_PAIRS, keys_as_text, read_published
 from ct4bench.results.make import Inputs, beside_published, make_tables, is_drawn, origin_by_scanners, write_results
 from ct4bench.core.tables import read_table
@@ -141,6 +142,61 @@ def test_a_phantom_of_ones_own_gets_no_rows_of_the_papers():
     frame = tables_of("other", ("X1", "Y7"))["table3_rmse_hu"].frame
     assert set(frame["scanner_row"]) == {"X1", "Y7"}
     assert (frame["comparison"] == "not published").all()
+
+
+OWN = Phantom.from_dict(
+    {"name": "Gammex tissue phantom", "regions": [{"name": n, "class": n[:-1]} for n in ("a1", "a2", "b1")]}
+)
+"""A phantom whose name has a word that is said of the benchmark's."""
+
+
+def results_of_own(doses, recons=("FBP", "IR"), change=lambda pairs: pairs, mode=PAPER):
+    series = series_table("other", ("X1", "Y7"), doses=doses)
+    series = series[series["recon"].isin(recons)].reset_index(drop=True)
+    return make_tables(Inputs(series, index=series, pairs=change(pairs_table(series, mode)), phantom=OWN), mode, {})
+
+
+def test_tables_of_ones_own_have_the_doses_and_reconstructions_that_were_scanned():
+    made = results_of_own((5, 10))
+    counts = made.tables["table2_series_counts"].frame
+    named = [name for name in counts.columns if name.startswith("n_") and not name.endswith(("published", "difference"))]
+    assert named == ["n_5mgy", "n_10mgy", "n_fbp", "n_ir", "n_series"]
+    assert list(counts["scanner"]) == ["X1", "Y7", "Sum"]
+    assert list(counts["n_5mgy"].astype(int)) == [1, 1, 2]
+    # nothing is compared with 14 mGy, and no row of a dose that was never scanned stands there
+    for name in ("table6_dose", "table6_dose_same_recon"):
+        assert name not in made.tables
+        assert "no scanner of this run has both" in made.missing[name]
+    assert (made.tables["decomposition"].frame["n_pairs"] > 0).all()
+    frame = results_of_own((3, 10, 14)).tables["table6_dose"].frame
+    assert [str(dose) for dose in frame["dose_mgy"]] == ["3", "10", "<NA>"] * 2
+    assert (frame["n_pairs"] > 0).all()
+
+
+@pytest.mark.parametrize(("mode", "said"), [(PAPER, "--mode corrected"), (CORRECTED, "11 x 11 x 11 voxels")])
+def test_a_metric_that_found_no_place_is_listed_with_its_reason(mode, said):
+    made = results_of_own((10,), change=lambda pairs: pairs.assign(ssim=np.nan), mode=mode)
+    for name in ("table5_ssim", "table5_ssim_same_recon"):
+        assert name not in made.tables
+        assert said in made.missing[name]
+    assert made.tables["table3_rmse_hu"].frame["rmse_hu_mean"].notna().any()
+    # the benchmark's own layout stays, with the reason in its cells
+    series = series_table("synthetic", ("A1", "C1"))
+    pairs = pairs_table(series, mode).assign(ssim=np.nan)
+    frame = make_tables(Inputs(series, index=series, pairs=pairs), mode, {}).tables["table5_ssim"].frame
+    cell = frame.set_index(["scanner_row", "scanner_col"]).loc[("C1", "A1")]
+    assert cell["reason"] == "no window of the metric lies wholly inside what is compared"
+
+
+def test_tables_of_ones_own_speak_of_its_regions_and_classes():
+    made = results_of_own((10,))
+    for table in made.tables.values():
+        words = " ".join([table.title, table.text, *table.notes])
+        assert not [word for word in ("tissue", "cyst", "six ROIs") if word in words], words
+    assert OWN.words("the tissue of four tissues in the Gammex tissue phantom, tissue_other_roi") == (
+        "the class of all classes in the Gammex tissue phantom, tissue_other_roi"
+    )
+    assert OWN.words("which of six ROIs") == "which of the 3 ROIs"
 
 
 def test_counts_of_pairs_stand_beside_the_published_ones(collection):
