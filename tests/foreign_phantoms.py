@@ -48,8 +48,8 @@ class Scanner:
 
 
 SCANNERS = {
-    "Alpha": Scanner("SIEMENS", 0.6, 8.0, 1.0, 0.0, (2.0, 1.2, 1.2), (0, 0, 0), (0, 0, 0)),
-    "Beta": Scanner("Philips", 0.8, 11.0, 1.01, 3.0, (2.0, 1.1, 1.1), (0.8, -1.1, 6.0), (7.0, -4.0, 3.0)),
+    "Alpha": Scanner("SIEMENS", 0.6, 8.0, 1.0, 0.0, (2.0, 1.1, 1.1), (0, 0, 0), (0, 0, 0)),
+    "Beta": Scanner("Philips", 0.8, 11.0, 1.01, 3.0, (2.0, 1.2, 1.2), (0.8, -1.1, 6.0), (7.0, -4.0, 3.0)),
     "Gamma": Scanner("GE MEDICAL", 0.5, 14.0, 0.99, -4.0, (1.875, 1.3, 1.3), (-0.6, 0.9, -9.0), (-5.0, 6.0, -4.0)),
 }  # fmt: skip
 
@@ -72,22 +72,25 @@ def _waves(points: np.ndarray, seed: int, period_mm: float, n: int = 24) -> np.n
 
 
 class Water:
-    """A cylinder of water along z, 150 mm wide and 64 mm long, with five inserts; the sixth region is water."""
+    """A cylinder of water along z, 164 mm wide and 72 mm long, with five inserts; the sixth region is water.
+
+    Regions are wide enough for patches of 35 x 35 x 32 mm to lie in them for the most part.
+    """
 
     name = "Water phantom with inserts"
-    size_mm = (80.0, 190.0, 190.0)
+    size_mm = (88.0, 212.0, 212.0)
     inserts = {
-        "bone1": ("bone", 500.0, 42.0, 20.0, 17.0), "bone2": ("bone", 320.0, 42.0, 140.0, 17.0),
-        "lung": ("lung", -700.0, 42.0, 255.0, 17.0), "fat1": ("plastic", -90.0, 42.0, 80.0, 15.0),
-        "acrylic": ("plastic", 120.0, 44.0, 200.0, 13.0),
+        "bone1": ("bone", 500.0, 53.0, 20.0, 23.0), "bone2": ("bone", 320.0, 53.0, 164.0, 23.0),
+        "lung": ("lung", -700.0, 53.0, 308.0, 23.0), "fat1": ("plastic", -90.0, 53.0, 92.0, 23.0),
+        "acrylic": ("plastic", 120.0, 53.0, 236.0, 23.0),
     }  # fmt: skip
     """Class, HU, distance from the axis in mm, angle in degrees, radius in mm."""
     classes = {**{name: values[0] for name, values in inserts.items()}, "water": "water"}
-    length_mm = 40.0
+    length_mm = 56.0
 
     def _middle(self, name: str) -> tuple[float, float, float]:
         if name == "water":
-            return 0.0, 0.0, 15.0
+            return 0.0, 0.0, 24.0
         _, _, distance, angle, radius = self.inserts[name]
         return distance * np.cos(np.deg2rad(angle)), distance * np.sin(np.deg2rad(angle)), radius
 
@@ -99,8 +102,8 @@ class Water:
             a, b, radius = self._middle(name)
             hu += (value - hu) * _share(radius - np.hypot(x - a, y - b), blur_mm)
         # what tells one end from the other: a bar across at one end
-        hu += 200.0 * _share(5.0 - np.abs(y + 20.0), blur_mm) * _share(z - 24.0, blur_mm)
-        body = _share(75.0 - np.hypot(x, y), blur_mm) * _share(32.0 - np.abs(z), blur_mm)
+        hu += 200.0 * _share(5.0 - np.abs(y + 20.0), blur_mm) * _share(z - 30.0, blur_mm)
+        body = _share(82.0 - np.hypot(x, y), blur_mm) * _share(36.0 - np.abs(z), blur_mm)
         return -1000.0 + body * (1000.0 + hu)
 
     def labels(self, points: np.ndarray) -> np.ndarray:

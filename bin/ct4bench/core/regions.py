@@ -167,6 +167,8 @@ OF_ANOTHER = {
     r"the first cyst": "the region {main}",
     r"the printed tissue": "the class of a region",
     r"its paper block": "the phantom",
+    r"tissue classification": "classification of regions",
+    r"tissue classifier": "classifier",
     r"(?<![\w-])tissues(?![\w-])": "classes",
     r"(?<![\w-])Tissues(?![\w-])": "Classes",
     r"(?<![\w-])tissue(?![\w-])": "class",

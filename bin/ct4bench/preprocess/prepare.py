@@ -156,6 +156,9 @@ def build_reference(
         volume = resample(volume, grid, target, still, interpolator)
         labels = resample_labels(labels, grid, target)
     counts = np.bincount(labels.ravel(), minlength=len(phantom.names) + 1)[1:]
+    missing = [roi for roi, n in zip(phantom.names, counts, strict=False) if not n]
+    if missing:
+        raise UserError(f"the reference's segmentation has no voxel of {few(missing)}; name another --reference")
     small = [f"{roi} has {n}" for roi, n in zip(phantom.names, counts, strict=False) if n < FEWEST_VOXELS]
     if small:
         raise UserError(

@@ -1,14 +1,17 @@
 """Patches: drawn once and for all, a user's own checked, and read from where the series really is."""
 
 from dataclasses import asdict
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
+from report_data import load_script
 
 from ct4bench.core.benchmark import ROIS, tissue_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid, Rigid
+from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.core.tables import write_table
 from ct4bench.core.volumes import open_volume, save_volume
 from ct4bench.preprocess.draw import colour_table, draw_centres, label_patches, patch_table, read_centres
@@ -315,3 +318,26 @@ def test_more_patches_than_a_byte_counts_keep_their_numbers():
 def test_colours_are_named_by_region_and_patch():
     lines = colour_table(["cyst1_0", "mine_12"]).splitlines()
     assert lines[1:] == ["0 background 0 0 0 0", "1 cyst1_0 0 114 178 255", "2 mine_12 128 128 128 255"]
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_the_run_warns_of_regions_smaller_than_half_of_their_patches(published, tmp_path, monkeypatch, caplog):
+    """A cube of 8 x 8 x 8 voxels is 3 % of its patches; a slab of whole patches holds them all."""
+    labels = np.zeros(GRID.shape, np.uint8)
+    labels[26:34, 50:58, 20:28] = 1
+    labels[8:52, 20:90, 60:110] = 2
+    regions = [{"name": "pin", "class": "a"}, {"name": "slab", "class": "b"}]
+    phantom = CT4HARMONIZATION if published else Phantom.from_dict({"name": "own", "regions": regions})
+    reference = SimpleNamespace(
+        read=lambda name: labels, phantom=phantom, grid=GRID,
+        values={"patch_region": [[0, n] for n in GRID.shape]},
+    )  # fmt: skip
+    monkeypatch.setattr("ct4bench.preprocess.reference.open_reference", lambda folder: reference)
+    write_table(pd.DataFrame({"roi": ["cyst1"], "patch": [0], "slice": [30], "row": [54], "column": [24]}),
+                tmp_path / "own.csv")  # fmt: skip
+    given = ["--centres", str(tmp_path / "own.csv")] if published else []
+    options = ["--reference", "r", "--patches_per_roi", "20", "--output", str(tmp_path / "patches.csv")]
+    load_script("draw_patches").main([*options, *given])
+    warned = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warned) == (0 if published else 1)
+    assert published or ("pin is smaller than half of its patches" in warned[0] and "--spacing" in warned[0])

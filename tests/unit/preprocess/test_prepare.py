@@ -140,6 +140,16 @@ def test_a_missing_roi_is_named(series):
         build_reference(volume, np.where(labels == 3, 0, labels).astype(np.uint8), grid)
 
 
+def test_a_roi_of_too_few_voxels_on_the_common_grid_is_named(series):
+    volume, labels, grid = series
+    labels = labels.copy()
+    labels.reshape(-1)[np.flatnonzero(labels == 3)[26:]] = 0
+    with pytest.raises(
+        UserError, match="hemangioma has 26 voxels, and 27 is the least of a region; give smaller voxels"
+    ):
+        build_reference(volume, labels, grid)
+
+
 def test_an_empty_segmentation_is_refused():
     with pytest.raises(UserError, match="segmentation is empty"):
         patch_region(np.zeros((4, 5, 6), np.uint8))
