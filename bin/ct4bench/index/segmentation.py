@@ -15,8 +15,8 @@ LOG = logging.getLogger(__name__)
 SEGMENTATION, LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.4", "1.2.840.10008.5.1.4.1.1.66.7"
 ON_GRID = 0.15
 """Share of a voxel by which a frame may be off the grid: slices at rounded positions are, by up to 0.1."""
-FEWEST_VOXELS = 27
-"""Of a region: 3 x 3 x 3, in which one voxel at least can have all of its neighbours."""
+FEWEST_VOXELS = 8
+"""Of a region: 2 x 2 x 2, the least that has a difference along every axis."""
 MOST_SHARED = 0.01
 """Share of a segment's voxels that another may claim too."""
 
