@@ -66,7 +66,7 @@ def read_yaml(path: Path | str, kind: str, what: str, remedy: str):
         raise UserError(f"{path} is not {what}: {found}; {remedy}")
     try:
         values = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise UserError(f"{path} is not {what}: it cannot be read ({error_words(error)}); {remedy}") from error
     except (YAMLError, ValueError) as error:
         words = " ".join(str(error).split("To suppress this check")[0].split())

@@ -53,9 +53,9 @@ def read_parameters(path: Path | str) -> tuple[dict, str]:
     try:
         content = path.read_bytes()
         values = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise UserError(f"{path} cannot be read ({error_words(error)}); name a PyRadiomics parameter file") from error
-    except (YAMLError, UnicodeDecodeError, ValueError) as error:
+    except (YAMLError, ValueError) as error:
         # what ruamel says of a key that comes twice ends with how to allow it
         words = " ".join(str(error).split("To suppress this check")[0].split())
         raise UserError(f"{path} is not YAML 1.2 as PyRadiomics reads it ({words}); see {MANUAL}") from error
