@@ -80,8 +80,10 @@ def soft_tissue(part):
 
 
 def shading(own, reference, soft, spacing_mm):
-    """Return by how many HU columns of soft tissue lie below the reference's, smoothed, from sums over `soft`."""
-    count, lacks = soft.sum(axis=(0, 1)), reference - np.sum(own, axis=(0, 1), where=soft, dtype=float)
+    """Return by how many HU columns of soft tissue lie below the reference's, smoothed; what a scan does not show (air
+    where the reference has tissue) does not count."""
+    used = soft & (own > LINEAR_HU)
+    count, lacks = used.sum(axis=(0, 1)), np.sum(reference - own, axis=(0, 1), where=used, dtype=float)
     total, weight = (gaussian_filter1d(v.astype(float), SMOOTH_MM / spacing_mm[2]) for v in (lacks, count))
     known = weight > 0.05 * weight.max()
     if not known.any():
@@ -237,8 +239,8 @@ class Method:
         if "calibration" in self.steps:
             self.curve = curve(volume, self.phantom, spacing_mm)
             slices, rows, _ = body_of(self.phantom, spacing_mm, len(volume))
-            self.soft = soft_tissue(volume[slices, rows])
-            self.columns = np.sum(volume[slices, rows], axis=(0, 1), where=self.soft, dtype=float)
+            self.body = volume[slices, rows].copy()
+            self.soft = soft_tissue(self.body)
         if "sharpness" in self.steps:
             volume = self._sharpness(volume, spacing_mm)
         if "noise" in self.steps:
@@ -254,7 +256,7 @@ class Method:
     def _calibration(self, volume, spacing_mm, _seeds):
         line = calibration(curve(volume, self.phantom, spacing_mm)[0], *self.curve)
         slices, rows, depth = body_of(self.phantom, spacing_mm, len(volume))
-        lacks = shading(calibrated(volume[slices, rows], *line), self.columns, self.soft, spacing_mm)
+        lacks = shading(calibrated(volume[slices, rows], *line), self.body, self.soft, spacing_mm)
         return calibrated(volume, *line, depth[:, None, None] * lacks)
 
     def _sharpness(self, volume, spacing_mm, _seeds=None):

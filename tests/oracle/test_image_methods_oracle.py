@@ -128,6 +128,17 @@ def test_shading_is_taken_from_the_body_and_from_nothing_else(twin, scans, fitte
     np.testing.assert_array_equal(fitted("reference_matching.calibration")["C1"][window], line)
 
 
+def test_what_a_scan_does_not_show_is_no_shading(scans, profiler):
+    """Columns beyond a field of view are air there, and their neighbours keep their HU."""
+    volumes, grid = scans
+    method, _ = made("reference_matching.calibration", phantom=boxes_of(profiler))
+    method.fit(iter([(volumes["A1", 1], grid.spacing_mm, "A1")]))
+    cut = volumes["C1", 1].copy()
+    cut[:, :, :45] = -1024
+    whole, part = (method.transform(v.copy(), grid.spacing_mm, "C1") for v in (volumes["C1", 1], cut))
+    assert np.abs(part - whole)[:, :, 60:].max() < 1.5
+
+
 def test_air_stays_air(scans, fitted):
     before = scans[0]["C1", 1]
     air = before < -900
