@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ct4bench.core.benchmark import scanner_rank
 from ct4bench.report.cells import delta, number
 from ct4bench.report.svg import element, picture, text
 
@@ -23,8 +24,6 @@ class Panel:
     told: str
     image: Markup
     difference: Markup | None
-    gone: str = ""
-    """Why there is none."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,8 @@ class SlicesView:
     keys: list[tuple[str, str]]
     """Regions of the close-ups, each with its colour."""
     panels: list[Panel]
+    missing: list[str]
+    """Scanners that have none, in a sentence for each reason."""
 
 
 def _drawn(name: str, kind: str, data: str, values: dict, label: str) -> Markup:
@@ -116,7 +117,10 @@ def slices_view(values: dict | None, prefix: str = "") -> SlicesView | None:
             label = f"{one['scanner']} less {reference}: {words}"
             difference = _drawn(f"{prefix}difference_{i}", "difference", one["difference"], values, label)
         panels.append(Panel(title, words, image, difference))
-    panels += [Panel(name, "", Markup(""), None, reason) for name, reason in values["missing"].items()]
+    gone: dict[str, list[str]] = {}
+    for name in sorted(values["missing"], key=scanner_rank):
+        gone.setdefault(values["missing"][name], []).append(name)
+    missing = [f"Not shown: {', '.join(names)} ({reason})." for reason, names in gone.items()]
     pixel, (low, high) = values["pixel_mm"][0] * values["bin"], values["gray_hu"]
     said = (
         f"The same axial slice at {number(values['slice_mm'], 0)} mm from {where}, {kind}, of each scanner, "
@@ -127,4 +131,4 @@ def slices_view(values: dict | None, prefix: str = "") -> SlicesView | None:
         "phantom on this slice, and its mean in each region."
     )
     keys = [(inset["roi"], inset["colour"]) for inset in values["insets"]]
-    return SlicesView(reference, said, difference_legend(values), keys, panels)
+    return SlicesView(reference, said, difference_legend(values), keys, panels, missing)
