@@ -1,5 +1,6 @@
 """Running the pipeline as a user would: the engine as a whole process, in a launch folder of its own."""
 
+import json
 import os
 import subprocess
 import uuid
@@ -37,6 +38,11 @@ class Run:
         """Files of the results, without those about the run."""
         names = (path.relative_to(self.outdir).as_posix() for path in self.outdir.rglob("*") if path.is_file())
         return sorted(name for name in names if not name.startswith("pipeline_info/"))
+
+    def facts(self) -> dict:
+        """run_facts.json with the kinds of checks alone: how many are made, and of what, goes by tasks."""
+        facts = json.loads((self.outdir / "none/tables/run_facts.json").read_text())
+        return facts | {"checks": [found["kind"] for found in facts["checks"]]}
 
 
 def launch(folder: Path, *arguments: str, project: Path = ROOT, outdir: Path | None = None, **environment: str) -> Run:

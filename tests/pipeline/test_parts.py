@@ -92,6 +92,7 @@ def test_the_twin_in_parts_has_the_results_of_the_whole(small_run, nextflow, tmp
     ]
     assert names == whole
     assert filecmp.cmpfiles(small_run.outdir, run.outdir, names, shallow=False) == (names, [], [])
+    assert run.facts() == small_run.facts()
     assert faults_of_memory(run.outdir, tmp_path / "work") == []
     again = nextflow(tmp_path, "-profile", "test", "--in_parts", "-resume")
     assert set(again.trace()["status"]) == {"CACHED"}

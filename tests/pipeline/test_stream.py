@@ -180,8 +180,9 @@ def test_a_run_that_streams_has_the_results_of_the_folder(served, nextflow, tmp_
             stream = nextflow(tmp_path / "stream", *more, "--max_disk", "0.8")
         assert stream.status == 0, stream.text
     assert most[0] <= 0.8e9
-    aside = {"report.html", "none/tables/run_facts.json"}
+    aside = {"report.html", "none/tables/run_facts.json", "ro-crate-metadata.json", "croissant.json"}
     kept = {name for name in folder.published() if not name.startswith(("dicom/", "download/")) and name not in aside}
     assert {name for name in stream.published() if not name.startswith("download/")} - aside == kept
     names = [*sorted(kept), "download/series.csv", "download/missing.csv"]
     assert filecmp.cmpfiles(folder.outdir, stream.outdir, names, shallow=False) == (names, [], [])
+    assert stream.facts() == folder.facts()
