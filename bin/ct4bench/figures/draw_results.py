@@ -212,7 +212,8 @@ def draw_accuracy_by_n(table: pd.DataFrame, facts: dict, table7: pd.DataFrame | 
     Where `table7` is given, its published accuracies are shown next to them.
     """
     extractors = feature_sets(table["extractor"], facts)
-    published = pd.DataFrame() if table7 is None else table7.set_index("features")
+    beside_none = table7 is None or not phantom_of(facts).is_published
+    published = pd.DataFrame() if beside_none else table7.set_index("features")
     domain = DOMAIN_LABELS.get(facts.get("domain", "scanner"), "value")
     figure = new_figure(9.6, 4.3)
     grid = figure.add_gridspec(1, 2, left=0.065, right=0.985, top=0.93, bottom=0.235, wspace=0.1, width_ratios=[12, 9])

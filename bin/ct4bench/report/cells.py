@@ -181,11 +181,11 @@ def matrix(frame: pd.DataFrame, name: str) -> dict:
 
 def value_grid(frame: pd.DataFrame, key: str) -> dict:
     """Return Tables 1 and 2: a row for each scanner, each value with the published one below where it differs."""
-    columns = [
-        c.removesuffix("_published") for c in frame.columns if c.endswith("_published") and c != "n_pairs_published"
-    ]
+    ends, beside = ("_published", "_difference"), (key, "comparison", "not_a_target", "reason")
+    columns = [c for c in frame.columns if not c.endswith(ends) and c not in beside]
     wordy = [
-        any(isinstance(v, str) and v for c in (column, f"{column}_published") for v in frame[c]) for column in columns
+        any(isinstance(v, str) and v for c in (column, f"{column}_published") if c in frame for v in frame[c])
+        for column in columns
     ]
     rows = []
     for row in frame.to_dict("records"):

@@ -209,3 +209,13 @@ def test_accuracies_of_another_domain_have_no_published_ones():
     figure, _ = draw_accuracy_by_n(curves(), FACTS | {"domain": "maker"}, PUBLISHED_ACCURACIES)
     assert not any(look_of(line)[2] == "hollow" for axes in figure.axes for line in axes.lines)
     assert [axes.get_title() for axes in figure.axes] == ["one maker left out", "10-fold"]
+
+
+def test_a_phantom_of_ones_own_has_no_published_accuracies_nor_places_for_them():
+    own = {"name": "own", "regions": [{"name": "a", "class": "x"}, {"name": "b", "class": "y"}]}
+    table = curves()
+    table = table[table["n_train"] <= 3]
+    table7 = PUBLISHED_ACCURACIES[["features"]].assign(loso_1_scanner_acc_mean=0.6)
+    figure, _ = draw_accuracy_by_n(table, FACTS | {"origin": "other", "phantom": own}, table7)
+    assert not any(look_of(line)[2] == "hollow" for axes in figure.axes for line in axes.lines)
+    assert [list(axes.get_xticks()) for axes in figure.axes] == [[1, 3], [1]]

@@ -388,6 +388,13 @@ def test_a_column_of_numbers_stays_to_the_right_where_only_the_paper_has_one():
     assert grid["rows"][1]["cells"][1]["sub"] == "0.8"
 
 
+def test_a_column_that_the_paper_lacks_is_shown_too():
+    frame = pd.DataFrame({"scanner": ["X1"], "n_5mgy": [4], "n_10mgy": [6], "comparison": ["not published"],
+                          "not_a_target": [""], "reason": [""]})  # fmt: skip
+    grid = value_grid(frame, "scanner")
+    assert [cell["main"] for cell in grid["rows"][0]["cells"]] == ["4", "6"]
+
+
 def test_numbers_of_pairs_stand_in_the_cells_where_they_differ():
     frame = pd.DataFrame({"scanner_row": ["A1", "A2", "A2"], "scanner_col": ["A1", "A1", "A2"], "n_pairs": [6, 16, 6],
                           "ssim_mean": [0.99, 0.9, 0.98], "ssim_sd": [0.01, 0.02, np.nan]})  # fmt: skip
