@@ -85,7 +85,7 @@ workflow REPORT {
         }
         DRAW_IMAGES(
             tables.join(images.volumes).join(embedding).combine(shown)
-                .map { _method, meta, folder, paths, places, uids -> [meta, uids.collect { uid -> paths[uid] }, folder, places] },
+                .map { _method, meta, folder, paths, places, uids -> [meta, uids.findAll { uid -> paths[uid] }.collect { uid -> paths[uid] }, folder, places] },
             images.registered, images.reference, images.patches, scanners, codeDigest('draw_images.py'),
         )
         DRAW_PROFILES(
