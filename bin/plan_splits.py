@@ -28,7 +28,9 @@ def main(argv=None):
         help="all values of N and n, Table 7's, or these and what methods are compared by",
     )  # fmt: skip
     parser.add_argument(
-        "--adaptation", type=number_or("half", HALF), help="scans of a target that a method is given: a number, or half"
+        "--adaptation",
+        type=number_or("half", HALF, 0),
+        help="scans of a target that a method is given: a number, or half",
     )
     parser.add_argument(
         "--tasks", type=names, default=("none",), help=f"default, all, none, or of {','.join(FURTHER_TASKS)}"

@@ -9,6 +9,7 @@ import plan_splits
 import train_classifiers
 from ct4bench.core.errors import UserError
 from ct4bench.core.tables import read_table, write_table
+from ct4bench.harmonization.methods import find_methods, variants_of
 
 
 @pytest.fixture
@@ -39,6 +40,14 @@ def merge(folder, suffix=""):
     for kind, end in (("predictions", "parquet"), ("trainings", "csv"), ("losses", "parquet")):
         arguments += [f"--{kind}", *map(str, sorted(folder.glob(f"*of*.{kind}.{end}"), reverse=True))]
     merge_predictions.main(arguments)
+
+
+def test_splits_are_planned_for_what_each_shipped_method_is_given_of_a_target(folder):
+    declared = [v.declaration for method in find_methods().values() for v in variants_of(method)]
+    given = {str(d.calibration_series) for d in declared if d.information == "calibration"}
+    assert "0" in given
+    for text in sorted({"half", *given}):
+        plan(folder, "--adaptation", text)
 
 
 def test_from_features_to_merged_predictions_twice_with_the_same_bytes(folder):

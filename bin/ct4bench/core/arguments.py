@@ -24,12 +24,12 @@ def doses_mgy(text: str) -> list[float]:
     return [float(part) for part in parts]
 
 
-def number_or(word: str, meaning: int) -> Callable[[str], int]:
-    """Make the function that parses a number of at least 1, or `word` as `meaning`."""
+def number_or(word: str, meaning: int, least: int = 1) -> Callable[[str], int]:
+    """Make the function that parses a number of at least `least`, or `word` as `meaning`."""
 
     def parse(text: str) -> int:
-        if text != word and (not re.fullmatch("[0-9]{1,9}", text) or int(text) < 1):
-            raise argparse.ArgumentTypeError(f"'{text}' is neither {word} nor a whole number of at least 1")
+        if text != word and (not re.fullmatch("[0-9]{1,9}", text) or int(text) < least):
+            raise argparse.ArgumentTypeError(f"'{text}' is neither {word} nor a whole number of at least {least}")
         return meaning if text == word else int(text)
 
     return parse

@@ -16,6 +16,7 @@ from ct4bench.core.yaml_files import read_yaml
 def test_texts_are_what_they_say():
     assert names("A1, D1,") == ("A1", "D1") and doses_mgy("10,0.5") == [10.0, 0.5]
     assert (count("3"), part("2/3"), number_or("half", -1)("half"), number_or("half", -1)("4")) == (3, (2, 3), -1, 4)
+    assert number_or("half", -1, 0)("0") == 0
 
 
 @pytest.mark.parametrize(
