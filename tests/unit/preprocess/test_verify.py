@@ -1,5 +1,7 @@
 """Checks of reading, registration and resampling: they pass what is right, and end a task whose kernels are wrong."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from dicom_factory import write_series
@@ -28,7 +30,9 @@ def test_a_slice_read_by_pydicom_is_the_readers(tmp_path):
     volume, grid = read_series(paths)
     checks = Checks()
     verify.check_reading(checks, "1.2", paths, volume, grid)
-    assert checks.found["reading"]["n"] == 1 and checks.found["reading"]["largest"] == 0
+    found = checks.found["reading"]
+    assert (found["n"], found["largest"]) == (1, 0)
+    assert found["at"] in {f"series 1.2, {path.name}" for path in map(Path, paths)}
     with pytest.raises(UserError, match="voxels of slices read from DICOM differ from pydicom's by 1 HU"):
         verify.check_reading(Checks(), "1.2", paths, volume + 1, grid)
     with pytest.raises(UserError, match="pydicom"):
