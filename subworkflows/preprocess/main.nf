@@ -15,6 +15,14 @@ include { folderOf                              } from '../utilities/files'
 include { phantomFile                           } from '../utilities/files'
 include { shellQuote                            } from '../utilities/files'
 
+// What there is to warn of: regions that hold less than half of their patches' voxels, as the report says, too.
+def smallRegions(rows) {
+    return rows.findAll { row -> row.share_inside }.groupBy { row -> row.roi }
+        .collectEntries { roi, own -> [roi, own.sum { row -> row.share_inside as Double } / own.size()] }
+        .findAll { _roi, share -> share < 0.5 }
+        .collect { roi, share -> "${roi} is smaller than half of its patches, of whose voxels ${Math.round(100 * share)} % lie in it: its features are of what is round it for the most part. Smaller voxels by --spacing, --region both (whole regions) or centres of your own by --patches help" }
+}
+
 // The reference of a run: chosen in the index, cut to what anything reads, and the patches drawn in it.
 workflow REFERENCE {
     take:
@@ -41,6 +49,9 @@ workflow REFERENCE {
 
     def centres = settings.patches ? file(settings.patches) : []
     DRAW_PATCHES(prepared, centres, settings.patches_per_roi, settings.seed, settings.publish_volumes, codeDigest('draw_patches.py'))
+    if (settings.phantom) {
+        DRAW_PATCHES.out.patches.subscribe { table -> smallRegions(rowsOf(table)).each { words -> log.warn(words) } }
+    }
 
     emit:
     reference = prepared                    // folder

@@ -91,7 +91,7 @@ def test_a_water_phantom_with_one_nifti_mask(water):
     run, truth = water
     text = check_run(run, truth, "water")
     # regions are larger than half of their patches, so that nothing is warned of
-    assert "less than half of their voxels" not in text
+    assert "less than half of their voxels" not in text and "smaller than half of its patches" not in run.text
     assert pd.read_csv(run.outdir / "index/patches.csv").groupby("roi")["share_inside"].mean().min() > 0.5
     # 36 slices have no room for SSIM's window of 11 bins of four, and no dose but 10 mGy was scanned
     assert "table5_ssim its window of 11 bins" in text and "--mode corrected" in text
@@ -120,7 +120,13 @@ def test_phantom_and_mask_need_series_of_ones_own(nextflow, tmp_path):
 def test_a_cartridge_phantom_with_one_structure_set(nextflow, tmp_path):
     small = ("-profile", "test", "--feature_sets", "radiomics,shallow_cnn", "--mode", "corrected", "--region", "both")
     run, truth = run_of("cartridges", nextflow, tmp_path, *small, recons=("FBP", "IR"))
-    check_run(run, truth, "cartridges")
+    text = check_run(run, truth, "cartridges")
+    # the run and the first screen of its report warn of the same regions, those of which patches hold less than half
+    shares = pd.read_csv(run.outdir / "index/patches.csv").groupby("roi")["share_inside"].mean()
+    warned = text[text.index("What to know of these numbers") : text.index("Mode corrected")]
+    for roi, share in shares.items():
+        assert (f"{roi} is smaller than half of its patches" in run.text) == (share < 0.5), roi
+        assert (f"{roi} ({100 * share:.0f} %)" in warned) == (share < 0.5), roi
     # textures of their own are told apart on a scanner that was not trained on
     table7 = pd.read_csv(run.outdir / "none/tables/table7_stability_classification.csv").set_index("features")
     assert table7.loc["Radiomics", "loso_2_scanners_acc_mean"] > 0.7

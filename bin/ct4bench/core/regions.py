@@ -162,6 +162,7 @@ OF_ANOTHER = {
     r"\bfour tissues": "all classes",
     r"larger than four of the six ROIs": "larger than many a region",
     r"(?:\bthe )?\bsix ROIs": "the {n} ROIs",
+    r"\bsix regions": "{n} regions",
     r"in the large cyst": "in the region {main}",
     r"the large cyst": "the main region",
     r"the first cyst": "the region {main}",

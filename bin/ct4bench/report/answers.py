@@ -104,6 +104,13 @@ def added(decomposition: pd.DataFrame) -> list[tuple[str, float]]:
     return sorted(found, key=lambda item: -item[1])
 
 
+def _nothing_more(decomposition: pd.DataFrame, steps: list[tuple[str, float]]) -> str:
+    """Name what adds nothing where one step alone adds something, which would read as if nothing else was looked at."""
+    known = decomposition.loc[decomposition["mse_hu2_median"].notna(), "contrast"]
+    others = [CAUSES.get(name, name) for name in known if name != steps[0][0]]
+    return f", to which {_and(others)} add{'s' * (len(others) == 1)} nothing" if len(steps) == 1 and others else ""
+
+
 def image_answer(tables: dict[str, pd.DataFrame]) -> Answer | None:
     """Say how far apart images of two scanners are, and what makes it."""
     frame = tables.get(RMSE.table)
@@ -124,7 +131,9 @@ def image_answer(tables: dict[str, pd.DataFrame]) -> Answer | None:
         names.append("decomposition")
         first = first_step(tables["decomposition"])
         words = [f"{step_words(name, first)} {number(value, 1)}" for name, value in steps]
-        text += f"; what adds to it, in HU\N{SUPERSCRIPT TWO}: {_and(words)}"
+        text += (
+            f"; what adds to it, in HU\N{SUPERSCRIPT TWO}: {_and(words)}{_nothing_more(tables['decomposition'], steps)}"
+        )
     return Answer("How far apart are the scanners?", f"{text}.", tuple(names))
 
 

@@ -89,6 +89,15 @@ def test_of_two_scans_no_share_of_a_cause_is_told():
     assert image.text == f"Images of the same object {said}"
     assert image.tables == ("table3_rmse_hu",)
     assert "What makes images differ" not in str(answer_picture(found, FACTS))
+    # where all but one of the steps add nothing, they are named
+    found["decomposition"] = pd.DataFrame(
+        [("other_repetition", 320.0, np.nan, ""), ("other_maker", 240.0, -80.0, "other_repetition")],
+        columns=steps.columns,
+    )
+    text = answers(found, FACTS)[0].text
+    assert text.endswith(
+        "in HU\N{SUPERSCRIPT TWO}: a repeated scan (noise) 320.0, to which another maker adds nothing."
+    )
     # of scans that were not repeated, what the first of two steps adds is with their noise
     found["decomposition"] = pd.concat([
         pd.DataFrame([("other_scanner", 400.0, np.nan, "")], columns=steps.columns),
