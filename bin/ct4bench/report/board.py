@@ -220,9 +220,10 @@ def method_card(
     scores: pd.DataFrame | None,
     tables: dict[str, pd.DataFrame],
     none_tables: dict[str, pd.DataFrame],
+    icc_form: str,
 ) -> dict:
     """Return what the page says of one method: what it declares, which scanners it helps and harms, what it did to each
-    class of features.
+    class of features by the ICC `icc_form`, that of the mode.
 
     `scores` are those of its scores.csv, `tables` its tables and those without harmonization by name.
     """
@@ -241,7 +242,8 @@ def method_card(
     return {
         "facts": [(name, str(value).replace("_", " ")) for name, value in facts if isinstance(value, str) and value],
         "scanners": None if scores is None or method == NO_METHOD else scanner_table(scores),
-        "classes": None if method == NO_METHOD else class_table(tables, none_tables),
+        "classes": None if method == NO_METHOD else class_table(tables, none_tables, icc_form),
+        "icc_form": icc_form,
     }
 
 
@@ -264,7 +266,7 @@ def scanner_table(scores: pd.DataFrame) -> dict | None:
     return {"columns": ["Features", *names], "rows": lines, "kind": "grid"}
 
 
-def class_table(tables: dict[str, pd.DataFrame], none_tables: dict[str, pd.DataFrame]) -> dict | None:
+def class_table(tables: dict[str, pd.DataFrame], none_tables: dict[str, pd.DataFrame], icc_form: str) -> dict | None:
     """Return the cells of the mean ICC of each class of features, and what it is more than without harmonization."""
     name, keys = "stability_by_class", ["extractor", "feature_class"]
     if name not in tables or name not in none_tables:
@@ -287,7 +289,7 @@ def class_table(tables: dict[str, pd.DataFrame], none_tables: dict[str, pd.DataF
         for row in both.to_dict("records")
     ]
     return {
-        "columns": ["Class of features", "mean ICC", "without harmonization", "features"],
+        "columns": ["Class of features", f"mean {icc_form}", "without harmonization", "features"],
         "rows": lines,
         "kind": "grid",
     }

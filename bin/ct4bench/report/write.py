@@ -27,6 +27,7 @@ from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.json_files import read_object, read_reference_values
 from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS
+from ct4bench.core.modes import MODES
 from ct4bench.core.regions import phantom_of
 from ct4bench.core.tables import read_table
 from ct4bench.core.view_files import SUFFIX, read_views
@@ -446,7 +447,8 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
     first, several = inputs.methods[0], len(inputs.methods) > 1
     card = None
     if inputs.board is not None and not whole:
-        card = method_card(inputs.board, facts["method"], shown.scores, shown.tables, first.tables)
+        form = MODES[facts["mode"]].icc_headline
+        card = method_card(inputs.board, facts["method"], shown.scores, shown.tables, first.tables, form)
     view = method_view(shown, inputs.registered, card, None if whole else first, inputs.series)
     if inputs.board is not None and whole:
         titles = dict(zip(inputs.board.methods["method"], inputs.board.methods["title"], strict=True))
