@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from command.places import ROOT, find_engine, is_set_up
+from command.places import ROOT, find_engine, is_set_up, version
 
 OWN = {"--show", "--plain", "-h", "--help"}
 """Options of `run` and `demo` that are not the engine's; all other words go to it."""
@@ -38,6 +38,7 @@ def make_parser() -> argparse.ArgumentParser:
         description="The CT4Harmonization benchmark: one command for runs and their results. Words that are not listed "
         "here go to 'nextflow run' as they are.",
     )  # fmt: skip
+    parser.add_argument("--version", action="version", version=f"ct4bench {version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, summary: str, **more) -> argparse.ArgumentParser:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -29,6 +30,12 @@ def venv_is_current() -> bool:
     stamp = ROOT / ".venv" / ".locked"
     wanted = hashlib.sha256(b"".join((ROOT / name).read_bytes() for name in LOCKED)).hexdigest()
     return stamp.is_file() and stamp.read_text() == wanted
+
+
+def version() -> str:
+    """Return the version that the pipeline's manifest names."""
+    found = re.search(r"^ *version *= *'([^']*)'", (ROOT / "nextflow.config").read_text(encoding="utf-8"), re.M)
+    return found[1] if found else "of no known version"
 
 
 def shown(path: Path | str) -> str:

@@ -29,6 +29,9 @@ def describe(folder: Path) -> tuple[int, str]:
     lines = [f"report:  {page.resolve()}", f"         {about.st_size / 1e6:.1f} MB, of {made}; opens offline"]
     if not mark.is_file():
         lines.append("         the folder has no mark of a whole run (pipeline_info/complete.json)")
+    pages = sorted(path.name for path in folder.glob("report_*.html"))
+    if pages:
+        lines.append(f"methods: {len(pages)} pages beside it: {', '.join(pages[:3])}{', …' if len(pages) > 3 else ''}")
     methods = sorted(path.parent.name for path in folder.glob("*/tables"))
     for method in methods:
         lines.append(f"tables:  {shown(folder / method / 'tables')}, figures: {shown(folder / method / 'figures')}")

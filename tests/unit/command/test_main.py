@@ -202,6 +202,19 @@ def test_report_says_where_it_is(tmp_path):
     assert done.returncode == 0 and str(tmp_path / "report.html") in done.stdout and "no mark" in done.stdout
 
 
+def test_report_names_the_pages_of_methods(tmp_path):
+    for name in ("report.html", "report_combat.html", "report_coral.html"):
+        (tmp_path / name).write_text("<html>")
+    said = call("report", tmp_path).stdout
+    assert "methods: 2 pages beside it: report_combat.html, report_coral.html" in said
+
+
+def test_the_version_is_the_manifests():
+    manifest = (ROOT / "nextflow.config").read_text()
+    said = call("--version").stdout.split()
+    assert said[0] == "ct4bench" and f"version = '{said[1]}'" in manifest
+
+
 def test_remaking_takes_the_parameters_of_the_run(tmp_path):
     schema = read_schema()
     given = {name: rule["default"] for name, rule in schema.items() if "default" in rule}
