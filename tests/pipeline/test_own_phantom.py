@@ -118,7 +118,8 @@ def test_phantom_and_mask_need_series_of_ones_own(nextflow, tmp_path):
 
 @pytest.mark.slow
 def test_a_cartridge_phantom_with_one_structure_set(nextflow, tmp_path):
-    small = ("-profile", "test", "--feature_sets", "radiomics,shallow_cnn", "--mode", "corrected", "--region", "both")
+    small = ("-profile", "test", "--feature_sets", "radiomics,radiomics_roi,shallow_cnn", "--mode", "corrected",
+             "--region", "both")  # fmt: skip
     run, truth = run_of("cartridges", nextflow, tmp_path, *small, recons=("FBP", "IR"))
     text = check_run(run, truth, "cartridges")
     # the run and the first screen of its report warn of the same regions, those of which patches hold less than half
