@@ -27,11 +27,12 @@ def main(argv=None):
     from ct4bench.parts.stream import fetch_or_end, stream_part
     from ct4bench.parts.take import keep_part
 
-    folders = Folders(args.folder)
+    rows, access, folders = read_rows(args.table), access_of(args), Folders(args.folder)
+    how = (args.contents, args.series_pattern or None)
 
     def stream(registration, checks):
-        fetch_or_end(read_rows(args.table), access_of(args), folders, args.series)
-        return stream_part(folders, registration, args.contents, args.series_pattern or None, checks, args.strict)
+        fetch_or_end(rows, access, folders, args.series)
+        return stream_part(folders, registration, *how, checks, args.strict)
 
     keep_part(args, stream)
 
