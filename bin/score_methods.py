@@ -20,6 +20,7 @@ def main(argv=None):
     parser.add_argument("--unfitted", action="store_true", help="the features are the same whatever a fit sees")
     parser.add_argument("--extractor", required=True, nargs="+", help="the name of each table")
     parser.add_argument("--predictions", required=True, help="predictions.parquet of the method")
+    parser.add_argument("--splits", required=True, help="splits.csv of the method")
     parser.add_argument("--plain_predictions", required=True, help="the same without harmonization")
     parser.add_argument("--domain", choices=DOMAINS, default="scanner", help="what is left out")
     parser.add_argument("--images", type=Path, help="folder with pairs.parquet and scanner_profile.csv of the method")
@@ -35,6 +36,7 @@ def main(argv=None):
     from ct4bench.core.tables import read_table, write_table
     from ct4bench.leaderboard.images import read_images, reference_of, score_images
     from ct4bench.leaderboard.score import FeatureSet, score_method
+    from ct4bench.splits.splits import SPLIT_COLUMNS
 
     sets = []
     for name, path, plain_path in zip(args.extractor, args.features, args.plain, strict=True):
@@ -44,8 +46,9 @@ def main(argv=None):
         left_out = read_features(place) if place and place.is_file() else None
         sets.append(FeatureSet(name, table, plain, left_out))
     scores = score_method(
-        sets, read_table(args.predictions), read_table(args.plain_predictions), args.domain, args.seed, args.unfitted
-    )
+        sets, read_table(args.predictions), read_table(args.splits, SPLIT_COLUMNS), read_table(args.plain_predictions),
+        args.domain, args.seed, args.unfitted,
+    )  # fmt: skip
     if args.images:
         both = [read_images(folder) for folder in (args.images, args.plain_images)]
         scores = pd.concat(

@@ -4,7 +4,7 @@ process PLAN_SPLITS {
 
     input:
     // of all extractors: their rows must be the same; cells: all, or those that methods are compared by; adaptation: scans
-    // of a target that the method is given, a number or half, or null
+    // of a target that a fold gives the method, a number or half, or null
     tuple val(method), path(features), val(cells), val(adaptation)
     val domain
     val mode

@@ -5,7 +5,7 @@ process SCORE_METHODS {
     input:
     // meta: method, extractors (in the order of their tables), unfitted (features are the same whatever is fitted on);
     // left_out: a folder with each scanner by a fit without it, or []; plain, unharmonized: without harmonization
-    tuple val(meta), path(features, stageAs: 'features/*'), path(predictions), path(left_out), path(plain, stageAs: 'plain/*'), path(unharmonized, stageAs: 'plain/*'),
+    tuple val(meta), path(features, stageAs: 'features/*'), path(predictions), path(splits), path(left_out), path(plain, stageAs: 'plain/*'), path(unharmonized, stageAs: 'plain/*'),
         path(images, stageAs: 'images/*'), path(plain_images, stageAs: 'plain_images/*'), path(reference, stageAs: 'reference')     // pairs and profile, and the reference's folder, or []
     val domain
     val seed
@@ -24,6 +24,7 @@ process SCORE_METHODS {
         ${meta.unfitted ? '--unfitted' : ''} \\
         --extractor ${meta.extractors.join(' ')} \\
         --predictions ${predictions} \\
+        --splits ${splits} \\
         --plain_predictions ${unharmonized} \\
         --domain ${domain} \\
         --seed ${seed} \\

@@ -35,6 +35,7 @@ workflow COMPARE {
     )
     def plain = sets.filter { method, _names, _tables, _notes -> method == noMethod() }.first()
     def predictions = fileNamed(evaluation, 'predictions.parquet')
+    def splits = fileNamed(evaluation, 'splits.csv')
     def unharmonized = predictions.filter { method, _table -> method == noMethod() }.map { _method, table -> table }.first()
     // where no fit makes the features there is nothing to leave out
     def apart = left_out.mix(channel.fromList(chosen.findAll { method -> method.level != 'feature' }.collect { method -> [method.name, []] }))
@@ -48,10 +49,10 @@ workflow COMPARE {
         : channel.empty()
     def unpictured = channel.fromList(chosen.collect { method -> method.name } - mapping).map { method -> [method, [], [], []] }
     SCORE_METHODS(
-        sets.join(predictions).join(apart).join(pictured.mix(unpictured)).combine(plain).combine(unharmonized)
-            .map { method, own, tables, _notes, predicted, folder, own_images, plain_images, reference, _none, all, unharmonized_tables, _all_notes, unharmonized_predictions ->
+        sets.join(predictions).join(splits).join(apart).join(pictured.mix(unpictured)).combine(plain).combine(unharmonized)
+            .map { method, own, tables, _notes, predicted, planned, folder, own_images, plain_images, reference, _none, all, unharmonized_tables, _all_notes, unharmonized_predictions ->
                 def bySet = [all, unharmonized_tables].transpose().collectEntries { name, table -> [name, table] }
-                [[method: method, extractors: own, unfitted: !folder], tables, predicted, folder, own.collect { name -> bySet[name] }, unharmonized_predictions, own_images, plain_images, reference]
+                [[method: method, extractors: own, unfitted: !folder], tables, predicted, planned, folder, own.collect { name -> bySet[name] }, unharmonized_predictions, own_images, plain_images, reference]
             },
         settings.domain, settings.seed, codeDigest('score_methods.py'),
     )
@@ -59,7 +60,7 @@ workflow COMPARE {
     RANK_METHODS(
         found.toSortedList { a, b -> "${a[0]}/${a[1].name}" <=> "${b[0]}/${b[1].name}" }.map { items -> items.transpose() },
         declared, plain.map { _none, _names, tables, _notes -> tables }, plain.map { _none, _names, _tables, notes -> notes },
-        fileNamed(evaluation, 'splits.csv').filter { method, _table -> method == noMethod() }.map { _method, table -> table }.first(),
+        splits.filter { method, _table -> method == noMethod() }.map { _method, table -> table }.first(),
         settings.subMap('mode', 'domain', 'seed', 'harmonize_by', 'method_cells') + [version: workflow.manifest.version],
         codeDigest('rank_methods.py'),
     )

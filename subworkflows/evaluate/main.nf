@@ -12,6 +12,7 @@ include { MERGE_PREDICTIONS } from '../../modules/merge_predictions/main'
 include { EMBED_FEATURES    } from '../../modules/embed_features/main'
 include { byMethod          } from '../utilities/channels'
 include { extractorsOf      } from '../utilities/methods'
+include { givenInFolds      } from '../utilities/methods'
 include { methodDigest      } from '../utilities/methods'
 include { noMethod          } from '../utilities/methods'
 include { rowsOf            } from '../utilities/channels'
@@ -117,7 +118,7 @@ workflow EVALUATE_FEATURES {
     // the rows of all extractors must be the same; the first of them decides the splits
     PLAN_SPLITS(
         // other methods have the trainings that methods are compared by, unless all are asked for
-        classified.map { meta, tables -> [meta.method, tables, meta.method == noMethod() ? 'all' : settings.method_cells, named[meta.method].adaptation] },
+        classified.map { meta, tables -> [meta.method, tables, meta.method == noMethod() ? 'all' : settings.method_cells, givenInFolds(named[meta.method])] },
         settings.domain, settings.mode, settings.seed, settings.tasks, settings.ablations,
         patches, settings.share_inside, codeDigest('plan_splits.py'),
     )

@@ -75,6 +75,12 @@ def knownVariants(Map settings) {
     }
 }
 
+// What a fold gives a method of its target. Volumes were mapped before the folds, with all their tissues: a fold gives
+// nothing, and half of the target is left untested all the same.
+def givenInFolds(Map method) {
+    return method.level == 'image' && method.adaptation == 'half' ? '0' : method.adaptation
+}
+
 // Whether every fold would need volumes of its own.
 def isPooledOfImages(Map variant) {
     return variant.level == 'image' && variant.learns == 'pooled'

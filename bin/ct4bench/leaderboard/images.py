@@ -1,7 +1,9 @@
 """Scores of images: what a method did to them, each scanner's beside what it was without the method.
 
 All is of the common grid and of scanners at the reference's dose. Distances are to the reference series as the same
-method left it, so that a method which changes the reference, too, is judged by what sets scanners apart.
+method left it, so that a method which changes the reference, too, is judged by what sets scanners apart. A pair is of
+two scanners, so that means over the pairs of each are not independent: metrics of pairs have what they are without each
+scanner, of which `rank` makes jackknife intervals.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ from ct4bench.core.benchmark import MAIN_DOSE_MGY, SERIES_KEY, scanner_rank
 from ct4bench.core.json_files import read_reference_values
 from ct4bench.core.metrics import MAIN_METRICS
 from ct4bench.core.tables import read_table
-from ct4bench.leaderboard.score import ALL_ROWS, OF, SCORE_COLUMNS, WHOLE
+from ct4bench.leaderboard.score import ALL_ROWS, OF, SCORE_COLUMNS, WHOLE, WITHOUT
 from ct4bench.pairs.plan import TABLES_3_TO_5
 from ct4bench.profiles.merge import COMMON
 
@@ -77,9 +79,10 @@ IMAGE_SCORES = (*(metric.name for metric in MAIN_METRICS), *(d.score for d in DI
 def score_images(images: Images, none: Images, reference: tuple[str, float, str]) -> pd.DataFrame:
     """Return the scores of a method's images beside those of `none`, `SCORE_COLUMNS`.
 
-    `reference` is scanner, dose in mGy and reconstruction of the reference series. A score has a row of each scanner
-    (part `of`), and their mean as a `whole`, without the reference's own where the score is a distance to it.
-    `n_rows` counts pairs, or reconstructions. A score that was not measured has a row with its reason.
+    `reference` is scanner, dose in mGy and reconstruction of the reference series. Metrics of pairs have a `whole` and
+    what it is without each scanner (part `without`, from three scanners on); other scores a row of each scanner (part
+    `of`), and their mean as a `whole`, without the reference's own where the score is a distance to it. `n_rows` counts
+    pairs, or reconstructions. A score that was not measured has a row with its reason.
     """
     both = []
     for name, one in (("value", images), ("value_none", none)):
@@ -88,8 +91,8 @@ def score_images(images: Images, none: Images, reference: tuple[str, float, str]
         both.append(grouped.agg(**{name: (name, "mean"), "n_rows": ("n_rows", "sum")}))
     table = both[0].join(both[1][["value_none"]]).reset_index().assign(part=OF, reason="")
     of_distance = {distance.score for distance in DISTANCES}
-    rows = []
-    for score in IMAGE_SCORES:
+    rows = [_of_pairs(images.pairs, none.pairs)]
+    for score in (*(d.score for d in DISTANCES), STRUCTURE):
         own = table[table["score"] == score]
         counted = own[own["unit"] != reference[0]] if score in of_distance else own
         whole = {"score": score, "part": WHOLE, "unit": "", "reason": "" if len(counted) else NO_VALUE}
@@ -101,20 +104,41 @@ def score_images(images: Images, none: Images, reference: tuple[str, float, str]
 
 def _values(images: Images, none: Images, reference) -> Iterator[tuple[str, str, float, int]]:
     """Score, scanner, value and what it is of."""
-    yield from _pair_values(images.pairs)
     curves, plain = (_curves(one.profile, reference[1]) for one in (images, none))
     yield from _distances(curves, reference)
     yield from _structure(curves, plain)
 
 
-def _pair_values(pairs: pd.DataFrame):
-    """Mean of each metric over a scanner's pairs with others."""
+def _of_pairs(pairs: pd.DataFrame, none: pd.DataFrame) -> pd.DataFrame:
+    """Each metric of pairs at equal reconstruction, as a whole and without each scanner, beside that of `none`."""
+    own, plain = _compared(pairs), _compared(none)
+    scanners = sorted({*own["scanner_a"], *own["scanner_b"]}, key=scanner_rank)
+    rows = []
+    for metric in MAIN_METRICS:
+        for left_out in ("", *(scanners if len(scanners) > 2 else ())):
+            (value, n), (value_none, _) = (_mean_of_pairs(_others(one, left_out), metric.name) for one in (own, plain))
+            reason = "" if left_out or n else NO_VALUE
+            part = WITHOUT if left_out else WHOLE
+            rows.append((metric.name, part, left_out, value, value_none, n, reason))
+    return pd.DataFrame(rows, columns=["score", "part", "unit", "value", "value_none", "n_rows", "reason"])
+
+
+def _compared(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Pairs of two scanners at equal reconstruction and the main dose."""
     own = pairs[(pairs["table"] == TABLES_3_TO_5) & (pairs["variant"] == SAME_RECON)]
-    own = own[(own["dose_mgy_a"] == MAIN_DOSE_MGY) & (own["scanner_a"] != own["scanner_b"])]
-    for scanner in sorted({*own["scanner_a"], *own["scanner_b"]}):
-        of = own[(own["scanner_a"] == scanner) | (own["scanner_b"] == scanner)]
-        for metric in MAIN_METRICS:
-            yield metric.name, scanner, float(of[metric.name].mean()), len(of)
+    return own[(own["dose_mgy_a"] == MAIN_DOSE_MGY) & (own["scanner_a"] != own["scanner_b"])]
+
+
+def _others(pairs: pd.DataFrame, scanner: str) -> pd.DataFrame:
+    """Pairs without those of a scanner."""
+    return pairs[(pairs["scanner_a"] != scanner) & (pairs["scanner_b"] != scanner)]
+
+
+def _mean_of_pairs(pairs: pd.DataFrame, metric: str) -> tuple[float, int]:
+    """Mean over scanners of the mean over a scanner's pairs with others, and the number of pairs."""
+    sides = pd.concat([pairs[[side, metric]].set_axis(["scanner", "value"], axis=1)
+                       for side in ("scanner_a", "scanner_b")])  # fmt: skip
+    return float(sides.groupby("scanner")["value"].mean().mean()), len(pairs)
 
 
 def _curves(profile: pd.DataFrame, dose_mgy: float) -> dict[tuple[str, str], dict[str, pd.Series]]:

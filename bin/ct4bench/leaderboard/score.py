@@ -31,6 +31,7 @@ from ct4bench.leaderboard.mixing import explained, mixing_within
 from ct4bench.leaderboard.probes import PROBES, chance_of, probe_predictions, recalls, standardised
 from ct4bench.leaderboard.score_list import read_scores
 from ct4bench.splits.adaptation import rows_tested
+from ct4bench.splits.splits import TRAINING_KEY, as_text, resolve, sorted_keys
 from ct4bench.splits.tasks import COMPARED_N, ONE_TISSUE, PAPERS_TASK
 from ct4bench.stability.icc import check_features, mean_icc, mean_icc_without, ratings
 from ct4bench.stability.repeatability import discriminability, tissue_contrast, within_scanner
@@ -38,10 +39,13 @@ from ct4bench.stability.repeatability import discriminability, tissue_contrast, 
 SCORE_COLUMNS = columns_of("<method>/scores.csv")
 """extractor (blank for scores of images), score, fit, part, unit (the scanner, blank where the part is of all), value,
 value_none (of `none`, on the same rows), n_rows (test rows, or rows of features), reason (why there is no value)."""
+UNBALANCED = "tissue_unbalanced"
 WHOLE, OF, WITHOUT, CHANCE, CHANCE_HIGH = "whole", "of", "without", "chance", "chance_high"
 """Parts."""
 FOLD, ALL_ROWS, APART = "fold", "all", "apart"
 """What a method was fitted on for a score: what each fold trains on; all rows; each scanner by a fit without it."""
+NOT_GIVEN = "no fold gives it half of its target (images are mapped before, with all tissues)"
+"""Why a method has no value with one tissue in the target."""
 NOT_APART = "a value of the domain has no features by a fit without it (harmonization.csv)"
 
 
@@ -95,7 +99,7 @@ def score_predictions(
         if unbalanced is not None and none_unbalanced is not None:
             own, other = (table[table["extractor"] == extractor] for table in (unbalanced, none_unbalanced))
             units = by_unit(beside_none(own, other), domain)
-            found += _accuracy(extractor, "tissue_unbalanced", units, len(own_rows(other)) > 0)
+            found += _accuracy(extractor, UNBALANCED, units, len(own_rows(other)) > 0)
     return _frame(found)
 
 
@@ -132,8 +136,8 @@ def score_features(
     `features` and `none` have the columns of `benchmark.FEATURE_KEY`, then the same features (float64); `UserError`
     where their rows differ. `fit` says what the method was fitted on: `ALL_ROWS`, or `APART` for the table in which
     each scanner's rows come from a fit without it (call once for each table, and stack). `of_none` is
-    `measure_features` of `none` beside itself, which need not be computed for each method anew. Scores: those of
-    `measure_features`.
+    `measure_features` of `none` beside itself (of `same_rows`), which need not be computed for each method anew.
+    Scores: those of `measure_features`.
     """
     table, none = same_rows(features, none)
     if of_none is None:
@@ -278,38 +282,58 @@ class FeatureSet:
     apart: pd.DataFrame | None = None
 
 
-def compared_rows(predictions: pd.DataFrame, keys: pd.DataFrame, domain: str, seed: int) -> pd.DataFrame:
-    """Leave out test rows of the scans that methods may adapt to, where their value of the domain was not trained on.
+def compared_rows(
+    predictions: pd.DataFrame, splits: pd.DataFrame, keys: pd.DataFrame, domain: str, seed: int
+) -> pd.DataFrame:  # fmt: skip
+    """Leave out test rows of the scans that methods may adapt to, where their fold did not train on their value of the
+    domain; a column `domain` is added where there is none.
 
-    So all methods, those that adapt to nothing too, are compared on the same rows.
+    So all methods, those that adapt to nothing too, are compared on the same rows. `splits` are those of the
+    predictions (columns `SPLIT_COLUMNS`), `keys` the rows of features that they are of.
     """
-    tested = pd.Series(rows_tested(keys, domain, seed), index=keys["series_uid"].to_numpy())
-    tested = tested[~tested.index.duplicated()]
-    unseen = (predictions["scheme"] == "loso") | (predictions["task"] == "tissue_other_maker")
-    kept = ~unseen.to_numpy() | predictions["series_uid"].map(tested).to_numpy(bool)
+    series = keys["series_uid"].to_numpy()
+    tested = pd.Series(rows_tested(keys, domain, seed), index=series)
+    of_series = pd.Series(as_text(keys[domain]), index=series)
+    tested, of_series = (column[~column.index.duplicated()] for column in (tested, of_series))
+    values = predictions["series_uid"].map(of_series)
+    # what is left out is never trained on, so that these many need no look
+    unseen = (predictions["scheme"] == "loso").to_numpy(copy=True)
+    others = np.flatnonzero(~unseen)
+    rows = predictions.iloc[others].groupby(TRAINING_KEY, sort=False).indices
+    keys = sorted_keys(keys)
+    of_row = as_text(keys[domain])
+    for split in resolve(splits[splits["scheme"] != "loso"], keys):
+        own = others[rows.get(split.key, [])]
+        unseen[own] = ~values.iloc[own].isin(set(of_row[split.training]))
+    kept = ~unseen | predictions["series_uid"].map(tested).to_numpy(bool)
     if domain not in predictions:
-        of_series = keys.drop_duplicates("series_uid").set_index("series_uid")[domain]
-        predictions = predictions.assign(**{domain: predictions["series_uid"].map(of_series)})
+        predictions = predictions.assign(**{domain: values})
     return predictions[kept].reset_index(drop=True)
 
 
 def score_method(
-    sets: Iterable[FeatureSet], predictions: pd.DataFrame, none: pd.DataFrame, domain: str, seed: int, unfitted: bool
-) -> pd.DataFrame:
+    sets: Iterable[FeatureSet], predictions: pd.DataFrame, splits: pd.DataFrame, none: pd.DataFrame, domain: str,
+    seed: int, unfitted: bool,
+) -> pd.DataFrame:  # fmt: skip
     """Return all scores of a method, columns `SCORE_COLUMNS`.
 
-    `predictions` are its rows of predictions.parquet, `none` those without harmonization; `unfitted` features are the
-    same whatever a fit sees.
+    `predictions` are its rows of predictions.parquet and `splits` what they were planned by, `none` the predictions
+    without harmonization; `unfitted` features are the same whatever a fit sees: they have no value with one tissue in
+    the target.
     """
     sets = list(sets)
-    keys = sets[0].plain
-    own, other = (compared_rows(rows, keys, domain, seed) for rows in (predictions, none))
+    own = compared_rows(predictions, splits, sets[0].plain, domain, seed)
     adapted = own[own["ablation"] == ONE_TISSUE].assign(ablation="default")
-    same_cell = (other["task"] == PAPERS_TASK) & (other["scheme"] == "loso") & (other["n_train"] == COMPARED_N)
-    unbalanced = (adapted, other[same_cell]) if len(adapted) else (None, None)
-    parts = [score_predictions(own, other, domain, *unbalanced)]
+    same_cell = (none["task"] == PAPERS_TASK) & (none["scheme"] == "loso") & (none["n_train"] == COMPARED_N)
+    asked = (splits["ablation"] == ONE_TISSUE).any() and not unfitted
+    unbalanced = (adapted, none[same_cell]) if asked else (None, None)
+    # of `none` the rows that the method has
+    parts = [score_predictions(own, none, domain, *unbalanced)]
+    if not asked:
+        parts += [_frame(_blank(one.extractor, UNBALANCED, FOLD, NOT_GIVEN)) for one in sets]
     for one in sets:
-        of_none = measure_features(one.plain, one.plain, domain, seed)
+        # in the order in which the method's own are measured: what is drawn over rows is drawn alike
+        of_none = measure_features(*same_rows(one.plain, one.plain), domain, seed)
         parts.append(score_features(one.fitted, one.plain, one.extractor, domain, seed, ALL_ROWS, of_none))
         apart = one.fitted[rows_tested(one.fitted, domain, seed)] if unfitted else one.apart
         if apart is None:

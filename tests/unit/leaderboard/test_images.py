@@ -1,10 +1,13 @@
 """Scores of images: closed forms on small tables, and that they fall where a scanner comes nearer to the reference."""
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from ct4bench.leaderboard.images import DISTANCES, IMAGE_SCORES, NO_VALUE, Images, score_images
+from ct4bench.leaderboard.rank import METHOD_COLUMNS, make_leaderboard
 from ct4bench.leaderboard.score_list import read_scores
 
 REFERENCE = ("A1", 10, "IR")
@@ -78,6 +81,49 @@ def test_what_was_not_measured_says_so():
     bare = Images(one.pairs, one.profile[one.profile["measure"] != "ttf"])
     table = score_images(bare, bare, REFERENCE)
     assert np.isnan(value(table, "mtf_difference")) and value(table, "mtf_difference", column="reason") == NO_VALUE
+
+
+def of_scanners(effects: dict) -> Images:
+    """Pairs whose RMSE is the sum of what each of their scanners adds to it."""
+    values = {(a, b): effects[a] + effects[b] for a, b in itertools.combinations(effects, 2)}
+    return Images(pairs(values), images().profile)
+
+
+def test_each_pair_is_of_two_scanners():
+    """Without a scanner all its pairs are gone: by hand, (n U - 2 m) / (n - 2) where all pairs are there."""
+    rng = np.random.default_rng(0)
+    n, names = 13, [f"S{i:02d}" for i in range(13)]
+    rmse = {
+        pair: float(value) for pair, value in zip(itertools.combinations(names, 2), rng.gamma(4, 5, 78), strict=True)
+    }
+    one = Images(pairs(rmse), images().profile)
+    table = score_images(one, one, REFERENCE)
+    whole = np.mean(list(rmse.values()))
+    assert value(table, "rmse_hu") == pytest.approx(whole) and value(table, "rmse_hu", column="n_rows") == 78
+    for name in names:
+        own = np.mean([value for pair, value in rmse.items() if name in pair])
+        assert value(table, "rmse_hu", "without", name) == pytest.approx((n * whole - 2 * own) / (n - 2))
+        assert value(table, "rmse_hu", "without", name, "n_rows") == 66
+
+
+def test_intervals_of_pairs_are_as_wide_as_scanners_differ():
+    """A mean of pairs is twice the mean of what scanners add, and so is its standard error: it had less than half."""
+    from scipy.stats import t
+
+    effects = np.random.default_rng(1).normal(10, 2, (2, 13))
+    names = [f"S{i:02d}" for i in range(13)]
+    own, none = (of_scanners(dict(zip(names, row, strict=True))) for row in effects)
+    scores = pd.concat([score_images(one, none, REFERENCE).assign(method=name)
+                        for name, one in (("none", none), ("mine", own))])  # fmt: skip
+    about = [("none", "control", "image", "inductive", ""), ("mine", "method", "image", "inductive", "")]
+    methods = pd.DataFrame(about, columns=METHOD_COLUMNS)
+    board = make_leaderboard(scores, methods)
+    row = board[(board["score"] == "rmse_hu") & (board["method"] == "mine")].iloc[0]
+    changes = effects[0] - effects[1]
+    half = t.ppf(0.975, 12) * 2 * changes.std(ddof=1) / np.sqrt(13)
+    assert row["difference"] == pytest.approx(2 * changes.mean())
+    assert row["difference_ci_high"] - row["difference"] == pytest.approx(half)
+    assert row["difference"] - row["difference_ci_low"] == pytest.approx(half) and row["n_ci_units"] == 13
 
 
 def test_every_score_is_in_the_list_of_scores():

@@ -6,9 +6,23 @@ import pytest
 from tests.leaderboard_data import centred_by, feature_table, means_by, replaced, shuffled, values_of
 
 from ct4bench.core.errors import UserError
+from ct4bench.core.modes import CORRECTED
 from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED
-from ct4bench.leaderboard.score import SCORE_COLUMNS, measure_features, score_features, score_predictions
+from ct4bench.leaderboard.score import (
+    NOT_GIVEN,
+    SCORE_COLUMNS,
+    FeatureSet,
+    compared_rows,
+    measure_features,
+    score_features,
+    score_method,
+    score_predictions,
+)
 from ct4bench.leaderboard.score_list import read_scores
+from ct4bench.splits.adaptation import rows_tested
+from ct4bench.splits.plan import plan_tasks
+from ct4bench.splits.splits import SPLIT_COLUMNS, TRAINING_KEY, resolve, sorted_keys
+from ct4bench.splits.tasks import COMPARED_TASKS, HALF, Plan
 from ct4bench.stability.icc import icc_summary, icc_table
 
 
@@ -22,6 +36,9 @@ def predictions(right, scheme="loso", n_train=2, task="tissue", seed=0) -> pd.Da
                          "cyst1", number % 5, f"{scanner}_{number // 5}", scanner, "cyst", told))  # fmt: skip
     columns = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold", "series_uid", "roi", "patch"]
     return pd.DataFrame(rows, columns=[*columns, "scan_id", "scanner", "target", "predicted"])
+
+
+NO_SPLITS = pd.DataFrame(columns=SPLIT_COLUMNS)
 
 
 def one(scores, score, part="whole", unit=""):
@@ -134,6 +151,79 @@ def test_order_of_rows_and_columns_is_no_matter(table):
     names = list(table.columns)
     other = table.sample(frac=1, random_state=3)[names[:10] + names[:9:-1]]
     pd.testing.assert_frame_equal(score_features(other, table, "x"), score_features(table, table, "x"))
+
+
+def test_nothing_differs_from_itself(table):
+    """What is drawn over rows was drawn over those of none in another order: trees told 0.396 beside 0.405."""
+    mixed = table.sample(frac=1, random_state=5, ignore_index=True)
+    own = mixed[["series_uid", "roi", "patch", "scan_id", "scanner"]].assign(
+        task="tissue", extractor="x", classifier="mlp", ablation="default", scheme="loso", n_train=2, fold="A1",
+        target=mixed["tissue"], predicted="cyst",
+    )  # fmt: skip
+    found = score_method([FeatureSet("x", mixed, mixed)], own, NO_SPLITS, own, "scanner", 0, unfitted=True)
+    known = found[found["value"].notna()]
+    assert set(known["score"]) > {"tissue_n2", "domain_nonlinear", "mixing", "verbatim", "icc_2_1"}
+    assert (known["value"] == known["value_none"]).all(), known[known["value"] != known["value_none"]]
+
+
+@pytest.fixture(scope="module")
+def planned():
+    """Keys of which one scanner alone has the reconstruction DL, and what is planned for methods that adapt or not."""
+    keys = feature_table(n_features=1, n_repetitions=3, n_patches=1, recons=("FBP", "IR", "DL"))
+    keys = sorted_keys(keys[(keys["recon"] != "DL") | (keys["scanner"] == "G1")])
+    plans = {
+        given: plan_tasks(
+            Plan(keys, CORRECTED, sizes=(2,), adaptation=given), ["all"], ["none"], all_cells=False, of=COMPARED_TASKS
+        )[0]
+        for given in (None, 0, 1, HALF)
+    }
+    return keys, plans
+
+
+def answers(splits, keys):
+    """Each test row once for each of its trainings, as predictions have them."""
+    parts = [
+        keys.iloc[split.test][["series_uid", "roi", "patch", "scan_id", "scanner"]].assign(
+            extractor="radiomics", classifier="mlp", target="cyst", predicted="cyst",
+            **dict(zip(TRAINING_KEY, split.key, strict=True)),
+        )
+        for split in resolve(splits, keys)
+    ]  # fmt: skip
+    return pd.concat(parts, ignore_index=True)
+
+
+def test_every_method_is_compared_on_the_same_rows(planned):
+    """Of a fold that trains on DL, which one scanner has, other scanners are targets; their halves were taken from the
+    methods that adapt alone, so that `none` was 0.731 beside one method and 0.808 beside another."""
+    keys, plans = planned
+    key = [*TRAINING_KEY, "series_uid", "roi", "patch"]
+    found = {}
+    for given, splits in plans.items():
+        rows = compared_rows(answers(splits, keys), splits, keys, "scanner", 0)
+        found[given] = set(rows.loc[rows["ablation"] == "default", key].itertuples(index=False, name=None))
+    assert found[None] == found[0] == found[1] == found[HALF]
+    # by hand: of the fold DL the tested half of the others, of the folds FBP and IR all rows
+    tested = rows_tested(keys, "scanner", 0)
+    by_fold = {
+        "DL": int(((keys["recon"] != "DL") & (tested | (keys["scanner"] == "G1"))).sum()),
+        "FBP": int((keys["recon"] != "FBP").sum()), "IR": int((keys["recon"] != "IR").sum()),
+    }  # fmt: skip
+    counts = {fold: sum(row[0] == "tissue_other_recon" and row[4] == fold for row in found[None]) for fold in by_fold}
+    assert counts == by_fold and by_fold["DL"] < (keys["recon"] != "DL").sum()
+
+
+def test_what_no_fold_makes_has_no_value_with_one_tissue_in_the_target(table):
+    """A method of images showed its N = 2 value there: it had mapped whole volumes, with all tissues."""
+    own = predictions({"A1": 0.9, "B1": 0.5})
+    both = pd.concat([own, own.assign(ablation="one_tissue")], ignore_index=True)
+    splits = pd.DataFrame([("tissue", "one_tissue", "loso", 2, "A1", "scanner", "A1", "test")], columns=SPLIT_COLUMNS)
+    found = {
+        unfitted: score_method([FeatureSet("radiomics", table, table)], both, splits, own, "scanner", 0, unfitted)
+        for unfitted in (True, False)
+    }
+    assert one(found[True], "tissue_unbalanced")["reason"] == NOT_GIVEN
+    assert np.isnan(one(found[True], "tissue_unbalanced")["value"])
+    assert one(found[False], "tissue_unbalanced")["value"] == pytest.approx(0.7)
 
 
 def test_other_rows_or_features_are_refused(table):
