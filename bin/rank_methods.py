@@ -14,7 +14,12 @@ from ct4bench.core.modes import MODES
 from ct4bench.core.script import run
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.leaderboard.assemble import read_methods, read_scores
-from ct4bench.leaderboard.merge_leaderboards import COMPARISON, comparison_of, write_comparison
+from ct4bench.leaderboard.merge_leaderboards import (
+    COMPARISON,
+    comparison_of,
+    package_versions,
+    write_comparison,
+)
 from ct4bench.leaderboard.rank import make_leaderboard, maker_effects
 from ct4bench.results.run_facts import read_settings, weights_of
 
@@ -40,7 +45,8 @@ def main(argv=None):
     features = {Path(path).stem: read_features(path) for path in args.features}
     weights = {name: values["status"] for name, values in weights_of(read_settings(args.settings)).items()}
     chosen = {name: getattr(args, name) for name in ("mode", "domain", "harmonize_by", "method_cells", "seed")}
-    versions = {"ct4bench": args.version} | {row.method: str(row.version) for row in methods.itertuples()}
+    of_methods = {row.method: str(row.version) for row in methods.itertuples()}
+    versions = of_methods | package_versions() | {"ct4bench": args.version}
     facts = comparison_of(features, read_table(args.splits), chosen, versions, weights)
     board = make_leaderboard(
         scores, methods, weights=weights, seed=args.seed, domain=args.domain, extractors=list(features)

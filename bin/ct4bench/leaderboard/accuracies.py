@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import ROW_KEY
+from ct4bench.splits.tasks import TASKS
 
 TRAINING = ["task", "extractor", "scheme", "n_train", "fold"]
 NO_SUCH = "not asked of the classifiers"
@@ -27,6 +28,15 @@ def beside_none(predictions: pd.DataFrame, none: pd.DataFrame) -> pd.DataFrame:
     key = [*TRAINING, *ROW_KEY]
     other = own_rows(none)[[*key, "right"]].rename(columns={"right": "right_none"})
     return own_rows(predictions).merge(other, on=key, how="inner", validate="one_to_one")
+
+
+def unit_of(score: str, domain: str) -> str:
+    """Return the column whose values are the units of a score: `roi` or `maker` where regions or makers are what a fold
+    leaves out, since all its test rows share that, else the domain."""
+    task = TASKS.get(score)
+    if task is None:
+        return domain
+    return "roi" if task.over_regions else task.unit if task.unit != "scanner" else domain
 
 
 def by_unit(rows: pd.DataFrame, unit: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ Each run writes comparison.json (core/schemas/comparison.json), which says what 
 import hashlib
 import json
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -29,12 +30,20 @@ from ct4bench.leaderboard.rank import METHOD_COLUMNS, make_leaderboard, maker_ef
 from ct4bench.leaderboard.score import SCORE_COLUMNS
 from ct4bench.leaderboard.score_list import PRIMARY
 
+PACKAGES = ("numba", "numpy", "pandas", "scikit-learn", "scipy")
+"""What trainings and scores are computed with: two runs must have the same. What features are made with is seen in
+their values."""
 COMPARISON, METHODS, SCORES = "comparison.json", "methods.csv", "scores.csv"
 BOARD, MAKERS, SEEDS = "leaderboard.csv", "leaderboard_makers.csv", "leaderboard_seeds.csv"
 SAME_VALUES = 1e-6
 """Largest difference of a feature's mean or SD, in its SD, between machines that computed the same features."""
 SAME_SCORE = 1e-3
 """Largest difference of a score between machines: one test row in a thousand falls otherwise."""
+
+
+def package_versions() -> dict[str, str]:
+    """Return the versions of `PACKAGES` in this environment."""
+    return {name: version(name) for name in PACKAGES}
 
 
 def _sha256(lines: Sequence[str]) -> str:
@@ -66,10 +75,9 @@ def comparison_of(
 
     `features` are the tables of `none` by extractor, in the order of tables, `splits` the rows of splits.csv of `none`,
     `settings` what else decides a score (`domain` and `seed` among them, mode, harmonize_by, …: plain values),
-    `versions` those of the bundle, of its methods and of the packages that scores depend on, `weights` the status of
-    extractors' weights. Keys of rows, names and splits
-    go in as SHA-256; values as mean and SD of each feature, which another kind of machine repeats to the last digits
-    only.
+    `versions` those of the bundle, of its methods and of the packages that scores depend on (`package_versions`),
+    `weights` the status of extractors' weights. Keys of rows, names and splits go in as SHA-256; values as mean and SD
+    of each feature, which another kind of machine repeats to the last digits only.
     """
     settings = dict(settings)
     domain, seed = settings.pop("domain"), settings.pop("seed")
@@ -115,8 +123,9 @@ def differences_between(one: dict, other: dict, seeds: bool = False) -> list[str
     for group in ("versions", "settings", "weights", "makers"):
         for name in sorted({*one[group], *other[group]}):
             pair = [values[group].get(name, "none") for values in (one, other)]
-            # a method of one run alone has its version there
-            if pair[0] != pair[1] and not (group == "versions" and "none" in pair):
+            # a method of one run alone has its version there; a package that is not told may be any
+            alone = group == "versions" and "none" in pair and name not in PACKAGES
+            if pair[0] != pair[1] and not alone:
                 found.append(f"{group}: {name} {pair[0]} and {pair[1]}")
     if not seeds and one["splits"] != other["splits"]:
         found.append("splits: other rows train or test (splits.csv)")

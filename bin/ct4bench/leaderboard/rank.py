@@ -13,7 +13,7 @@ import pandas as pd
 from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.core.contract import columns_of
 from ct4bench.core.intervals import CHANGE, PLAIN, SHARE, jackknife_interval
-from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED
+from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED, unit_of
 from ct4bench.leaderboard.content import LEAST_CONTENT
 from ct4bench.leaderboard.score import ALL_ROWS, CHANCE, CHANCE_HIGH, OF, WHOLE, WITHOUT
 from ct4bench.leaderboard.score_list import PRIMARY, Score, read_scores
@@ -104,7 +104,8 @@ def _row(cell: pd.DataFrame, score: Score, wholes: pd.Series, domain: str) -> di
     raw, of_none = float(whole["value"]), float(whole["value_none"])
     units = cell[cell["part"].isin([OF, WITHOUT])]
     units = units[np.isfinite(units["value"])]
-    row = {"raw": raw, "value_none": of_none, "difference": raw - of_none, "ci_unit": domain, "n_ci_units": len(units)}
+    row = {"raw": raw, "value_none": of_none, "difference": raw - of_none}
+    row |= {"ci_unit": unit_of(score.score, domain), "n_ci_units": len(units)}
     row["reason"] = str(whole["reason"])
     values, others = (units[name].to_numpy(float) for name in ("value", "value_none"))
     row |= dict(zip(("raw_ci_low", "raw_ci_high"), _interval(raw, values, units["part"], score.kind), strict=True))
@@ -121,15 +122,16 @@ def _row(cell: pd.DataFrame, score: Score, wholes: pd.Series, domain: str) -> di
 
 def _anchor(name: str, whole: pd.Series, wholes: pd.Series) -> float:
     """What pins an end of the scale: a number, `none` on the same rows, or a control of the run (fitted on all rows,
-    where it has no other fit); NaN where it is not there."""
+    where it has no other fit), `shuffled (tissue_n2)` by another score; NaN where it is not there."""
     if name == NO_METHOD:
         return float(whole["value_none"])
     try:
         return float(name)
     except ValueError:
         pass
+    method, _, other = name.removesuffix(")").partition(" (")
     for fit in (whole["fit"], ALL_ROWS):
-        key = (whole["extractor"], whole["score"], fit, name)
+        key = (whole["extractor"], other or whole["score"], fit, method)
         if key in wholes.index:
             return float(wholes[key])
     return np.nan

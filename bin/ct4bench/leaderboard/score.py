@@ -25,6 +25,7 @@ from ct4bench.leaderboard.accuracies import (
     by_unit,
     cell_of,
     own_rows,
+    unit_of,
 )
 from ct4bench.leaderboard.content import content_kept, dose_kept, texts, verbatim_rows
 from ct4bench.leaderboard.mixing import explained, mixing_within
@@ -37,8 +38,9 @@ from ct4bench.stability.icc import check_features, mean_icc, mean_icc_without, r
 from ct4bench.stability.repeatability import discriminability, tissue_contrast, within_scanner
 
 SCORE_COLUMNS = columns_of("<method>/scores.csv")
-"""extractor (blank for scores of images), score, fit, part, unit (the scanner, blank where the part is of all), value,
-value_none (of `none`, on the same rows), n_rows (test rows, or rows of features), reason (why there is no value)."""
+"""extractor (blank for scores of images), score, fit, part, unit (the scanner, or the maker or region where these are
+left out; blank where the part is of all), value, value_none (of `none`, on the same rows), n_rows (test rows, or rows
+of features), reason (why there is no value)."""
 UNBALANCED = "tissue_unbalanced"
 WHOLE, OF, WITHOUT, CHANCE, CHANCE_HIGH = "whole", "of", "without", "chance", "chance_high"
 """Parts."""
@@ -80,8 +82,9 @@ def score_predictions(
 
     `predictions` are the rows of predictions.parquet of the method, `none` those of `none`, of which the rows that the
     method was not tested on are left out here: both are compared on the same rows. `domain` is the column of the units
-    (scanner; it must be among the columns of predictions). `unbalanced` and `none_unbalanced` are predictions of the
-    run in which a target has one tissue (task `tissue`, LOSO, N = 2), for transductive methods. Only the paper's
+    (scanner), but where makers or regions are left out; it and `maker` must be among the columns of predictions.
+    `unbalanced` and `none_unbalanced` are predictions of the run in which a target has one tissue (task `tissue`, LOSO,
+    N = 2), for transductive methods. Only the paper's
     classifier (mlp) without an ablation is scored. Scores: tissue_n1, tissue_n2, tissue_n_most, tissue_tenfold,
     tissue_other_dose, tissue_other_recon, tissue_other_roi, tissue_other_maker, tissue_area and, with `unbalanced`,
     tissue_unbalanced; one that cannot be had has its row with the reason.
@@ -91,7 +94,8 @@ def score_predictions(
         own, other = (table[table["extractor"] == extractor] for table in (predictions, none))
         rows, plain = beside_none(own, other), own_rows(other)
         for score, chosen in CELLS.items():
-            found += _accuracy(extractor, score, by_unit(chosen(rows), domain), len(chosen(plain)) > 0)
+            units = by_unit(chosen(rows), unit_of(score, domain))
+            found += _accuracy(extractor, score, units, len(chosen(plain)) > 0)
         loso, plain_loso = (cell_of("tissue", "loso")(table) for table in (rows, plain))
         sizes = sorted(set(loso["n_train"]))
         named = f"from N = {', '.join(map(str, sizes))} alone" if sizes and len(sizes) < sizes[-1] else ""
@@ -286,16 +290,14 @@ def compared_rows(
     predictions: pd.DataFrame, splits: pd.DataFrame, keys: pd.DataFrame, domain: str, seed: int
 ) -> pd.DataFrame:  # fmt: skip
     """Leave out test rows of the scans that methods may adapt to, where their fold did not train on their value of the
-    domain; a column `domain` is added where there is none.
+    domain; columns `domain` and `maker` are added where there are none.
 
     So all methods, those that adapt to nothing too, are compared on the same rows. `splits` are those of the
     predictions (columns `SPLIT_COLUMNS`), `keys` the rows of features that they are of.
     """
-    series = keys["series_uid"].to_numpy()
-    tested = pd.Series(rows_tested(keys, domain, seed), index=series)
-    of_series = pd.Series(as_text(keys[domain]), index=series)
-    tested, of_series = (column[~column.index.duplicated()] for column in (tested, of_series))
-    values = predictions["series_uid"].map(of_series)
+    about = keys[["series_uid", "maker"]].assign(value=as_text(keys[domain]), tested=rows_tested(keys, domain, seed))
+    about = about.drop_duplicates("series_uid").set_index("series_uid")
+    values = predictions["series_uid"].map(about["value"])
     # what is left out is never trained on, so that these many need no look
     unseen = (predictions["scheme"] == "loso").to_numpy(copy=True)
     others = np.flatnonzero(~unseen)
@@ -305,9 +307,9 @@ def compared_rows(
     for split in resolve(splits[splits["scheme"] != "loso"], keys):
         own = others[rows.get(split.key, [])]
         unseen[own] = ~values.iloc[own].isin(set(of_row[split.training]))
-    kept = ~unseen | predictions["series_uid"].map(tested).to_numpy(bool)
-    if domain not in predictions:
-        predictions = predictions.assign(**{domain: values})
+    kept = ~unseen | predictions["series_uid"].map(about["tested"]).to_numpy(bool)
+    added = {"maker": predictions["series_uid"].map(about["maker"]), domain: values}
+    predictions = predictions.assign(**{name: column for name, column in added.items() if name not in predictions})
     return predictions[kept].reset_index(drop=True)
 
 

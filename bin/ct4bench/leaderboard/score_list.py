@@ -33,8 +33,8 @@ class Score:
     formula: str
     citation: str
     zero: str
-    """What pins 0 of the scaled score: the value of a method (`none`, a control), or a number; blank where it is not
-    scaled."""
+    """What pins 0 of the scaled score: the value of a method (`none`, a control; `shuffled (tissue_n2)` by another
+    score of the same rows), or a number; blank where it is not scaled."""
     one: str
     """What pins 1."""
 

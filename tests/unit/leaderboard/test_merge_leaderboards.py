@@ -1,13 +1,19 @@
 """Runs become one leaderboard where they are of the same data, splits and versions, and only there."""
 
 import json
+import shutil
+from pathlib import Path
 
+import numba
 import numpy as np
 import pandas as pd
 import pytest
+import scipy
+import sklearn
 from tests.leaderboard_data import MAKERS, feature_table, replaced, values_of
 
 import merge_leaderboards as script
+import rank_methods
 from ct4bench.core.errors import UserError
 from ct4bench.leaderboard.merge_leaderboards import (
     BOARD,
@@ -28,6 +34,7 @@ from ct4bench.leaderboard.score import SCORE_COLUMNS
 FEATURES = feature_table(n_features=3, n_repetitions=1, n_patches=1)
 SPLITS = pd.DataFrame({"task": "tissue", "n_train": [1, 2], "unit": ["A1", "B1"], "role": ["train", "test"]})
 VERSIONS = {"ct4bench": "0.2.0", "numpy": "2.4.6"}
+BOARD_DATA = Path(__file__).resolve().parents[2] / "data"
 
 
 def comparison(features=FEATURES, splits=SPLITS, versions=VERSIONS, seed=0, **settings):
@@ -71,6 +78,8 @@ def test_two_runs_give_what_one_would(tmp_path):
     ("about", "named"),
     [
         ({"versions": VERSIONS | {"ct4bench": "0.3.0"}}, "versions: ct4bench 0.2.0 and 0.3.0"),
+        ({"versions": VERSIONS | {"numpy": "1.26.4"}}, "versions: numpy 2.4.6 and 1.26.4"),
+        ({"versions": {"ct4bench": "0.2.0"}}, "versions: numpy 2.4.6 and none"),
         ({"splits": SPLITS[:1]}, "splits"),
         ({"features": FEATURES[1:]}, "features of radiomics: other series, regions or patches (60 and 59 rows)"),
         ({"features": FEATURES.rename(columns={"f1": "g"})}, "features of radiomics: other features"),
@@ -94,6 +103,26 @@ def test_order_of_rows_and_last_digits_are_no_difference():
         assert differences_between(comparison(), comparison(features=table)) == []
     assert differences_between(comparison(), comparison(splits=SPLITS[::-1])) == []
     assert differences_between(comparison(), comparison(versions=VERSIONS | {"coral": "1.0"})) == []
+
+
+def test_a_run_writes_what_its_scores_are_computed_with(tmp_path):
+    """Two runs with other versions of NumPy were merged: comparison.json had the versions of methods alone."""
+    data = BOARD_DATA
+    made = ["none/scores.csv", "none_copy/scores.csv", "none_copy/harmonization.csv"]
+    for name in made:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(data / "board" / name, tmp_path / name)
+    rank_methods.main(
+        ["--results", str(tmp_path), "--declared", str(data / "board" / "declared.csv"), "--features",
+         str(data / "radiomics.csv"), "--settings", str(data / "radiomics.json"), "--splits",
+         str(data / "trainings" / "splits.csv"), "--version", "0.2.0", "--output", str(tmp_path / "board")]
+    )  # fmt: skip
+    versions = read_comparison(tmp_path / "board")["versions"]
+    assert versions == {
+        "ct4bench": "0.2.0", "none": "1", "none_copy": versions["none_copy"], "numpy": np.__version__,
+        "pandas": pd.__version__, "scipy": scipy.__version__, "scikit-learn": sklearn.__version__,
+        "numba": numba.__version__,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("domain", ["scanner", "maker", "dose_mgy"])

@@ -92,6 +92,15 @@ def test_differences_and_scale(board):
     assert board.loc["good", "raw_ci_low"] < board.loc["good", "raw"] < board.loc["good", "raw_ci_high"]
 
 
+def test_what_has_one_tissue_in_the_target_is_scaled_by_controls_of_the_same_rows():
+    """Its controls adapt to nothing, so that they have no such score, and it was never scaled."""
+    (row,) = scores_of("seer", -0.1, score="tissue_unbalanced")[:1].to_dict("records")
+    found = make_leaderboard(pd.concat([SCORES, pd.DataFrame([row])]), METHODS)
+    own = found[found["score"] == "tissue_unbalanced"].iloc[0]
+    # shuffled has 0.25, tissue means 1.0, and this 0.65
+    assert own["scaled"] == pytest.approx((0.65 - 0.25) / 0.75)
+
+
 def test_a_failed_method_has_a_row_with_its_reason(board):
     row = board.loc["broken"]
     assert row["reason"] == "failed: it ended by signal 9" and np.isnan(row["raw"]) and np.isnan(row["rank"])
@@ -183,3 +192,4 @@ def test_the_list_of_scores_is_whole():
         assert score.direction in ("higher", "lower", "") and score.kind in ("share", "positive", "change", "plain")
         assert score.level in ("trained", "features", "images") and bool(score.zero) == bool(score.one), score
         assert score.label and score.meaning and score.formula and not score.meaning.endswith(".")
+        assert score.citation, score

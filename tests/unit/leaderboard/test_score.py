@@ -3,11 +3,12 @@
 import numpy as np
 import pandas as pd
 import pytest
-from tests.leaderboard_data import centred_by, feature_table, means_by, replaced, shuffled, values_of
+from tests.leaderboard_data import MAKERS, centred_by, feature_table, means_by, replaced, shuffled, values_of
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import CORRECTED
 from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED
+from ct4bench.leaderboard.rank import METHOD_COLUMNS, make_leaderboard
 from ct4bench.leaderboard.score import (
     NOT_GIVEN,
     SCORE_COLUMNS,
@@ -33,9 +34,10 @@ def predictions(right, scheme="loso", n_train=2, task="tissue", seed=0) -> pd.Da
         for number in range(10):
             told = "cyst" if number < round(10 * share) else "normal"
             rows.append((task, "radiomics", "mlp", "default", scheme, n_train, scanner, f"{scanner}{number // 5}",
-                         "cyst1", number % 5, f"{scanner}_{number // 5}", scanner, "cyst", told))  # fmt: skip
+                         "cyst1", number % 5, f"{scanner}_{number // 5}", scanner, MAKERS[scanner], "cyst",
+                         told))  # fmt: skip
     columns = ["task", "extractor", "classifier", "ablation", "scheme", "n_train", "fold", "series_uid", "roi", "patch"]
-    return pd.DataFrame(rows, columns=[*columns, "scan_id", "scanner", "target", "predicted"])
+    return pd.DataFrame(rows, columns=[*columns, "scan_id", "scanner", "maker", "target", "predicted"])
 
 
 NO_SPLITS = pd.DataFrame(columns=SPLIT_COLUMNS)
@@ -64,6 +66,25 @@ def test_none_is_taken_on_the_rows_that_the_method_was_tested_on():
     # rows 5 to 9 of each: of none one is right (the sixth), of the method four and none
     assert one(found, "tissue_n2", "of", "A1")[["value", "value_none"]].tolist() == [0.8, 0.2]
     assert one(found, "tissue_n2", "of", "B1")[["value", "value_none"]].tolist() == [0.0, 0.2]
+
+
+def test_what_a_fold_leaves_out_is_the_unit():
+    """Two scanners of one maker share its training: they counted as two, and so did all scanners of a region's fold."""
+    own = predictions({"A1": 0.9, "A2": 0.7, "B1": 0.2}, "leave_one_out", 1, "tissue_other_maker")
+    regions = predictions({"A1": 0.9, "A2": 0.7, "B1": 0.2}, "leave_one_out", 2, "tissue_other_roi")
+    regions["roi"] = np.where(regions["patch"] < 2, "cyst1", "cyst2")
+    both = pd.concat([own, regions])
+    found = score_predictions(both, both)
+    of = found[found["part"] == "of"].groupby("score")[["unit", "value"]].agg(list)
+    assert of.loc["tissue_other_maker", "unit"] == ["Philips", "Siemens"]
+    assert of.loc["tissue_other_maker", "value"] == pytest.approx([0.2, 0.8])
+    assert one(found, "tissue_other_maker")["value"] == pytest.approx(0.5)
+    # of rows 0, 1, 5 and 6 of each scanner 4, 4 and 2 are right, of the others 5, 3 and 0
+    assert of.loc["tissue_other_roi", "unit"] == ["cyst1", "cyst2"]
+    assert of.loc["tissue_other_roi", "value"] == pytest.approx([10 / 12, 8 / 18])
+    methods = pd.DataFrame([("none", "control", "feature", "inductive", "")], columns=METHOD_COLUMNS)
+    units = make_leaderboard(found.assign(method="none"), methods).set_index("score")["ci_unit"]
+    assert (units["tissue_other_maker"], units["tissue_other_roi"], units["tissue_n2"]) == ("maker", "roi", "scanner")
 
 
 def test_what_none_has_and_the_method_lacks_was_asked_for():
