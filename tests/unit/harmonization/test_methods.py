@@ -27,6 +27,12 @@ def write(folder, text=PLAIN, name="mine", entry="method.py"):
     return place
 
 
+def test_controls_are_shown_and_never_ranked():
+    """Those that the benchmark names: the z-score by domain was first among what adapts."""
+    controls = {name for name, declared in find_methods().items() if declared.role == "control"}
+    assert controls == {"none", "shuffled", "tissue_means", "zscore_by_domain"}
+
+
 def test_the_schema_and_the_declaration_name_the_same_entries():
     own = {"folder", "shipped"}
     assert set(read_schema("method")["properties"]) == set(Declaration.__dataclass_fields__) - own
