@@ -225,12 +225,18 @@ def write_structures(path: Path, ct_paths: list[Path], labels: np.ndarray, grid:
     return path
 
 
+LABELS = {"water": {"bone1": "[Bone insert left, 1]", "bone2": "[Bone insert right, 2]"}, "cartridges": {}}
+"""What a mask calls a region, beside its number, where that is not its name."""
+MAIN = {"water": "water"}
+
+
 def description(kind: str) -> str:
-    """The YAML of a drawn phantom."""
+    """The YAML of a drawn phantom; that of the water phantom is the example of docs/own-phantom.md."""
     phantom = PHANTOMS[kind]
     lines = [f"name: {phantom.name}", "regions:"]
-    lines += [f"  - {{name: {name}, class: {tissue}, label: [{name}, {n}]}}"
+    lines += [f"  - {{name: {name}, class: {tissue}, label: {LABELS[kind].get(name, n)}}}"
               for n, (name, tissue) in enumerate(phantom.classes.items(), 1)]  # fmt: skip
+    lines += [f"main_region: {MAIN[kind]}"] if kind in MAIN else []
     return "\n".join(lines) + "\n"
 
 

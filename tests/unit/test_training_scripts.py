@@ -97,7 +97,7 @@ def test_user_errors(folder, capsys):
     table = read_table(folder / "radiomics.parquet")
     table.loc[0, "f03"] = np.nan
     write_table(table, folder / "radiomics.parquet")
-    with pytest.raises(UserError, match="radiomics.parquet: feature f03 is missing or infinite in 1 rows"):
+    with pytest.raises(UserError, match="radiomics.parquet: feature f03 is missing or infinite in 1 row"):
         train(folder, "radiomics", "1/1")
     write_table(table[table["scanner"] == "A1"], folder / "radiomics.parquet")
     plan(folder)

@@ -9,6 +9,11 @@ def few(names: Iterable, most: int = 5) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
+def counted(n: int, noun: str, plural: str = "") -> str:
+    """Return a number with its noun: `1 slice`, `2 slices`."""
+    return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
 class UserError(Exception):
     """Wrong input. The message says what is wrong, in which file, and what to do about it."""
 

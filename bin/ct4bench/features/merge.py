@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import ROW_KEY
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, counted
 from ct4bench.core.feature_tables import feature_columns, read_features, sort_features
 from ct4bench.core.json_files import read_object
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom
@@ -81,7 +81,8 @@ def check_complete(table: pd.DataFrame, registered: pd.DataFrame, patches: pd.Da
             roi, patch = min(differing)
             verb = "lacks" if (roi, patch) in regions else "has, though it is not a patch of the run,"
             raise UserError(
-                f"series {uid} {verb} {roi}, patch {patch} ({len(differing)} rows differ); extract its features again"
+                f"series {uid} {verb} {roi}, patch {patch} ({counted(len(differing), 'row')} missing or too many); "
+                "extract its features again"
             )
 
 

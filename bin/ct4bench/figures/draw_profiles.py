@@ -41,6 +41,8 @@ AS_SCANNED = 1e-3
 """Relative difference up to which a registered value is the one as scanned; interpolation changes it by percents."""
 LEGEND_IN, LEGEND_ROW_IN = 0.2, 0.17
 """Where the legend of scanners starts over the lower edge, and what each of its rows takes."""
+LEGEND_ROW_SHARE = 0.08
+"""What a row of a legend takes of the height of a panel under it."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +215,6 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         )
     axes.set_title(f"SD in {place}, {chosen.dose_mgy:g} mGy")
     axes.set_ylabel("SD (HU)")
-    axes.set_ylim(0, 1.03 * axes.get_ylim()[1])
     handles = [Line2D([], [], marker=markers[r], linestyle="", color="#444444", label=r) for r in recons]
     if separated.any():
         handles += [
@@ -222,7 +223,9 @@ def draw_noise(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
         ]
     if len(beside):
         handles.append(_registered_handle())
-    add_legend(axes, handles, loc="lower left", ncols=2, columnspacing=0.8, handletextpad=0.2)
+    # rows of the legend stand over the points
+    axes.set_ylim(0, (1.05 + LEGEND_ROW_SHARE * -(-len(handles) // 2)) * axes.get_ylim()[1])
+    add_legend(axes, handles, loc="upper left", ncols=2, columnspacing=0.8, handletextpad=0.2)
 
     axes = figure.add_subplot(grid[1])
     quantum = chosen.of("quantum_nps_hu2_mm2")
@@ -541,6 +544,7 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
         add_legend(axes, handles, loc="upper right", ncols=3, columnspacing=1)
     else:
         message_panel(axes, reason_of(chosen.rows, "geometry"))
+    body = "block" if phantom_of(facts).printed_block else "phantom"
     n_arrows, n_cells, reference = _arrows(figure, own, scanners, columns, rows, height, chosen)
     _legend(figure, chosen)
     without = " of all but the reference" if reference else ""
@@ -550,9 +554,9 @@ def draw_geometry(profile: pd.DataFrame, fields: pd.DataFrame, facts: dict) -> t
         facts,
         "profile_geometry",
         "Residual geometry after registration",
-        "Local displacement against the reference in cells inside the block, after the rigid registration: distortion, "
-        f"sag of the table, and errors.{_known_to(own)} Above: mean along y of the cells of a layer, and size of the "
-        "components. Below: displacement in plane, mean over z: dots are cells where it is known, arrows, "
+        f"Local displacement against the reference in cells inside the {body}, after the rigid registration: "
+        f"distortion, sag of the table, and errors.{_known_to(own)} Above: mean along y of the cells of a layer, and "
+        "size of the components. Below: displacement in plane, mean over z: dots are cells where it is known, arrows, "
         f"{ARROW_FACTOR} times as long as it, those where it is {LEAST_OF_ERROR:g} times its error or more "
         f"({n_arrows} of {n_cells} cells{without})." + zero,
         f"Lines of displacement over z, points of its size by scanner, and small maps, one for each of "

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ct4bench.core.benchmark import DOMAIN_LABELS, scanner_rank
+from ct4bench.core.benchmark import DOMAIN_LABELS, SCANNERS, scanner_rank
 from ct4bench.core.extractors import extractors_of, title_of
 from ct4bench.core.intervals import UNITS
 from ct4bench.core.metrics import MAIN_METRICS, PairMetric
@@ -77,6 +77,14 @@ def _beside_diagonal(values: np.ndarray, metric: PairMetric) -> str:
     return f"median {' and '.join(parts)}" if parts else "no cell has a value"
 
 
+def _order_words(order: list[str]) -> str:
+    """How scanners are sorted, in words."""
+    known = [name in SCANNERS for name in order]
+    if not any(known):
+        return "by the scanner's name"
+    return f"in the paper's order of scanners{'' if all(known) else ', others after them by name'}"
+
+
 @styled
 def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[Figure, Caption]:
     """Draw a metric's scanner table as triangles of colours, this run and, where there is one, published, each on a
@@ -106,8 +114,8 @@ def draw_matrix(table: pd.DataFrame, facts: dict, metric: PairMetric) -> tuple[F
     caption = Caption(
         metric.figure,
         f"{metric.label} between scanners at a glance",
-        f"The means of {source}{f' in {metric.unit}' if metric.unit else ''}, rows and columns in the paper's order of "
-        "scanners, others after them by name; on the diagonal pairs of two scans of one scanner"
+        f"The means of {source}{f' in {metric.unit}' if metric.unit else ''}, rows and columns {_order_words(order)}; "
+        "on the diagonal pairs of two scans of one scanner"
         f"{'. Each panel has a scale of its own' if both else ''}.",
         f"{'Two triangular colour maps' if both else 'A triangular colour map'} of the {metric.label} between scanners"
         f": {'; '.join(f'{title}, {_beside_diagonal(values, metric)}' for title, values in panels)}.",

@@ -27,6 +27,8 @@ WIDTH_IN = 10.2
 7.05 inches are the highest."""
 FITTING_SIGNS = 4
 """A name of an axis with so many signs at most is never replaced."""
+MOST_ROOM, ROOM_PX = 0.4, 2
+"""How much of a panel's width names beside it may take, and what is left between them and the edge of the figure."""
 
 TISSUE_MARKERS = {"cyst": "o", "hemangioma": "^", "metastasis": "s", "normal": "D"}
 SPARE_MARKERS = ("X", "o", "^", "s", "D", "v", "P", "p", "h")
@@ -100,6 +102,7 @@ def save_figure(
     folder.mkdir(parents=True, exist_ok=True)
     with matplotlib.rc_context(STYLE):
         undrawable = replace_undrawable(figure)
+        make_room(figure)
         notes = [*caption.notes, *undrawable, *replace_crowded(figure, len(undrawable) + 1)]
         caption = replace(caption, notes=notes)
         figure.savefig(folder / f"{caption.name}.png", dpi=DPI, metadata={"Software": None})
@@ -152,6 +155,25 @@ def _extent(artist):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return artist.get_window_extent()
+
+
+def make_room(figure: Figure) -> None:
+    """Move the left edge of panels to the right where names beside them would leave the figure.
+
+    Panels of one column stay in line. A panel that would lose more than `MOST_ROOM` of its width keeps it; its names
+    are then for `replace_crowded`.
+    """
+    width, lacking = figure.bbox.width, {}
+    for axes in figure.axes:
+        left = [_extent(label).x0 for label in axes.get_yticklabels() if label.get_text()]
+        if left and min(left) < 0:
+            edge = round(axes.get_position().x0, 6)
+            lacking[edge] = max(lacking.get(edge, 0.0), (ROOM_PX - min(left)) / width)
+    for axes in figure.axes:
+        place = axes.get_position()
+        shift = lacking.get(round(place.x0, 6), 0.0)
+        if 0 < shift <= MOST_ROOM * place.width:
+            axes.set_position((place.x0 + shift, place.y0, place.width - shift, place.height))
 
 
 def _crowded(axis) -> list[bool]:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ct4bench.core.errors import Refusal
+from ct4bench.core.errors import Refusal, counted
 from ct4bench.core.geometry import Grid
 from ct4bench.index.headers import (
     DEFLATED,
@@ -310,7 +310,7 @@ def stack_slices(slices: Iterable[Slice]) -> Stack:
     """
     slices = sorted(slices, key=lambda s: (s.sop_uid, s.path))
     if len(slices) < 2:
-        raise Refusal("too_few_slices", f"{len(slices)} slices")
+        raise Refusal("too_few_slices", counted(len(slices), "slice"))
     _check_same_frame(slices)
     for one, other in zip(slices, slices[1:], strict=False):
         if one.sop_uid == other.sop_uid:

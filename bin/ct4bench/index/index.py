@@ -15,7 +15,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import scan_id, scanner_rank
 from ct4bench.core.contract import columns_of
-from ct4bench.core.errors import Refusal, UserError
+from ct4bench.core.errors import Refusal, UserError, counted
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom
 from ct4bench.index.ct import Stack, largest_rounding_hu, read_pixels, same_position, stack_slices
 from ct4bench.index.files import FILE_COLUMNS
@@ -195,7 +195,7 @@ def _quarantine_refused(contents: Contents, refused: dict[str, list[Refused]], q
             continue
         for (reason, detail), files in rest.items():
             folders = ";".join(sorted({file.folder_path for file in files}))
-            quarantine.append((folders, uid, reason, f"{detail} ({len(files)} files)"))
+            quarantine.append((folders, uid, reason, f"{detail} ({counted(len(files), 'file')})"))
 
 
 def _drop_copies(uid: str, contents: Contents, quarantine: list) -> None:

@@ -10,7 +10,7 @@ from ct4bench.core.errors import Refusal, UserError, error_words, few
 from ct4bench.core.geometry import Grid
 from ct4bench.core.regions import Phantom
 from ct4bench.index.headers import quiet_pydicom
-from ct4bench.index.segmentation import LABEL_MAP, SEGMENTATION, merge_labels, read_segmentation
+from ct4bench.index.segmentation import LABEL_MAP, MOST_SHARED, SEGMENTATION, merge_labels, read_segmentation
 
 LOG = logging.getLogger(__name__)
 STRUCTURE_SET = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -120,11 +120,11 @@ def _outline_key(points: np.ndarray) -> bytes:
 
 
 def _drawn_once(contours: list[Contour], roi: str) -> list[Contour]:
-    """Contours without those that repeat another; of CLOSEDPLANAR_XOR all, for there two that are equal cancel."""
+    """Contours without those that repeat another."""
     kept, seen = [], set()
     for points, is_xor in contours:
         key = _outline_key(points)
-        if is_xor or key not in seen:
+        if key not in seen:
             kept.append((points, is_xor))
         seen.add(key)
     n = len(contours) - len(kept)
@@ -134,29 +134,66 @@ def _drawn_once(contours: list[Contour], roi: str) -> list[Contour]:
 
 
 def _filled(contours: list[Contour], grid: Grid, roi: str) -> np.ndarray:
-    """Flat indices of the voxels whose centres lie inside contours; one within another is a hole (even and odd)."""
+    """Flat indices of the voxels whose centres lie in a region of closed contours."""
     from matplotlib.path import Path as Outline
 
-    by_slice: dict[int, np.ndarray] = {}
+    # DICOM combines all contours of a region where it has this type, also two that are equal, which cancel
+    combine = _exclusive if any(is_xor for _, is_xor in contours) else _nested
+    by_slice: dict[int, list[np.ndarray]] = {}
     rows, columns = np.mgrid[: grid.shape[1], : grid.shape[2]]
     centres = np.stack([columns.ravel(), rows.ravel()], axis=1)
-    for points, _ in _drawn_once(contours, roi):
+    for points, _ in contours if combine is _exclusive else _drawn_once(contours, roi):
         index = grid.to_index(points)
         k = int(np.rint(index[:, 0].mean()))
         if np.abs(index[:, 0] - k).max() > OFF_SLICE:
-            z = points[0, 2]
-            raise Refusal("segmentation_mismatch", f"a contour of {roi} at z {z:g} mm lies on none of the slices")
+            raise Refusal(
+                "segmentation_mismatch", f"a contour of {roi} at z {points[0, 2]:g} mm lies on none of the slices"
+            )
         if not (np.all(index > -1) and np.all(index < grid.shape)):
             raise Refusal("segmentation_mismatch", f"a contour of {roi} lies outside the series")
-        inside = Outline(index[:, :0:-1], closed=False).contains_points(centres)
-        by_slice[k] = inside ^ by_slice[k] if k in by_slice else inside
+        by_slice.setdefault(k, []).append(Outline(index[:, :0:-1], closed=False).contains_points(centres))
     slices = sorted(by_slice)
     if slices and len(slices) < 0.75 * (slices[-1] - slices[0] + 1):
         gaps = f"on {len(slices)} of {slices[-1] - slices[0] + 1} slices"
         raise Refusal("segmentation_mismatch", f"{roi} is drawn {gaps}; interpolate its contours to every slice")
     size = grid.shape[1] * grid.shape[2]
-    parts = [k * size + np.flatnonzero(by_slice[k]) for k in slices]
+    parts = [
+        k * size + np.flatnonzero(combine(by_slice[k], f"{roi} at z {float(grid.to_lps(np.array([k, 0, 0]))[2]):g} mm"))
+        for k in slices
+    ]
     return np.concatenate(parts) if parts else np.empty(0, int)
+
+
+def _exclusive(areas: list[np.ndarray], where: str) -> np.ndarray:
+    """What lies in an odd number of areas, as DICOM defines it for CLOSEDPLANAR_XOR."""
+    return np.logical_xor.reduce(areas)
+
+
+def _nested(areas: list[np.ndarray], where: str) -> np.ndarray:
+    """What lies in closed contours of a slice, each given as the mask (n,) of its inside.
+
+    One within another is a hole, one within that belongs to the region again, as those do that lie apart. DICOM (PS3.3,
+    C.8.8.6.3) leaves open what CLOSED_PLANAR contours are that overlap in part: their union, or that less what they
+    share. `Refusal` where it is more than `MOST_SHARED` of the smaller.
+    """
+    areas = sorted(areas, key=np.count_nonzero, reverse=True)
+    inside = np.zeros_like(areas[0])
+    for number, own in enumerate(areas):
+        size, depth = np.count_nonzero(own), 0
+        least = MOST_SHARED * size
+        for larger in areas[:number]:
+            shared = np.count_nonzero(own & larger)
+            beyond, left = size - shared, np.count_nonzero(larger) - shared
+            apart, within = shared <= least, beyond == 0 or beyond <= least < left
+            if not (apart or within):
+                raise Refusal(
+                    "segmentation_mismatch",
+                    f"two contours of {where} overlap in part, and DICOM does not say whether what they share belongs "
+                    "to it: join them into one, or write them as CLOSEDPLANAR_XOR where it does not",
+                )
+            depth += within and not apart
+        inside = inside & ~own if depth % 2 else inside | own
+    return inside
 
 
 def _read_nifti(path, grid: Grid, phantom: Phantom) -> np.ndarray:

@@ -209,7 +209,7 @@ def merge_labels(voxels: dict[str, np.ndarray], shape: tuple[int, int, int], roi
         raise Refusal("missing_label", f"no voxel of {few(empty)}")
     small = [f"{roi} has {len(voxels[roi])}" for roi in rois if len(voxels[roi]) < FEWEST_VOXELS]
     if small:
-        raise Refusal("small_region", f"{few(small)} voxels, and {FEWEST_VOXELS} is the least: draw whole regions")
+        raise Refusal("small_region", f"{few(small)} of at least {FEWEST_VOXELS} voxels: draw whole regions")
     labels = np.zeros(shape, np.uint8)
     flat = labels.reshape(-1)
     for roi in sorted(rois, key=lambda roi: (-len(voxels[roi]), rois.index(roi))):

@@ -14,7 +14,7 @@ import pandas as pd
 
 from ct4bench.core.benchmark import ROW_KEY
 from ct4bench.core.checks import KINDS
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, counted
 from ct4bench.core.feature_tables import plain_units, sorted_values
 from ct4bench.core.modes import Mode
 from ct4bench.learning.mlp import (
@@ -125,8 +125,9 @@ def prepare(blocks: pd.DataFrame | Iterable[pd.DataFrame], name: str) -> Feature
         rows = keys.loc[bad[:, column], ROW_KEY]
         some = "; ".join(" ".join(map(str, row)) for row in rows.head(3).itertuples(index=False))
         raise UserError(
-            f"{name}: feature {columns[column]} is missing or infinite in {len(rows)} rows ({some}; ...), and "
-            f"{int(bad.any(axis=0).sum())} features are so somewhere: leave these features or these rows out"
+            f"{name}: feature {columns[column]} is missing or infinite in {counted(len(rows), 'row')} ({some}"
+            f"{'; ...' if len(rows) > 3 else ''}), of {counted(int(bad.any(axis=0).sum()), 'feature')} that are so: "
+            "leave these features or these rows out"
         )
     # trainings see standardised features, which have no unit
     return Features(keys, columns, plain_units(values)[0])

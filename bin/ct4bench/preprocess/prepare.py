@@ -162,8 +162,8 @@ def build_reference(
     small = [f"{roi} has {n}" for roi, n in zip(phantom.names, counts, strict=False) if n < FEWEST_VOXELS]
     if small:
         raise UserError(
-            f"on the common grid {few(small)} voxels, and {FEWEST_VOXELS} is the least of a region; give smaller "
-            "voxels by --spacing, or name another --reference"
+            f"on the common grid {few(small)} of at least {FEWEST_VOXELS} voxels; give smaller voxels "
+            "by --spacing, or name another --reference"
         )
     block = on_grid(block, target)
     values = {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ct4bench.core.benchmark import DOMAIN_LABELS, NO_METHOD
+from ct4bench.core.metrics import MAIN_METRICS
 from ct4bench.core.regions import Phantom, phantom_of
 from ct4bench.provenance.known import Known
 from ct4bench.results.run_facts import COLLECTION, SYNTHETIC, extractor_title
@@ -118,6 +119,12 @@ def _of_phantom(phantom: Phantom, one_mask: bool) -> dict[str, str]:
     }
 
 
+def _metrics(facts: dict, cited: bool = False) -> list[str]:
+    """Metrics of pairs whose tables the run has, or of which nothing says that it has not."""
+    made = [metric for metric in MAIN_METRICS if metric.table not in facts.get("missing", {})]
+    return [f"{metric.label}{' [@ssim]' if cited and metric.name == 'ssim' else ''}" for metric in made]
+
+
 def words_of(known: Known) -> dict[str, str]:
     """Return what is known of a run by the names that checklists use; what is not known is not among them."""
     facts = known.first
@@ -140,6 +147,9 @@ def words_of(known: Known) -> dict[str, str]:
             if "n_features" in values
         ),
         "n_trainings_words": "All trainings are listed.",
+        "measures_words": "; ".join(
+            ["ICC for stability", *([f"{_listed(_metrics(facts))} for images"] if _metrics(facts) else [])]
+        ),
         "performance_words": "Accuracy of every feature set over the number of training scanners.",
         "limits_words": (
             "The input is synthetic, so that no number says anything about real scanners; one phantom, and "
@@ -203,8 +213,10 @@ def methods_text(known: Known) -> str:
             f"{words['preprocessing_words']} {words['resampling_words']} In each of "
             f"{words['n_regions_words']} regions of the phantom, "
             f"{words['patches_per_roi']} patches of 32 x 32 x 16 voxels were drawn once in the reference and used in "
-            "all series. Images were compared by RMSE, PSNR and SSIM [@ssim]."
+            "all series."
         )
+        if compared := _metrics(facts, cited=True):
+            lines.append(f"Images were compared by {_listed(compared)}.")
     libraries = {"radiomics": " [@pyradiomics]", "swin_unetr": " [@swin_unetr; @monai]"}
     phrases = [
         f"{phrase}{libraries.get(name, '')}" for name, phrase in zip(known.settings, _extractors(known), strict=True)

@@ -365,6 +365,12 @@ def _accuracy_chart(tables: dict[str, pd.DataFrame], facts: dict, domain: str) -
     return Chart("curves_accuracy", "Accuracy over the amount of training data", words, parts, keys, ("accuracy_by_n",))
 
 
+def _heads(classes: list[str]) -> list[str]:
+    """Short names of classes; whole ones where two would be alike."""
+    short = [name[:4] for name in classes]
+    return short if len(set(short)) == len(classes) else classes
+
+
 def _confusion_picture(rows: pd.DataFrame, classes: list[str], label: str) -> Markup:
     shares = rows.set_index(["target", "predicted"])[["share", "n"]]
     cells = []
@@ -376,7 +382,7 @@ def _confusion_picture(rows: pd.DataFrame, classes: list[str], label: str) -> Ma
             said = f"{target} taken for {predicted}: {100 * share:.0f} % ({n:.0f})"
             line.append(Square(float(share), f"{100 * share:.0f}" if share >= 0.005 else "", said))
         cells.append(line)
-    heads = [name[:4] for name in classes]
+    heads = _heads(classes)
     return squares(label, heads, heads, cells, SMALL_PX)
 
 
@@ -387,6 +393,8 @@ def _confusions(tables: dict[str, pd.DataFrame], facts: dict, domain: str) -> li
     found = []
     classes = [name for name in TISSUES if name in set(frame["target"])]
     classes += sorted({*frame["target"], *frame["predicted"]} - set(classes))
+    short = [f"{head}: {name}" for head, name in zip(_heads(classes), classes, strict=True) if head != name]
+    keys = f" {', '.join(short)}." if short else ""
     n = int(frame["n_train"].min())
     for name in in_order(frame["extractor"], extractors_of(facts)):
         own = frame[(frame["extractor"] == name) & (frame["n_train"] == n)]
@@ -403,7 +411,7 @@ def _confusions(tables: dict[str, pd.DataFrame], facts: dict, domain: str) -> li
         found.append(Chart(
             f"confusion_{name}", f"Which tissues are confused on each {domain}: {extractor_title(name, facts)}",
             f"Rows are the true tissue, columns what was predicted, in percent of the row; trained on {n} "
-            f"{domain}{'' if n == 1 else 's'}, tested on the one named. {', '.join(f'{c[:4]}: {c}' for c in classes)}.",
+            f"{domain}{'' if n == 1 else 's'}, tested on the one named.{keys}",
             parts, tables=("confusion_left_out",), folded=bool(found),
         ))  # fmt: skip
     return found

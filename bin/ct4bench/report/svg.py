@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 TEXT_PX = 12
-SIGN_PX = 6.6
-"""Width of a sign of `TEXT_PX` on average, to leave room for words."""
+SIGN_PX = {5.2: "iIjl.,:;'|!() []ftr-/", 7.8: "abcdeghknopqsuvxyz_*?0123456789", 12.3: "mMwW@%&"}
+OTHER_SIGN_PX, WIDE_SIGN_PX = 10.1, 13.0
+"""Widths of signs of `TEXT_PX` in a wide font, to leave room for words: of these, of capitals and others, and of those
+that fill a square each (from U+1100 on)."""
 
 
 def element(tag: str, attributes: dict | None = None, *children) -> Markup:
@@ -55,6 +57,16 @@ def nice_ticks(low: float, high: float, n: int = 5) -> list[float]:
     step = min((m * size for m in (1, 2, 2.5, 5, 10)), key=lambda s: abs(s - raw))
     first = math.ceil(low / step - 1e-9)
     return [round(i * step, 10) for i in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def width_px(words: str) -> float:
+    """Return a width that words of `TEXT_PX` do not exceed in the usual fonts without serifs."""
+
+    def of(sign: str) -> float:
+        known = next((width for width, signs in SIGN_PX.items() if sign in signs), OTHER_SIGN_PX)
+        return WIDE_SIGN_PX if ord(sign) >= 0x1100 else known
+
+    return sum(map(of, words))
 
 
 @dataclass(frozen=True)
@@ -201,10 +213,11 @@ class Square:
 def squares(label: str, rows: Sequence[str], columns: Sequence[str], cells: Sequence[Sequence[Square | None]],
             size: float, heads: tuple[str, str] = ("", "")) -> Markup:  # fmt: skip
     """Return a map of squares with names at its left and lower edge; `heads` are words for rows and columns."""
-    left = 12 + SIGN_PX * max(map(len, rows))
+    left = 8 + max(map(width_px, rows))
     top = 20 if heads[0] else 4
     parts = [text(4, 13, heads[0])] if heads[0] else []
-    tall = SIGN_PX * max(map(len, columns)) > size - 2
+    longest = max(map(width_px, columns))
+    tall = longest > size - 1
     for i, (name, own) in enumerate(zip(rows, cells, strict=True)):
         y = top + i * size
         parts.append(text(left - 5, y + size / 2 + 4, name, "end"))
@@ -226,7 +239,7 @@ def squares(label: str, rows: Sequence[str], columns: Sequence[str], cells: Sequ
             parts.append(text(x + 4, y + 14, name, "end", transform=turn))
         else:
             parts.append(text(x, y + 14, name, "middle"))
-    foot = 12 + (0.7 * SIGN_PX * max(map(len, columns)) if tall else 6)
+    foot = 12 + (0.7 * longest if tall else 6)
     if heads[1]:
         parts.append(text(left, y + foot + 14, heads[1]))
         foot += 18

@@ -11,6 +11,7 @@ since names and details come from DICOM headers. The same inputs give the same b
 import base64
 import io
 import json
+import re
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -359,10 +360,26 @@ def _mode_words(mode: str, points: list[Point]) -> str:
     return "Mode corrected: what the text of the paper says, or what is right; see the deviations below."
 
 
+OF_A_SOURCE = {
+    "download": re.compile("(download|idc|tcia)_|(doses|scanners|reconstructions|repetitions|max_disk)$"),
+    "twin": re.compile("twin_"),
+}
+"""Parameters that only a run reads whose series come from there."""
+
+
+def sources_of(parameters: dict) -> set[str]:
+    """Return which of `OF_A_SOURCE` the series of a run came from: none where a folder or features were given."""
+    if parameters.get("input") or parameters.get("features"):
+        return set()
+    return {"download"} if parameters.get("download") else {"twin"}
+
+
 def _parameter_rows(run: dict) -> list[tuple[str, str]]:
-    """Parameters, and whatever else a run says of itself in a word."""
+    """Parameters that the run read, and whatever else it says of itself in a word."""
     more = {key: value for key, value in run.items() if isinstance(value, str) and key not in ("command", "date")}
-    values = {**more, **run.get("parameters", {})}
+    given = run.get("parameters", {})
+    idle = [pattern for source, pattern in OF_A_SOURCE.items() if source not in sources_of(given)]
+    values = {**more, **{name: value for name, value in given.items() if not any(p.match(name) for p in idle)}}
     return [(str(name), "" if value is None else str(value)) for name, value in sorted(values.items())]
 
 

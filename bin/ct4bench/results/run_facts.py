@@ -8,7 +8,7 @@ import pandas as pd
 from ct4bench.core.benchmark import NO_METHOD, RECONSTRUCTIONS, scanner_rank
 from ct4bench.core.checks import entry, merge_checks
 from ct4bench.core.contract import CONTRACT_VERSION
-from ct4bench.core.errors import UserError
+from ct4bench.core.errors import UserError, counted
 from ct4bench.core.json_files import read_object
 from ct4bench.core.extractors import Extractor, extractors_of, read_extractors, shown_of, title_of
 from ct4bench.results.published import N_SERIES
@@ -73,10 +73,6 @@ def _listed(values, unit: str = "") -> str:
     return f"{text} {unit}".strip()
 
 
-def _counted(n: int, noun: str, plural: str = "") -> str:
-    return f"{n} {noun if n == 1 else plural or noun + 's'}"
-
-
 def part_text(series: pd.DataFrame, origin: str) -> str:
     """Say how many series of which scanners, doses and reconstructions."""
     n = len(series)
@@ -88,10 +84,10 @@ def part_text(series: pd.DataFrame, origin: str) -> str:
     scanners = sorted(set(series["scanner"]), key=scanner_rank)
     named = f" ({', '.join(scanners)})" if n_scanners > 1 else f" {scanners[0]}"
     n_repetitions = series["repetition"].nunique()
-    start = what.get(origin, _counted(n, "series", "series"))
+    start = what.get(origin, counted(n, "series", "series"))
     return (
-        f"{start}: {_counted(n_scanners, 'scanner')}{named}; {doses}; {_listed(recons)}; "
-        f"{_counted(n_repetitions, 'repetition')}"
+        f"{start}: {counted(n_scanners, 'scanner')}{named}; {doses}; {_listed(recons)}; "
+        f"{counted(n_repetitions, 'repetition')}"
     )
 
 

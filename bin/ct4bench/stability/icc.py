@@ -39,10 +39,10 @@ dose, where the table has several and they are not the domain) and `targets=60` 
 
 WHAT_EACH_SEES = (
     "ICC(3,1) is consistency: it does not see a constant offset between scanners, which is just what harmonization "
-    "removes; ICC(2,1), absolute agreement, does. (Six ROIs and offsets of SD 30 HU between scanners: ICC(3,1) 0.998, "
-    "ICC(2,1) 0.65.) Targets that differ far more than scanners do make any ICC high (the printed phantom's span "
-    "100 HU): read it beside the discriminability within tissues, and the repeatability within a scanner beside the "
-    "reproducibility between scanners."
+    "removes; ICC(2,1), absolute agreement, does. (An example: six targets and offsets of SD 30 HU between scanners: "
+    "ICC(3,1) 0.998, ICC(2,1) 0.65.) Targets that differ far more than scanners do make any ICC high (the benchmark's "
+    "regions span 100 HU): read it beside the discriminability within tissues, and the repeatability "
+    "within a scanner beside the reproducibility between scanners."
 )
 """Shown next to every mean ICC, in both modes."""
 

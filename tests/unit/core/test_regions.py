@@ -1,8 +1,10 @@
 """Descriptions of phantoms: the benchmark's is the file that ships, another one is read and told what is wrong."""
 
 import json
+import re
 
 import pytest
+from foreign_phantoms import PHANTOMS, description
 from pipeline_run import ROOT
 
 from ct4bench.core.benchmark import ROIS, TISSUES, bare_name
@@ -33,6 +35,15 @@ def test_the_shipped_description_is_the_benchmark_and_can_be_given_as_a_users_ow
     assert CT4HARMONIZATION.names == ROIS == ("cyst1", "cyst2", "hemangioma", "metastasis", "normal1", "normal2")
     assert CT4HARMONIZATION.tissues == TISSUES == ("cyst", "hemangioma", "metastasis", "normal")
     assert CT4HARMONIZATION.named("Metastatsis ") == bare_name("Metastatsis ") == "metastasis"
+
+
+def test_the_example_of_the_docs_is_the_phantom_that_is_drawn(tmp_path):
+    (example,) = re.findall(r"```yaml\n(name: .*?)```", (ROOT / "docs/own-phantom.md").read_text(), re.S)
+    assert example == description("water")
+    phantom = read_phantom(written(tmp_path, example))
+    assert (phantom.names, phantom.main_region) == (tuple(PHANTOMS["water"].classes), "water")
+    # the numbers of its mask
+    assert [phantom.numbered(n) for n in range(1, 7)] == list(phantom.names)
 
 
 def test_a_users_own_has_its_names_labels_and_numbers(tmp_path):

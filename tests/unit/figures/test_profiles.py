@@ -100,6 +100,21 @@ def test_noise_of_each_reconstruction_has_its_marker(quantum):
     assert axes.get_ylim()[1] > 27.5
 
 
+@pytest.mark.parametrize("quantum", [False, True])
+def test_the_legend_of_the_noise_lies_over_no_point(quantum):
+    rows = noise_profile(quantum)
+    rows["value"] = rows["value"].where(rows["scanner"] != "A1", 0.1 * rows["value"])
+    registered = rows[rows["measure"] == "total_sd_hu"].assign(grid="common", value=lambda r: 0.9 * r["value"])
+    figure, _ = draw_noise(pd.concat([rows, registered], ignore_index=True), FACTS)
+    axes = figure.axes[0]
+    box = axes.get_legend().get_window_extent()
+    points = np.concatenate([line.get_xydata() for line, *_ in axes.containers])
+    bars = np.concatenate([s for part in axes.collections for s in part.get_segments()])
+    seen = axes.transData.transform(np.concatenate([points, bars]))
+    assert len(points) > 6 and not [point for point in seen if box.padded(3).contains(*point)]
+    assert axes.get_ylim()[0] == 0
+
+
 def test_noise_power_and_sd_over_dose_are_drawn_for_each_scanner():
     figure, _ = draw_noise(noise_profile(False), FACTS)
     assert curves_of(figure, 1) == {"A1": [(0.1, 20), (0.3, 20)], "C1": [(0.1, 30), (0.3, 30)],

@@ -1,10 +1,13 @@
 """Figures of results: what is drawn is what the tables hold, read back from the figures."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from drawn import bars, cell_texts, contrasts, legend_looks, look_of, picture, ticks
 
+from ct4bench.core.benchmark import scanner_rank
 from ct4bench.core.extractors import read_extractors, shown_of
 from ct4bench.core.metrics import PAIR_METRICS
 from ct4bench.figures.draw_results import (
@@ -13,6 +16,7 @@ from ct4bench.figures.draw_results import (
     draw_icc_grades,
     draw_matrix,
 )
+from ct4bench.figures.style import save_figure
 
 FACTS = {"origin": "synthetic", "mode": "paper", "method": "none", "domain": "scanner", "part": "79 series",
          "weights": {}, "extractors": shown_of(read_extractors())}  # fmt: skip
@@ -68,6 +72,26 @@ def test_the_words_of_a_matrix_have_its_medians_whichever_is_lower(one, two):
     alt = draw_matrix(rmse_table(rmse_hu_mean=values), FACTS, RMSE)[1].alt
     assert f"median {two:.2f} HU between two scanners and {one:.2f} HU within a scanner" in alt
     assert "lower than" not in alt
+
+
+@pytest.mark.parametrize(
+    ("names", "said"),
+    [
+        ({}, "in the paper's order of scanners;"),
+        ({"C1": "Zeta"}, "in the paper's order of scanners, others after them by name;"),
+        ({"A1": "Alpha", "C1": "Gamma", "E2": "Somatom of the ward"}, "rows and columns by the scanner's name;"),
+    ],
+)
+def test_scanners_of_ones_own_are_named_whole_and_in_no_order_of_the_paper(names, said, tmp_path):
+    """Names longer than four signs left the figure, and stood in it as [1] and [2]."""
+    table = rmse_table(rmse_hu_mean=OWN).replace({"scanner_row": names, "scanner_col": names})
+    figure, caption = draw_matrix(table, FACTS, RMSE)
+    assert said in caption.text
+    save_figure(figure, caption, tmp_path)
+    shown = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert shown == sorted({*table["scanner_row"]} | {*table["scanner_col"]}, key=scanner_rank)
+    assert min(label.get_window_extent().x0 for label in figure.axes[0].get_yticklabels()) >= 0
+    assert json.loads((tmp_path / f"{caption.name}.json").read_text())["notes"] == caption.notes
 
 
 def test_the_words_of_the_bars_are_their_lengths():

@@ -262,7 +262,7 @@ def test_numbers_of_trainings_are_all_different(features, splits):
 def test_a_value_that_is_missing_is_an_error_that_names_it(bad):
     table = features_table(keys_table(["A1", "C1"], patches=1), n_features=3)
     table.loc[4, "f01"] = bad
-    with pytest.raises(UserError, match=r"made.csv: feature f01 is missing or infinite in 1 rows \(.*normal1 0"):
+    with pytest.raises(UserError, match=r"made.csv: feature f01 is missing or infinite in 1 row \(.*normal1 0"):
         prepare(table, "made.csv")
 
 

@@ -144,7 +144,7 @@ def test_a_roi_of_too_few_voxels_on_the_common_grid_is_named(series):
     volume, labels, grid = series
     labels = labels.copy()
     labels.reshape(-1)[np.flatnonzero(labels == 3)[7:]] = 0
-    with pytest.raises(UserError, match="hemangioma has 7 voxels, and 8 is the least of a region; give smaller voxels"):
+    with pytest.raises(UserError, match="hemangioma has 7 of at least 8 voxels; give smaller voxels"):
         build_reference(volume, labels, grid)
 
 

@@ -158,6 +158,10 @@ def test_a_phantom_of_ones_own_is_told_by_its_description(mask):
         ):
             assert not word or word not in told, (word, told)
     assert "series of Oil phantom" in crate
+    assert "compared by RMSE, PSNR and SSIM [@ssim]." in text
+    known.first["missing"] = {"table5_ssim": "too thin"}
+    assert "compared by RMSE and PSNR." in methods_text(known) and "SSIM" not in methods_text(known)
+    assert "ICC for stability; RMSE and PSNR for images." in fill("clear", words_of(known), [])
     assert "oil (a, b), water (pool)" in lists and "classes 1 to 2 regions" in lists
     assert ("drawn once, on the reference" in lists) == bool(mask)
     assert "in the manner of the CT4Harmonization benchmark" in text and "In each of 3 regions" in text

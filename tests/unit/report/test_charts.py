@@ -126,6 +126,15 @@ def test_confusions_are_those_of_the_fewest_to_train_on():
     assert title == "A1, 88 % right" and "most often cyst for normal" in drawn
     assert fills(drawn) == [shade(0.75), shade(0.25), shade(0.0), shade(1.0)]
     assert "cyst taken for normal: 25 % (1)" in drawn and "trained on 1 scanner," in chart.text
+    assert chart.text.endswith("tested on the one named. norm: normal.")
+
+
+def test_classes_that_begin_alike_are_written_whole():
+    frame = confusion_table().replace({"cyst": "bone_hard", "normal": "bone_soft"})
+    (chart,) = learning_charts({"confusion_left_out": frame}, FACTS)
+    ((_, drawn),) = chart.parts
+    assert drawn.count(">bone_hard<") == drawn.count(">bone_soft<") == 2 and ">bone<" not in drawn
+    assert chart.text.endswith("tested on the one named.")
 
 
 def test_accuracy_over_n_has_both_schemes_and_intervals():

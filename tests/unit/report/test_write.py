@@ -32,7 +32,7 @@ from ct4bench.report.sections import (
     patches_view,
     registration_errors_mm,
 )
-from ct4bench.report.write import TEMPLATE, fit, png_size, read_figures, read_usage
+from ct4bench.report.write import TEMPLATE, _parameter_rows, fit, png_size, read_figures, read_usage
 from ct4bench.results.deviations import read_deviations
 from ct4bench.results.run_facts import IMAGELESS
 from ct4bench.stability.icc import icc_table
@@ -424,6 +424,21 @@ regions:
 """
 
 
+def test_parameters_of_a_source_stand_where_the_series_came_from_it():
+    given = {"seed": 0, "twin_scanners": "A1", "download_retries": 5, "tcia_endpoint": "", "doses": None, "doses_of": 1}
+    names = {
+        source: [name for name, _ in _parameter_rows({"parameters": {**given, source: value}})]
+        for source, value in (("input", "/a"), ("features", "b.csv"), ("download", "idc"), ("mode", "paper"))
+    }
+    of_all = ["doses_of", "seed"]
+    assert names == {
+        "input": sorted([*of_all, "input"]),
+        "features": sorted([*of_all, "features"]),
+        "download": sorted([*of_all, "download", "download_retries", "tcia_endpoint", "doses"]),
+        "mode": sorted([*of_all, "mode", "twin_scanners"]),
+    }
+
+
 def test_the_page_of_a_phantom_of_ones_own_speaks_of_it_alone(tmp_path):
     (tmp_path / "phantom.yml").write_text(OWN)
     patches = pd.DataFrame({"roi": ["oil", "oil", "pool1", "pool2"], "slice": 20, "row": 40, "column": [40, 50, 60, 70],
@@ -434,7 +449,22 @@ def test_the_page_of_a_phantom_of_ones_own_speaks_of_it_alone(tmp_path):
     assert re.search(r"<title>ct4bench report: Tissue phantom of mine, \d+ series", html)
     assert "<h1>Tissue phantom of mine:" in html
     words = Page(html).words.replace("Tissue phantom of mine", "")
-    for word in ("cyst", "hemangioma", "six ROIs", "six regions", "issue", "liver", "paper block", "H2-A1"):
+    said = "Columns and tasks keep the benchmark's names: 'tissue' for the class of a region, and block for the whole"
+    assert said in words
+    words = words.replace(said, "")
+    for word in (
+        "cyst",
+        "hemangioma",
+        "six ROIs",
+        "six regions",
+        "issue",
+        "liver",
+        "paper block",
+        "H2-A1",
+        "Six ",
+        "printed phantom",
+        "inside the block",
+    ):
         assert word not in words, words[max(0, words.find(word) - 80) : words.find(word) + 80]
     assert "On a phantom of your own" in words
     assert "Points 3, 9, 10, 11, 14, 18, 21 are of the CT4Harmonization phantom" in words
