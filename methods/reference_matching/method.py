@@ -9,7 +9,7 @@ import zlib
 
 import numpy as np
 from scipy import fft
-from scipy.ndimage import correlate1d, gaussian_filter, gaussian_filter1d, uniform_filter
+from scipy.ndimage import correlate1d, gaussian_filter, gaussian_filter1d, maximum_filter, uniform_filter
 from scipy.optimize import curve_fit
 from scipy.special import erf
 
@@ -20,6 +20,10 @@ SMOOTH_MM, RISE_MM = 8.0, 3.0
 """Gaussian sigma of shading across columns, and the length over which it begins along slices."""
 AIR_HU, LINEAR_HU = -900.0, -300.0
 """Below the first a value is air and stays; above the second the line of calibration holds."""
+REACH = 3
+"""Voxels beside what a scan does not show that do not count either: it ends in a slope."""
+LEAST_SEEN, LEAST_RANGE = 0.25, 0.5
+"""Share of a strip or region that must be in view for it to count, and of the HU of all of them for a line."""
 BASE = 7
 """Side in voxels of the window whose mean is what the noise lies on."""
 EDGE = 1.6
@@ -37,15 +41,53 @@ def part(volume, box):
     return volume[tuple(slice(*ends) for ends in box)]
 
 
+# ------------------------------------------------------------------------------------------------------- view
+def air(part):
+    """Return which voxels of a part are air, by means over three voxels a side."""
+    return uniform_filter(part, 3, mode="nearest") < LINEAR_HU
+
+
+def near(mask):
+    """Return which voxels are true, or lie within `REACH` of one that is."""
+    return maximum_filter(mask, 2 * REACH + 1, mode="constant", cval=False)
+
+
+def unseen(own, reference):
+    """Return which voxels of a part a scan does not show: air where the reference has none nearby."""
+    if own.min() >= LINEAR_HU:
+        return np.zeros(own.shape, bool)
+    return air(own) & ~near(air(reference))
+
+
 # ------------------------------------------------------------------------------------------------- calibration
-def curve(volume, phantom, spacing_mm):
-    """Return the mean HU of the wedge's strips, then of the regions, and the voxels of each."""
+def strips_and_regions(volume, phantom, spacing_mm):
+    """Return the parts of a volume that calibration compares: strips of the wedge, then the regions."""
     panel = part(volume, phantom["wedge"])
     rows = max(1, round(STRIP_MM / spacing_mm[1]))
     n = panel.shape[1] // rows
     strips = np.moveaxis(panel[:, : n * rows].reshape(len(panel), n, rows, -1), 1, 0)
-    parts = [*strips, *(part(volume, box) for box in phantom["regions"])]
+    return [*strips, *(part(volume, box) for box in phantom["regions"])]
+
+
+def curve(volume, phantom, spacing_mm):
+    """Return the mean HU of the wedge's strips, then of the regions, and the voxels of each."""
+    parts = strips_and_regions(volume, phantom, spacing_mm)
     return np.array([one.mean(dtype=float) for one in parts]), np.array([one.size for one in parts])
+
+
+def seen_curves(own, reference, means):
+    """Return the mean HU of parts of a scan, those of the reference, and their weights, of voxels that both show.
+
+    `means` are those of the reference's whole parts. A part of which less than `LEAST_SEEN` is shown is left out.
+    """
+    found = []
+    for one, other, mean in zip(own, reference, means, strict=True):
+        shown = ~near(unseen(one, other) | unseen(other, one))
+        if shown.all():
+            found.append((one.mean(dtype=float), mean, one.size))
+        elif shown.mean() >= LEAST_SEEN:
+            found.append((one[shown].mean(dtype=float), other[shown].mean(dtype=float), shown.sum()))
+    return np.array(found, float).reshape(-1, 3).T
 
 
 def calibration(own, reference, weight):
@@ -222,6 +264,7 @@ class Method:
         self.steps = steps.split()
         self.target_mm = {0: slice_sigma_mm, 2: plane_sigma_mm}
         self.curve = self.block = None
+        self.parts, self.boxes = [], {}
         for step in self.steps:
             missing = [name for name in NEEDED[step] if not phantom.get(name)]
             if missing:
@@ -236,8 +279,14 @@ class Method:
         raise ValueError(f"no volume of the reference {self.reference} to fit on")
 
     def _learn(self, volume, spacing_mm):
+        boxes = {"sharpness": [step["box"] for step in self.phantom.get("steps", [])],
+                 "noise": [self.phantom.get("homogeneous")]}  # fmt: skip
+        self.boxes = {step: [(box, part(volume, box).copy()) for box in boxes.get(step, [])] for step in self.steps}
         if "calibration" in self.steps:
+            self.parts = [one.copy() for one in strips_and_regions(volume, self.phantom, spacing_mm)]
             self.curve = curve(volume, self.phantom, spacing_mm)
+            whole = [one[~near(air(one))] for one in self.parts]
+            self.range_hu = np.ptp([one.mean(dtype=float) for one in whole if one.size] or [0.0])
             slices, rows, _ = body_of(self.phantom, spacing_mm, len(volume))
             self.body = volume[slices, rows].copy()
             self.soft = soft_tissue(self.body)
@@ -248,13 +297,23 @@ class Method:
 
     def transform(self, volume, spacing_mm, domain):
         """Return the volume with the steps taken that were asked for, in their order."""
+        for step, boxes in self.boxes.items():
+            if any(unseen(part(volume, box), reference).any() for box, reference in boxes):
+                raise NotApplicable(f"{step}: a scan does not show all of the phantom's {NEEDED[step][0]}")
         seeds = [self.seed, zlib.crc32(np.ascontiguousarray(volume).tobytes())]
         for step in self.steps:
             volume = getattr(self, f"_{step}")(volume, spacing_mm, seeds)
         return volume.astype(np.float32)
 
     def _calibration(self, volume, spacing_mm, _seeds):
-        line = calibration(curve(volume, self.phantom, spacing_mm)[0], *self.curve)
+        means, _ = self.curve
+        seen = seen_curves(strips_and_regions(volume, self.phantom, spacing_mm), self.parts, means)
+        if seen.shape[1] < 3 or np.ptp(seen[1]) < LEAST_RANGE * self.range_hu:
+            raise NotApplicable(
+                f"calibration: a scan shows {seen.shape[1]} of the {len(means)} strips of the wedge and regions, too "
+                "few for a line"
+            )
+        line = calibration(*seen)
         slices, rows, depth = body_of(self.phantom, spacing_mm, len(volume))
         lacks = shading(calibrated(volume[slices, rows], *line), self.body, self.soft, spacing_mm)
         return calibrated(volume, *line, depth[:, None, None] * lacks)
