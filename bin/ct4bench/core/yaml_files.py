@@ -53,6 +53,19 @@ def _description(schema, steps: list) -> str:
     return found
 
 
+def yaml_words(error: Exception, text: str) -> str:
+    """Tell what ruamel finds wrong with a text, in one line, and in which line of the text (the first is 1)."""
+    ends, begin = (getattr(error, name, None) for name in ("problem_mark", "context_mark"))
+    parts = [getattr(error, name, None) for name in ("context", "problem", "reason")]
+    words = ", ".join(part for part in parts if part) or str(error).split("To suppress this check")[0]
+    words = " ".join(words.split())
+    if ends is None:  # of a character that YAML does not have, its place is told
+        place = getattr(error, "position", None)
+        return f"line {text[:place].count(chr(10)) + 1}: {words}" if isinstance(place, int) else words
+    begun = f" (begun in line {begin.line + 1})" if begin and begin.line != ends.line else ""
+    return f"line {ends.line + 1}{begun}: {words}"
+
+
 def read_yaml(path: Path | str, kind: str, what: str, remedy: str):
     """Read a YAML file of a kind; `UserError` says why it is not `what`, and `remedy`. An empty file is a mapping.
 
@@ -64,13 +77,14 @@ def read_yaml(path: Path | str, kind: str, what: str, remedy: str):
     if not Path(path).is_file():
         found = "it is a folder, name the file in it" if Path(path).is_dir() else "it does not exist"
         raise UserError(f"{path} is not {what}: {found}; {remedy}")
+    text = ""
     try:
-        values = YAML(typ="safe", pure=True).load(Path(path).read_text(encoding="utf-8"))
+        text = Path(path).read_text(encoding="utf-8")
+        values = YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeError) as error:
         raise UserError(f"{path} is not {what}: it cannot be read ({error_words(error)}); {remedy}") from error
     except (YAMLError, ValueError) as error:
-        words = " ".join(str(error).split("To suppress this check")[0].split())
-        raise UserError(f"{path} is not {what}: it is not YAML ({words}); {remedy}") from error
+        raise UserError(f"{path} is not {what}: it is not YAML ({yaml_words(error, text)}); {remedy}") from error
     values = {} if values is None else values
     fault = fault_of(values, kind)
     if fault:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ct4bench.core.errors import UserError, error_words
+from ct4bench.core.yaml_files import yaml_words
 from ct4bench.features.radiomics import FEATURE_CLASSES, FEATURES, RadiomicsOptions
 
 FAST, PYRADIOMICS = "fast", "pyradiomics"
@@ -49,15 +50,15 @@ def read_parameters(path: Path | str) -> tuple[dict, str]:
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    path = Path(path)
+    path, text = Path(path), ""
     try:
         content = path.read_bytes()
-        values = YAML(typ="safe", pure=True).load(content.decode("utf-8"))
+        text = content.decode("utf-8")
+        values = YAML(typ="safe", pure=True).load(text)
     except (OSError, UnicodeError) as error:
         raise UserError(f"{path} cannot be read ({error_words(error)}); name a PyRadiomics parameter file") from error
     except (YAMLError, ValueError) as error:
-        # what ruamel says of a key that comes twice ends with how to allow it
-        words = " ".join(str(error).split("To suppress this check")[0].split())
+        words = yaml_words(error, text)
         raise UserError(f"{path} is not YAML 1.2 as PyRadiomics reads it ({words}); see {MANUAL}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path} holds no mapping; give imageType, featureClass and setting as in {MANUAL}")

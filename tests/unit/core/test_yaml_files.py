@@ -48,7 +48,8 @@ def test_schemas_agree_with_the_code():
         ("extractors", "a: {title: x}", "a: .*a module or a region"),
         ("extractors", "a: {title: x, module: m, colour: red}", r"a\.colour: 'red' .*#rrggbb"),
         ("deviations", "points: []\nchoices: [{subject: a, choice: b, where: c}]", r"choices\.0\.where: 'c'.*files of"),
-        ("deviations", "points: [", "not YAML"),
+        ("deviations", "points: [", "not YAML .line 1: "),
+        ("deviations", "points: []\npoints: []", "not YAML .line 2 .begun in line 1.: .*duplicate key"),
     ],
 )
 def test_a_fault_is_named_with_its_place_and_what_belongs_there(kind, text, words, tmp_path):
