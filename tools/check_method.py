@@ -40,6 +40,8 @@ def main(argv: list[str] | None = None) -> int:
     for verdict in check(variants_of(declared), seed):
         failed += verdict.verdict == FAIL
         print(f"{verdict.verdict:5} {verdict.variant}: {verdict.check}{f': {verdict.words}' if verdict.words else ''}")
+        for line in verdict.lines:
+            print(f"      it printed: {line}")
         if verdict.mend:
             print(f"      to mend it: {verdict.mend}")
     print(

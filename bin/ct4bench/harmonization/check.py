@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from ct4bench.harmonization.methods import Variant
+from ct4bench.harmonization import remedies
+from ct4bench.harmonization.methods import Declaration, Variant
 from ct4bench.harmonization.run_fold import (
     DECLARED,
     SAME,
@@ -46,6 +47,24 @@ class Verdict:
     """`PASS`, `FAIL` or `NOTE`."""
     words: str = ""
     mend: str = ""
+    lines: tuple[str, ...] = ()
+    """The last ones that it printed, where it did not come to its end."""
+
+
+def judged(variant: str, check: str, fault: str, mend: str) -> Verdict:
+    """Return a verdict by whether there is a fault."""
+    return Verdict(variant, check, FAIL if fault else PASS, fault, mend if fault else "")
+
+
+def ended_early(
+    variant: str, declared: Declaration, check: str, result: NotApplicable | Failure, otherwise: str = remedies.SEE
+) -> Verdict:
+    """Return the verdict on a run without a result: why there is none, what was printed last, and what to do."""
+    if isinstance(result, NotApplicable):
+        mend = "say in method.yml what it needs (min_domains, min_rows, unseen, covariates); the exam has that"
+        return Verdict(variant, check, FAIL, f"not applicable: {result.reason}", mend)
+    lines = tuple(line for line in result.lines if line.strip())
+    return Verdict(variant, check, FAIL, result.reason, remedies.remedy(result.kind, declared, otherwise), lines)
 
 
 @dataclass(frozen=True)
@@ -123,7 +142,14 @@ class Conformance:
 
     def judge(self, check: str, fault: str, mend: str) -> Verdict:
         """Return a verdict by whether there is a fault."""
-        return self.verdict(check, FAIL if fault else PASS, fault, mend if fault else "")
+        return judged(self.variant.name, check, fault, mend)
+
+    def compare(self, check: str, result, base: Harmonized, tolerance: float, mend: str, rows=None) -> Verdict:
+        """Return a verdict on a second run: whether it ended, and how far it is off the first (`rows` of it)."""
+        if not isinstance(result, Harmonized):
+            return ended_early(self.variant.name, self.declared, check, result, mend)
+        off = self.off(result, base, rows)
+        return self.judge(check, f"differs by {off:.2g} SD" if off > tolerance else "", mend)
 
     def off(self, found: Harmonized, base: Harmonized, rows: np.ndarray | None = None) -> float:
         """Compute the largest difference of targets (of `rows` of the base) and of training rows, in a feature's SD."""
@@ -156,21 +182,7 @@ def _basic(conformance: Conformance) -> tuple[Harmonized | None, Verdict]:
     check = "runs, and gives each row once, float64 and finite"
     if isinstance(result, Harmonized):
         return result, conformance.verdict(check, PASS, f"{result.cpu_s:.2f} CPU s, {result.peak_mb:.0f} MB at most")
-    if isinstance(result, NotApplicable):
-        mend = "say in method.yml what it needs (min_domains, min_rows, unseen, covariates); the exam has that"
-        return None, conformance.verdict(check, FAIL, f"not applicable: {result.reason}", mend)
-    lines = f" | {' | '.join(result.lines[-4:])}" if result.lines else ""
-    return None, conformance.verdict(
-        check, FAIL, f"{result.reason}{lines}", "see docs/methods.md, 'What must come back'"
-    )
-
-
-def _different(conformance: Conformance, result, base: Harmonized, tolerance: float, rows=None) -> str:
-    """What is wrong with a second run; blank if nothing."""
-    if not isinstance(result, Harmonized):
-        return result.reason
-    off = conformance.off(result, base, rows)
-    return f"differs by {off:.2g} SD" if off > tolerance else ""
+    return None, ended_early(conformance.variant.name, conformance.declared, check, result)
 
 
 def _tolerance(conformance: Conformance) -> float:
@@ -182,17 +194,15 @@ def _subset(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
     n = len(conformance.exam.targets)
     for name, rows in (("half of the rows", np.arange(0, n, 2)), ("one row", np.array([n // 3]))):
         exam = replace(conformance.exam, targets=conformance.exam.targets.take(rows))
+        check = f"the transform of {name} is that part of the transform of all"
         result = conformance.run(exam)
-        fault = _different(conformance, result, base, _tolerance(conformance), rows)
-        mend = "a row's result may depend on nothing but the row and what was fitted: no mean, no rank, no draw over " \
-               "the rows that come with it, and nothing kept from call to call"  # fmt: skip
-        yield conformance.judge(f"the transform of {name} is that part of the transform of all", fault, mend)
+        yield conformance.compare(check, result, base, _tolerance(conformance), remedies.ROW_ALONE, rows)
 
 
 def _calls(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
     result = conformance.run(twice=True)
-    fault = "" if isinstance(result, Harmonized) else result.reason
-    yield conformance.judge("a second call gives the same", fault, "let `transform` change nothing of the method")
+    mend = remedies.remedy(remedies.KEPT, conformance.declared)
+    yield conformance.compare("a second call gives the same", result, base, np.inf, mend)
 
 
 def _order(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
@@ -200,8 +210,7 @@ def _order(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
         ("other ids, the same result", (0, 1), "ids have no meaning: do not read them, sort by them or count them"),
         ("another order of rows, the same result", (1, 0), "sort by contents before you draw rows or add in turn"),
     ):
-        result = conformance.run(shown=shown)
-        yield conformance.judge(check, _different(conformance, result, base, _tolerance(conformance)), mend)
+        yield conformance.compare(check, conformance.run(shown=shown), base, _tolerance(conformance), mend)
 
 
 def _repeats(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
@@ -212,13 +221,14 @@ def _repeats(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
         ("other hash seed and 2 threads, the same bytes", True),
     ):
         result = conformance.run(other=other)
-        fault = _different(conformance, result, base, tolerance)
-        if not fault and not tolerance:
-            same = result.targets.tobytes() == base.targets.tobytes()
-            fault = "" if same and result.training.tobytes() == base.training.tobytes() else "bytes differ"
         mend = "draw from numpy.random.default_rng(seed) alone, iterate over sorted names and not over sets; if a " \
                "library adds in another order, declare `tolerance` (at most 1e-6)"  # fmt: skip
-        yield conformance.judge(check, fault, mend)
+        verdict = conformance.compare(check, result, base, tolerance, mend)
+        if verdict.verdict == PASS and not tolerance:
+            same = result.targets.tobytes() == base.targets.tobytes()
+            same = same and result.training.tobytes() == base.training.tobytes()
+            verdict = conformance.judge(check, "" if same else "bytes differ", mend)
+        yield verdict
 
 
 def _constant(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
@@ -240,7 +250,7 @@ def _units(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
     check = "a variance of 1e-12 and units of 1e12 do no harm"
     mend = "make every epsilon relative to the feature's own spread, and standardise before you mix features"
     if not isinstance(result, Harmonized):
-        yield conformance.judge(check, result.reason, mend)
+        yield ended_early(conformance.variant.name, conformance.declared, check, result, mend)
         return
     columns = [FEATURES.index("tiny"), FEATURES.index("huge")]
     here, there = base.targets[:, columns], result.targets[:, columns] / factor[columns]
@@ -280,17 +290,15 @@ def _learns(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
     if declared == "pooled":
         return
     result = conformance.run(replace(conformance.exam, training=replace(training, X=moved)))
+    check = f"learns: {declared}"
+    if not isinstance(result, Harmonized):
+        yield ended_early(conformance.variant.name, conformance.declared, check, result)
+        return
     of_first = np.flatnonzero(conformance.exam.targets.domain == NAMES[0])
     rows = np.arange(len(conformance.exam.targets)) if declared == "nothing" else of_first
-    if isinstance(result, Harmonized):
-        off = (np.abs(result.targets - base.targets)[rows] / scales(training.X, base.targets)).max(initial=0)
-        fault = (
-            f"other rows of {'training' if declared == 'nothing' else 'other domains'} move the result by {off:.2g} SD"
-        )
-        fault = fault if off > _tolerance(conformance) else ""
-    else:
-        fault = result.reason
-    yield conformance.judge(f"learns: {declared}", fault, "declare `learns: pooled`")
+    off = (np.abs(result.targets - base.targets)[rows] / scales(training.X, base.targets)).max(initial=0)
+    fault = f"other rows of {'training' if declared == 'nothing' else 'other domains'} move the result by {off:.2g} SD"
+    yield conformance.judge(check, fault if off > _tolerance(conformance) else "", "declare `learns: pooled`")
 
 
 def _content(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:

@@ -9,6 +9,7 @@ A fold costs two forks and no start of Python. Nothing of it serves a second fol
 
 import contextlib
 import csv
+import errno
 import gc
 import importlib
 import importlib.util
@@ -23,12 +24,14 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from ct4bench.harmonization import isolation
+from ct4bench.core.errors import few
+from ct4bench.harmonization import isolation, remedies
 from ct4bench.harmonization.wire import Lost, receive, send
 
 MOST_OUTPUT = 1_000_000
@@ -36,6 +39,8 @@ MOST_OUTPUT = 1_000_000
 TAIL = 4_000
 CHECK_S = 0.25
 """Between two looks at the memory."""
+MOST_WORDS = 600
+"""Characters of a reason."""
 REFUSAL = 3
 """Exit status of an executable that cannot be applied."""
 SEED_NAME = "seed"
@@ -136,7 +141,7 @@ def _watch(order: dict, child: int, reads: int, control: socket.socket) -> dict:
     """Wait until the client is done, the process ends, or a limit is passed; say which."""
     until = time.monotonic() + 60 * order["max_minutes"]
     most_kb = order["max_gb"] * 1024**2
-    tail, printed, why, asked = b"", 0, "", False
+    tail, printed, why, kind, asked = b"", 0, "", "", False
     process = os.pidfd_open(child)
     with selectors.DefaultSelector() as waiting:
         for what in (reads, control, process):
@@ -155,11 +160,11 @@ def _watch(order: dict, child: int, reads: int, control: socket.socket) -> dict:
             elif process in ready:
                 why = "ended"
             elif time.monotonic() > until:
-                why = f"it took more than {order['max_minutes']:g} minutes (max_minutes)"
+                why, kind = f"it took more than {order['max_minutes']:g} minutes (max_minutes)", remedies.TIME
             elif printed > MOST_OUTPUT:
-                why = f"it printed more than {MOST_OUTPUT} bytes"
+                why, kind = f"it printed more than {MOST_OUTPUT} bytes", remedies.PRINTED
             elif not ready and _total_kb(child) - base_kb > most_kb:
-                why = f"it took more than {order['max_gb']:g} GB of memory (max_gb)"
+                why, kind = f"it took more than {order['max_gb']:g} GB of memory (max_gb)", remedies.MEMORY
     left = sorted(_descendants(child))
     os.kill(child, signal.SIGKILL)
     _, status, used = os.wait4(child, 0)
@@ -169,6 +174,7 @@ def _watch(order: dict, child: int, reads: int, control: socket.socket) -> dict:
             tail = (tail + more)[-TAIL:]
     return {
         "why": why,
+        "kind": kind,
         "status": status,
         "left": left,
         "lines": tail.decode("utf-8", "replace").splitlines()[-12:],
@@ -249,8 +255,8 @@ def work(order: dict, data: socket.socket, output: int, place: str) -> None:
         serve_method(kind(order, folder, home), data, order["fork"])
     except Lost:
         os._exit(0)
-    except BaseException:  # noqa: BLE001  whatever a method's thread or import ends with
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001  whatever a method's thread or import ends with
+        print_own(error)
         sys.stderr.flush()
         os._exit(1)
     os._exit(0)
@@ -300,8 +306,10 @@ def answer(method, request: dict, arrays: list, data: socket.socket) -> None:
         if type(error).__name__ == "NotApplicable":
             message, given = {"refused": str(error)}, []
         else:
-            traceback.print_exc()
-            message, given = {"failed": f"{request['op']}: {type(error).__name__}: {error}"[:500]}, []
+            print_own(error)
+            words = f"{error}" if isinstance(error, Faulty) else f"{type(error).__name__}: {error}"
+            words = f"{asked(request, method.known)}: {words}"[:MOST_WORDS]
+            message, given = {"failed": words, "kind": kind_of(error, request, method.known)}, []
     sys.stdout.flush()
     sys.stderr.flush()
     send(data, message, given)
@@ -312,7 +320,57 @@ class Refused(Exception):
 
 
 class Faulty(Exception):
-    """What a method gives is not what the contract asks for."""
+    """What a method gives is not what the contract asks for; `kind` is one of `remedies`."""
+
+    def __init__(self, words: str, kind: str):
+        super().__init__(words)
+        self.kind = kind
+
+
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """List the frames of an error that are the method's or those of what it calls."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if frame.filename != __file__ and not frame.filename.startswith("<frozen ")]
+
+
+def print_own(error: BaseException) -> None:
+    """Write an error's traceback without what called the method; of what the contract asks for the message says all."""
+    if isinstance(error, Faulty):
+        return
+    told = traceback.TracebackException.from_exception(error)
+    told.stack = traceback.StackSummary.from_list(own_frames(error))
+    print("".join(told.format()), file=sys.stderr)
+
+
+def asked(request: dict, known: set[str]) -> str:
+    """Tell what was asked for: the call, its rows or volume, and which of their domains it had not been given."""
+    domains = request.get("domain", [])
+    if isinstance(domains, str):
+        what, domains = "a volume", [domains]
+    else:
+        what = f"{len(domains)} rows"
+    names = sorted(set(domains))
+    new = [name for name in names if name not in known] if request["op"] == "transform" else []
+    more = f" (not fitted on: {few(new, 3)})" if new else ""
+    return f"{request['op']} of {what} of {few(names, 3)}{more}" if names else request["op"]
+
+
+def kind_of(error: Exception, request: dict, known: set[str]) -> str:
+    """Return which of the kinds of `remedies` an error of a method is."""
+    if isinstance(error, Faulty):
+        return error.kind
+    for kind, name in ((ImportError, remedies.IMPORT), (SyntaxError, remedies.SYNTAX), (MemoryError, remedies.MEMORY)):
+        if isinstance(error, kind):
+            return name
+    if not own_frames(error):  # it did not come as far as the method's code
+        if isinstance(error, TypeError):
+            made = any(name in str(error) for name in ("__init__", "Method()"))
+            return remedies.CONSTRUCTOR if made else remedies.CALL
+        if isinstance(error, AttributeError):
+            return remedies.NO_FUNCTION
+    domains = request.get("domain", [])
+    new = set([domains] if isinstance(domains, str) else domains) - known
+    return remedies.UNSEEN if request["op"] == "transform" and new else remedies.RAISES
 
 
 def load_class(folder: str, entry: str):
@@ -322,6 +380,8 @@ def load_class(folder: str, entry: str):
     module = importlib.util.module_from_spec(spec)
     sys.modules["method"] = module
     spec.loader.exec_module(module)
+    if not hasattr(module, "Method"):
+        raise Faulty(f"{entry} has no class Method", remedies.NO_CLASS)
     return module.Method
 
 
@@ -340,10 +400,10 @@ def frames(request: dict, arrays: list) -> tuple[pd.DataFrame, dict]:
 def checked(result) -> tuple[dict, list]:
     """Take the rows of a result as they are sent; nothing is cast."""
     if not isinstance(result, pd.DataFrame):
-        raise Faulty(f"transform gave a {type(result).__name__}, not a data frame")
+        raise Faulty(f"transform gave a {type(result).__name__}, not a data frame", remedies.TYPE)
     kinds = {str(kind) for kind in result.dtypes} - {"float64"}
     if kinds:
-        raise Faulty(f"transform gave columns of {', '.join(sorted(kinds))}, not of float64")
+        raise Faulty(f"transform gave columns of {', '.join(sorted(kinds))}, not of float64", remedies.TYPE)
     names = [[str(name) for name in axis] for axis in (result.index, result.columns)]
     return {"ids": names[0], "columns": names[1]}, [result.to_numpy(np.float64)]
 
@@ -354,11 +414,15 @@ class InPython:
     def __init__(self, order: dict, folder: str, home: str):
         self._make = lambda: load_class(folder, order["entry"])(seed=order["seed"], **order["parameters"])
         self._method = None
+        self.known: set[str] = set()
+        """Domains of what it was fitted on or adapted to."""
 
     def do(self, request: dict, arrays: list, data: socket.socket) -> tuple[dict, list]:
         """Run fit, adapt or transform."""
         if request["op"] == "fit":
             self._method = self._make()
+        if request["op"] != "transform":
+            self.known.update(request["domain"])
         rows, told = frames(request, arrays)
         domain = told.pop("domain")
         before = [frame.copy() for frame in (domain, *told.values())]
@@ -366,7 +430,7 @@ class InPython:
         same = all(a.equals(b) for a, b in zip(before, (domain, *told.values()), strict=True))
         as_sent = np.array_equal(arrays[0], rows.to_numpy()) if rows.shape == arrays[0].shape else False
         if not same or not as_sent:
-            raise Faulty(f"{request['op']} changed what it was given")
+            raise Faulty(f"{request['op']} changed what it was given", remedies.INPUT)
         return checked(result) if request["op"] == "transform" else ({"done": True}, [])
 
 
@@ -375,14 +439,18 @@ class Executable:
 
     def __init__(self, order: dict, folder: str, home: str):
         entry = f"{folder}/{order['entry']}"
+        self._entry = Path(entry)
         self._command = ["Rscript", "--vanilla", entry] if entry.lower().endswith(".r") else [entry]
         self._home, self._format = home, order["format"]
         self._parameters = {SEED_NAME: order["seed"], **order["parameters"]}
         self._calls = 0
+        self.known: set[str] = set()
 
     def do(self, request: dict, arrays: list, data: socket.socket) -> tuple[dict, list]:
         """Run fit, adapt or transform in a process of its own, by files."""
         op = request["op"]
+        if op != "transform":
+            self.known.update(request["domain"])
         self._calls += 1
         given, made = Path(self._home, f"in{self._calls}"), Path(self._home, f"out{self._calls}")
         given.mkdir()
@@ -410,13 +478,53 @@ class Executable:
                 stderr=subprocess.PIPE, stdout=None, check=False, cwd=made,
             )  # fmt: skip
         except OSError as error:
-            raise Faulty(f"{Path(self._command[0]).name} cannot be run ({error.strerror})") from error
+            raise Faulty(*why_not_run(self._entry, self._command[0], error)) from error
         words = done.stderr[-TAIL:].decode("utf-8", "replace")
         if done.returncode == REFUSAL:
             raise Refused((words.strip().splitlines() or ["no reason given"])[-1])
         print(words, file=sys.stderr)
         if done.returncode:
-            raise Faulty(f"exit status {done.returncode}")
+            ended = (
+                f"it ended by signal {-done.returncode}" if done.returncode < 0 else f"exit status {done.returncode}"
+            )
+            raise Faulty(ended, kind_of_program(self._entry, done.returncode, words))
+
+
+NOT_FOUND = 127
+"""Exit status of shells and of env where there is no such command."""
+LACKING = ("No module named", "there is no package called", "cannot open shared object file")
+"""What Python, R and the loader say where a package or library is not there."""
+
+
+def first_line(entry: Path) -> str:
+    """Read the first line of a program, with its end."""
+    with contextlib.suppress(OSError), open(entry, "rb") as file:
+        return file.readline(500).decode("utf-8", "replace")
+    return ""
+
+
+def why_not_run(entry: Path, command: str, error: OSError) -> tuple[str, str]:
+    """Tell why a program could not be started, and the kind of that."""
+    first, name = first_line(entry), entry.name
+    if command == "Rscript" and error.errno == errno.ENOENT:
+        return "Rscript is not there", remedies.NO_R
+    if error.errno == errno.EACCES and not os.access(entry, os.X_OK):
+        return f"{name} is not executable", remedies.NOT_EXECUTABLE
+    if error.errno == errno.ENOENT and first.startswith("#!"):
+        if first.endswith("\r\n"):
+            return f"{name} cannot be run: its first line ends as in Windows (CR LF)", remedies.LINE_ENDS
+        interpreter = (first[2:].split() or ["nothing"])[0]
+        return f"{name} cannot be run: its first line names {interpreter}, which is not there", remedies.NO_INTERPRETER
+    if error.errno == errno.ENOEXEC:
+        return f"{name} cannot be run: its first line is not #! and an interpreter", remedies.NO_FIRST_LINE
+    return f"{name} cannot be run ({error.strerror})", remedies.STATUS
+
+
+def kind_of_program(entry: Path, status: int, words: str) -> str:
+    """Return the kind of a failure by a program's exit status and what it said."""
+    if status == NOT_FOUND:
+        return remedies.LINE_ENDS if first_line(entry).endswith("\r\n") else remedies.NO_INTERPRETER
+    return remedies.PACKAGE if any(said in words for said in LACKING) else remedies.STATUS
 
 
 def write_rows(folder: Path, rows: pd.DataFrame, told: dict, form: str) -> None:
@@ -434,23 +542,30 @@ def write_rows(folder: Path, rows: pd.DataFrame, told: dict, form: str) -> None:
             out.write(f"{name},{','.join(map('{:.17g}'.format, values))}\n")
 
 
+def _parquet(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(path)
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    head = pd.read_csv(path, nrows=0).columns
+    blank = {name: ["", "NA", "NaN", "nan"] for name in head if name != "row"}
+    table = pd.read_csv(path, dtype={"row": str}, float_precision="round_trip", keep_default_na=False, na_values=blank)
+    whole = [name for name, kind in table.dtypes.items() if name != "row" and kind.kind == "i"]
+    table[whole] = table[whole].astype(np.float64)  # CSV has no types: 3 is a number as 3.0 is
+    return table
+
+
 def read_rows(folder: Path, form: str) -> pd.DataFrame:
     """Read what an executable wrote."""
     path = folder / f"X.{form}"
     if not path.is_file() or path.is_symlink():
-        raise Faulty(f"it ended with status 0 and wrote no X.{form}")
-    if form == "parquet":
-        table = pd.read_parquet(path)
-    else:
-        head = pd.read_csv(path, nrows=0).columns
-        blank = {name: ["", "NA", "NaN", "nan"] for name in head if name != "row"}
-        table = pd.read_csv(
-            path, dtype={"row": str}, float_precision="round_trip", keep_default_na=False, na_values=blank
-        )
-        whole = [name for name, kind in table.dtypes.items() if name != "row" and kind.kind == "i"]
-        table[whole] = table[whole].astype(np.float64)  # CSV has no types: 3 is a number as 3.0 is
+        raise Faulty(f"it ended with status 0 and wrote no X.{form}", remedies.NO_OUTPUT)
+    try:
+        table = _parquet(path) if form == "parquet" else _csv(path)
+    except (ValueError, OSError) as error:  # what pandas and pyarrow raise of a file that is no table
+        raise Faulty(f"X.{form} cannot be read: {' '.join(str(error).split())}", remedies.NO_TABLE) from error
     if "row" not in table:
-        raise Faulty(f"X.{form} has no column row")
+        raise Faulty(f"X.{form} has no column row", remedies.NO_TABLE)
     return table.set_index("row")
 
 
@@ -460,20 +575,26 @@ class ImagesInPython:
     def __init__(self, order: dict, folder: str, home: str):
         self._make = lambda: load_class(folder, order["entry"])(seed=order["seed"], **order["parameters"])
         self._method = None
+        self.known: set[str] = set()
 
     def do(self, request: dict, arrays: list, data: socket.socket) -> tuple[dict, list]:
         """Run fit, which asks for one volume after the other, or transform, which has one."""
         if request["op"] == "fit":
             self._method = self._make()
-            volumes = (_volume(*one) for one in iter(lambda: _next_volume(data), None))
-            self._method.fit(volumes)
+            self._method.fit(self._volumes(data))
             return {"done": True}, []
         result = self._method.transform(*_volume(request, arrays))
         if not isinstance(result, np.ndarray):
-            raise Faulty(f"transform gave a {type(result).__name__}, not an array")
+            raise Faulty(f"transform gave a {type(result).__name__}, not an array", remedies.TYPE)
         if result.dtype not in (np.float32, np.float64):
-            raise Faulty(f"transform gave {result.dtype}, not float32")
+            raise Faulty(f"transform gave {result.dtype}, not float32", remedies.TYPE)
         return {"done": True}, [result.astype("<f4", copy=False)]
+
+    def _volumes(self, data: socket.socket) -> Iterator[tuple]:
+        """What `fit` learns from, as it asks for it."""
+        while (one := _next_volume(data)) is not None:
+            self.known.add(one[0]["domain"])
+            yield _volume(*one)
 
 
 def _next_volume(data: socket.socket):

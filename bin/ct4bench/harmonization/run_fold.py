@@ -23,13 +23,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.core.script import CODE
-from ct4bench.harmonization import fold_server
+from ct4bench.harmonization import fold_server, remedies
 from ct4bench.harmonization.methods import Declaration, Variant
 from ct4bench.harmonization.wire import Lost, receive, send
 
@@ -103,6 +104,8 @@ class Failure:
     reason: str
     lines: tuple[str, ...] = ()
     """The last ones that it printed."""
+    kind: str = ""
+    """One of `remedies`: which way of failing it is."""
 
 
 class Sandbox:
@@ -127,7 +130,9 @@ class Sandbox:
     def environment(self) -> dict[str, str]:
         """List the variables of a method's process, HOME and TMPDIR apart."""
         names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "ARROW_NUM_THREADS")
-        kept = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
+        kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH",) if name in os.environ}
+        # as in a run's tasks, python3 is the project's own
+        kept["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         own = {"LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "TZ": "UTC", "PYTHONHASHSEED": str(self.hash_seed)}
         return kept | own | dict.fromkeys(names, str(self.threads))
 
@@ -217,24 +222,26 @@ class _Told:
     order: np.ndarray
 
     def back(self, ids: list[str], values: np.ndarray, columns: list[str]) -> np.ndarray:
-        """The result's rows in the order of the rows that were asked for; ValueError says what is wrong with them."""
+        """The result's rows in the order of the rows that were asked for; `Fault` says what is wrong with them."""
         wanted, names = self.message["ids"], self.message["columns"]
         if len(columns) != len(names) or set(columns) != set(names):
-            raise ValueError(f"transform gave {len(columns)} columns that are not the {len(names)} it was given")
+            words = f"transform gave {len(columns)} columns that are not the {len(names)} it was given"
+            raise Fault(words, remedies.COLUMNS)
         if len(ids) != len(wanted) or len(set(ids)) != len(ids) or set(ids) != set(wanted):
             new = len(set(ids) - set(wanted))
-            raise ValueError(
+            raise Fault(
                 f"transform gave {len(ids)} rows for {len(wanted)}, {len(ids) - len(set(ids))} twice, {new} unknown: "
-                "each row must come back once, under its index"
-            )
+                "each row must come back once, under its index", remedies.ROWS,
+            )  # fmt: skip
         if values.shape != self.X.shape:
-            raise ValueError(f"transform gave {values.shape} numbers for {self.X.shape}")
+            raise Fault(f"transform gave {values.shape} numbers for {self.X.shape}", remedies.SHAPE)
         if not np.isfinite(values).all():
             bad = ~np.isfinite(values)
             domains = sorted(
                 {self.message["domain"][wanted.index(ids[row])] for row in np.flatnonzero(bad.any(axis=1))}
             )
-            raise ValueError(f"transform gave numbers that are missing or infinite (domain {', '.join(domains[:3])})")
+            words = f"transform gave numbers that are missing or infinite (domain {', '.join(domains[:3])})"
+            raise Fault(words, remedies.NOT_FINITE)
         if columns != names:
             values = values[:, [columns.index(name) for name in names]]
         result = np.empty_like(self.X)
@@ -417,9 +424,10 @@ def _run(fold: _Fold, sandbox: Sandbox) -> Harmonized | NotApplicable | Failure:
         less = replace(fold, targets=fold.targets.take(rows), checks=Checks(subset=False))
         other = run_session(fold.variant, parameters, fold.seed, sandbox, lambda data: _exchange(less, data))
         if not isinstance(other, Session):
-            return Failure(f"of two processes with the same rows and seed one did not end: {other.reason}")
+            words = f"of two processes with the same rows and seed one did not end: {other.reason}"
+            return Failure(words, getattr(other, "lines", ()), getattr(other, "kind", ""))
         if fault := fold.part_differs(rows, other.made[1], targets_out):
-            return Failure(f"in a process that sees no others, {fault}")
+            return Failure(f"in a process that sees no others, {fault}", kind=remedies.SUBSET)
     seen = fold.training.X if fold.adapt is None else np.concatenate([fold.training.X, fold.adapt.X])
     return Harmonized(
         training_out, targets_out, one.enforced,
@@ -446,17 +454,17 @@ def run_session(variant: Variant, parameters: dict, seed, sandbox: Sandbox, exch
         "parameters": parameters, "seed": method_seed(seed), "max_minutes": declared.max_minutes,
         "max_gb": declared.max_gb,
     }  # fmt: skip
-    made, fault, lost = None, "", False
+    made, fault, kind, lost = None, "", "", False
     data, control = sandbox.open(order)
     with data, control:
         try:
             enforced = receive(data, 0)[0].get("enforced") is True
             made = exchange(data)
             ask(data, {"op": "end"})
-        except _Refusal as refusal:
+        except Declined as refusal:
             return NotApplicable(str(refusal))
         except (ValueError, Lost) as error:
-            fault, lost = str(error), isinstance(error, Lost)
+            fault, kind, lost = str(error), getattr(error, "kind", ""), isinstance(error, Lost)
         with contextlib.suppress(Lost):
             send(control, {"end": True})
         try:
@@ -465,21 +473,31 @@ def run_session(variant: Variant, parameters: dict, seed, sandbox: Sandbox, exch
             return Failure("its process cannot be watched any more")
     lines = tuple(str(line) for line in ended["lines"])
     if ended["why"] not in ("", "ended"):
-        return Failure(ended["why"], lines)
+        return Failure(ended["why"], lines, str(ended["kind"]))
+    if lost:
+        return Failure(_how_it_ended(ended["status"]), lines, remedies.ENDED)
     if fault:
-        return Failure(_how_it_ended(ended["status"]) if lost else fault, lines)
+        return Failure(fault, lines, kind)
     if ended["left_behind"]:
-        return Failure(f"it left {ended['left_behind']} processes behind", lines)
+        return Failure(f"it left {ended['left_behind']} processes behind", lines, remedies.PROCESSES)
     said = ENFORCED if enforced else BUILT_IN if declared.shipped else DECLARED
     return Session(made, said, ended["cpu_s"], ended["peak_mb"])
 
 
-class _Refusal(Exception):
-    pass
+class Declined(Exception):
+    """The method says that it cannot be applied."""
+
+
+class Fault(ValueError):
+    """What is wrong with an answer of a method; `kind` is one of `remedies`."""
+
+    def __init__(self, words: str, kind: str):
+        super().__init__(words)
+        self.kind = kind
 
 
 def _exchange(fold: _Fold, data) -> tuple[np.ndarray, np.ndarray]:
-    """Ask for all of a fold, in turn; ValueError says what is wrong with an answer."""
+    """Ask for all of a fold, in turn; `Fault` says what is wrong with an answer."""
     secret, targets = fold.secret(), fold.targets
     told = secret.tell(fold.training, "fit")
     ask(data, told.message, told.X)
@@ -494,22 +512,23 @@ def _exchange(fold: _Fold, data) -> tuple[np.ndarray, np.ndarray]:
     part = _transform(data, secret.tell(targets.take(subset), "transform"), apart=True) if len(subset) else None
     targets_out = _transform(data, secret.tell(targets, "transform"))
     if part is not None and (fault := fold.part_differs(subset, part, targets_out)):
-        raise ValueError(fault)
+        raise Fault(fault, remedies.SUBSET)
     if fold.checks.twice:
         again = _transform(data, secret.tell(targets, "transform"))
         if fold.part_differs(np.arange(len(targets)), again, targets_out):
-            raise ValueError("a second call with the same rows gives another result: something is kept between calls")
+            words = "a second call with the same rows gives another result: something is kept between calls"
+            raise Fault(words, remedies.KEPT)
     return training_out, targets_out
 
 
 def ask(data, message: dict, X: np.ndarray | None = None, most: int = 0) -> tuple[dict, list]:
-    """Send a request and wait for its answer, of at most `most` bytes; ValueError where the method failed."""
+    """Send a request and wait for its answer, of at most `most` bytes; `Fault` where the method failed."""
     send(data, message, [] if X is None else [X])
     answer, arrays = receive(data, most)
     if "refused" in answer:
-        raise _Refusal(str(answer["refused"])[:500])
+        raise Declined(str(answer["refused"])[:500])
     if "failed" in answer:
-        raise ValueError(str(answer["failed"]))
+        raise Fault(str(answer["failed"]), str(answer.get("kind", "")))
     return answer, arrays
 
 
@@ -518,7 +537,7 @@ def _transform(data, told: _Told, apart: bool = False) -> np.ndarray:
     answer, arrays = ask(data, {**told.message, "apart": apart}, told.X, 2 * told.X.nbytes + 1024)
     ids, columns = ([str(name) for name in answer.get(key, [])] for key in ("ids", "columns"))
     if len(arrays) != 1 or arrays[0].ndim != 2 or arrays[0].shape != (len(ids), len(columns)):
-        raise ValueError("transform gave no table")
+        raise Fault("transform gave no table", remedies.TYPE)
     return told.back(ids, arrays[0], columns)
 
 

@@ -106,8 +106,8 @@ test "$1" = transform || exit 0
     ("body", "expected"),
     [
         ("echo 'too few rows' >&2; exit 3", NotApplicable("too few rows")),
-        ("echo 'no such thing' >&2; exit 4", "transform: Faulty: exit status 4"),
-        ("exit 0", "transform: Faulty: it ended with status 0 and wrote no X.csv"),
+        ("echo 'no such thing' >&2; exit 4", "transform of 120 rows of A1, B1, NA: exit status 4"),
+        ("exit 0", ": it ended with status 0 and wrote no X.csv"),
         ('sed "s/^row,.*/row,a,b/" "$3/X.csv" > "$5/X.csv"', "transform"),
     ],
 )
