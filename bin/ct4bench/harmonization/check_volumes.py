@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from ct4bench.harmonization.check import FAIL, NAMES, PASS, UNSEEN, Verdict
+from ct4bench.harmonization.check import NAMES, UNSEEN, Verdict, ended_early, judged
 from ct4bench.harmonization.methods import Variant
 from ct4bench.harmonization.run_fold import Failure, NotApplicable, Sandbox, imports_of
 from ct4bench.harmonization.run_volumes import Done, Volume, harmonize_volumes
@@ -14,6 +14,9 @@ from ct4bench.harmonization.run_volumes import Done, Volume, harmonize_volumes
 SHAPE, SPACING_MM = (40, 112, 112), (1.5, 0.7, 0.7)
 TOLERANCE_HU = 1e-3
 """Largest difference of two results of one volume: far below a whole HU, to which they are rounded."""
+PATCHES = (16, 48, 40), (40, 112, 112)
+"""Voxels of patches in which a method of that level gets a volume: several, and the whole of it."""
+SEE_IMAGES = "see docs/methods.md, 'Methods of images'"
 ANOTHERS_HU = 0.5
 """Mean difference to a volume that was fitted, below which a result is that volume: noise alone differs by more."""
 BOXES = {"homogeneous": [[24, 38], [8, 40], [8, 104]], "wedge": [[24, 38], [44, 104], [8, 104]]}
@@ -76,33 +79,47 @@ class ImageConformance:
         if declared.unseen == "refuse":
             self.targets = self.targets[1:]
 
-    def run(self, which: list[int], other: bool = False) -> dict[int, np.ndarray] | Failure | NotApplicable:
+    def run(
+        self, which: list[int], other: bool = False, patch: tuple[int, ...] = PATCHES[0]
+    ) -> dict[int, np.ndarray] | Failure | NotApplicable:
         """Return the results of the targets of these numbers, fitted once and transformed in this order, by number."""
         kept: dict[int, np.ndarray] = {}
         done = harmonize_volumes(
             self.variant, self.training, [self.targets[i] for i in which], lambda i, hu: kept.update({which[i]: hu}),
             domains=[volume.domain for volume in self.training], seed=self._seed, sandbox=self._sandboxes[other],
+            patch=patch,
         )  # fmt: skip
         return kept if isinstance(done, Done) else done
 
     def judge(self, check: str, fault: str, mend: str) -> Verdict:
         """Return a verdict by whether there is a fault."""
-        return Verdict(self.variant.name, check, FAIL if fault else PASS, fault, mend if fault else "")
+        return judged(self.variant.name, check, fault, mend)
+
+    def compare(self, check: str, found, base: dict[int, np.ndarray], mend: str) -> Verdict:
+        """Return a verdict on a second run: whether it ended, and how far it is off the first."""
+        if not isinstance(found, dict):
+            return ended_early(self.variant.name, self.declared, check, found, mend)
+        return self.judge(check, _different(found, base), mend)
 
 
 def check_image_variant(conformance: ImageConformance) -> Iterator[Verdict]:
     """Yield the verdicts on a variant of level image; two fits where nothing is wrong."""
     everyone = list(range(len(conformance.targets)))
     base = conformance.run(everyone)
-    fault = "" if isinstance(base, dict) else base.reason
-    mend = "see docs/methods.md, 'Methods of images'"
-    yield conformance.judge("runs, and gives volumes of the same shape, float32 and finite", fault, mend)
-    if fault:
+    check = "runs, and gives volumes of the same shape, float32 and finite"
+    yield conformance.compare(check, base, base, SEE_IMAGES)
+    if not isinstance(base, dict):
         return
     yield from _content(conformance, base)
+    if conformance.declared.halo_voxels:
+        whole = conformance.run(everyone[:1], patch=PATCHES[1])
+        mend = (
+            "declare as large a halo_voxels as the map reaches, and let no mean, extreme or draw over a patch into it"
+        )
+        yield conformance.compare("cut into other patches, the same volume", whole, base, mend)
     changed = conformance.run(everyone[:0:-1], other=True)
     check = "the same in another process, order and company, with 2 threads"
-    if not _different(changed, base):
+    if isinstance(changed, dict) and not _different(changed, base):
         yield conformance.judge(check, "", "")
         return
     for check, which, other, mend in (
@@ -111,12 +128,10 @@ def check_image_variant(conformance: ImageConformance) -> Iterator[Verdict]:
         ("another order of volumes, the same", everyone[::-1], False, "let `transform` change nothing of the method"),
         ("a volume alone, the same", everyone[1:2], False, "a volume's result may depend on no other target"),
     ):
-        yield conformance.judge(check, _different(conformance.run(which, other), base), mend)
+        yield conformance.compare(check, conformance.run(which, other), base, mend)
 
 
-def _different(found, base: dict[int, np.ndarray]) -> str:
-    if not isinstance(found, dict):
-        return found.reason
+def _different(found: dict[int, np.ndarray], base: dict[int, np.ndarray]) -> str:
     off = max(float(np.abs(hu - base[i]).max()) for i, hu in found.items())
     return f"differs by {off:.3g} HU" if off > TOLERANCE_HU else ""
 

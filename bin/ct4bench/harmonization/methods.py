@@ -7,13 +7,14 @@ folder in one of the given ones that has a `method.yml` is a method, and one tha
 # code-data: ct4bench/core/schemas/method.json
 
 import hashlib
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ct4bench.core.benchmark import NO_METHOD
-from ct4bench.core.errors import UserError
-from ct4bench.core.yaml_files import fault_of
+from ct4bench.core.errors import UserError, error_words
+from ct4bench.core.yaml_files import fault_of, yaml_words
 
 SHIPPED = Path(__file__).resolve().parents[3] / "methods"
 DECLARES = "method.yml"
@@ -30,7 +31,6 @@ OVERRIDES = (
 )
 """Entries that a variant may have of its own, beside values of parameters."""
 WORDS = ("default", "all")
-NO_PATCHES = "level: patch (patches with a halo) is not run by this version; level: image gets whole volumes"
 LARGEST_FILE = 100_000
 """Bytes of a method.yml: a longer one is none."""
 
@@ -53,6 +53,7 @@ class Declaration:
     role: str = "method"
     calibration_series: int = 0
     covariates: tuple[str, ...] = ()
+    halo_voxels: tuple[int, ...] = ()
     min_domains: int = 1
     min_rows: int = 1
     entry: str = "method.py"
@@ -116,33 +117,36 @@ class Variant:
         return f"{words}, {variant.replace('_', ' ')}" if variant else words
 
 
-def read_declaration(folder: Path | str, shipped: bool = False) -> Declaration:
-    """Read what the method in a folder declares; `UserError` says why it cannot be."""
+def read_declaration(folder: Path | str, shipped: bool = False, called: Path | str = "") -> Declaration:
+    """Read what the method in a folder declares; `UserError` says why it cannot be.
+
+    `called` is how its user names the folder, where a task has it at another place.
+    """
     folder = Path(folder)
-    path = folder / DECLARES
-    values = _read_strictly(path)
-    fault = NO_PATCHES if isinstance(values, dict) and values.get("level") == "patch" else fault_of(values, "method")
-    if not fault:
-        fault = _contradiction(values, folder)
+    path = (Path(called) if called else folder) / DECLARES
+    values = _read_strictly(folder / DECLARES, path)
+    fault = fault_of(values, "method") or _contradiction(values, folder)
     if fault:
         raise UserError(f"{path} is not what a method declares: {fault}; {REMEDY}")
-    lists = ("covariates", "default")
+    lists = ("covariates", "default", "halo_voxels")
     values |= {name: tuple(values[name]) for name in lists if name in values}
     return Declaration(**values, folder=folder.resolve(), shipped=shipped)
 
 
-def _read_strictly(path: Path):
-    """Values of a YAML 1.2 file without tags, anchors, directives, keys that come twice, or a second document."""
+def _read_strictly(place: Path, path: Path):
+    """Values of a YAML 1.2 file without tags, anchors, directives, keys that come twice, or a second document; `path`
+    is what errors call it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
     from ruamel.yaml.tokens import AliasToken, AnchorToken, DirectiveToken, TagToken
 
     refused = {TagToken: "a tag (!)", AnchorToken: "an anchor (&)", AliasToken: "an alias (*)",
                DirectiveToken: "a directive (%)"}  # fmt: skip
+    text = ""
     try:
-        if path.stat().st_size > LARGEST_FILE:
+        if place.stat().st_size > LARGEST_FILE:
             raise UserError(f"{path} is not what a method declares: it has more than {LARGEST_FILE} bytes; {REMEDY}")
-        text = path.read_text(encoding="utf-8")
+        text = place.read_text(encoding="utf-8")
         for token in YAML(typ="safe", pure=True).scan(text):
             if type(token) in refused:
                 line = token.start_mark.line + 1
@@ -151,7 +155,7 @@ def _read_strictly(path: Path):
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}); {REMEDY}") from error
     except (YAMLError, ValueError) as error:
-        words = " ".join(str(error).split("To suppress this check")[0].split())
+        words = error_words(error) if isinstance(error, UnicodeError) else yaml_words(error, text)
         raise UserError(f"{path} is not YAML ({words}); {REMEDY}") from error
 
 
@@ -164,6 +168,12 @@ def _contradiction(values: dict, folder: Path) -> str:
     entry = values.get("entry", "method.py")
     if not (folder / entry).is_file() or not (folder / entry).resolve().is_relative_to(folder.resolve()):
         return f"entry: {entry} is no file of the folder"
+    if values["level"] != "feature" and not entry.lower().endswith(".py"):
+        return f"entry: {entry} is a program; level {values['level']} takes a class in a .py"
+    if not entry.lower().endswith((".py", ".r")) and not os.access(folder / entry, os.X_OK):
+        return f"entry: {entry} is a program and not executable (chmod +x {entry})"
+    if (values["level"] == "patch") != ("halo_voxels" in values):
+        return "halo_voxels: level patch needs them, and no other level has them"
     parameters, variants = values.get("parameters", {}), values.get("variants", {})
     if taken := sorted({"seed", *OVERRIDES} & set(parameters)):
         return f"parameters.{taken[0]}: the name is taken"
@@ -188,6 +198,8 @@ def _levels_disagree(values: dict) -> str:
         return "covariates: tissue is for information labels only"
     if information == "labels" and role == "method":
         return "information: labels is for role control or oracle only"
+    if information == "calibration" and values["level"] == "patch":
+        return "information: calibration is not for level patch: a patch does not know where in the phantom it lies"
     if information == "calibration" and "calibration_series" not in values:
         return "information: calibration needs calibration_series"
     return ""
@@ -237,6 +249,9 @@ def choose(methods: dict[str, Declaration], text: str) -> list[Variant]:
     chosen = []
     for word in (part.strip() for part in text.split(",")):
         if word not in (*WORDS, *known):
-            raise UserError(f"--methods: {word or 'a blank'} is not one of {', '.join([*WORDS, *known])}")
+            raise UserError(
+                f"--methods: {word or 'a blank'} is not one of {', '.join([*WORDS, *known])}; --method_folders adds "
+                "methods of your own"
+            )
         chosen += {"default": usual, "all": list(known)}.get(word, [word])
     return [known[name] for name in dict.fromkeys(chosen)]

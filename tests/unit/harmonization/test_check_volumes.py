@@ -43,11 +43,18 @@ def sandboxes():
         ("volume * 0", {}, ["a volume stays that volume"]),
         ("volume + time.time_ns() % 1000 / np.float32(100)", {},
          ["the same seed again", "hash seed", "another order", "a volume alone"]),
+        ("volume + np.float32(self.all - self.means.get(domain, self.all))",
+         {"level": "patch", "halo_voxels": [0, 0, 0], "unseen": "identity"}, []),
+        ("volume - np.float32(0.1) * volume.mean()", {"level": "patch", "halo_voxels": [2, 2, 2]}, ["cut into other"]),
+        ("volume + np.float32(0.1) * (np.roll(volume, 1, 2) - volume) * (np.arange(volume.shape[2]) > 0)",
+         {"level": "patch", "halo_voxels": [0, 0, 0]}, ["cut into other"]),
+        ("(volume + np.float32(0.1) * (np.roll(volume, 1, 2) - volume) * (np.arange(volume.shape[2]) > 0))"
+         ".astype(np.float32)", {"level": "patch", "halo_voxels": [0, 0, 1]}, []),
         ("volume + np.float32(hash('a') % 100)", {}, ["hash seed"]),
     ],
 )  # fmt: skip
 def test_faults_are_named_and_an_honest_method_has_none(result, declared, failed, tmp_path, sandboxes):
-    variant = plant(tmp_path, CODE.replace("RESULT", result), level="image", **declared)
+    variant = plant(tmp_path, CODE.replace("RESULT", result), **{"level": "image"} | declared)
     verdicts = list(check_image_variant(ImageConformance(variant, 2, *sandboxes)))
     found = [verdict for verdict in verdicts if verdict.verdict == FAIL]
     assert len(found) == len(failed) and len(verdicts) > len(failed) - 1, verdicts

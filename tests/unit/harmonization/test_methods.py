@@ -24,6 +24,7 @@ def write(folder, text=PLAIN, name="mine", entry="method.py"):
     place.mkdir(parents=True)
     (place / "method.yml").write_text(text)
     (place / entry).write_text("class Method: ...\n")
+    (place / "program").write_text("#!/bin/sh\n")
     return place
 
 
@@ -58,7 +59,10 @@ def test_a_folder_of_methods_and_a_method_itself_are_taken(tmp_path):
         ("name: mine", "name: other", "name is other, the folder's is mine"),
         ("name: mine", "name: ../mine", "name: '../mine' does not match"),
         ("name: mine", "name: no", "name is no, the folder's is mine"),
-        ("level: feature", "level: feature\nlevel: image", "duplicate key"),
+        ("level: feature", "level: feature\nlevel: image", "line 7 .*duplicate key"),
+        ('api: "1"', '\tapi: "1"', "line 1: .*tab|line 1: .*cannot start any token"),
+        ("level: feature", "level: feature: image", "line 6: mapping values"),
+        ("level: feature", "level: feature\x07", "line 6: special characters"),
         ("level: feature", "level: !!str feature", "a tag .* line 6"),
         ("level: feature", "level: !!python/object:os.system feature", "a tag .* line 6"),
         ("level: feature", "level: &a feature", "an anchor"),
@@ -71,8 +75,16 @@ def test_a_folder_of_methods_and_a_method_itself_are_taken(tmp_path):
         ("information: inductive", "information: labels", "labels is for role control or oracle"),
         ("licence: MIT", "licence: MIT\ncovariates: [tissue]", "tissue is for information labels"),
         ("information: inductive", "information: calibration", "needs calibration_series"),
-        ("level: feature", "level: patch", "patches with a halo.* is not run by this version"),
-        ("licence: MIT", "licence: MIT\nhalo_voxels: [1, 2, 3]", "'halo_voxels' was unexpected"),
+        ("level: feature", "level: patch", "halo_voxels: level patch needs them"),
+        ("licence: MIT", "licence: MIT\nhalo_voxels: [1, 2, 3]", "halo_voxels: .* no other level has them"),
+        ("level: feature", "level: patch\nhalo_voxels: [1, 2]", r"halo_voxels: 2 entries"),
+        ("level: feature", "level: patch\nhalo_voxels: [1, -2, 3]", "halo_voxels.1: -2 is less"),
+        ("information: inductive\nunseen: identity", "information: calibration\ncalibration_series: 1\nunseen: adapt\n"
+         "halo_voxels: [1, 1, 1]", "halo_voxels: .* no other level has them"),
+        ("level: feature\ninformation: inductive", "level: patch\nhalo_voxels: [1, 1, 1]\ncalibration_series: 1\n"
+         "information: calibration", "calibration is not for level patch"),
+        ("licence: MIT", "licence: MIT\nentry: program", "program is a program and not executable"),
+        ("level: feature", "level: image\nentry: program", "level image takes a class"),
         ("licence: MIT", "licence: MIT\nvariants: {default: {}}", "variants: 'default'"),
         ("licence: MIT", "licence: MIT\nvariants: {a.b: {}}", "variants: 'a.b'"),
         ("licence: MIT", "licence: MIT\nvariants: {a: {eb: false}}", "variants.a: eb is no parameter"),
@@ -85,6 +97,15 @@ def test_what_cannot_be_is_refused_with_its_place_and_reason(old, new, words, tm
     write(tmp_path, PLAIN.replace(old, new))
     with pytest.raises(UserError, match=rf"method\.yml .*{words}.*docs/methods.md"):
         find_methods([tmp_path])
+
+
+def test_a_fault_is_told_at_the_place_that_its_user_knows(tmp_path):
+    """A task has the folder under another path than the one that was given."""
+    place = write(tmp_path / "task")
+    for level, words in (("[feature", "line 7 .begun in line 6."), ("scan", "level: 'scan' is not one of")):
+        (place / "method.yml").write_text(PLAIN.replace("level: feature", f"level: {level}"))
+        with pytest.raises(UserError, match=f"^/my/mine/method.yml .*{words}"):
+            read_declaration(place, called="/my/mine")
 
 
 def test_yaml_is_read_as_1_2(tmp_path):
@@ -123,5 +144,5 @@ def test_variants_have_their_parameters_and_what_they_declare(tmp_path):
     assert usual[0] == "none" and [name for name in usual if name.startswith("mine")] == ["mine", "mine.near"]
     assert {"mine", "mine.plain", "mine.near", "none"} < {v.name for v in choose(found, "all")}
     for text in ("", "mine,", "mine.other", "other"):
-        with pytest.raises(UserError, match="--methods: .* is not one of default, all, none"):
+        with pytest.raises(UserError, match="--methods: .* is not one of default, all, none.*--method_folders"):
             choose(found, text)
