@@ -69,7 +69,7 @@ def scan_regions(phantom: Phantom, repetitions: int, seed: int, code: str = "A1"
         white = WhiteField(seeds, shape, sigma).slices(0, n)
         for recon in RECONS:
             model = scanner.reconstructions[recon]
-            noise, sd_hu = model.noise[float(dose)], model.quantum_sd_hu(dose)
+            noise, sd_hu = state.noise_of(recon, model.noise[float(dose)]), model.quantum_sd_hu(dose)
             own = moved(clean[recon], state, scan.grid.spacing_mm)
             image = image_slices(scan, own, white, noise_filter(noise, shape), sd_hu, 0, noise.tail, along)
             for value, roi in enumerate(ROIS, start=1):
@@ -141,7 +141,6 @@ def scans_of_a1(
     scanner = read_scanners()["A1"]
     scan = prepare_scan(scanner, phantom)
     n, shape, model = scan.grid.shape[0], scan.padded.shape[1:], scanner.reconstructions["FBP"]
-    noise = model.noise[10.0]
     clean = object_slices(scan, -REACH, n + REACH)
     labels = phantom.region_labels(scan.grid, np.eye(3), np.zeros(3))
     z_mm = scan.grid.origin_mm[2] + scan.grid.spacing_mm[0] * np.arange(n)
@@ -149,6 +148,7 @@ def scans_of_a1(
     for number in range(1, scans + 1):
         seeds = (seed, SCANNER_NUMBERS["A1"], 10, number)
         state = repetition(seeds, 10, number)
+        noise = state.noise_of("FBP", model.noise[10.0])
         white = WhiteField(seeds, shape, scanner.noise_slice_sigma_mm / scanner.increment_mm).slices(0, n)
         own, along = moved(clean, state, scan.grid.spacing_mm), state.noise_along(z_mm, scanner.feed_mm)
         image = image_slices(

@@ -80,7 +80,7 @@ def images_of(phantom: Phantom, scanner: Scanner, design: Design, seed: int = 0)
         along = state.noise_along(scan.grid.origin_mm[2] + scan.grid.spacing_mm[0] * np.arange(n), scanner.feed_mm)
         for recon in planned.recons:
             model = scanner.reconstructions[recon]
-            noise = model.noise[planned.dose_mgy]
+            noise = state.noise_of(recon, model.noise[planned.dose_mgy])
             there = moved(clean[recon], state, scan.grid.spacing_mm)
             sd_hu = model.quantum_sd_hu(planned.dose_mgy)
             image = image_slices(scan, there, white, noise_filter(noise, shape), sd_hu, 0, noise.tail, along)

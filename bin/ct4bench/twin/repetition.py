@@ -1,22 +1,29 @@
-"""What changes from one scan of a scanner to the next besides noise: a little drift of HU, the block's place, and where
-along it the noise is highest, since the tube starts anywhere on its way round."""
+"""What changes from one scan of a scanner to the next besides noise: a little drift of HU, the block's place, how fine
+the noise is, and where along the block it is highest, since the tube starts anywhere on its way round."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numba import njit
 
 from ct4bench.core.benchmark import MAIN_DOSE_MGY
 from ct4bench.core.phantom import AIR_HU
+from ct4bench.twin.scanners import Noise
 
 DRIFT_SD_HU = 0.39
 """SD over scans of the mean of the large cyst in A1's published features."""
-SHIFT_SD_MM = 0.2
+SHIFT_SD_MM = 0.3
 """SD over scans of the block's place, along each axis."""
 MAX_SHIFT_MM = 0.5
-HELIX = 0.15
+HELIX = 0.14
 """Amplitude of the noise SD's wave along z, a wave a turn of the tube: what the variance over repetitions of A1's small
 regions in published features needs, while the large cyst, which is longer than a turn, has little."""
+GRAIN_SD = 0.02
+"""SD over scans of the scale of the noise's frequencies, relative to the scanner's, common to a scan's
+reconstructions."""
+OWN_GRAIN_SD = {"FBP": 0.015, "IR": 0.03, "DL": 0.03}
+"""The same of each reconstruction on top. With both, contrast of the large cyst varies over A1's repetitions by 1.6 and
+1.9 % (FBP, IR), as published, and its deviations correlate by half; DL is taken as IR."""
 REACH = 2
 """Voxels on either side that `moved` reads."""
 
@@ -31,6 +38,13 @@ class Repetition:
     """Motion of the block, x, y, z."""
     turn: float
     """Where the tube starts, in turns."""
+    grain: dict[str, float] = field(default_factory=dict)
+    """Scale of the noise's frequencies by reconstruction, 1 where there is none: above 1 it is finer than in the
+    first."""
+
+    def noise_of(self, recon: str, stated: Noise) -> Noise:
+        """Return the noise that a reconstruction has in this scan, where the scanner's tables state one."""
+        return replace(stated, nps_peak_per_mm=round(stated.nps_peak_per_mm * self.grain.get(recon, 1.0), 6))
 
     def noise_along(self, z_mm: np.ndarray, feed_mm: float) -> np.ndarray:
         """Return the factor of the noise SD at places along the table, of mean square 1; `feed_mm` is the table's way
@@ -45,14 +59,19 @@ class Repetition:
 
 
 def repetition(seeds: tuple[int, ...], dose_mgy: float, number: int) -> Repetition:
-    """Draw a scan's drift and shift from its seeds, of which the last numbers the repetition; the first scan at the
-    main dose has none. The tube's starts of a scanner's scans at a dose are spread evenly, two of them opposite."""
+    """Draw a scan's drift, shift and grain from its seeds, of which the last numbers the repetition; the first scan at
+    the main dose has none. The tube's starts of a scanner's scans at a dose are spread evenly, two of them opposite."""
     turn = (np.random.default_rng([*seeds[:-1], 2]).random() + _halves(number - 1)) % 1
     if dose_mgy == MAIN_DOSE_MGY and number == 1:
         return Repetition(0.0, (0.0, 0.0, 0.0), turn)
     drift, *shift = np.random.default_rng([*seeds, 1]).standard_normal(4)
     at = np.round(np.clip(SHIFT_SD_MM * np.array(shift), -MAX_SHIFT_MM, MAX_SHIFT_MM), 6)
-    return Repetition(round(float(DRIFT_SD_HU * drift), 6), tuple(float(v) for v in at), turn)
+    common, *own = np.random.default_rng([*seeds, 3]).standard_normal(1 + len(OWN_GRAIN_SD))
+    grain = {
+        recon: float(1 + GRAIN_SD * common + sd * one)
+        for (recon, sd), one in zip(OWN_GRAIN_SD.items(), own, strict=True)
+    }
+    return Repetition(round(float(DRIFT_SD_HU * drift), 6), tuple(float(v) for v in at), turn, grain)
 
 
 def _halves(number: int) -> float:

@@ -149,7 +149,7 @@ def _truth_row(scan: Scan, output: "_SeriesOutput", seed: int) -> dict:
     name, planned, recon, state = output.name, output.planned, output.recon, output.state
     scanner, motion = scan.scanner, scan.motion
     model = scanner.reconstructions[recon]
-    noise, quantum = model.noise[planned.dose_mgy], model.quantum_sd_hu(planned.dose_mgy)
+    noise, quantum = output.noise, model.quantum_sd_hu(planned.dose_mgy)
     row = {
         "series_uid": name.uid("series"),
         "scan_id": scan_id(scanner.code, planned.dose_mgy, planned.repetition),
@@ -187,7 +187,7 @@ def _truth_row(scan: Scan, output: "_SeriesOutput", seed: int) -> dict:
 
 
 def noise_seeds(seed: int, planned: PlannedScan, scanner: Scanner) -> tuple[int, ...]:
-    """Return the seeds of a scan: of its noise, and of its drift and shift."""
+    """Return the seeds of a scan: of its noise, and of its drift, shift and grain."""
     return (seed, SCANNER_NUMBERS[scanner.code], planned.dose_mgy, planned.repetition)
 
 
@@ -211,10 +211,10 @@ class _SeriesOutput:
         self.header = ct_header(self.name, scan.scanner, model, self.grid, seed)
         self.folder = folder / self.name.folder
         self.writer = CtSeriesWriter(self.folder / "ct", self.name, self.header, scan.scanner, self.grid)
-        self.shaping = noise_filter(model.noise[planned.dose_mgy], scan.padded.shape[1:])
-        self.tail = model.noise[planned.dose_mgy].tail
-        self.quantum_sd_hu = model.quantum_sd_hu(planned.dose_mgy)
         self.state = repetition(noise_seeds(seed, planned, scan.scanner), planned.dose_mgy, planned.repetition)
+        self.noise = self.state.noise_of(recon, model.noise[planned.dose_mgy])
+        self.shaping = noise_filter(self.noise, scan.padded.shape[1:])
+        self.quantum_sd_hu = model.quantum_sd_hu(planned.dose_mgy)
         self.sums = _RegionSums.empty()
 
     def write(self, clean: np.ndarray, white: np.ndarray, first: int, places: Places) -> None:
@@ -230,7 +230,7 @@ class _SeriesOutput:
         count = min(len(clean), self.n_slices - first)
         if count > 0:
             images = image_slices(
-                self.scan, clean[:count], white, self.shaping, self.quantum_sd_hu, first, self.tail, along[:count]
+                self.scan, clean[:count], white, self.shaping, self.quantum_sd_hu, first, self.noise.tail, along[:count]
             )
             for k in range(count):
                 self.writer.write(first + k, images[k])

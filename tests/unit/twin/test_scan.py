@@ -76,13 +76,9 @@ def test_noise_falls_with_dose(twin, tmp_path):
     simulate(twin.phantom.folder, tmp_path, "A1", (1, 3, 6, 14), ("FBP",), 2)
     again = Twin(twin.phantom, tmp_path / "dicom", twin.truth)
     cyst = cyst_of(twin, "A1", "FBP")
-    sds = [
-        np.subtract(*(again.read("A1", "FBP", dose, n)[0][cyst].astype(float) for n in (1, 2))).std() / np.sqrt(2)
-        for dose in (1, 3, 6, 14)
-    ]
-    # A1's published features, texture of 11.7 HU taken out.
-    expected = [np.sqrt(sd**2 - 11.7**2) for sd in (35.4, 27.2, 22.0, 17.6)]
-    assert sds == pytest.approx(expected, rel=0.05)
+    sds = [np.mean([again.read("A1", "FBP", dose, n)[0][cyst].std() for n in (1, 2)]) for dose in (1, 3, 6, 14)]
+    # A1's published features.
+    assert sds == pytest.approx([35.4, 27.2, 22.0, 17.6], rel=0.05)
 
 
 @pytest.mark.parametrize("scanner", ["A1", "E2", "H1"])
@@ -119,19 +115,21 @@ def radial_power(noise: np.ndarray, pixel_mm: float, edges) -> np.ndarray:
 
 @pytest.mark.parametrize(("scanner", "recon"), KINDS)
 def test_noise_spectrum_is_the_truths(twin, scanner, recon):
-    """Peak and mean frequency of the power in plane, which vanishes at frequency zero."""
+    """Peak and mean frequency of the power in plane, which vanishes at frequency zero; of two scans, whose grain
+    differs a little."""
 
     def form(f, height, peak, p):
         return height * f * np.exp(-((f / peak) ** p) / p)
 
     row = twin.row(scanner, recon)
+    stated_peak = np.mean([twin.row(scanner, recon, repetition=n)["nps_peak_per_mm"] for n in (1, 2)])
     edges = np.arange(0.01, 0.731, 0.02)
     middle = 0.5 * (edges[1:] + edges[:-1])
     power = radial_power(noise_of(twin, scanner, recon)[:, :, :165], 0.68359375, edges)
     power /= power.max()
     (_, peak, _), _ = curve_fit(form, middle, power, (10.0, 0.2, 2.0))
-    assert peak == pytest.approx(row["nps_peak_per_mm"], rel=0.06)
-    stated = form(middle, 1.0, row["nps_peak_per_mm"], row["nps_power"])
+    assert peak == pytest.approx(stated_peak, rel=0.06)
+    stated = form(middle, 1.0, stated_peak, row["nps_power"])
     means = [(values * middle**2).sum() / (values * middle).sum() for values in (power, stated)]
     assert means[0] == pytest.approx(means[1], rel=0.03)
     assert power[0] < 0.35
