@@ -8,7 +8,7 @@ process TRAIN_CLASSIFIERS {
     tuple val(meta), path(features), path(splits), val(classifier), val(part), val(method), path(folder, stageAs: 'methods/*')
     val domain
     val mode
-    val verify      // share of trainings whose first steps torch repeats
+    val verify      // share of trainings whose first steps torch repeats; none on features that a method maps: the kernels are checked on the same features as they are
     val seed
     val harmonize_by
     val _code
@@ -27,7 +27,7 @@ process TRAIN_CLASSIFIERS {
         --mode ${mode} \\
         --classifier ${classifier} \\
         --part ${part} \\
-        --verify ${verify} \\
+        --verify ${method ? 0 : verify} \\
         --seed ${seed} \\
         --threads ${task.cpus} \\
         --device ${task.ext.device ?: 'cpu'} \\

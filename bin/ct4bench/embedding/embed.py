@@ -160,7 +160,9 @@ def principal_components(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def load_without_search() -> None:
     """Import umap-learn without compiling pynndescent, its search of neighbours, which takes longer than all the rest.
 
-    For a process that finds neighbours itself: pynndescent stays plain Python in it, right but slow.
+    For a process that finds neighbours itself: pynndescent stays plain Python in it, right but slow. The two kernels of
+    umap-learn that make the graph are kept where the bundle's are (NUMBA_CACHE_DIR): compiling them takes 4 s, as long
+    as the layout of a demo.
     """
     import numba
 
@@ -170,7 +172,10 @@ def load_without_search() -> None:
         import pynndescent  # noqa: F401
     finally:
         numba.config.DISABLE_JIT = compiled
-    import umap  # noqa: F401
+    import umap
+
+    for kernel in (umap.umap_.smooth_knn_dist, umap.umap_.compute_membership_strengths):
+        kernel.enable_caching()
 
 
 def settings(n_rows: int, seed: int, n_epochs: int = EPOCHS, neighbours=None):
