@@ -88,7 +88,8 @@ def test_bias_and_noise_are_the_truths(twin, profiles, scanner):
     bias = row["cyst1_mean_hu"] - twin.row("A1", "IR")["cyst1_mean_hu"]
     assert value(profiles, scanner, "bias_hu", "cyst1", "common") == pytest.approx(bias, abs=0.25)
     assert value(profiles, scanner, "quantum_block_sd_hu", "cyst1") == pytest.approx(row["noise_sd_hu"], rel=0.04)
-    assert value(profiles, scanner, "quantum_sd_hu", "cyst1") == pytest.approx(row["cyst1_quantum_sd_hu"], rel=0.02)
+    # The scans of a scanner lie some tenths of a millimetre apart, so that a little of the print is in their difference.
+    assert value(profiles, scanner, "quantum_sd_hu", "cyst1") == pytest.approx(row["cyst1_quantum_sd_hu"], rel=0.04)
     assert value(profiles, scanner, "texture_sd_hu", "cyst1") == pytest.approx(row["cyst1_texture_sd_hu"], rel=0.03)
     for roi in ROIS:
         total = value(profiles, scanner, "total_sd_hu", roi)
@@ -99,7 +100,7 @@ def test_bias_and_noise_are_the_truths(twin, profiles, scanner):
 def test_interpolation_takes_noise_and_sharpness(profiles, scanner):
     for measure, region in (("quantum_sd_hu", "cyst1"), ("total_sd_hu", "normal2"), ("ttf10_per_mm", "dots_to_wedge")):
         own, common = (value(profiles, scanner, measure, region, grid) for grid in ("own", "common"))
-        assert common < 0.95 * own
+        assert common < 0.96 * own
     own, common = (value(profiles, scanner, "edge_sigma_mm", "dots_to_wedge", grid) for grid in ("own", "common"))
     # With edges of sigma 0.8 to 0.9 mm the interpolation's blur is a smaller part than it was with 0.65 to 0.77 mm.
     assert own < 0.96 * common
