@@ -18,7 +18,10 @@ def main(argv=None):
     parser.add_argument("--brought", nargs="*", default=[], help="those that were made elsewhere")
     parser.add_argument("--shipped", nargs="*", default=[], help="folders among --folders that are this project's own")
     parser.add_argument("--folders", nargs="*", default=[], type=Path, help="the methods' folders")
-    parser.add_argument("--series", required=True, help="series.csv of the index, or a table of features")
+    parser.add_argument("--called", nargs="*", default=[], help="those of users, as they name them, for errors")
+    parser.add_argument(
+        "--series", help="series.csv of the index, or a table of features; without it no costs are told"
+    )
     parser.add_argument("--extractors", nargs="+", default=[], help="feature sets")
     parser.add_argument(
         "--feature_doses", type=doses_mgy, help="doses in mGy of the series with features; default: all"
@@ -26,15 +29,17 @@ def main(argv=None):
     parser.add_argument("--domain", default="scanner")
     parser.add_argument("--cells", choices=("all", "compared"), default="compared", help="trainings of each method")
     parser.add_argument("--output", required=True, help="what they declare, CSV")
-    parser.add_argument("--costs", required=True, help="costs in words")
+    parser.add_argument("--costs", help="costs in words")
     args = parser.parse_args(argv)
-    variants, table = describe(args.methods, args.brought, args.folders, args.shipped)
+    variants, table = describe(args.methods, args.brought, args.folders, args.shipped, args.called)
+    write_table(table, args.output)
+    if not args.series:
+        return
     series = read_table(args.series)
     series = series.drop_duplicates("series_uid") if "series_uid" in series else series
     featured = series[series["dose_mgy"].isin(args.feature_doses)] if args.feature_doses else series
     size = Size(len(series), len(featured), featured[args.domain].nunique() if args.domain in featured else 0,
                 len(args.extractors), args.cells == "all", mvoxel_of(series))  # fmt: skip
-    write_table(table, args.output)
     text = "\n".join(cost_lines(variants, size))
     Path(args.costs).write_text(text + "\n", encoding="utf-8")
     print(text, file=sys.stderr)

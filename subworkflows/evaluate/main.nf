@@ -15,6 +15,7 @@ include { extractorsOf      } from '../utilities/methods'
 include { givenInFolds      } from '../utilities/methods'
 include { methodDigest      } from '../utilities/methods'
 include { noMethod          } from '../utilities/methods'
+include { ownImage          } from '../utilities/methods'
 include { rowsOf            } from '../utilities/channels'
 include { volumesByMethod   } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
@@ -142,7 +143,7 @@ workflow EVALUATE_FEATURES {
             .flatMap { method, meta, table, splits ->
                 def own = named[method]
                 def mapped = own.level == 'feature' ? [name: method, shipped: own.shipped, digest: methodDigest(own.folder)] : null
-                ownTrainings[method].collect { classifier, part -> [meta, table, splits, classifier, part, mapped, mapped ? own.folder : []] }
+                ownTrainings[method].collect { classifier, part -> [meta + (mapped ? ownImage(own) : [:]), table, splits, classifier, part, mapped, mapped ? own.folder : []] }
             },
         settings.domain, settings.mode, settings.verify, settings.seed, settings.harmonize_by, codeDigest('train_classifiers.py'),
     )

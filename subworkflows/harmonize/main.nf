@@ -1,11 +1,13 @@
 // Methods that map features: what they make of all rows, and of each scanner without it. In the folds the training asks.
 
-include { HARMONIZE_FEATURES } from '../../modules/harmonize_features/main'
-include { PLAN_METHODS       } from '../../modules/plan_methods/main'
-include { byMethod           } from '../utilities/channels'
-include { codeDigest         } from '../utilities/code'
-include { methodDigest       } from '../utilities/methods'
-include { noMethod           } from '../utilities/methods'
+include { HARMONIZE_FEATURES           } from '../../modules/harmonize_features/main'
+include { PLAN_METHODS                 } from '../../modules/plan_methods/main'
+include { PLAN_METHODS as READ_METHODS } from '../../modules/plan_methods/main'
+include { byMethod                     } from '../utilities/channels'
+include { codeDigest                   } from '../utilities/code'
+include { methodDigest                 } from '../utilities/methods'
+include { noMethod                     } from '../utilities/methods'
+include { ownImage                     } from '../utilities/methods'
 
 workflow HARMONIZE {
     take:
@@ -16,19 +18,19 @@ workflow HARMONIZE {
     series      // value channel: series.csv of the index, or a table of features
 
     main:
-    // what they declare is read, and what they cost is told, before any of them runs
+    // what they declare is read as the run starts, and what they cost is told before any of them runs
     def named = chosen.collect { method -> method.name }
     def folders = chosen.findAll { method -> method.folder }.unique { method -> method.folder }
-    PLAN_METHODS(
-        channel.value([
-            named, chosen.findAll { method -> method.level == 'given' }.collect { method -> method.name },
-            folders.findAll { method -> method.shipped }.collect { method -> method.folder.name },
-            folders.collect { method -> method.folder }, folders.collect { method -> methodDigest(method.folder) },
-        ]),
-        series,
-        [extractors: extractors, feature_doses: settings.features ? '' : settings.feature_doses, domain: settings.domain, cells: settings.method_cells],
-        codeDigest('plan_methods.py'),
-    )
+    def places = channel.value([
+        named, chosen.findAll { method -> method.level == 'given' }.collect { method -> method.name },
+        folders.findAll { method -> method.shipped }.collect { method -> method.folder.name },
+        folders.collect { method -> method.folder },
+        folders.findAll { method -> !method.shipped }.collect { method -> method.folder.toString() },
+        folders.collect { method -> methodDigest(method.folder) },
+    ])
+    def size = [extractors: extractors, feature_doses: settings.features ? '' : settings.feature_doses, domain: settings.domain, cells: settings.method_cells]
+    READ_METHODS(places, [], size, codeDigest('plan_methods.py'))
+    PLAN_METHODS(places, series, size, codeDigest('plan_methods.py'))
     def told = PLAN_METHODS.out.costs.map { costs ->
         println(costs.text.trim())
         true
@@ -38,7 +40,7 @@ workflow HARMONIZE {
     HARMONIZE_FEATURES(
         channel.fromList(chosen.findAll { method -> method.level == 'feature' }.collect { method -> method + [digest: methodDigest(method.folder)] })
             .combine(plain).combine(told)
-            .map { method, _none, names, tables, notes, _told -> [[method: method.name, extractors: names, shipped: method.shipped], tables, notes, method.folder, method.digest] },
+            .map { method, _none, names, tables, notes, _told -> [[method: method.name, extractors: names, shipped: method.shipped] + ownImage(method), tables, notes, method.folder, method.digest] },
         settings.harmonize_by, settings.domain, settings.seed, codeDigest('harmonize_features.py'),
     )
     def made = HARMONIZE_FEATURES.out.features.flatMap { meta, folder ->

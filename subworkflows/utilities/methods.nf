@@ -19,7 +19,9 @@ def declarationOf(folder) {
         error("${place} is not a mapping; write it as docs/methods.md says")
     }
     catch (org.yaml.snakeyaml.error.YAMLException | java.nio.charset.CharacterCodingException problem) {
-        error("${place} cannot be read (${problem.message.readLines()[0]}); write it as docs/methods.md says")
+        def mark = problem instanceof org.yaml.snakeyaml.error.MarkedYAMLException ? problem.problemMark : null
+        def words = mark ? "line ${mark.line + 1}: ${problem.problem}" : problem.message.readLines()[0]
+        error("${place} is not YAML (${words}); write it as docs/methods.md says")
     }
 }
 
@@ -53,20 +55,23 @@ def knownVariants(Map settings) {
         }
         inside.collect { folder -> [folder, false] }
     }
-    def twice = (own + given).countBy { folder, _shipped -> folder.name }.find { _name, n -> n > 1 }
+    def twice = (own + given).groupBy { folder, _shipped -> folder.name }.find { _name, places -> places.size() > 1 }
     if (twice) {
-        error("there are two methods called ${twice.key}; give yours another name")
+        def places = twice.value.collect { folder, shipped -> shipped ? "${folder} (the project's own)" : folder }
+        error("there are ${places.size()} methods called ${twice.key}: ${places.join(' and ')}; give yours another name (the folder's and that in method.yml)")
     }
     return (own + given).toSorted { a, b -> a[0].name <=> b[0].name }.collectMany { folder, shipped ->
         def declared = declarationOf(folder)
-        if (!(declared.level in ['feature', 'image'])) {
-            error("${folder}/method.yml: level ${declared.level} is not run by this version, which knows feature and image; write it as docs/methods.md says")
+        if (!(declared.level in ['feature', 'image', 'patch'])) {
+            error("${folder}/method.yml: level ${declared.level == null ? 'is missing' : "is ${declared.level}"}; it is feature, image or patch; write it as docs/methods.md says")
         }
         def variants = ['': [:]] + (declared.variants instanceof Map ? declared.variants : [:])
         variants.collect { variant, own_values ->
             def values = declared + (own_values instanceof Map ? own_values.subMap(['information', 'calibration_series']) : [:])
             [
-                name: variant ? "${folder.name}.${variant}".toString() : folder.name, folder: folder, shipped: shipped, level: values.level.toString(),
+                name: variant ? "${folder.name}.${variant}".toString() : folder.name, folder: folder, shipped: shipped,
+                // who gets patches has volumes, too
+                level: values.level == 'patch' ? 'image' : values.level.toString(),
                 // scans of a target that it is given
                 adaptation: [transductive: 'half', calibration: (values.calibration_series ?: 0).toString()][values.information.toString()],
                 learns: values.learns.toString(), image: (declared.image ?: 'imaging').toString(), role: (declared.role ?: 'method').toString(), information: values.information.toString(), usual: variant.toString() in (declared['default'] ?: []),
@@ -110,7 +115,7 @@ def chosenMethods(Map settings) {
         }
         if (!(word in names) && word != nothing.name) {
             def near = names.closest(word)
-            error("--methods ${word} is not known; there are ${([nothing.name] + names).join(', ')}" + (near ? " (nearest: ${near.join(', ')})" : ''))
+            error("--methods ${word} is not known" + (near ? "; nearest: ${near.join(', ')}" : '') + "; there are ${([nothing.name] + names).join(', ')}, default and all for several, and those that --method_folders adds")
         }
         known.findAll { variant -> variant.name == word }
     }
@@ -126,6 +131,11 @@ def chosenMethods(Map settings) {
     def pooled = chosen.findAll { variant -> variant.level == 'feature' && variant.learns == 'pooled' && variant.role == 'method' && variant.information == 'inductive' }.take(1)
     def leaky = pooled.collect { variant -> nothing + [name: "${variant.name}.leaky".toString(), level: 'leaky', of: variant.name] }
     return ([nothing] + chosen.collect { variant -> nothing + variant } + leaky + brought).unique { method -> method.name }
+}
+
+// A method's own container, where it declares one by its digest, as a part of a task's meta.
+def ownImage(Map method) {
+    return (method.image ?: '').contains('@') ? [image: method.image] : [:]
 }
 
 // Whether a method has volumes of its own, or only features.

@@ -10,7 +10,7 @@ from pipeline_run import ROOT
 
 pytestmark = pytest.mark.pipeline
 
-SPANNING = {"PLAN_METHODS", "RANK_METHODS", "DRAW_LEADERBOARD", "WRITE_REPORT", "COLLECT_RESULTS"}
+SPANNING = {"READ_METHODS", "PLAN_METHODS", "RANK_METHODS", "DRAW_LEADERBOARD", "WRITE_REPORT", "COLLECT_RESULTS"}
 """Processes that see all methods."""
 METHODS = ("--method_folders", ROOT / "tests" / "data" / "methods", "--method_cells", "all")
 OWN = {"harmonization.csv", "untrained.csv"}
@@ -86,6 +86,58 @@ def check_second_run(run, earlier):
         assert "features" in ids and ("leaderboard" in ids) == (name == "report.html")
         assert len(ids) == len(set(ids))
     assert 'href="report_none_copy.html"' in (run.outdir / "report.html").read_text()
+
+
+DECLARES = """api: "1"
+name: mine
+version: "1.0"
+citation: none
+licence: MIT
+level: feature
+information: inductive
+unseen: identity
+learns: pooled
+"""
+FROM_FEATURES = ("--features", ROOT / "tests" / "data" / "radiomics.csv")
+
+
+@pytest.mark.parametrize(
+    ("folders", "text", "words"),
+    [
+        (
+            ["one"],
+            DECLARES.replace("name: mine", "name: other"),
+            ["{one}/mine/method.yml is not what", "name is other"],
+        ),
+        (["one", "two"], DECLARES, ["2 methods called mine: ", "{one}/mine and ", "{two}/mine;"]),
+        (
+            ["one"],
+            DECLARES.replace("level: feature", "level: [feature"),
+            ["{one}/mine/method.yml is not YAML (line 7:"],
+        ),
+    ],
+)
+def test_a_fault_of_a_method_is_told_with_the_path_that_its_user_knows(folders, text, words, nextflow, tmp_path):
+    """The first one is found by a task, which has the folder under another path."""
+    places = {name: tmp_path / name for name in folders}
+    for place in places.values():
+        (place / "mine").mkdir(parents=True)
+        (place / "mine" / "method.yml").write_text(text)
+        (place / "mine" / "method.py").write_text("class Method: ...\n")
+    given = ",".join(str(place) for place in places.values())
+    run = nextflow(tmp_path / "run", *FROM_FEATURES, "--methods", "none,mine", "--method_folders", given)
+    assert run.status != 0
+    said = " ".join(run.text.split())
+    for word in words:
+        assert word.format(**places) in said, run.text
+
+
+def test_a_name_that_is_not_known_says_which_are(nextflow, tmp_path):
+    run = nextflow(tmp_path, *FROM_FEATURES, "--methods", "none,combatt")
+    assert run.status != 0
+    said = " ".join(run.text.split())
+    assert "--methods combatt is not known; nearest: combat; there are none, " in said
+    assert "default and all for several" in said and "--method_folders" in said
 
 
 def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp_path):

@@ -27,12 +27,13 @@ SHOWN_LINES = 5
 """Last lines of a method that failed which its reason has."""
 
 
-def read_variant(folder: Path | str, name: str, shipped: bool) -> Variant:
-    """Read the variant of that name (`combat.mean_only`) of a method's folder."""
-    for variant in variants_of(read_declaration(folder, shipped)):
+def read_variant(folder: Path | str, name: str, shipped: bool, called: Path | str = "") -> Variant:
+    """Read the variant of that name (`combat.mean_only`) of a method's folder, which errors call `called`."""
+    variants = variants_of(read_declaration(folder, shipped, called))
+    for variant in variants:
         if variant.name == name:
             return variant
-    raise UserError(f"{folder} has no variant {name}")
+    raise UserError(f"{called or folder} has no variant {name}; it has {', '.join(one.name for one in variants)}")
 
 
 def domains_of(keys: pd.DataFrame, harmonize_by: Sequence[str]) -> np.ndarray:

@@ -52,9 +52,17 @@ class Size:
 
 
 def describe(
-    names: Iterable[str], brought: Iterable[str], folders: Iterable[Path], shipped: Iterable[str]
+    names: Iterable[str],
+    brought: Iterable[str],
+    folders: Iterable[Path],
+    shipped: Iterable[str],
+    called: Iterable[str] = (),
 ) -> tuple[list[Variant | None], pd.DataFrame]:
-    """Return the variants by name (None: brought), and what they declare: the columns `COLUMNS`."""
+    """Return the variants by name (None: brought), and what they declare: the columns `COLUMNS`.
+
+    `called` are the folders as their users name them, for errors.
+    """
+    own_places = {Path(place).name: place for place in called}
     by_name, shipped, brought = {Path(folder).name: Path(folder) for folder in folders}, set(shipped), set(brought)
     variants, rows = [], []
     for name in names:
@@ -64,7 +72,9 @@ def describe(
             continue
         method, own = name.partition(".")[0], name.removesuffix(LEAKY)
         variant = (
-            Variant(name, NONE, {}) if name == NO_METHOD else read_variant(by_name[method], own, method in shipped)
+            Variant(name, NONE, {})
+            if name == NO_METHOD
+            else read_variant(by_name[method], own, method in shipped, own_places.get(method, ""))
         )
         if own != name:
             told = replace(variant.declaration, role="leaky", about=LEAKY_WORDS, learns="nothing")
@@ -92,7 +102,7 @@ def fits_of(size: Size) -> int:
 
 def versions_of(variant: Variant, size: Size) -> int:
     """Count the versions of each series that an image-level method makes: one where a fold does not change it."""
-    if variant.declaration.level != "image":
+    if variant.declaration.level == "feature":
         return 0
     return 1 if variant.declaration.learns != "pooled" else 2 * size.n_domains
 
