@@ -2,11 +2,13 @@
 
 import json
 import re
+import subprocess
+import uuid
 from html.parser import HTMLParser
 
 import pandas as pd
 import pytest
-from pipeline_run import ROOT
+from pipeline_run import ENGINE, ROOT
 
 pytestmark = pytest.mark.pipeline
 
@@ -138,6 +140,44 @@ def test_a_name_that_is_not_known_says_which_are(nextflow, tmp_path):
     said = " ".join(run.text.split())
     assert "--methods combatt is not known; nearest: combat; there are none, " in said
     assert "default and all for several" in said and "--method_folders" in said
+
+
+CHOOSING = """
+include { chosenMethods } from './subworkflows/utilities/methods'
+include { givenInFolds  } from './subworkflows/utilities/methods'
+
+workflow {
+    chosenMethods(params).each { method ->
+        println("CHOSEN ${method.name},${method.level},${method.of ?: ''},${method.adaptation},${givenInFolds(method)}")
+    }
+}
+"""
+
+
+def test_what_a_run_gives_each_method_of_its_target(tmp_path):
+    """The method that is fitted on all rows, once; five scans, and not one; of volumes, which were mapped before the
+    folds, no tissue alone, which was trained for 13 scanners and showed the score of all tissues."""
+    script = ROOT / f".choosing-{uuid.uuid4().hex}.nf"
+    names = "combat.mean_only,combat,coral,paired_map.five_series,histogram_matching,reference_matching"
+    try:
+        script.write_text(CHOOSING)
+        run = subprocess.run(
+            [ENGINE, "-log", tmp_path / "log", "run", script, "-ansi-log", "false", "--methods", names],
+            cwd=tmp_path, text=True, capture_output=True,
+        )  # fmt: skip
+    finally:
+        script.unlink()
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.findall("^CHOSEN (.*)$", run.stdout, re.MULTILINE) == [
+        "none,,,null,null",
+        "combat.mean_only,feature,,null,null",
+        "combat,feature,,null,null",
+        "coral,feature,,half,half",
+        "paired_map.five_series,feature,,5,5",
+        "histogram_matching,image,,half,0",
+        "reference_matching,image,,1,1",
+        "combat.mean_only.leaky,leaky,combat.mean_only,null,null",
+    ]
 
 
 def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp_path):

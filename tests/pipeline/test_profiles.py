@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from pipeline_run import ENGINE, ROOT
+from planted import plant
 
 pytestmark = pytest.mark.pipeline
 
@@ -23,12 +24,20 @@ LABELS = {
     path.parent.name.upper(): re.search(r"label '(\w+)'", path.read_text()).group(1)
     for path in ROOT.glob("modules/*/main.nf")
 }
+LABELS["READ_METHODS"] = LABELS["PLAN_METHODS"]  # another name of the same
 NOT_THERE = {"SIMULATE_SERIES", "TAKE_SERIES", "DRAW_PHANTOM", "MERGE_FEATURES", "INDEX_SERIES", "MERGE_INDEX"}
 """Processes that a run from an index does without."""
 TORCH = {"deep", "training"}
 DOWNLOADING = {"PLAN_DOWNLOAD", "DOWNLOAD_SERIES", "MERGE_DOWNLOAD"}
 STREAMING = {"STREAM_SERIES"}
-OF_FEATURES = {"PLAN_METHODS", "HARMONIZE_FEATURES", "SCORE_METHODS", "RANK_METHODS", "DRAW_LEADERBOARD"}
+OF_FEATURES = {
+    "READ_METHODS",
+    "PLAN_METHODS",
+    "HARMONIZE_FEATURES",
+    "SCORE_METHODS",
+    "RANK_METHODS",
+    "DRAW_LEADERBOARD",
+}
 OF_IMAGES = {"PLAN_VOLUMES", "HARMONIZE_VOLUMES", "READ_VOLUMES"}
 """Processes of harmonization methods."""
 
@@ -191,11 +200,16 @@ def launch_line(text: str, engine: str) -> str:
 
 
 def test_docker_commands_of_every_process(nextflow, tmp_path, index_of_eight):
+    own = f"example.org/mine@sha256:{64 * 'a'}"
+    plant(tmp_path, "", name="mine", level="image", image=own, learns="nothing")
     found = commands(
         nextflow, tmp_path, index_of_eight, "-profile", "docker,gpu", "--registry", "registry.example.org/ct",
-        "--methods", "none,combat", fails="DRAW_PATCHES",
+        "--methods", "none,combat,mine", "--method_folders", tmp_path / "mine", fails="DRAW_PATCHES",
     )  # fmt: skip
     assert set(found) >= {"REGISTER_SERIES", "EXTRACT_DEEP", "TRAIN_CLASSIFIERS", "WRITE_REPORT"} | OF_FEATURES
+    # the image that a method names by digest: its name was taken for one of the project's own
+    mapped = [launch_line(text, "docker") for text in found.pop("HARMONIZE_VOLUMES")]
+    assert mapped and all(f" {own} " in line and "--network none" in line for line in mapped)
     for process, texts in found.items():
         label = LABELS[process]
         for text in texts:

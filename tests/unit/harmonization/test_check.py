@@ -1,5 +1,6 @@
 """The conformance run has no false alarm: honest methods of each kind pass, shipped ones and others."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -8,7 +9,16 @@ import pytest
 from pipeline_run import ROOT
 from planted import plant
 
-from ct4bench.harmonization.check import FAIL, NOTE, PASS, Conformance, check_method, check_variant, draw_exam
+from ct4bench.harmonization.check import (
+    CHECKS,
+    FAIL,
+    NOTE,
+    PASS,
+    Conformance,
+    check_method,
+    check_variant,
+    draw_exam,
+)
 from ct4bench.harmonization.check_volumes import check_images
 from ct4bench.harmonization.methods import choose, find_methods, variants_of
 from ct4bench.harmonization.run_fold import Sandbox, imports_of
@@ -90,6 +100,33 @@ def test_every_shipped_method_of_images_passes_with_all_variants(name):
 def test_a_method_that_refuses_unseen_domains_passes(tmp_path, sandboxes):
     variant = plant(tmp_path, REFUSING, unseen="refuse", parameters={"least": 2}, min_domains=2)
     assert failures(variant, sandboxes) == []
+
+
+LABELLED = """
+class Method:
+    def __init__(self, *, seed, leaks):
+        self.leaks = leaks
+    def fit(self, X, domain, covariates):
+        return self
+    def transform(self, X, domain, covariates):
+        return X.add(1e14 * self.leaks * covariates["tissue"].map(hash_of), axis=0)
+def hash_of(tissue):
+    return sum(map(ord, tissue)) % 97
+"""
+
+
+@pytest.mark.parametrize("leaks", [True, False])
+def test_permuted_labels_come_out_of_a_method_that_lets_them_leak(leaks, tmp_path, sandboxes):
+    """Tissues that are drawn anew cannot be told from what was measured: who tells them has them from the labels."""
+    variant = plant(
+        tmp_path, LABELLED, information="labels", role="control", covariates=["tissue"], parameters={"leaks": leaks}
+    )
+    (check,) = (check for check in CHECKS if check.__name__ == "_labels")
+    (verdict,) = check(Conformance(variant, 3, *sandboxes), None)
+    told, without = (int(share) for share in re.findall(r"(\d+) %", verdict.words))
+    assert verdict.verdict == NOTE and verdict.check == "permuted labels" and "never ranked" in verdict.words
+    assert without < 50
+    assert told == (100 if leaks else without)
 
 
 def test_a_reason_for_no_result_is_said_with_what_to_mend(tmp_path, sandboxes):

@@ -5,8 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from learning_data import keys_table
 from planted import plant
 
+from ct4bench.core.modes import PAPER
+from ct4bench.harmonization.features_of import MethodFeatures
 from ct4bench.harmonization.methods import choose, find_methods
 from ct4bench.harmonization.run_fold import (
     Failure,
@@ -19,6 +22,10 @@ from ct4bench.harmonization.run_fold import (
     not_applicable,
     resolve_parameters,
 )
+from ct4bench.splits.fold import Fold
+from ct4bench.splits.plan import plan_tasks
+from ct4bench.splits.splits import resolve, sorted_keys
+from ct4bench.splits.tasks import Plan
 
 RNG = np.random.default_rng(1)
 TRAINING = Rows(RNG.normal(size=(120, 5)) * [1, 2, 3, 4, 0], np.repeat(["A1", "B1", "NA"], 40))
@@ -67,6 +74,38 @@ def test_what_a_method_needs_is_looked_at_before_it_is_called(zscore, sandbox):
     ):
         result = harmonize_fold(zscore, training, targets=TARGET, adapt=adapt, sandbox=sandbox)
         assert result == NotApplicable(words)
+
+
+COUNTING = """
+class Method:
+    def __init__(self, *, seed):
+        self.rows = {}
+    def fit(self, X, domain, pair):
+        return self
+    def adapt(self, X, domain, pair):
+        self.rows = domain.value_counts().to_dict()
+        return self
+    def transform(self, X, domain):
+        return X.add(domain.map(self.rows).fillna(0), axis=0)
+"""
+
+
+def test_five_calibration_series_reach_a_fold_of_a_run(tmp_path):
+    """Ten scans of a target: five are tested, and all of the others are given where five are declared."""
+    keys = sorted_keys(
+        keys_table(["A1", "B1", "E1"], repetitions=10, recons=("IR",), rois=("cyst1", "normal1"), patches=2)
+    )
+    values = np.zeros((len(keys), 1))
+    for given in (1, 5):
+        variant = plant(tmp_path / str(given), COUNTING, information="calibration", calibration_series=given,
+                        unseen="adapt")  # fmt: skip
+        plan = Plan(keys, PAPER, sizes=(2,), adaptation=variant.declaration.calibration_series)
+        splits, _ = plan_tasks(plan, ["none"], ["none"], all_cells=False)
+        (split,) = (one for one in resolve(splits, keys) if (one.scheme, one.n_train, one.fold) == ("loso", 2, "B1"))
+        with MethodFeatures(variant, keys, ["f"], values) as features_of:
+            found = features_of(Fold(split))[len(split.training) :]
+        # rows of a scan are its two regions' two patches
+        assert set(found[:, 0]) == {4.0 * given} and len(found) == 4 * 5
 
 
 def test_imports_of_a_file_are_loaded_beforehand(zscore):
