@@ -20,9 +20,9 @@ def main(argv=None):
     parser.add_argument("--output", required=True, type=Path, help="folder for the figures")
     args = parser.parse_args(argv)
     from ct4bench.figures.draw_leaderboard import draw_leaderboard
+    from ct4bench.leaderboard.rank import titles_of
 
-    methods = read_table(args.board / "methods.csv", ["method", "title"])
-    titles = dict(zip(methods["method"], methods["title"], strict=True))
+    titles = titles_of(read_table(args.board / "methods.csv", ["method", "title"]))
     draw_leaderboard(read_table(args.board / "leaderboard.csv"), read_run_facts(args.facts), args.output, titles)
 
 

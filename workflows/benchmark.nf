@@ -22,6 +22,9 @@ include { EVALUATE_FEATURES } from '../subworkflows/evaluate/main'
 include { COMPARE           } from '../subworkflows/compare/main'
 include { REPORT            } from '../subworkflows/report/main'
 include { extractorNames    } from '../subworkflows/extract/main'
+include { foreignTable      } from '../subworkflows/extract/main'
+include { isClassified      } from '../subworkflows/utilities/extractors'
+include { strangeVolumes    } from '../subworkflows/harmonize_images/main'
 include { chosenMethods     } from '../subworkflows/utilities/methods'
 include { noMethod          } from '../subworkflows/utilities/methods'
 
@@ -45,6 +48,10 @@ workflow BENCHMARK {
     main:
     def chosen = chosenMethods(settings)
     def extractors = extractorNames(settings)
+    def foreign = foreignTable(chosen, settings.features ? extractors : extractors.findAll { name -> isClassified(name) })
+    if (foreign) {
+        error(foreign)
+    }
     def absent = channel.value([])
     def images = [index: absent, registered: absent, quarantine: absent, transforms: absent, patches: absent, reference: absent, truth: absent]
     def features
@@ -108,6 +115,13 @@ workflow BENCHMARK {
             taken = PREPROCESS.out
             prepared = PREPROCESS.out
         }
+        index = index.map { folder ->
+            def strange = strangeVolumes(chosen, folder)
+            if (strange) {
+                error(strange)
+            }
+            folder
+        }
         // every evaluation has a method; methods that map features share the volumes of the one that does nothing
         def chunks = taken.chunks.map { meta, rows, volumes -> [meta + [method: noMethod()], rows, volumes] }
         if (chosen.count { method -> hasImages(method) } > 1) {
@@ -128,7 +142,7 @@ workflow BENCHMARK {
     def board = absent
     def scores = channel.empty()
     if (chosen.size() > 1) {
-        BROUGHT_FEATURES(settings, chosen)
+        BROUGHT_FEATURES(settings, chosen, features)
         HARMONIZE(settings, features.mix(BROUGHT_FEATURES.out.features), extractors, chosen, series)
         features = HARMONIZE.out.features
     }

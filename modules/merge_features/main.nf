@@ -1,11 +1,13 @@
-include { isByPatch } from '../../subworkflows/utilities/extractors'
+include { isByPatch  } from '../../subworkflows/utilities/extractors'
+include { shellQuote } from '../../subworkflows/utilities/files'
 
 process MERGE_FEATURES {
     tag "${meta.method} ${meta.extractor}"
     label 'small'
 
     input:
-    tuple val(meta), path(tables, stageAs: 'parts*/*'), path(settings, stageAs: 'parts*/*')
+    // of a table that was harmonized elsewhere meta has `brought`, the user's NAME=PLACE; plain: the features of no method, or []
+    tuple val(meta), path(tables, stageAs: 'parts*/*'), path(settings, stageAs: 'parts*/*'), path(plain, stageAs: 'plain/*')
     path registered     // with patches: every row must be there; [] where the user gave the tables
     path patches
     val mode
@@ -24,6 +26,8 @@ process MERGE_FEATURES {
         ${settings ? "${registered ? '--settings' : '--beside'} ${settings}" : ''} \\
         ${registered ? "--registered ${registered}" : ''} \\
         ${patches && isByPatch(meta.extractor) ? "--patches ${patches}" : ''} \\
+        ${meta.brought ? "--brought ${shellQuote(meta.brought)}" : ''} \\
+        ${plain ? "--plain ${plain}" : ''} \\
         --mode ${mode} \\
         ${phantom ? "--phantom ${phantom}" : ''} \\
         --output ${meta.extractor}.parquet \\

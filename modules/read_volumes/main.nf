@@ -1,10 +1,12 @@
+include { shellQuote } from '../../subworkflows/utilities/files'
+
 // Volumes that were harmonized elsewhere, brought to the form of those that a run makes.
 process READ_VOLUMES {
     tag "${meta.method}"
     label 'imaging'
 
     input:
-    // meta: method, uids; given: the folder with a NIfTI or a folder of DICOM for each series
+    // meta: method, brought (the user's NAME=DIR), uids; given: the folder with a NIfTI or a folder of DICOM for each series
     tuple val(meta), path(given, stageAs: 'given/*'), path(registered, stageAs: 'registered/*'), val(_fingerprint)
     val _code
 
@@ -16,6 +18,7 @@ process READ_VOLUMES {
     """
     read_volumes.py \\
         --given ${given} \\
+        --brought ${shellQuote(meta.brought)} \\
         --registered registered \\
         --series_uids ${meta.uids.join(',')} \\
         --output volumes

@@ -3,6 +3,7 @@
 include { EXTRACT_RADIOMICS } from '../../modules/extract_radiomics/main'
 include { EXTRACT_DEEP      } from '../../modules/extract_deep/main'
 include { MERGE_FEATURES    } from '../../modules/merge_features/main'
+include { MERGE_FEATURES as MATCH_FEATURES } from '../../modules/merge_features/main'
 include { atDoses           } from '../utilities/channels'
 include { chunkSize         } from '../utilities/channels'
 include { chunksOf          } from '../utilities/channels'
@@ -102,7 +103,7 @@ workflow EXTRACT {
             if (!found) {
                 error("no series at ${settings.feature_doses} mGy (--feature_doses) could be registered; name other doses, or another --reference")
             }
-            [key.getGroupTarget(), found.collect { item -> item[1] }, found.collect { item -> item[2] }]
+            [key.getGroupTarget(), found.collect { item -> item[1] }, found.collect { item -> item[2] }, []]
         }
     MERGE_FEATURES(parts, registered, patches, settings.mode, phantomFile(settings), codeDigest('merge_features.py'))
 
@@ -113,7 +114,7 @@ workflow EXTRACT {
 // What a run wrote of a table lies beside it under the same name, and goes with it.
 def withNotes(method, table) {
     def notes = table.resolveSibling("${table.baseName}.json")
-    return [[method: method, extractor: table.baseName], [table], notes.exists() ? [notes] : []]
+    return [[method: method, extractor: table.baseName], [table], notes.exists() ? [notes] : [], []]
 }
 
 workflow GIVEN_FEATURES {
@@ -132,16 +133,41 @@ workflow GIVEN_FEATURES {
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
 }
 
+// What is wrong with the name of a table that was harmonized elsewhere, or null: it is that of a feature set of the run.
+def foreignTable(List chosen, List names) {
+    def found = chosen.collectMany { method -> method.tables.collect { table -> [method.name, table] } }.find { _name, table -> !(table.baseName in names) }
+    if (!found) {
+        return null
+    }
+    def (name, table) = found
+    return "--harmonized_features ${name}=${table}: the table is called ${table.baseName}, which is no feature set of this run; a table has the name of the feature set that it has harmonized, so name the file ${names.collect { of -> "${of}.${table.extension}" }.join(' or ')}"
+}
+
 // Tables of features that were harmonized elsewhere; each has the name of an extractor of the run.
 workflow BROUGHT_FEATURES {
     take:
     settings    // map of parameters
     chosen      // list of methods, as chosenMethods() gives them
+    features    // [meta(method, extractor), table, settings]: those of no method are what each is held against
 
     main:
-    def brought = chosen.collectMany { method -> method.tables.collect { table -> withNotes(method.name, table) } }
+    def brought = chosen.collectMany { method ->
+        method.tables.collect { table ->
+            def (meta, tables, notes, plain) = withNotes(method.name, table)
+            [meta + [brought: "${method.name}=${table}".toString()], tables, notes, plain]
+        }
+    }
+    // what is wrong with a table by itself is found at once, what is not as in the run as soon as its features are there
     MERGE_FEATURES(channel.fromList(brought), [], [], settings.mode, phantomFile(settings), codeDigest('merge_features.py'))
+    def plain = features.filter { meta, _table, _notes -> meta.method == noMethod() }.map { meta, table, _notes -> [meta.extractor, table] }
+    MATCH_FEATURES(
+        channel.fromList(brought).map { meta, tables, _notes, _plain -> [meta.extractor, meta, tables] }.combine(plain, by: 0)
+            .map { _extractor, meta, tables, unharmonized -> [meta, tables, [], unharmonized] },
+        [], [], settings.mode, phantomFile(settings), codeDigest('merge_features.py'),
+    )
 
     emit:
-    features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
+    // [meta(method, extractor), table, settings]
+    features = MERGE_FEATURES.out.features.join(MATCH_FEATURES.out.features.map { meta, _table, _notes -> [meta] })
+        .map { meta, table, notes -> [meta.subMap('method', 'extractor'), table, notes] }
 }

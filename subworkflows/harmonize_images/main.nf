@@ -20,6 +20,18 @@ def fitOf(Map method, List fits, String scanner, String reference, String series
     return ([series] + fits.findAll { row -> row.scanner in [scanner, reference] && (row.place as int) < most }.collect { row -> row.series_uid }).toUnique()
 }
 
+// What is wrong with the volumes that were harmonized elsewhere as soon as the series of the run are known, or null: a
+// folder that has none of them. Of which series there must be a volume registration decides.
+def strangeVolumes(List chosen, index) {
+    def uids = rowsOf(index.resolve('inputs.csv')).collect { row -> row.series_uid }
+    return chosen.findAll { method -> method.volumes }.findResult { method ->
+        def there = method.volumes.list().collect { name -> name.replaceAll(/\.nii(\.gz)?$/, '') }
+        uids && !there.any { name -> name in uids }
+            ? "--harmonized_volumes ${method.name}=${method.volumes} has none of the ${uids.size()} series of this run (the first is ${uids.min()}; there is ${there.min()}); name each volume by its series UID: <series UID>.nii.gz, or a folder of DICOM slices"
+            : null
+    }
+}
+
 workflow HARMONIZE_IMAGES {
     take:
     settings    // map of parameters
@@ -53,7 +65,7 @@ workflow HARMONIZE_IMAGES {
     def found = byMethod(HARMONIZE_VOLUMES.out.volumes.map { meta, paths, outcome -> [meta.method, [meta.id, [paths].flatten(), outcome]] }, null)
     READ_VOLUMES(
         channel.fromList(chosen.findAll { method -> method.volumes }).combine(volumes)
-            .map { method, all -> [[method: method.name, uids: all.keySet().toSorted()], method.volumes, all.toSorted { a, b -> a.key <=> b.key }.collect { _uid, path -> path }, fingerprint(method.volumes)] },
+            .map { method, all -> [[method: method.name, brought: "${method.name}=${method.volumes}".toString(), uids: all.keySet().toSorted()], method.volumes, all.toSorted { a, b -> a.key <=> b.key }.collect { _uid, path -> path }, fingerprint(method.volumes)] },
         codeDigest('read_volumes.py'),
     )
     def whole = found.filter { _method, _ids, paths, _outcomes -> paths.every { list -> list } }

@@ -100,7 +100,8 @@ def broughtPlaces(text) {
 // [name, level (blank: nothing is done; given: brought from elsewhere; leaky: features that `of` made of all rows), folder, shipped, adaptation, learns, tables, volumes].
 def chosenMethods(Map settings) {
     def nothing = [name: noMethod(), level: '', folder: null, shipped: true, adaptation: null, learns: 'nothing', tables: [], volumes: null]
-    def found = settings.methods.toString() == nothing.name ? [] : knownVariants(settings)
+    def isAlone = settings.methods.toString() == nothing.name && !settings.harmonized_features && !settings.harmonized_volumes
+    def found = isAlone ? [] : knownVariants(settings)
     def known = found.findAll { variant -> !isPooledOfImages(variant) }
     def names = known.collect { variant -> variant.name }
     def chosen = settings.methods.toString().tokenize(',').collectMany { word ->
@@ -121,9 +122,11 @@ def chosenMethods(Map settings) {
     }
     def tables = broughtPlaces(settings.harmonized_features).groupBy { name, _place -> name }
     def volumes = broughtPlaces(settings.harmonized_volumes).groupBy { name, _place -> name }
-    def taken = (tables.keySet() + volumes.keySet()).find { name -> name in names || name == nothing.name || name in ['default', 'all'] || (tables[name] && volumes[name]) }
+    def places = tables + volumes
+    def taken = places.keySet().find { name -> name == nothing.name || found.any { variant -> variant.name == name } || (tables[name] && volumes[name]) }
     if (taken) {
-        error("--harmonized_features and --harmonized_volumes: the name ${taken} is another method's; give another one")
+        def whose = tables[taken] && volumes[taken] ? 'of a table and of a folder of volumes' : "that of a method (${([nothing.name] + found.collect { variant -> variant.name.tokenize('.')[0] }).toUnique().join(', ')})"
+        error("${tables[taken] ? '--harmonized_features' : '--harmonized_volumes'} ${taken}=${places[taken][0][1]}: the name ${taken} is ${whose}; give another NAME, such as ${taken}_elsewhere")
     }
     def brought = tables.collect { name, items -> nothing + [name: name, level: 'given', tables: items.collect { item -> item[1] }] } +
         volumes.collect { name, items -> nothing + [name: name, level: 'given', volumes: items[0][1]] }

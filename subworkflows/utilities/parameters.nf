@@ -11,7 +11,49 @@ def parameterErrors(Map given, schemaFile, String commandLine, containerEngine) 
     def known = schemaParameters(schemaFile)
     return given.findAll { _name, value -> value != null }
         .collect { name, value -> parameterError(name.toString(), value, known, commandLine, containerEngine) }
-        .findAll { message -> message } + phantomErrors(given)
+        .findAll { message -> message } + phantomErrors(given) + broughtErrors(given, known, containerEngine)
+}
+
+// What was harmonized elsewhere, NAME=PLACE,NAME=PLACE: that it is there, as far as names can tell. The name of the feature
+// set, rows and columns, and series are looked at as soon as the run knows its own.
+def broughtErrors(Map given, Map known, containerEngine) {
+    return ['harmonized_features', 'harmonized_volumes'].findAll { option -> given[option] && given[option].toString() ==~ known[option].pattern }.collectMany { option ->
+        def items = given[option].toString().tokenize(',').collect { item -> [item.substring(0, item.indexOf('=')), item.substring(item.indexOf('=') + 1)] }
+        def twice = items.countBy { name, place -> option == 'harmonized_volumes' ? [name] : [name, file(place, glob: false).baseName] }.find { _key, n -> n > 1 }?.key
+        def again = !twice ? [] : twice.size() == 1
+            ? ["--${option} has two folders called ${twice[0]}; give each a NAME of its own"]
+            : ["--${option} has two tables of the feature set ${twice[1]} called ${twice[0]}; give each a NAME of its own"]
+        items.collect { name, place -> placeFault(option, name, place, containerEngine) }.findAll { fault -> fault } + again
+    }
+}
+
+def placeFault(String option, String name, String place, containerEngine) {
+    def wrong = pathError(place, containerEngine)
+    def found = wrong ? null : file(place, glob: false)
+    def said = "--${option} ${name}=${place}"
+    if (wrong) {
+        return "${said} ${wrong}"
+    }
+    if (name in reservedNames() || name.size() > 40) {
+        return "${said}: ${name} ${name.size() > 40 ? 'has more than 40 signs' : 'has a meaning of its own in a run and its results'}; give another NAME, such as ${name.take(20)}_elsewhere"
+    }
+    if (!found.exists()) {
+        return "${said} does not exist"
+    }
+    if (option == 'harmonized_features') {
+        return found.isDirectory() ? "${said} is a folder; name the table in it, <feature set>.parquet or .csv" :
+            found.extension in ['parquet', 'csv'] ? null : "${said} is no .parquet and no .csv; give a table of features as <feature set>.parquet"
+    }
+    if (!found.isDirectory()) {
+        return "${said} is not a folder; give one with a NIfTI <series UID>.nii.gz, or a folder <series UID> of DICOM slices, for every series"
+    }
+    def holds = found.listFiles().any { item -> item.isDirectory() && !item.name.startsWith('.') || item.name ==~ /.+\.nii(\.gz)?/ }
+    return holds ? null : "${said} holds no volume; give a NIfTI <series UID>.nii.gz, or a folder <series UID> of DICOM slices, for every series"
+}
+
+// Names that a method cannot have: words of --methods, and what else lies in a folder of results.
+def reservedNames() {
+    return ['default', 'all', 'dicom', 'download', 'figures', 'index', 'pipeline_info', 'provenance', 'registration']
 }
 
 // The twin is of one phantom; another one is in the user's own input.

@@ -53,11 +53,22 @@ WRONG = {
     ("--queue", "007"): ("--queue 007 would arrive as the number 7",),
     ("--patches", "mine,yours.csv"): ("--patches mine,yours.csv does not exist",),
     ("--phantom", "."): ("--phantom . is a folder; name the file in it",),
+    ("--harmonized_features", "mine=nowhere.parquet,index=a.csv,here=."): (
+        "--harmonized_features mine=nowhere.parquet does not exist",
+        "index=a.csv: index has a meaning of its own in",
+        "here=. is a folder; name the table in it",
+    ),
+    ("--harmonized_volumes", "v=nowhere,w=empty,w=empty"): (
+        "--harmonized_volumes v=nowhere does not exist",
+        "w=empty holds no volume; give a NIfTI <series UID>.nii.gz",
+        "has two folders called w; give each a NAME of its own",
+    ),
     ("--twin_doses", "2"): ("--twin_doses '2' has not the right form", "1, 3, 6, 10 and 14"),
 }
 
 
 def test_wrong_parameters_are_named_all_at_once(nextflow, tmp_path):
+    (tmp_path / "empty").mkdir()
     run = nextflow(tmp_path, *(word for arguments in WRONG for word in arguments))
     assert run.status != 0
     for words in WRONG.values():
@@ -73,6 +84,10 @@ def test_wrong_parameters_are_named_all_at_once(nextflow, tmp_path):
         (("--feature_doses", "3.0", "--twin_doses", "10,14"), "the twin has no series at 3.0 mGy"),
         (("--in_parts", "--reference", "A1 10mGy DL"), "A1 10mGy DL is not among the series that this run simulates"),
         (("--in_parts", "--reference", "1.2.3"), "must be as in 'A1 10mGy IR #1'"),
+        (("--harmonized_features", f"combat={ROOT / 'tests/data/radiomics.csv'}"),
+         "radiomics.csv: the name combat is that of a method (none, cnn_to_reference, combat,"),
+        (("--harmonized_features", f"mine={ROOT / 'tests/data/patches.csv'}"),
+         "patches.csv: the table is called patches, which is no feature set of this run; a table has the name of the"),
     ],
 )  # fmt: skip
 def test_what_the_twin_cannot_answer_is_said_before_any_task(arguments, words, nextflow, tmp_path):

@@ -17,7 +17,7 @@ from ct4bench.harmonization.run_fold import (
     harmonize_fold,
     imports_of,
 )
-from ct4bench.splits.fold import Fold, NotHarmonized, training_number
+from ct4bench.splits.fold import NOT_TRIED, Fold, NotHarmonized, training_number
 from ct4bench.splits.splits import as_text
 
 NOT_APPLICABLE, FAILED = "not applicable", "failed"
@@ -84,7 +84,7 @@ class MethodFeatures:
         `key` is the second number of the seed, `name` what an error calls this. Raises `NotHarmonized`.
         """
         if self._failed:
-            raise NotHarmonized(FAILED, f"not tried after it failed ({self._failed})")
+            raise NotHarmonized(FAILED, f"{NOT_TRIED} ({self._failed})")
         parts = [self._rows.take(rows) for rows in (training, targets, adapt)]
         result = harmonize_fold(
             self.variant, parts[0], targets=parts[1], adapt=parts[2] if len(adapt) else None, seed=(self._seed, key),

@@ -19,21 +19,18 @@ def find_given(folder: Path | str, uids: Iterable[str]) -> dict[str, Path]:
     """Find the file or folder of each series; `UserError` names the first that is missing."""
     folder = Path(folder)
     if not folder.is_dir():
-        raise UserError(f"--harmonized_volumes: {folder} is no folder; {GIVE}")
+        raise UserError(f"{folder} is no folder; {GIVE}")
     found = {}
     for uid in sorted(uids):
         places = [folder / f"{uid}{suffix}" for suffix in NIFTI] + [folder / uid]
         there = [place for place in places if place.exists()]
         if len(there) > 1:
-            raise UserError(f"--harmonized_volumes: {folder} has {there[0].name} and {there[1].name}; keep one of them")
+            raise UserError(f"{folder} has {there[0].name} and {there[1].name}; keep one of them")
         if there:
             found[uid] = there[0]
     missing = sorted(set(uids) - set(found))
     if missing:
-        raise UserError(
-            f"--harmonized_volumes: {folder} lacks {len(missing)} of {len(set(uids))} series, the first is "
-            f"{missing[0]}; {GIVE}"
-        )
+        raise UserError(f"{folder} lacks {len(missing)} of {len(set(uids))} series, the first is {missing[0]}; {GIVE}")
     return found
 
 
@@ -44,7 +41,7 @@ def read_given(place: Path) -> tuple[np.ndarray, Grid]:
     try:
         return read_series(path for path in sorted(place.rglob("*")) if path.is_file())
     except Refusal as error:
-        raise UserError(f"--harmonized_volumes: {place}: {error.reason}, {error}; {GIVE}") from error
+        raise UserError(f"{place}: {error.reason}, {error}; {GIVE}") from error
 
 
 def read_volumes(folder: Path | str, registered: Path | str, uids: Iterable[str], output: Path | str) -> None:
@@ -59,11 +56,11 @@ def read_volumes(folder: Path | str, registered: Path | str, uids: Iterable[str]
         array, grid = read_given(place)
         if not grid.same_as(own.grid, 0.01):
             raise UserError(
-                f"--harmonized_volumes: {place} is not on the grid of the registered series: it has {_words(grid)}, "
+                f"{place} is not on the grid of the registered series: it has {_words(grid)}, "
                 f"not {_words(own.grid)}; harmonize the volumes that --publish_volumes wrote, and keep their geometry"
             )
         if not (np.isfinite(array).all() and _is_finite_on_disk(place)):
-            raise UserError(f"--harmonized_volumes: {place} has values that are not finite; write HU everywhere")
+            raise UserError(f"{place} has values that are not finite; write HU everywhere")
         save_volume(Path(output) / f"{uid}{SUFFIX}", to_hu(array), own.grid, own.attributes)
 
 

@@ -25,6 +25,7 @@ from ct4bench.core.feature_tables import feature_columns
 from ct4bench.core.json_files import read_object
 from ct4bench.core.tables import read_table
 from ct4bench.core.yaml_files import fault_of
+from ct4bench.leaderboard.assemble import told_reasons
 from ct4bench.leaderboard.content import texts
 from ct4bench.leaderboard.rank import METHOD_COLUMNS, make_leaderboard, maker_effects
 from ct4bench.leaderboard.score import SCORE_COLUMNS
@@ -159,7 +160,8 @@ def read_scores(folder: Path | str) -> tuple[pd.DataFrame, pd.DataFrame]:
     for method in methods["method"]:
         path = Path(folder) / str(method) / SCORES
         if path.is_file():
-            parts.append(read_table(path, SCORE_COLUMNS).assign(method=method))
+            table = read_table(path, SCORE_COLUMNS)
+            parts.append(table.assign(method=method, reason=told_reasons(table, path.parent)))
     if not parts:
         raise UserError(f"{folder} has scores of no method (<method>/{SCORES})")
     return methods, pd.concat(parts, ignore_index=True)

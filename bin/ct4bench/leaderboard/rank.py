@@ -45,6 +45,15 @@ TRAINED = ("released", "user", "")
 CELL = ["extractor", "score", "fit"]
 """What the values of one method stand for."""
 NO_RESULT = "no result"
+NO_SCALE = "not scaled: the controls have other test rows"
+
+
+def titles_of(methods: pd.DataFrame) -> dict[str, str]:
+    """Return the title of each method of methods.csv, with its name where another one has the same title or it has
+    none."""
+    titles = {row["method"]: str(row["title"] or row["method"]) for row in methods.to_dict("records")}
+    shared = pd.Series(titles, dtype=object).str.casefold().duplicated(keep=False)
+    return {name: f"{title} ({name})" if shared[name] else title for name, title in titles.items()}
 
 
 def make_leaderboard(
@@ -65,14 +74,15 @@ def make_leaderboard(
     order = extractors or sorted(set(scores["extractor"]) - {""})
     about = methods.set_index("method").to_dict("index")
     lost = content_lost(scores)
-    wholes = scores[scores["part"] == WHOLE].set_index([*CELL, "method"])["value"]
+    wholes = scores[scores["part"] == WHOLE].set_index([*CELL, "method"])[["value", "n_rows"]]
     cells = dict(list(scores.groupby([*CELL, "method"], sort=False)))
     rows = []
     for (extractor, score, fit, method), cell in cells.items():
         if score in known and method in about:
             named = {"extractor": extractor, "score": score, "fit": fit, "method": method}
             row = named | about[method] | _row(cell, known[score], wholes, domain)
-            row["reason"] = _why(about[method]["reason"], row["reason"])
+            own = _why(about[method]["reason"], str(cell.loc[cell["part"] == WHOLE, "reason"].iloc[0]))
+            row["reason"] = "; ".join(filter(None, (own, row["reason"])))
             row["content_lost"] = lost.get((extractor, method), "")
             rows.append(row | {"weights": marks.get(extractor, "")})
     ranked = {(row["extractor"], row["method"]) for row in rows if row["score"] == PRIMARY}
@@ -94,11 +104,11 @@ def make_leaderboard(
 
 def _why(of_method: str, of_score: str) -> str:
     """Reasons together; that classifiers have nothing of a method says no more than why the method has no result."""
-    missing = of_method and of_score in (NO_SUCH, NOT_TRAINED)
+    missing = of_method and (of_score in (NO_SUCH, NOT_TRAINED) or of_score in of_method)
     return "; ".join(filter(None, (of_method, "" if missing else of_score)))
 
 
-def _row(cell: pd.DataFrame, score: Score, wholes: pd.Series, domain: str) -> dict:
+def _row(cell: pd.DataFrame, score: Score, wholes: pd.DataFrame, domain: str) -> dict:
     """Values of one method's score, without ranks."""
     whole = cell[cell["part"] == WHOLE].iloc[0]
     raw, of_none = float(whole["value"]), float(whole["value_none"])
@@ -106,35 +116,52 @@ def _row(cell: pd.DataFrame, score: Score, wholes: pd.Series, domain: str) -> di
     units = units[np.isfinite(units["value"])]
     row = {"raw": raw, "value_none": of_none, "difference": raw - of_none}
     row |= {"ci_unit": unit_of(score.score, domain), "n_ci_units": len(units)}
-    row["reason"] = str(whole["reason"])
+    notes = [_fewer_rows(whole, wholes) if score.trained else ""]
     values, others = (units[name].to_numpy(float) for name in ("value", "value_none"))
-    row |= dict(zip(("raw_ci_low", "raw_ci_high"), _interval(raw, values, units["part"], score.kind), strict=True))
+    row |= dict(zip(("raw_ci_low", "raw_ci_high"), score_interval(raw, values, units["part"], score.kind), strict=True))
     if np.isfinite(row["difference"]) and np.isfinite(others).all() and len(units):
         ends = _difference_interval(row["difference"], values - others, units["part"], score.kind)
         row |= dict(zip(("difference_ci_low", "difference_ci_high"), ends, strict=True))
     anchors = [_anchor(name, whole, wholes) for name in (score.zero, score.one)]
-    row["scaled"] = scaled(raw, *anchors)
+    row["scaled"] = scaled(raw, *(value for value, _ in anchors))
+    if score.trained and np.isfinite(row["scaled"]) and any(n != whole["n_rows"] for _, n in anchors):
+        row["scaled"] = np.nan
+        notes.append(NO_SCALE)
+    row["reason"] = "; ".join(filter(None, notes))
     for part in (CHANCE, CHANCE_HIGH):
         found = cell.loc[cell["part"] == part, "value"]
         row[part] = float(found.iloc[0]) if len(found) else np.nan
     return row
 
 
-def _anchor(name: str, whole: pd.Series, wholes: pd.Series) -> float:
-    """What pins an end of the scale: a number, `none` on the same rows, or a control of the run (fitted on all rows,
-    where it has no other fit), `shuffled (tissue_n2)` by another score; NaN where it is not there."""
+def _fewer_rows(whole: pd.Series, wholes: pd.DataFrame) -> str:
+    """Say where a method lacks trainings that `none` has, so that its score does not compare with that of `none`; blank
+    where it has all."""
+    key = (*whole[CELL], NO_METHOD)
+    if not np.isfinite(whole["value"]) or key not in wholes.index:
+        return ""
+    of_none, n = wholes.loc[key, "value"], wholes.loc[key, "n_rows"]
+    if not np.isfinite(of_none) or n == whole["n_rows"]:
+        return ""
+    return f"on {whole['n_rows']} of the {n} test rows of {NO_METHOD}, which has {whole['value_none']:.3f} on these"
+
+
+def _anchor(name: str, whole: pd.Series, wholes: pd.DataFrame) -> tuple[float, int]:
+    """What pins an end of the scale, and its number of rows: a number, `none` on the same rows, or a control of the run
+    (fitted on all rows, where it has no other fit), `shuffled (tissue_n2)` by another score; NaN where it is not
+    there."""
     if name == NO_METHOD:
-        return float(whole["value_none"])
+        return float(whole["value_none"]), whole["n_rows"]
     try:
-        return float(name)
+        return float(name), whole["n_rows"]
     except ValueError:
         pass
     method, _, other = name.removesuffix(")").partition(" (")
     for fit in (whole["fit"], ALL_ROWS):
         key = (whole["extractor"], other or whole["score"], fit, method)
         if key in wholes.index:
-            return float(wholes[key])
-    return np.nan
+            return float(wholes.loc[key, "value"]), wholes.loc[key, "n_rows"]
+    return np.nan, 0
 
 
 def _left_out(values: np.ndarray, parts: pd.Series) -> np.ndarray:
@@ -145,8 +172,10 @@ def _left_out(values: np.ndarray, parts: pd.Series) -> np.ndarray:
     return (values.sum() - values) / (n - 1) if n > 1 else np.empty(0)
 
 
-def _interval(whole: float, values: np.ndarray, parts: pd.Series, kind: str) -> tuple[float, float]:
-    return jackknife_interval(whole, [_left_out(values, parts)], kind)
+def score_interval(whole: float, values: pd.Series, parts: pd.Series, kind: str) -> tuple[float, float]:
+    """Return the 95 % interval of a score over its units, from the `values` of each unit or without it (`parts`); NaN
+    where it has none."""
+    return jackknife_interval(whole, [_left_out(np.asarray(values, float), parts)], kind)
 
 
 def _difference_interval(

@@ -94,8 +94,10 @@ def score_predictions(
         own, other = (table[table["extractor"] == extractor] for table in (predictions, none))
         rows, plain = beside_none(own, other), own_rows(other)
         for score, chosen in CELLS.items():
-            units = by_unit(chosen(rows), unit_of(score, domain))
-            found += _accuracy(extractor, score, units, len(chosen(plain)) > 0)
+            asked, own_cell = chosen(plain), chosen(rows)
+            # of the method's largest N only where it is that of none
+            own_cell = own_cell[own_cell["n_train"].isin(set(asked["n_train"]))]
+            found += _accuracy(extractor, score, by_unit(own_cell, unit_of(score, domain)), len(asked) > 0)
         loso, plain_loso = (cell_of("tissue", "loso")(table) for table in (rows, plain))
         sizes = sorted(set(loso["n_train"]))
         named = f"from N = {', '.join(map(str, sizes))} alone" if sizes and len(sizes) < sizes[-1] else ""

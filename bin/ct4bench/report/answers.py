@@ -16,7 +16,9 @@ from ct4bench.core.colours import MANY_COLOURS, colour_of
 from ct4bench.core.extractors import extractors_of, in_order, title_of
 from ct4bench.core.metrics import BY_NAME
 from ct4bench.core.regions import phantom_of
-from ct4bench.leaderboard.score_list import PRIMARY
+from ct4bench.leaderboard.rank import score_interval
+from ct4bench.leaderboard.score import OF, WHOLE
+from ct4bench.leaderboard.score_list import PRIMARY, read_scores
 from ct4bench.report.cells import delta, is_number, number
 from ct4bench.report.headlines import TABLE_7, TASKS_TABLE, between_and_within, loso_stems
 from ct4bench.report.svg import Mark, bars, intervals, legend
@@ -345,10 +347,47 @@ def answer_picture(tables: dict[str, pd.DataFrame], facts: dict) -> Markup | Non
 BEFORE_COLOUR = "#8A8A8A"
 
 
-def before_and_after(tables: dict[str, pd.DataFrame], plain: dict[str, pd.DataFrame], facts: dict) -> dict | None:
+BESIDE = ("tissue_n1", "tissue_n2", "tissue_n_most", "tissue_other_dose", "tissue_other_recon", "tissue_other_roi",
+          "tissue_other_maker")  # fmt: skip
+"""Scores of what was not trained on, which the page of a method shows before and after."""
+
+
+def score_pairs(scores: pd.DataFrame, facts: dict) -> dict[str, list[tuple[str, list[Mark]]]]:
+    """Return (words, [mark of `none`, mark of the method]) of each score of an extractor, on the rows that both have.
+
+    `scores` are those of a method's scores.csv. A method may lack trainings, and scans that others adapt to are not
+    tested, so that the tables of `none` may be of other rows.
+    """
+    words, found = phantom_of(facts).words, {}
+    for extractor in dict.fromkeys(scores["extractor"]):
+        own = scores[scores["extractor"] == extractor]
+        for name in BESIDE:
+            cell = own[own["score"] == name]
+            whole = cell[(cell["part"] == WHOLE) & cell["value"].notna()]
+            if whole.empty:
+                continue
+            kind, ends = read_scores()[name].kind, {}
+            for column in ("value_none", "value"):
+                units = cell[(cell["part"] == OF) & cell[column].notna()]
+                ends[column] = score_interval(float(whole[column].iloc[0]), units[column], units["part"], kind)
+            marks = [
+                _mark(whole[column].iloc[0], *ends[column], colour, said)
+                for column, colour, said in (
+                    ("value_none", BEFORE_COLOUR, "before"),
+                    ("value", MANY_COLOURS[0], "after"),
+                )
+            ]
+            found.setdefault(extractor, []).append((words(read_scores()[name].label), marks))
+    return found
+
+
+def before_and_after(
+    tables: dict[str, pd.DataFrame], plain: dict[str, pd.DataFrame], facts: dict, scores: pd.DataFrame | None = None
+) -> dict | None:
     """Return `text` and `picture` of what a method changed: values without harmonization in gray, its own in colour.
 
-    None where there is nothing to compare. `plain` are the tables without harmonization.
+    None where there is nothing to compare. `plain` are the tables without harmonization; accuracies are those of the
+    method's `scores` where it has any, which are on the same test rows as those of `none` beside them.
     """
     told, panels = [], []
     between = [_between(found) for found in (plain, tables)]
@@ -361,11 +400,9 @@ def before_and_after(tables: dict[str, pd.DataFrame], plain: dict[str, pd.DataFr
         told.append("mean ICC(2,1) " + "; ".join(f"{name} {_change(marks)}" for name, marks in rows))
         label = "Mean ICC(2,1) before and after: " + "; ".join(f"{name} {_change(marks)}" for name, marks in rows)
         panels.append(("Agreement of features", intervals(label, rows, (0, 1), "mean ICC(2,1)", PANEL_PX)))
-    seen = [dict(unseen_values(found, facts)) for found in (plain, tables)]
-    names = in_order({name for values in seen for rows_ in values.values() for name in rows_}, known)
-    for name in names:
-        pairs = [{words: values[words][name] for words in values if name in values[words]} for values in seen]
-        rows = _paired([{w: (v["mean"], v["ci_low"], v["ci_high"]) for w, v in found.items()} for found in pairs])
+    paired = _table_pairs(tables, plain, facts) if scores is None else score_pairs(scores, facts)
+    for name in in_order(paired, known):
+        rows = paired[name]
         if rows:
             least = min(
                 min(mark.value, mark.value if mark.low is None else mark.low) for _, own in rows for mark in own
@@ -381,6 +418,18 @@ def before_and_after(tables: dict[str, pd.DataFrame], plain: dict[str, pd.DataFr
     words = "; ".join(told)
     text = f"{words[:1].upper()}{words[1:]}." if words else ""
     return {"text": text, "picture": Markup('{}<div class="panels">{}</div>').format(keys, Markup("").join(parts))}
+
+
+def _table_pairs(
+    tables: dict[str, pd.DataFrame], plain: dict[str, pd.DataFrame], facts: dict
+) -> dict[str, list[tuple[str, list[Mark]]]]:
+    """Accuracies on what was not trained on, of each extractor, from the tables of both."""
+    seen = [dict(unseen_values(found, facts)) for found in (plain, tables)]
+    found = {}
+    for name in {name for values in seen for rows in values.values() for name in rows}:
+        pairs = [{words: values[words][name] for words in values if name in values[words]} for values in seen]
+        found[name] = _paired([{w: (v["mean"], v["ci_low"], v["ci_high"]) for w, v in of.items()} for of in pairs])
+    return found
 
 
 def _between(tables: dict[str, pd.DataFrame]) -> float:

@@ -8,11 +8,17 @@ import pandas as pd
 from ct4bench.core.benchmark import NO_METHOD, scanner_rank
 from ct4bench.core.extractors import extractors_of, in_order, title_of
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom, phantom_of
-from ct4bench.leaderboard.rank import OUTSIDE_WORDS
+from ct4bench.leaderboard.rank import OUTSIDE_WORDS, titles_of
 from ct4bench.leaderboard.score_list import PRIMARY, read_scores
 from ct4bench.report.cells import delta, number
 
 DIGITS = 3
+SAME = 1e-6
+"""Scores of `none` on two sets of rows that differ by less are those of the same rows."""
+FAILED = "failed"
+ENDINGS = (FAILED, "not applicable")
+"""How the reason begins of what a method was asked for and has not."""
+ALL = "any result"
 FIT_TITLES = {"fold": "fitted in each fold", "all": "fitted on all rows", "apart": "each scanner by a fit without it"}
 """What a method was fitted on for a score, in words, in the order of the page."""
 LEVEL_WORDS = {
@@ -72,10 +78,23 @@ def score_head(name: str, words: Callable[[str], str] = CT4HARMONIZATION.words) 
     return f"{words(score.label)} {ARROWS.get(score.direction, '')}".strip()
 
 
+def _head(method: str, titles: dict[str, str], pages: dict[str, str]) -> dict[str, str]:
+    """The head of a method's line: its title, its name where that is another, and its page."""
+    title = titles.get(method, method)
+    own = title.removesuffix(f" ({method})")
+    return {"head": own, "name": "" if own.casefold() == method else method, "page": pages.get(method, "")}
+
+
 def rank_table(
-    rows: pd.DataFrame, titles: dict[str, str], words: Callable[[str], str] = CT4HARMONIZATION.words
+    rows: pd.DataFrame,
+    titles: dict[str, str],
+    words: Callable[[str], str] = CT4HARMONIZATION.words,
+    pages: dict[str, str] | None = None,
 ) -> dict:
-    """Return the cells of the ranks of one feature set: the primary score of each method, by level of information."""
+    """Return the cells of the ranks of one feature set: the primary score of each method, by level of information.
+
+    `pages` are the addresses of the methods' pages.
+    """
     own = rows[rows["score"] == PRIMARY]
     levels = list(LEVEL_WORDS)
     keyed = own.assign(
@@ -96,47 +115,81 @@ def rank_table(
             {"main": number(row["scaled"], 2)},
             {"main": "; ".join(said), "left": True},
         ]  # fmt: skip
-        lines.append(
-            {"head": titles.get(row["method"], row["method"]), "cells": cells, "strong": row["method"] == NO_METHOD}
-        )
+        head = _head(row["method"], titles, pages or {})
+        lines.append({**head, "cells": cells, "strong": row["method"] == NO_METHOD})
     columns = ["Method", "May see", "Rank, and under resampling", score_head(PRIMARY, words),
                "less none", "p (Holm)", "Scaled", "In words"]  # fmt: skip
     return {"columns": columns, "rows": lines, "kind": "grid"}
 
 
-def score_table(
-    rows: pd.DataFrame, titles: dict[str, str], words: Callable[[str], str] = CT4HARMONIZATION.words
-) -> dict | None:
-    """Return the cells of all scores of one feature set with one fit: raw, below it scaled between controls.
+def on_other_rows(row: dict, none: dict[str, float]) -> bool:
+    """Return whether a score of classifiers does not compare with that of `none` in its own line, since the method
+    lacks trainings that `none` has, or `none` has no line of it; `none` are its raw scores."""
+    if not read_scores()[row["score"]].trained or pd.isna(row["value_none"]):
+        return False
+    own = none.get(row["score"])
+    return own is None or pd.isna(own) or abs(row["value_none"] - own) > SAME
 
-    A score that no method has is left out.
+
+def _beside_none(row: dict) -> str:
+    """The score of `none` on the rows of a method, and the difference to it."""
+    change = delta(row["difference"], DIGITS) or number(row["difference"], DIGITS)
+    return f"none there {number(row['value_none'], DIGITS)}: {change}"
+
+
+def score_table(
+    rows: pd.DataFrame,
+    titles: dict[str, str],
+    words: Callable[[str], str] = CT4HARMONIZATION.words,
+    pages: dict[str, str] | None = None,
+) -> dict | None:
+    """Return the cells of all scores of one feature set with one fit: raw, below it scaled between controls; where a
+    method lacks trainings that `none` has, what `none` has on the same rows, and the difference to it.
+
+    A score that no method has is left out. `why` says of each reason which methods have no value, or lack trainings.
     """
     known = rows[rows["raw"].notna()]
     scores = [name for name in read_scores() if name in set(known["score"])]
     if not scores:
         return None
     lines = []
+    of_none = rows[rows["method"] == NO_METHOD].set_index("score")["raw"].to_dict()
+    why: dict[tuple[str, str], list[str]] = {}
     for method in dict.fromkeys(rows["method"]):
-        own = rows[rows["method"] == method].set_index("score")
+        own = rows[rows["method"] == method].set_index("score", drop=False)
         cells = []
         for name in scores:
             row = own.loc[name] if name in own.index else None
+            reason = "" if row is None else str(row["reason"])
             if row is None or pd.isna(row["raw"]):
-                cells.append({"main": number(None), "title": "" if row is None else str(row["reason"])})
+                ending = next((words for words in ENDINGS if reason.startswith(words)), "")
+                cells.append({"main": number(None), "title": reason, "note": ending})
+                why.setdefault((name, reason), []).append(titles.get(method, method))
                 continue
-            told = [f"scaled {number(row['scaled'], 2)}"] if pd.notna(row["scaled"]) else []
+            other = on_other_rows(row, of_none)
+            told = [_beside_none(row)] if other else []
+            told += [f"scaled {number(row['scaled'], 2)}"] if pd.notna(row["scaled"]) else []
             told += (
                 [f"chance {number(row['chance'], 2)} to {number(row['chance_high'], 2)}"]
                 if pd.notna(row["chance"])
                 else []
             )
-            cells.append({"main": number(row["raw"], DIGITS), "note": "; ".join(told)})
-        lines.append({"head": titles.get(method, method), "cells": cells, "strong": method == NO_METHOD})
+            cells.append(
+                {"main": number(row["raw"], DIGITS), "note": "; ".join(told), "title": reason if other else ""}
+            )
+            if other:
+                why.setdefault((name, reason), []).append(titles.get(method, method))
+        lines.append({**_head(method, titles, pages or {}), "cells": cells, "strong": method == NO_METHOD})
     columns = ["Method", *(score_head(name, words) for name in scores)]
-    return {"columns": columns, "rows": lines, "kind": "grid"}
+    told = [
+        {"name": words(read_scores()[name].label), "methods": ", ".join(methods), "reason": reason}
+        for (name, reason), methods in sorted(why.items(), key=lambda item: scores.index(item[0][0]))
+        if reason
+    ]
+    return {"columns": columns, "rows": lines, "kind": "grid", "why": told}
 
 
-def maker_table(makers: pd.DataFrame, titles: dict[str, str]) -> dict | None:
+def maker_table(makers: pd.DataFrame, titles: dict[str, str], pages: dict[str, str] | None = None) -> dict | None:
     """Return the cells of the difference to none without the scanners of each maker."""
     if makers.empty:
         return None
@@ -151,7 +204,7 @@ def maker_table(makers: pd.DataFrame, titles: dict[str, str]) -> dict | None:
             }
             for name in names
         ]
-        lines.append({"head": titles.get(method, method), "cells": cells})
+        lines.append({**_head(method, titles, pages or {}), "cells": cells})
     return {"columns": ["Method", *(f"without {name}" for name in names)], "rows": lines, "kind": "grid"}
 
 
@@ -182,32 +235,53 @@ def score_words(rows: pd.DataFrame, phantom: Phantom = CT4HARMONIZATION) -> list
     return [{"name": score_head(name, told), "words": "; ".join(filter(None, texts))} for name, texts in words.items()]
 
 
-def board_view(board: Board, facts: dict) -> dict:
-    """Return the values of the leaderboard's part of the page."""
-    scores, titles = board.scores, dict(zip(board.methods["method"], board.methods["title"], strict=True))
+def lacking(board: Board, method: str, words: Callable[[str], str] = CT4HARMONIZATION.words) -> list[dict[str, str]]:
+    """Return what a method was asked for and has not, with the reason: all of it, or scores by their heads.
+
+    The reason of methods.csv comes first. A score that nobody asked for is left out.
+    """
+    whole = str(board.methods.set_index("method").loc[method, "reason"])
+    own = board.scores[board.scores["method"] == method]
+    found: dict[str, list[str]] = {whole: [] if own["raw"].notna().any() else [ALL]} if whole else {}
+    for row in own[own["raw"].isna()].to_dict("records"):
+        reason = str(row["reason"])
+        if reason.startswith(ENDINGS) and row["score"] in read_scores() and found.get(whole) != [ALL]:
+            key = whole if whole and reason.startswith(whole) else reason
+            found.setdefault(key, []).append(words(read_scores()[row["score"]].label))
+    return [{"name": "; ".join(dict.fromkeys(names)), "reason": reason} for reason, names in found.items()]
+
+
+def board_view(board: Board, facts: dict, pages: dict[str, str] | None = None) -> dict:
+    """Return the values of the leaderboard's part of the page; `pages` are the addresses of the methods' pages."""
+    scores, titles = board.scores, titles_of(board.methods)
     known, sets, told = extractors_of(facts), [], phantom_of(facts).words
     for extractor in in_order({name for name in scores["extractor"] if name}, known):
         rows = scores[scores["extractor"] == extractor]
         tables = [
             {"title": f"{words[0].upper()}{words[1:]}", "table": table}
             for fit, words in FIT_TITLES.items()
-            if (table := score_table(rows[rows["fit"] == fit], titles, told))
+            if (table := score_table(rows[rows["fit"] == fit], titles, told, pages))
         ]
         weights = next((str(name) for name in rows["weights"] if isinstance(name, str) and name), "")
         sets.append(
             {
                 "id": extractor, "title": title_of(extractor, known), "weights": weights,
-                "ranks": rank_table(rows, titles, told), "scores": tables,
+                "ranks": rank_table(rows, titles, told, pages), "scores": tables,
                 "leak": leak_words(rows, titles),
-                "makers": maker_table(board.makers[board.makers["extractor"] == extractor], titles),
+                "makers": maker_table(board.makers[board.makers["extractor"] == extractor], titles, pages),
             }
         )  # fmt: skip
-    failed = board.methods[board.methods["reason"].astype(str).str.len() > 0]
+    failed = [
+        {"name": titles[method], "of": one["name"], "reason": one["reason"]}
+        for method, reason in zip(board.methods["method"], board.methods["reason"].astype(str), strict=True)
+        for one in lacking(board, method, told)
+        if one["reason"] == reason or one["reason"].startswith(FAILED)
+    ]
     primary = scores[(scores["score"] == PRIMARY) & (scores["method"] == NO_METHOD)]
     n_scanners = int(scores.loc[scores["score"] == PRIMARY, "n_ci_units"].max()) if len(primary) else 0
     return {
         "sets": sets,
-        "failed": [{"name": titles[row.method], "reason": str(row.reason)} for row in failed.itertuples()],
+        "failed": failed,
         "words": score_words(scores, phantom_of(facts)),
         "levels": [told(words) for name, words in LEVEL_WORDS.items() if name in set(board.methods["information"])],
         "units": THIRTEEN.format(n=n_scanners, makers=max(board.makers["left_out"].nunique(), 1)),
@@ -221,11 +295,13 @@ def method_card(
     tables: dict[str, pd.DataFrame],
     none_tables: dict[str, pd.DataFrame],
     icc_form: str,
+    words: Callable[[str], str] = CT4HARMONIZATION.words,
 ) -> dict:
     """Return what the page says of one method: what it declares, which scanners it helps and harms, what it did to each
     class of features by the ICC `icc_form`, that of the mode.
 
-    `scores` are those of its scores.csv, `tables` its tables and those without harmonization by name.
+    `scores` are those of its scores.csv, `tables` its tables and those without harmonization by name; `words` are the
+    phantom's.
     """
     row = board.methods[board.methods["method"] == method].iloc[0].to_dict()
     facts = [
@@ -241,6 +317,7 @@ def method_card(
     ]
     return {
         "facts": [(name, str(value).replace("_", " ")) for name, value in facts if isinstance(value, str) and value],
+        "lacking": lacking(board, method, words),
         "scanners": None if scores is None or method == NO_METHOD else scanner_table(scores),
         "classes": None if method == NO_METHOD else class_table(tables, none_tables, icc_form),
         "icc_form": icc_form,

@@ -32,6 +32,7 @@ from ct4bench.core.modes import MODES
 from ct4bench.core.regions import phantom_of
 from ct4bench.core.tables import read_table
 from ct4bench.core.view_files import SUFFIX, read_views
+from ct4bench.leaderboard.rank import titles_of
 from ct4bench.report.answers import answer_picture, answers, before_and_after, data_words, method_answer
 from ct4bench.report.board import Board, board_view, method_card
 from ct4bench.report.cells import cells_of, interval_head
@@ -323,23 +324,27 @@ def _summary(methods: list[MethodInputs], from_features: bool, patches: pd.DataF
             f"{NOT_COMPARABLE[origin].capitalize()}; published values are shown next to them for orientation only."
         )
     names = [method.facts["method"] for method in methods]
+    others = [name for name in names if name != NO_METHOD]
     if len(names) > 1:
+        one = len(others) == 1
         sentences.append(
-            f"The harmonization methods {', '.join(names[:-1])} and {names[-1]} were applied, each to the same series; "
-            "each has a page of its own."
+            f"The harmonization method{'' if one else 's'} {_and(others)} {'was' if one else 'were'} applied"
+            f"{' to the same series' if one else ', each to the same series'}, and {'has' if one else 'each has'} a "
+            "page of its own; the report itself is of what is without harmonization (none)."
         )
     if NO_METHOD in names and from_features:
+        done = "no harmonization was applied to them here, and what was done before is not known"
         sentences.append(
-            "The features were given as tables: no harmonization was applied to them here, and what was done before is "
-            "not known."
+            "The features were given as tables: "
+            f"{done if len(names) == 1 else 'what was done to them before this run is not known'}."
         )
     elif names == [NO_METHOD]:
         sentences.append("No harmonization was applied.")
     elif len(names) == 1:
         sentences.append(f"The harmonization method {names[0]} was applied.")
-    others = [mode for mode in facts.get("modes_of_features", []) if mode != facts["mode"]]
-    if others:
-        sentences.append(f"Features were made in mode {' and '.join(others)}, and evaluated in mode {facts['mode']}.")
+    modes = [mode for mode in facts.get("modes_of_features", []) if mode != facts["mode"]]
+    if modes:
+        sentences.append(f"Features were made in mode {' and '.join(modes)}, and evaluated in mode {facts['mode']}.")
     untrained = [w["name"] for w in weights_view(facts) if w["status"] and not w["trained"]]
     if untrained:
         sentences.append(
@@ -347,6 +352,10 @@ def _summary(methods: list[MethodInputs], from_features: bool, patches: pd.DataF
             "made from them, show that the pipeline works, and nothing about these networks."
         )
     return sentences
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _mode_words(mode: str, points: list[Point]) -> str:
@@ -390,9 +399,9 @@ def page_name(method: str) -> str:
 
 def method_view(
     inputs: MethodInputs, registered: pd.DataFrame | None, card: dict | None = None,
-    plain: MethodInputs | None = None, series: pd.DataFrame | None = None,
+    plain: MethodInputs | None = None, series: pd.DataFrame | None = None, titles: dict[str, str] | None = None,
 ) -> dict:  # fmt: skip
-    """Return the values of a method's part of the page.
+    """Return the values of a method's part of the page, headed by its title as the leaderboard has it (`titles`).
 
     `registered` has the series, None where the run started from features, of which `series` are then; `plain` is what
     there is without harmonization, None for that itself.
@@ -411,15 +420,17 @@ def method_view(
             no_volumes = registered is None and name in IMAGE_FIGURES
             missing[name] = "no volumes: the run started from features" if no_volumes else "not drawn in this run"
     nothing = "features as they were given" if registered is None else "no harmonization"
+    title = (titles or {}).get(method, method).removesuffix(f" ({method})")
+    named = method if title == method else f"{title} ({method})"
     stamp = f"{facts['origin_words']}; mode {facts['mode']}{'' if method == NO_METHOD else f'; method {method}'}."
     return {
         "method": method,
-        "words": nothing if method == NO_METHOD else f"method {method}",
-        "title": f"Method {method}{f': {nothing}' if method == NO_METHOD else ''}",
+        "words": nothing if method == NO_METHOD else f"method {named}",
+        "title": f"Method {method}: {nothing}" if method == NO_METHOD else f"Method {named}",
         "card": card,
         "prefix": "",
         "level": 2,
-        "before": before_and_after(inputs.tables, plain.tables, facts) if plain else None,
+        "before": before_and_after(inputs.tables, plain.tables, facts, inputs.scores) if plain else None,
         "stamp": stamp.capitalize(),
         "answers": answers(inputs.tables, facts),
         "picture": answer_picture(inputs.tables, facts),
@@ -462,18 +473,18 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
     shown = inputs.methods[at]
     facts, whole = shown.facts, at == 0
     first, several = inputs.methods[0], len(inputs.methods) > 1
-    card = None
+    card, titles = None, titles_of(inputs.board.methods) if inputs.board is not None else {}
     if inputs.board is not None and not whole:
-        form = MODES[facts["mode"]].icc_headline
-        card = method_card(inputs.board, facts["method"], shown.scores, shown.tables, first.tables, form)
-    view = method_view(shown, inputs.registered, card, None if whole else first, inputs.series)
+        form, told = MODES[facts["mode"]].icc_headline, phantom_of(facts).words
+        card = method_card(inputs.board, facts["method"], shown.scores, shown.tables, first.tables, form, told)
+    view = method_view(shown, inputs.registered, card, None if whole else first, inputs.series, titles)
     if inputs.board is not None and whole:
-        titles = dict(zip(inputs.board.methods["method"], inputs.board.methods["title"], strict=True))
         told = method_answer(inputs.board.scores, titles, facts)
         view["answers"] += [told] if told else []
+    pages = {method.facts["method"]: quote(page_name(method.facts["method"])) for method in inputs.methods[1:]}
     others = [
-        {"method": method.facts["method"], "page": quote(page_name(method.facts["method"]))}
-        for method in inputs.methods[1:]
+        {"method": name, "page": page, "title": titles.get(name, name).removesuffix(f" ({name})")}
+        for name, page in pages.items()
     ]
     usage, used = merge_usage(inputs.usage)
     versions = {**used, **{str(k): str(v) for k, v in inputs.run.get("versions", {}).items()}}
@@ -493,7 +504,7 @@ def context(inputs: ReportInputs, at: int = 0) -> dict:
         "data_words": data_words(facts),
         "files": {table_path(facts["method"], name): text for name, text in sorted(shown.sources.items())},
         "summary": _summary(inputs.methods, inputs.registered is None, inputs.patches),
-        "board": board_view(inputs.board, facts) | {"figures": _figure_views(inputs.board.figures, IMAGE_BYTES)}
+        "board": board_view(inputs.board, facts, pages) | {"figures": _figure_views(inputs.board.figures, IMAGE_BYTES)}
         if inputs.board is not None and whole
         else None,
         "mode_words": _mode_words(facts["mode"], points),

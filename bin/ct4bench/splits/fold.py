@@ -21,6 +21,10 @@ ROW_IDS = 4
 """Third number of the seed [seed, number of the training, ROW_IDS] of a fold's ids."""
 
 
+NOT_TRIED = "not tried after it failed"
+"""How the reason begins of a fold that was left out because a fold before it failed."""
+
+
 class NotHarmonized(Exception):
     """A method has no features for a fold: `status` is `not applicable` or `failed`, the message says why."""
 

@@ -6,7 +6,14 @@ import pytest
 
 from ct4bench.core.contract import columns_of
 from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED
-from ct4bench.leaderboard.rank import METHOD_COLUMNS, OUTSIDE_WORDS, content_lost, make_leaderboard, maker_effects
+from ct4bench.leaderboard.rank import (
+    METHOD_COLUMNS,
+    OUTSIDE_WORDS,
+    content_lost,
+    make_leaderboard,
+    maker_effects,
+    titles_of,
+)
 from ct4bench.leaderboard.score import SCORE_COLUMNS
 from ct4bench.leaderboard.score_list import PRIMARY, read_scores
 from ct4bench.leaderboard.statistics import CANNOT, HARMS, HELPS, NOT_TOLD, holm, sign_flip_p
@@ -193,3 +200,35 @@ def test_the_list_of_scores_is_whole():
         assert score.level in ("trained", "features", "images") and bool(score.zero) == bool(score.one), score
         assert score.label and score.meaning and score.formula and not score.meaning.endswith(".")
         assert score.citation, score
+
+
+def area_board(controls_rows):
+    """ComBat has no N = 1: 0.94 over the rest, where `none` has 0.944; over all N `none` has 0.885."""
+    wholes = {"none": (0.885, 0.885, 300), "combat": (0.94, 0.944, 200), "shuffled": (0.25, 0.885, controls_rows),
+              "tissue_means": (1.0, 0.885, controls_rows)}  # fmt: skip
+    rows = [("radiomics", "tissue_area", "fold", "whole", "", *values, "", method) for method, values in wholes.items()]
+    methods = methods_of(
+        *((name, "control" if name != "combat" else "method", "feature", "inductive") for name in wholes)
+    )
+    board = make_leaderboard(pd.DataFrame(rows, columns=[*SCORE_COLUMNS, "method"]), methods)
+    return board[board["score"] == "tissue_area"].set_index("method")
+
+
+@pytest.mark.parametrize("controls_rows", [300, 200])
+def test_a_score_of_fewer_trainings_says_what_none_has_there(controls_rows):
+    """It stood beside the 0.885 of `none` as if it were better, and on one scale with it."""
+    board = area_board(controls_rows)
+    said = "on 200 of the 300 test rows of none, which has 0.944 on these"
+    assert board.loc["combat", "reason"].startswith(said) and "test rows of none" not in board.loc["none", "reason"]
+    assert board.loc["combat", "difference"] == pytest.approx(-0.004)
+    # a scale is of the rows of its controls
+    scaled = board["scaled"].notna()
+    assert scaled["combat"] == (controls_rows == 200) and scaled["none"] == (controls_rows == 300)
+    assert ("not scaled" in board.loc["combat", "reason"]) == (not scaled["combat"])
+
+
+def test_titles_that_are_shared_have_the_names_with_them():
+    methods = pd.DataFrame({"method": ["none", "combat", "mine", "other"], "title": ["None", "ComBat", "combat", ""]})
+    assert titles_of(methods) == {
+        "none": "None", "combat": "ComBat (combat)", "mine": "combat (mine)", "other": "other",
+    }  # fmt: skip

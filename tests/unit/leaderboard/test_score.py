@@ -94,6 +94,13 @@ def test_what_none_has_and_the_method_lacks_was_asked_for():
         "tissue_n1": NOT_TRAINED, "tissue_tenfold": NO_SUCH, "tissue_area": NOT_TRAINED}  # fmt: skip
 
 
+def test_the_largest_n_is_that_of_none():
+    """The largest N of a method that lacks some stood beside a larger one of `none`."""
+    none = pd.concat([predictions({"A1": 0.6, "B1": 0.6}, n_train=n) for n in (1, 2, 4)])
+    found = score_predictions(none[none["n_train"] < 4], none)
+    assert one(found, "tissue_n_most")["reason"] == NOT_TRAINED and one(found, "tissue_n2")["value"] == 0.6
+
+
 def test_other_classifiers_and_ablations_do_not_count():
     own = predictions({"A1": 1.0, "B1": 1.0})
     more = own.assign(classifier="svm", predicted="normal")

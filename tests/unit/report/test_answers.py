@@ -163,6 +163,18 @@ def test_before_and_after_have_the_values_of_both():
     assert before_and_after({}, tables(), {**FACTS, "method": "mine"}) is None
 
 
+def test_accuracies_before_and_after_are_of_the_same_rows():
+    """The tables of `none` are of all trainings and all scans; a method may lack some, as its scores know."""
+    rows = [("radiomics", "tissue_other_recon", "fold", "whole", "", 0.924, 0.965),
+            ("radiomics", "tissue_other_recon", "fold", "of", "A1", 0.9, 0.96),
+            ("radiomics", "tissue_other_recon", "fold", "of", "B1", 0.948, 0.97),
+            ("radiomics", "tissue_n1", "fold", "whole", "", np.nan, np.nan)]  # fmt: skip
+    scores = pd.DataFrame(rows, columns=["extractor", "score", "fit", "part", "unit", "value", "value_none"])
+    drawn = str(before_and_after(tables(), tables(), {**FACTS, "method": "mine"}, scores)["picture"])
+    assert "Tissue, any other reconstruction 0.965 before, 0.924 after" in drawn
+    assert "N = 1" not in drawn and "trained on 1" not in drawn
+
+
 def test_the_method_that_helps_is_the_first_of_its_level_with_what_is_sure_of_it():
     rows = [
         ("radiomics", "none", "inductive", np.nan, 0.5, 0.0, np.nan, np.nan, np.nan, ""),

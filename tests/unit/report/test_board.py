@@ -3,8 +3,9 @@
 import pandas as pd
 import pytest
 
+from ct4bench.core.contract import columns_of
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom
-from ct4bench.report.board import class_table, score_words
+from ct4bench.report.board import Board, board_view, class_table, score_table, score_words
 
 OTHER = Phantom.from_dict({"name": "rods", "regions": [{"name": "a", "class": "x"}, {"name": "b", "class": "y"}]})
 
@@ -33,3 +34,48 @@ def test_classes_of_features_name_the_form_of_their_icc():
     table = class_table({"stability_by_class": own}, {"stability_by_class": none}, "ICC(3,1)")
     assert table["columns"][1] == "mean ICC(3,1)"
     assert "0.05" in table["rows"][0]["cells"][0]["delta"]
+
+
+def board_rows(*rows) -> pd.DataFrame:
+    """Rows of leaderboard.csv: (method, score, raw, value_none, reason)."""
+    found = pd.DataFrame(rows, columns=["method", "score", "raw", "value_none", "reason"])
+    found = found.assign(difference=found["raw"] - found["value_none"], extractor="radiomics", fit="fold")
+    return found.reindex(columns=columns_of("leaderboard.csv")).assign(information="inductive", role="method")
+
+
+NEEDS = "not applicable: needs 2 training domains, and has 1"
+FEWER = "on 200 of the 300 test rows of none, which has 0.944 on these"
+ROWS = board_rows(
+    ("none", "tissue_n1", 0.7, 0.7, ""), ("none", "tissue_area", 0.885, 0.885, ""),
+    ("combat", "tissue_n1", None, None, NEEDS), ("combat", "tissue_area", 0.94, 0.944, FEWER),
+    ("combat", "tissue_unbalanced", 0.6, 0.9, ""),
+    ("coral", "tissue_n1", 0.72, 0.7, ""), ("coral", "tissue_area", 0.89, 0.885, ""),
+)  # fmt: skip
+
+
+def test_a_score_on_other_rows_than_those_of_none_stands_beside_none_on_the_same():
+    """0.940 stood over the 0.885 of `none` as a gain, though on the same trainings it is 0.004 less."""
+    table = score_table(ROWS, {"combat": "ComBat"})
+    assert table["columns"][1:] == ["Tissue, N = 1 ↑", "Tissue, area over N ↑", "Tissue, one tissue in the target ↑"]
+    cells = {row["head"]: row["cells"] for row in table["rows"]}
+    first, area, unbalanced = cells["ComBat"]
+    assert (area["main"], area["note"]) == ("0.940", "none there 0.944: \N{MINUS SIGN}0.004")
+    assert unbalanced["note"] == "none there 0.900: \N{MINUS SIGN}0.300"  # `none` has no line of it
+    assert (first["main"], first["note"], first["title"]) == ("–", "not applicable", NEEDS)
+    assert cells["coral"][1]["note"] == cells["none"][1]["note"] == ""
+    assert {(item["name"], item["methods"], item["reason"]) for item in table["why"]} == {
+        ("Tissue, N = 1", "ComBat", NEEDS), ("Tissue, area over N", "ComBat", FEWER),
+    }  # fmt: skip
+
+
+def test_lines_have_the_name_and_the_page_of_their_method_and_what_failed_is_said():
+    failed = board_rows(("mine", "tissue_n1", None, None, "failed: rough"), ("mine", "tissue_n2", 0.5, 0.6, ""))
+    scores = pd.concat([ROWS, failed], ignore_index=True)
+    names = ["none", "combat", "mine", "coral"]
+    methods = pd.DataFrame({"method": names, "title": ["None", "ComBat", "ComBat", "CORAL"]})
+    methods = methods.assign(information="inductive", reason="")
+    makers = pd.DataFrame(columns=columns_of("leaderboard_makers.csv"))
+    view = board_view(Board(scores, methods, makers), {"domain": "scanner"}, {"mine": "report_mine.html"})
+    heads = {(row["head"], row["name"], row["page"]) for row in view["sets"][0]["scores"][0]["table"]["rows"]}
+    assert {("ComBat", "", ""), ("ComBat", "mine", "report_mine.html"), ("None", "", "")} <= heads
+    assert view["failed"] == [{"name": "ComBat (mine)", "of": "Tissue, N = 1", "reason": "failed: rough"}]

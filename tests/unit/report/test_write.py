@@ -15,6 +15,7 @@ from PIL import Image
 from report_data import embedding_table, features_table, load_script, pairs_table, series_table, transforms_table
 
 from ct4bench.core.checks import entry
+from ct4bench.core.contract import columns_of
 from ct4bench.core.errors import UserError
 from ct4bench.core.extractors import read_extractors
 from ct4bench.core.geometry import Rigid
@@ -522,7 +523,9 @@ def test_each_method_has_a_page_and_the_run_is_told_once(inputs, page, tmp_path)
         assert beside in links
         assert f"{values[name]:.2f}" in parsed.words and parsed.words.count("Table 3. RMSE") == 2
         assert f"{name}/tables/table3_rmse_hu.csv" in links
-    assert "The harmonization methods none and other were applied, each to the same series" in pages["none"].words
+    # `none` is no method that was applied, and has no page of its own
+    applied = "The harmonization method other was applied to the same series, and has a page of its own"
+    assert applied in pages["none"].words and "methods none" not in pages["none"].words
     # the page of `none` is that of a run without methods, and the other has what is of the method
     assert f"{values['other']:.2f}" not in pages["none"].words
     for words in ("Table 1.", "Table 2.", "Registration by scanner"):
@@ -534,6 +537,35 @@ def test_each_method_has_a_page_and_the_run_is_told_once(inputs, page, tmp_path)
     assert "1 harmonization method<" in badges and "no harmonization" not in badges
     change = f"RMSE between two scanners {medians[0]:.1f} HU before, {medians[1]:.1f} HU after"
     assert change in pages["other"].words and medians[1] - medians[0] == pytest.approx(500)
+
+
+def test_the_page_of_a_method_is_headed_as_the_leaderboard_and_says_what_failed(inputs, tmp_path):
+    other, board = tmp_path / "mine", tmp_path / "board"
+    shutil.copytree(inputs[1], other)
+    facts = other / "tables" / "run_facts.json"
+    facts.write_text(json.dumps({**json.loads(facts.read_text()), "method": "mine"}))
+    board.mkdir()
+    about = {"role": "method", "level": "feature", "information": "inductive"}
+    methods = [{"method": "none", "title": "None"}, {"method": "mine", "title": "ComBat"},
+               {"method": "combat", "title": "ComBat", "reason": "failed: rough"}]  # fmt: skip
+    failed = {"extractor": "swin_unetr", "fit": "fold", "reason": "failed: KeyError: calm"}
+    tables = {
+        "methods": [about | row for row in methods],
+        "leaderboard": [
+            about | failed | {"method": "mine", "score": "tissue_n1"},
+            about | failed | {"method": "mine", "score": "tissue_n2", "raw": 0.5, "reason": ""},
+        ],
+        "leaderboard_makers": [],
+    }
+    for name, rows in tables.items():
+        pd.DataFrame(rows).reindex(columns=columns_of(f"{name}.csv")).to_csv(board / f"{name}.csv", index=False)
+    arguments = ["--methods", inputs[1], str(other), *inputs[2:], "--board", str(board)]
+    report = Page(write(arguments, tmp_path / "report.html")).words
+    page = Page((tmp_path / "report_mine.html").read_text(encoding="utf-8")).words
+    assert "Method ComBat (mine): " in page and "Without Tissue, N = 1: failed: KeyError: calm." in page
+    assert "ComBat (mine) , without Tissue, N = 1: failed: KeyError: calm." in report
+    assert "ComBat (combat) , without any result: failed: rough." in report
+    assert "The harmonization method mine was applied" in report
 
 
 def test_what_maps_features_shows_the_patches_of_no_harmonization(tmp_path):
