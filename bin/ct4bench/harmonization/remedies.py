@@ -24,8 +24,8 @@ ROW_ALONE = (
 )
 MEND = {
     NOT_EXECUTABLE: "make it executable: chmod +x {file}",
-    NO_INTERPRETER: "its first line (or a command in it) names a program that is not where methods run; "
-    "'#!/usr/bin/env NAME' takes NAME from PATH: docs/methods.md, 'Where it runs', says what is there",
+    NO_INTERPRETER: "its first line (or a command in it) names a program that is not where methods run: in folders of "
+    "the system and of PATH, so that an environment of yours must be active (docs/methods.md, 'Where it runs')",
     NO_FIRST_LINE: "let its first line name the interpreter, as '#!/usr/bin/env python3' does",
     LINE_ENDS: "save {entry} with the line ends of Unix (LF)",
     NO_R: "install R, so that Rscript is on PATH (r-base or conda's r-base); the project's own environment has none",
