@@ -88,7 +88,7 @@ def test_bias_and_noise_are_the_truths(twin, profiles, scanner):
     bias = row["cyst1_mean_hu"] - twin.row("A1", "IR")["cyst1_mean_hu"]
     assert value(profiles, scanner, "bias_hu", "cyst1", "common") == pytest.approx(bias, abs=0.25)
     assert value(profiles, scanner, "quantum_block_sd_hu", "cyst1") == pytest.approx(row["noise_sd_hu"], rel=0.04)
-    # The scans of a scanner lie some tenths of a millimetre apart, so that a little of the print is in their difference.
+    # A scanner's scans lie some tenths of a millimetre apart, so that a little of the print is in their difference.
     assert value(profiles, scanner, "quantum_sd_hu", "cyst1") == pytest.approx(row["cyst1_quantum_sd_hu"], rel=0.04)
     assert value(profiles, scanner, "texture_sd_hu", "cyst1") == pytest.approx(row["cyst1_texture_sd_hu"], rel=0.03)
     for roi in ROIS:
