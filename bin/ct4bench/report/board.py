@@ -146,7 +146,8 @@ def score_table(
     """Return the cells of all scores of one feature set with one fit: raw, below it scaled between controls; where a
     method lacks trainings that `none` has, what `none` has on the same rows, and the difference to it.
 
-    A score that no method has is left out. `why` says of each reason which methods have no value, or lack trainings.
+    Each line shows what its method may see. A score that no method has is left out. `why` says of each reason which
+    methods have no value, or lack trainings.
     """
     known = rows[rows["raw"].notna()]
     scores = [name for name in read_scores() if name in set(known["score"])]
@@ -157,7 +158,7 @@ def score_table(
     why: dict[tuple[str, str], list[str]] = {}
     for method in dict.fromkeys(rows["method"]):
         own = rows[rows["method"] == method].set_index("score", drop=False)
-        cells = []
+        cells = [{"main": own["information"].iloc[0], "left": True}]
         for name in scores:
             row = own.loc[name] if name in own.index else None
             reason = "" if row is None else str(row["reason"])
@@ -180,7 +181,7 @@ def score_table(
             if other:
                 why.setdefault((name, reason), []).append(titles.get(method, method))
         lines.append({**_head(method, titles, pages or {}), "cells": cells, "strong": method == NO_METHOD})
-    columns = ["Method", *(score_head(name, words) for name in scores)]
+    columns = ["Method", "May see", *(score_head(name, words) for name in scores)]
     told = [
         {"name": words(read_scores()[name].label), "methods": ", ".join(methods), "reason": reason}
         for (name, reason), methods in sorted(why.items(), key=lambda item: scores.index(item[0][0]))
@@ -190,14 +191,14 @@ def score_table(
 
 
 def maker_table(makers: pd.DataFrame, titles: dict[str, str], pages: dict[str, str] | None = None) -> dict | None:
-    """Return the cells of the difference to none without the scanners of each maker."""
+    """Return the cells of the difference to none without the scanners of each maker, and what each method may see."""
     if makers.empty:
         return None
     names = sorted(set(makers["left_out"]))
     lines = []
     for method in dict.fromkeys(makers["method"]):
         own = makers[makers["method"] == method].set_index("left_out")
-        cells = [
+        cells = [{"main": own["information"].iloc[0], "left": True}] + [
             {
                 "main": delta(own["difference"].get(name), DIGITS) or number(None),
                 "n": number(own["n_ci_units"].get(name)),
@@ -205,22 +206,39 @@ def maker_table(makers: pd.DataFrame, titles: dict[str, str], pages: dict[str, s
             for name in names
         ]
         lines.append({**_head(method, titles, pages or {}), "cells": cells})
-    return {"columns": ["Method", *(f"without {name}" for name in names)], "rows": lines, "kind": "grid"}
+    columns = ["Method", "May see", *(f"without {name}" for name in names)]
+    return {"columns": columns, "rows": lines, "kind": "grid"}
 
 
 def leak_words(rows: pd.DataFrame, titles: dict[str, str]) -> str:
-    """Return the size of the leak of the method that was fitted on all rows before splitting; blank without one."""
-    own = rows[rows["score"] == PRIMARY].set_index("method")
+    """Return the size of the leak of the method that was fitted on all rows before splitting, and what of it its
+    variants have, too, that adapt to half of a target; blank without one."""
+    own = rows[(rows["score"] == PRIMARY) & rows["raw"].notna()].set_index("method")
     parts = []
     for method in own.index[own["role"] == "leaky"]:
         of = method.rpartition(".")[0]
-        if of in own.index and pd.notna(own.loc[method, "raw"]) and pd.notna(own.loc[of, "raw"]):
-            leaky, honest = own.loc[method, "raw"], own.loc[of, "raw"]
+        if of not in own.index:
+            continue
+        leaky, honest = own.loc[method, "raw"], own.loc[of, "raw"]
+        parts.append(
+            f"Fitted on all rows before they are divided, {titles.get(of, of)} has {number(leaky, DIGITS)} in "
+            f"place of {number(honest, DIGITS)}: a leak of {_change(leaky - honest)}."
+        )
+        same = own.index.str.partition(".").get_level_values(0) == of.partition(".")[0]
+        adapts = own[same & (own["information"] == "transductive") & (own["role"] == "method")]
+        if len(adapts):
+            ordered = adapts["raw"].sort_values(ascending=False, kind="stable")
+            found = " and ".join(f"{titles.get(name, name)} has {number(raw, DIGITS)}" for name, raw in ordered.items())
             parts.append(
-                f"Fitted on all rows before they are divided, {titles.get(of, of)} has {number(leaky, DIGITS)} in "
-                f"place of {number(honest, DIGITS)}: a leak of {delta(leaky - honest, DIGITS) or number(0, DIGITS)}."
+                "Adaptation gives what a target has of its own by a rule that is kept: with half of the target's "
+                f"scans, without classes, and tested on the others, {found}; beyond that the leak is "
+                f"{_change(leaky - ordered.iloc[0])}."
             )
     return " ".join(parts)
+
+
+def _change(value: float) -> str:
+    return delta(value, DIGITS) or number(0, DIGITS)
 
 
 def score_words(rows: pd.DataFrame, phantom: Phantom = CT4HARMONIZATION) -> list[dict[str, str]]:

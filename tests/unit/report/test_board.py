@@ -5,7 +5,15 @@ import pytest
 
 from ct4bench.core.contract import columns_of
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom
-from ct4bench.report.board import Board, board_view, class_table, score_table, score_words
+from ct4bench.report.board import (
+    Board,
+    board_view,
+    class_table,
+    leak_words,
+    maker_table,
+    score_table,
+    score_words,
+)
 
 OTHER = Phantom.from_dict({"name": "rods", "regions": [{"name": "a", "class": "x"}, {"name": "b", "class": "y"}]})
 
@@ -56,13 +64,13 @@ ROWS = board_rows(
 def test_a_score_on_other_rows_than_those_of_none_stands_beside_none_on_the_same():
     """0.940 stood over the 0.885 of `none` as a gain, though on the same trainings it is 0.004 less."""
     table = score_table(ROWS, {"combat": "ComBat"})
-    assert table["columns"][1:] == ["Tissue, N = 1 ↑", "Tissue, area over N ↑", "Tissue, one tissue in the target ↑"]
+    assert table["columns"][2:] == ["Tissue, N = 1 ↑", "Tissue, area over N ↑", "Tissue, one tissue in the target ↑"]
     cells = {row["head"]: row["cells"] for row in table["rows"]}
-    first, area, unbalanced = cells["ComBat"]
+    _, first, area, unbalanced = cells["ComBat"]
     assert (area["main"], area["note"]) == ("0.940", "none there 0.944: \N{MINUS SIGN}0.004")
     assert unbalanced["note"] == "none there 0.900: \N{MINUS SIGN}0.300"  # `none` has no line of it
     assert (first["main"], first["note"], first["title"]) == ("–", "not applicable", NEEDS)
-    assert cells["coral"][1]["note"] == cells["none"][1]["note"] == ""
+    assert cells["coral"][2]["note"] == cells["none"][2]["note"] == ""
     assert {(item["name"], item["methods"], item["reason"]) for item in table["why"]} == {
         ("Tissue, N = 1", "ComBat", NEEDS), ("Tissue, area over N", "ComBat", FEWER),
     }  # fmt: skip
@@ -79,3 +87,41 @@ def test_lines_have_the_name_and_the_page_of_their_method_and_what_failed_is_sai
     heads = {(row["head"], row["name"], row["page"]) for row in view["sets"][0]["scores"][0]["table"]["rows"]}
     assert {("ComBat", "", ""), ("ComBat", "mine", "report_mine.html"), ("None", "", "")} <= heads
     assert view["failed"] == [{"name": "ComBat (mine)", "of": "Tissue, N = 1", "reason": "failed: rough"}]
+
+
+def ranks(*rows) -> pd.DataFrame:
+    columns = ["method", "role", "information", "raw"]
+    return pd.DataFrame(rows, columns=columns).assign(score="tissue_n2")
+
+
+LEAKS = (
+    ("none", "control", "inductive", 0.963), ("combat", "method", "inductive", 0.958),
+    ("combat.leaky", "leaky", "inductive", 0.994),
+)  # fmt: skip
+
+
+def test_a_leak_is_told_beside_what_adaptation_gives():
+    """A leak of +0.036 was said, of which a variant that adapts by a rule that is kept has +0.034."""
+    titles = {"combat": "ComBat", "combat.adapt": "ComBat, adapt"}
+    alone = leak_words(ranks(*LEAKS), titles)
+    assert alone.endswith("ComBat has 0.994 in place of 0.958: a leak of +0.036.")
+    adapts = [("combat.adapt", "method", "transductive", 0.992), ("combat.covbat", "method", "transductive", 0.99)]
+    other = [("coral", "method", "transductive", 0.999), ("combat.tissue", "oracle", "transductive", 0.999)]
+    words = leak_words(ranks(*LEAKS, *adapts, *other), titles)
+    assert words.startswith(alone) and "ComBat, adapt has 0.992 and combat.covbat has 0.990" in words
+    assert words.endswith("beyond that the leak is +0.002.")
+    assert leak_words(ranks(*LEAKS[:2], *adapts), titles) == ""
+
+
+def test_every_number_shows_its_level():
+    """The information that methods may see stood beside their ranks alone."""
+    names = ["scaled", "chance", "value_none", "difference", "raw_ci_low", "reason"]
+    rows = ranks(*LEAKS, ("coral", "method", "transductive", 0.9)).reindex(columns=[*ranks().columns, *names])
+    table = score_table(rows, {})
+    assert table["columns"][:2] == ["Method", "May see"]
+    assert [row["cells"][0]["main"] for row in table["rows"]] == [*["inductive"] * 3, "transductive"]
+    makers = pd.DataFrame({"method": ["coral", "coral"], "left_out": ["GE", "Siemens"], "difference": [0.1, -0.1],
+                           "information": "transductive", "n_ci_units": [9, 7]})  # fmt: skip
+    table = maker_table(makers, {})
+    assert table["columns"] == ["Method", "May see", "without GE", "without Siemens"]
+    assert [cell["main"] for cell in table["rows"][0]["cells"]] == ["transductive", "+0.100", "\N{MINUS SIGN}0.100"]
