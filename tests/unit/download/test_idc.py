@@ -1,7 +1,12 @@
 """Listings of S3, page by page, and objects against them."""
 
+import hashlib
+import shutil
+import subprocess
+
 import pytest
 from download_servers import draw_collection, running, serve
+from pipeline_run import ROOT
 
 from ct4bench.core.errors import Refusal
 from ct4bench.download.folders import BY_MD5, BY_SIZE
@@ -53,6 +58,26 @@ def test_a_series_that_is_not_there_or_not_as_many_objects_is_refused(server, dr
     server.faults["list-type"] = ["one_less"]
     with pytest.raises(Refusal, match="4 objects"):
         listed(server, row)
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="no curl")
+def test_the_one_liners_of_the_docs_count_and_verify(server, drawn, tmp_path):
+    """As they stand in docs/download.md, but for the address, the bucket and the series."""
+    text = (ROOT / "docs" / "download.md").read_text()
+    lines = text[text.index("## Is the server there?") :].split("```bash")[1].split("# TCIA")[0]
+    (row,) = drawn[0]
+    for known, own in (
+        ("https://s3.amazonaws.com", server.address), ("https://storage.googleapis.com", server.address),
+        ("idc-open-data", row.bucket), ("6a93facb-ad4d-4d56-bd8d-1b8cd4d3abfa", row.crdc_series_uuid),
+    ):  # fmt: skip
+        assert known in lines
+        lines = lines.replace(known, own)
+    done = subprocess.run(["bash", "-euc", lines], cwd=tmp_path, text=True, capture_output=True, check=True)
+    here, there, digest = done.stdout.split("\n")[:3]
+    assert here.strip() == there.strip() == str(row.n_instances + 1)
+    key = (tmp_path / "key.txt").read_text().strip()
+    assert key.startswith(f"{row.crdc_series_uuid}/")
+    assert digest.split()[0] == hashlib.md5(drawn[1][key], usedforsecurity=False).hexdigest()
 
 
 PAGE = b'<ListBucketResult xmlns="u"><IsTruncated>%s</IsTruncated>%s</ListBucketResult>'

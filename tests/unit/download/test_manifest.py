@@ -58,6 +58,16 @@ def test_the_card_and_the_docs_say_what_every_column_is():
         assert set(COLUMNS) <= set(named)
 
 
+def test_the_one_liners_of_the_docs_name_a_series_of_the_table(rows):
+    text = (ROOT / "docs" / "download.md").read_text()
+    lines = text[text.index("## Is the server there?") :].split("```")[1]
+    (row,) = (row for row in rows if row.crdc_series_uuid in lines)
+    assert set(re.findall(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", lines)) == {row.crdc_series_uuid}
+    assert set(re.findall(r"SeriesInstanceUID=([0-9.]+)", lines)) == {row.series_instance_uid}
+    assert set(re.findall(r"Collection=([\w-]+)", lines)) == {row.collection}
+    assert f"{row.n_instances} objects" in lines and f"/{row.bucket}" in lines
+
+
 @pytest.mark.parametrize(
     ("choice", "n", "gb"),
     [({"doses": "10"}, 268, 47.73), ({"doses": "10.0", "scanners": "A1,D1"}, 40, 7.23),
