@@ -155,6 +155,11 @@ def _region(number: int, entry: dict) -> Region:
 
 
 OF_ANOTHER = {
+    r", inside \[[0-9:, ]+\](?: \(slice, row, column\))?": "",
+    r" \(18 with E1, 30 for E2-E2\)": "",
+    r"with 13 scanners as raters": "with scanners as raters",
+    r"A1, 10 mGy, IR": "one of its series",
+    r"A1's others nearly so": "others of its scanner nearly so",
     r"one cyst and one normal region": "one region of each class that has two",
     r"hemangioma and metastasis have one region each, and are left out": "classes of one region are left out",
     r"there are two classes, cyst and normal tissue": "there are only the classes with two regions",

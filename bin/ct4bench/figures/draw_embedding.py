@@ -92,9 +92,9 @@ def _scatter(axes, rows: pd.DataFrame, size: float, filled: bool = True, plane: 
 
 
 def _extractors(rows: pd.DataFrame, facts: dict) -> list[str]:
-    """Those of the rows, and all of the paper's where one of these is among them."""
+    """Those of the rows; of the benchmark's phantom all of the paper's where one of these is among them."""
     found = set(rows["extractor"])
-    paper = {name for name, entry in extractors_of(facts).items() if entry.paper}
+    paper = {name for name, entry in extractors_of(facts).items() if entry.paper and phantom_of(facts).is_published}
     return feature_sets(found | paper if found & paper else found, facts)
 
 

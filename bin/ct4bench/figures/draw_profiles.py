@@ -442,15 +442,14 @@ def draw_bias(profile: pd.DataFrame, facts: dict) -> tuple[Figure, Caption]:
     """Draw the bias of each region and the contrast-to-noise of each pair of classes, which need no test pattern."""
     phantom, chosen = phantom_of(facts), choose(as_scanned(profile))
     common = choose(profile)
-    figure = new_figure(WIDTH_IN, max(4.4, 1.9 + 0.24 * len(phantom.regions)))
+    figure = new_figure(WIDTH_IN, max(3.8, 1.3 + 0.24 * len(phantom.regions)))
     height = figure.get_figheight()
-    grid = figure.add_gridspec(1, 2, left=0.1, right=0.985, top=1 - 0.35 / height, bottom=1.03 / height, wspace=0.36)
+    grid = figure.add_gridspec(1, 2, left=0.1, right=0.985, top=1 - 0.35 / height, bottom=0.45 / height, wspace=0.36)
     _bias(figure.add_subplot(grid[0]), common, phantom)
     axes = figure.add_subplot(grid[1])
     quantum = chosen.of("quantum_cnr")
     axes.set_title(f"contrast-to-noise ({'quantum' if len(quantum) else 'total'} noise), {chosen.words}")
     _ratios(axes, chosen, quantum if len(quantum) else chosen.of("cnr"), "no pair of classes")
-    _legend(figure, chosen)
     return _finish(
         figure,
         facts,

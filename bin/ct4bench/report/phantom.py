@@ -32,7 +32,7 @@ def phantom_sentences(facts: dict) -> list[str]:
         f"The phantom is not the benchmark's but {phantom.name}: {len(phantom.regions)} regions of "
         f"{len(phantom.tissues)} classes, {', '.join(listed)}. Nothing is published of it, so no published number "
         "stands next to this run's. Columns and tasks keep the benchmark's names: 'tissue' for the class of a region"
-        f"{'' if phantom.printed_block else ', and block for the whole phantom'}."
+        + ("." if phantom.printed_block else ", and 'block' for the whole phantom.")
     ]
     if not phantom.printed_block:
         sentences.append(

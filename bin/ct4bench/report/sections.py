@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from ct4bench.core.benchmark import PATCH_SHAPE, scanner_rank
+from ct4bench.core.errors import counted
 from ct4bench.core.extractors import Extractor, extractors_of, in_order, title_of
 from ct4bench.core.geometry import worst_displacement_mm
 from ct4bench.core.modes import MODES
@@ -236,7 +237,7 @@ def _checked(values: dict) -> str:
         return "none"
     reference = "PyRadiomics" if "engine" in values else values.get("reference", "the library")
     return (
-        f"{values['verified']} rows against {reference}: largest relative difference "
+        f"{counted(int(values['verified']), 'row')} against {reference}: largest relative difference "
         f"{values['largest_difference']:.1e} ({values['largest_difference_at']}); more than {values['tolerance']:g} "
         "would have ended the run"
     )

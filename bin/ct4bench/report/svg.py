@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from markupsafe import Markup, escape
 
 TEXT_PX = 12
-SIGN_PX = {5.2: "iIjl.,:;'|!() []ftr-/", 7.8: "abcdeghknopqsuvxyz_*?0123456789", 12.3: "mMwW@%&"}
+SIGN_PX = {5.2: "iIjl.,:;'|!() []ftr-/", 7.8: "abcdeghknopqsuvxyz_*?0123456789", 12.3: "mMW@%&"}
 OTHER_SIGN_PX, WIDE_SIGN_PX = 10.1, 13.0
 """Widths of signs of `TEXT_PX` in a wide font, to leave room for words: of these, of capitals and others, and of those
 that fill a square each (from U+1100 on)."""
@@ -154,7 +154,8 @@ def curves(label: str, lines: Sequence[Curve], x_axis: str, y_axis: str, width: 
     parts = [text(4, 12, y_axis)]
     for tick in nice_ticks(low, high, 5):
         parts += [line(left, y(tick), right, y(tick)), text(left - 5, y(tick) + 4, f"{tick:g}", "end")]
-    for tick in nice_ticks(min(xs), max(xs), 6):
+    whole = all(float(value).is_integer() for value in xs)
+    for tick in (tick for tick in nice_ticks(min(xs), max(xs), 6) if not whole or float(tick).is_integer()):
         parts.append(text(x(tick), bottom + 15, f"{tick:g}", "middle"))
     parts.append(text((left + right) / 2, height - 8, x_axis, "middle"))
     for one in lines:
@@ -217,7 +218,7 @@ def squares(label: str, rows: Sequence[str], columns: Sequence[str], cells: Sequ
     top = 20 if heads[0] else 4
     parts = [text(4, 13, heads[0])] if heads[0] else []
     longest = max(map(width_px, columns))
-    tall = longest > size - 1
+    tall = longest > size
     for i, (name, own) in enumerate(zip(rows, cells, strict=True)):
         y = top + i * size
         parts.append(text(left - 5, y + size / 2 + 4, name, "end"))

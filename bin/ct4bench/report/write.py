@@ -376,6 +376,10 @@ OF_A_SOURCE = {
 """Parameters that only a run reads whose series come from there."""
 
 
+OF_AN_EXTRACTOR = {"swin_unetr": re.compile("swinunetr_"), "shallow_cnn": re.compile("shallow_cnn_")}
+"""Parameters that are read for the features of one extractor."""
+
+
 def sources_of(parameters: dict) -> set[str]:
     """Return which of `OF_A_SOURCE` the series of a run came from: none where a folder or features were given."""
     if parameters.get("input") or parameters.get("features"):
@@ -388,6 +392,8 @@ def _parameter_rows(run: dict) -> list[tuple[str, str]]:
     more = {key: value for key, value in run.items() if isinstance(value, str) and key not in ("command", "date")}
     given = run.get("parameters", {})
     idle = [pattern for source, pattern in OF_A_SOURCE.items() if source not in sources_of(given)]
+    made = str(given.get("feature_sets") or "all").split(",")
+    idle += [pattern for extractor, pattern in OF_AN_EXTRACTOR.items() if not {extractor, "all"} & set(made)]
     values = {**more, **{name: value for name, value in given.items() if not any(p.match(name) for p in idle)}}
     return [(str(name), "" if value is None else str(value)) for name, value in sorted(values.items())]
 

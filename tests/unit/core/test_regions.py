@@ -11,6 +11,7 @@ from ct4bench.core.benchmark import ROIS, TISSUES, bare_name
 from ct4bench.core.errors import UserError
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom, phantom_of, read_phantom
 from ct4bench.core.yaml_files import fault_of
+from ct4bench.results.deviations import read_deviations
 
 SHIPPED = ROOT / "bin/ct4bench/core/ct4harmonization.json"
 WATER = """
@@ -44,6 +45,14 @@ def test_the_example_of_the_docs_is_the_phantom_that_is_drawn(tmp_path):
     assert (phantom.names, phantom.main_region) == (tuple(PHANTOMS["water"].classes), "water")
     # the numbers of its mask
     assert [phantom.numbered(n) for n in range(1, 7)] == list(phantom.names)
+
+
+def test_points_of_the_paper_are_told_without_its_scanners_and_boxes(tmp_path):
+    points, _ = read_deviations()
+    phantom = read_phantom(written(tmp_path, WATER))
+    told = {point.number: phantom.words(point.finding) for point in points if not point.benchmark_alone}
+    assert not [n for n, text in told.items() if re.search(r"\b[A-H][12]\b|13 scanners|\[[0-9]+:", text)]
+    assert "inside [40:280" in next(point.finding for point in points if point.number == 4)
 
 
 def test_a_users_own_has_its_names_labels_and_numbers(tmp_path):

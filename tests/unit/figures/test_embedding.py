@@ -106,6 +106,13 @@ def test_a_missing_extractors_panel_says_so():
     assert "UMAP of the 6 feature vectors of cyst1 from 6 series of 4 scanners" in caption.text
 
 
+def test_of_a_phantom_of_ones_own_only_what_there_is_has_panels():
+    own = {"name": "own", "regions": [{"name": "a", "class": "x"}, {"name": "b", "class": "y"}]}
+    rows = embedding(["cyst1"])
+    figure, caption = draw_figure5(rows[rows["extractor"] == "radiomics"], FACTS | {"origin": "other", "phantom": own})
+    assert [axes.get_ylabel() for axes in figure.axes] == ["Radiomics\nUMAP 2", "", ""] and caption.notes == []
+
+
 def test_the_words_claim_no_clusters_and_no_reconstruction_that_is_not_there():
     """Points at random: nothing lies in clusters by maker."""
     rows = embedding(["cyst1"])

@@ -7,6 +7,7 @@ from drawn import cell_texts, contrasts, legend_looks, look_of, picture, ticks
 
 from ct4bench.figures.draw_profiles import (
     ARROW_FACTOR,
+    draw_bias,
     draw_calibration,
     draw_geometry,
     draw_noise,
@@ -113,6 +114,17 @@ def test_the_legend_of_the_noise_lies_over_no_point(quantum):
     seen = axes.transData.transform(np.concatenate([points, bars]))
     assert len(points) > 6 and not [point for point in seen if box.padded(3).contains(*point)]
     assert axes.get_ylim()[0] == 0
+
+
+def test_tables_of_colours_have_no_legend_of_lines():
+    own = {"name": "own", "regions": [{"name": "a", "class": "x"}, {"name": "b", "class": "y"}]}
+    measured = (("bias_hu", "a", 1.0), ("bias_hu", "b", -3.0), ("cnr", "x_y", 5.0))
+    rows = [
+        (scanner, measure, region, np.nan, value) for scanner in ("A1", "C1") for measure, region, value in measured
+    ]
+    figure, caption = draw_bias(profile_of(rows), FACTS | {"origin": "other", "phantom": own})
+    assert figure.legends == [] and "Largest bias of a region -3.0 HU (A1, b)" in caption.alt
+    assert ticks(figure.axes[0].yaxis) == ["a", "b"] and ticks(figure.axes[0].xaxis) == ["A1", "C1"]
 
 
 def test_noise_power_and_sd_over_dose_are_drawn_for_each_scanner():

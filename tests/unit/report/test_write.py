@@ -440,6 +440,12 @@ def test_parameters_of_a_source_stand_where_the_series_came_from_it():
     }
 
 
+@pytest.mark.parametrize(("sets", "n"), [("all", 2), (None, 2), ("radiomics,swin_unetr", 1), ("radiomics", 0)])
+def test_parameters_of_an_extractor_stand_where_it_was_asked_for(sets, n):
+    given = {"feature_sets": sets, "swinunetr_layer": 4, "shallow_cnn_weights": "a.npz"}
+    assert len(_parameter_rows({"parameters": given})) == n + 1
+
+
 def test_the_page_of_a_phantom_of_ones_own_speaks_of_it_alone(tmp_path):
     (tmp_path / "phantom.yml").write_text(OWN)
     patches = pd.DataFrame({"roi": ["oil", "oil", "pool1", "pool2"], "slice": 20, "row": 40, "column": [40, 50, 60, 70],
@@ -450,7 +456,7 @@ def test_the_page_of_a_phantom_of_ones_own_speaks_of_it_alone(tmp_path):
     assert re.search(r"<title>ct4bench report: Tissue phantom of mine, \d+ series", html)
     assert "<h1>Tissue phantom of mine:" in html
     words = Page(html).words.replace("Tissue phantom of mine", "")
-    said = "Columns and tasks keep the benchmark's names: 'tissue' for the class of a region, and block for the whole"
+    said = "Columns and tasks keep the benchmark's names: 'tissue' for the class of a region, and 'block' for the whole"
     assert said in words
     words = words.replace(said, "")
     for word in (
