@@ -8,7 +8,7 @@ import shutil
 import subprocess
 
 import pytest
-from pipeline_run import ENGINE, ROOT
+from pipeline_run import ENGINE, ROOT, run_script
 
 pytestmark = pytest.mark.pipeline
 
@@ -95,6 +95,29 @@ def test_what_the_twin_cannot_answer_is_said_before_any_task(arguments, words, n
     assert run.status != 0
     assert words in run.text
     assert "Submitted process" not in run.text
+
+
+VOLUMES = """
+include { strangeVolumes } from './subworkflows/harmonize_images/main'
+workflow {
+    ['strange', 'own'].each { name ->
+        def chosen = [[name: 'none', volumes: null], [name: name, volumes: file(name)]]
+        println("SAID ${strangeVolumes(chosen, file("${projectDir}/tests/data/index"))}")
+    }
+}
+"""
+
+
+def test_a_folder_of_other_volumes_is_refused_as_soon_as_the_series_are_known(tmp_path):
+    for place in ("strange/A1_10mGy.nii.gz", "own/1.9.0.3.nii.gz", "own/else.nii"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).touch()
+    status, said = run_script(VOLUMES, tmp_path)
+    assert status == 0, said
+    strange, own = (line for line in said.splitlines() if line.startswith("SAID "))
+    assert own == "SAID null"
+    words = f"--harmonized_volumes strange={tmp_path}/strange has none of the", "there is A1_10mGy", "by its series UID"
+    assert all(word in strange for word in words), strange
 
 
 def test_wrong_parameter_in_a_file(nextflow, tmp_path):
