@@ -156,7 +156,8 @@ def score_table(
     lines = []
     of_none = rows[rows["method"] == NO_METHOD].set_index("score")["raw"].to_dict()
     why: dict[tuple[str, str], list[str]] = {}
-    for method in dict.fromkeys(rows["method"]):
+    # what all are held against stands first
+    for method in sorted(dict.fromkeys(rows["method"]), key=lambda name: name != NO_METHOD):
         own = rows[rows["method"] == method].set_index("score", drop=False)
         cells = [{"main": own["information"].iloc[0], "left": True}]
         for name in scores:
@@ -168,16 +169,14 @@ def score_table(
                 why.setdefault((name, reason), []).append(titles.get(method, method))
                 continue
             other = on_other_rows(row, of_none)
-            told = [_beside_none(row)] if other else []
-            told += [f"scaled {number(row['scaled'], 2)}"] if pd.notna(row["scaled"]) else []
+            told = [f"scaled {number(row['scaled'], 2)}"] if pd.notna(row["scaled"]) else []
             told += (
                 [f"chance {number(row['chance'], 2)} to {number(row['chance_high'], 2)}"]
                 if pd.notna(row["chance"])
                 else []
             )
-            cells.append(
-                {"main": number(row["raw"], DIGITS), "note": "; ".join(told), "title": reason if other else ""}
-            )
+            cell = {"main": number(row["raw"], DIGITS), "note": "; ".join(told)}
+            cells.append(cell | ({"delta": _beside_none(row), "title": reason} if other else {}))
             if other:
                 why.setdefault((name, reason), []).append(titles.get(method, method))
         lines.append({**_head(method, titles, pages or {}), "cells": cells, "strong": method == NO_METHOD})

@@ -67,10 +67,10 @@ def test_a_score_on_other_rows_than_those_of_none_stands_beside_none_on_the_same
     assert table["columns"][2:] == ["Tissue, N = 1 ↑", "Tissue, area over N ↑", "Tissue, one tissue in the target ↑"]
     cells = {row["head"]: row["cells"] for row in table["rows"]}
     _, first, area, unbalanced = cells["ComBat"]
-    assert (area["main"], area["note"]) == ("0.940", "none there 0.944: \N{MINUS SIGN}0.004")
-    assert unbalanced["note"] == "none there 0.900: \N{MINUS SIGN}0.300"  # `none` has no line of it
+    assert (area["main"], area["delta"]) == ("0.940", "none there 0.944: \N{MINUS SIGN}0.004")
+    assert unbalanced["delta"] == "none there 0.900: \N{MINUS SIGN}0.300"  # `none` has no line of it
     assert (first["main"], first["note"], first["title"]) == ("–", "not applicable", NEEDS)
-    assert cells["coral"][2]["note"] == cells["none"][2]["note"] == ""
+    assert "delta" not in cells["coral"][2] and "delta" not in cells["none"][2]
     assert {(item["name"], item["methods"], item["reason"]) for item in table["why"]} == {
         ("Tissue, N = 1", "ComBat", NEEDS), ("Tissue, area over N", "ComBat", FEWER),
     }  # fmt: skip
