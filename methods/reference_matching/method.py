@@ -59,30 +59,46 @@ def unseen(own, reference):
     return air(own) & ~near(air(reference))
 
 
+def widened(box, shape):
+    """Return a box with what lies within `REACH` of it, of a volume of that shape."""
+    return [[max(a - REACH, 0), min(b + REACH, n)] for (a, b), n in zip(box, shape, strict=True)]
+
+
+def cut_off(volume, box, reference):
+    """Return which voxels of a box lie near what a scan, or the reference (its part of the widened box), lacks."""
+    wide = widened(box, volume.shape)
+    own = part(volume, wide)
+    mask = near(unseen(own, reference) | unseen(reference, own))
+    return part(mask, [[a - first, b - first] for (a, b), (first, _) in zip(box, wide, strict=True)])
+
+
 # ------------------------------------------------------------------------------------------------- calibration
-def strips_and_regions(volume, phantom, spacing_mm):
-    """Return the parts of a volume that calibration compares: strips of the wedge, then the regions."""
-    panel = part(volume, phantom["wedge"])
+def in_strips(wedge, regions, spacing_mm):
+    """Return the parts that calibration compares: strips of the wedge, then the regions."""
     rows = max(1, round(STRIP_MM / spacing_mm[1]))
-    n = panel.shape[1] // rows
-    strips = np.moveaxis(panel[:, : n * rows].reshape(len(panel), n, rows, -1), 1, 0)
-    return [*strips, *(part(volume, box) for box in phantom["regions"])]
+    n = wedge.shape[1] // rows
+    return [*np.moveaxis(wedge[:, : n * rows].reshape(len(wedge), n, rows, -1), 1, 0), *regions]
+
+
+def parts_of(volume, phantom, spacing_mm):
+    """Return these parts of a volume."""
+    return in_strips(part(volume, phantom["wedge"]), [part(volume, box) for box in phantom["regions"]], spacing_mm)
 
 
 def curve(volume, phantom, spacing_mm):
     """Return the mean HU of the wedge's strips, then of the regions, and the voxels of each."""
-    parts = strips_and_regions(volume, phantom, spacing_mm)
+    parts = parts_of(volume, phantom, spacing_mm)
     return np.array([one.mean(dtype=float) for one in parts]), np.array([one.size for one in parts])
 
 
-def seen_curves(own, reference, means):
-    """Return the mean HU of parts of a scan, those of the reference, and their weights, of voxels that both show.
+def seen_curves(own, reference, hidden, means):
+    """Return the mean HU of parts of a scan, those of the reference, and weights, of voxels that are not `hidden`.
 
     `means` are those of the reference's whole parts. A part of which less than `LEAST_SEEN` is shown is left out.
     """
     found = []
-    for one, other, mean in zip(own, reference, means, strict=True):
-        shown = ~near(unseen(one, other) | unseen(other, one))
+    for one, other, mask, mean in zip(own, reference, hidden, means, strict=True):
+        shown = ~mask
         if shown.all():
             found.append((one.mean(dtype=float), mean, one.size))
         elif shown.mean() >= LEAST_SEEN:
@@ -264,7 +280,7 @@ class Method:
         self.steps = steps.split()
         self.target_mm = {0: slice_sigma_mm, 2: plane_sigma_mm}
         self.curve = self.block = None
-        self.parts, self.boxes = [], {}
+        self.parts, self.views = [], {}
         for step in self.steps:
             missing = [name for name in NEEDED[step] if not phantom.get(name)]
             if missing:
@@ -279,12 +295,15 @@ class Method:
         raise ValueError(f"no volume of the reference {self.reference} to fit on")
 
     def _learn(self, volume, spacing_mm):
-        boxes = {"sharpness": [step["box"] for step in self.phantom.get("steps", [])],
-                 "noise": [self.phantom.get("homogeneous")]}  # fmt: skip
-        self.boxes = {step: [(box, part(volume, box).copy()) for box in boxes.get(step, [])] for step in self.steps}
+        phantom = self.phantom
+        boxes = {"calibration": [phantom.get("wedge"), *phantom.get("regions", [])],
+                 "sharpness": [step["box"] for step in phantom.get("steps", [])],
+                 "noise": [phantom.get("homogeneous")]}  # fmt: skip
+        for step in self.steps:
+            self.views[step] = [(box, part(volume, widened(box, volume.shape)).copy()) for box in boxes[step]]
         if "calibration" in self.steps:
-            self.parts = [one.copy() for one in strips_and_regions(volume, self.phantom, spacing_mm)]
-            self.curve = curve(volume, self.phantom, spacing_mm)
+            self.parts = [one.copy() for one in parts_of(volume, phantom, spacing_mm)]
+            self.curve = curve(volume, phantom, spacing_mm)
             whole = [one[~near(air(one))] for one in self.parts]
             self.range_hu = np.ptp([one.mean(dtype=float) for one in whole if one.size] or [0.0])
             slices, rows, _ = body_of(self.phantom, spacing_mm, len(volume))
@@ -297,8 +316,8 @@ class Method:
 
     def transform(self, volume, spacing_mm, domain):
         """Return the volume with the steps taken that were asked for, in their order."""
-        for step, boxes in self.boxes.items():
-            if any(unseen(part(volume, box), reference).any() for box, reference in boxes):
+        for step, views in self.views.items():
+            if step != "calibration" and any(cut_off(volume, *view).any() for view in views):
                 raise NotApplicable(f"{step}: a scan does not show all of the phantom's {NEEDED[step][0]}")
         seeds = [self.seed, zlib.crc32(np.ascontiguousarray(volume).tobytes())]
         for step in self.steps:
@@ -307,7 +326,9 @@ class Method:
 
     def _calibration(self, volume, spacing_mm, _seeds):
         means, _ = self.curve
-        seen = seen_curves(strips_and_regions(volume, self.phantom, spacing_mm), self.parts, means)
+        wedge, *regions = (cut_off(volume, *view) for view in self.views["calibration"])
+        hidden = in_strips(wedge, regions, spacing_mm)
+        seen = seen_curves(parts_of(volume, self.phantom, spacing_mm), self.parts, hidden, means)
         if seen.shape[1] < 3 or np.ptp(seen[1]) < LEAST_RANGE * self.range_hu:
             raise NotApplicable(
                 f"calibration: a scan shows {seen.shape[1]} of the {len(means)} strips of the wedge and regions, too "

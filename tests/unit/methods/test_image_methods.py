@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 from planted import load_method
 
-from ct4bench.harmonization.check_volumes import PHANTOM, SHAPE, SPACING_MM, draw_volumes
+from ct4bench.harmonization.check_volumes import PHANTOM as DRAWN
+from ct4bench.harmonization.check_volumes import SHAPE, SPACING_MM, draw_volumes
 from ct4bench.harmonization.methods import choose, find_methods
 
 AIR = -1024.0
+PHANTOM = DRAWN | {"wedge": [[24, 38], [44, 104], [8, 96]]}
+"""As it is drawn, with a wedge that ends well before the air beside it."""
 REFERENCE, SCAN = (draw_volumes(seed, (name,), 1)[0].hu for seed, name in ((3, "A1"), (4, "B1")))
 (VARIANT,) = choose(find_methods(), "reference_matching")
 
