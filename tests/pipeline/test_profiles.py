@@ -202,14 +202,20 @@ def launch_line(text: str, engine: str) -> str:
 def test_docker_commands_of_every_process(nextflow, tmp_path, index_of_eight):
     own = f"example.org/mine@sha256:{64 * 'a'}"
     plant(tmp_path, "", name="mine", level="image", image=own, learns="nothing")
+    plant(tmp_path, "", name="mapped", image=own)
     found = commands(
         nextflow, tmp_path, index_of_eight, "-profile", "docker,gpu", "--registry", "registry.example.org/ct",
-        "--methods", "none,combat,mine", "--method_folders", tmp_path / "mine", fails="DRAW_PATCHES",
+        "--methods", "none,combat,mine,mapped", "--method_folders", f"{tmp_path}/mine,{tmp_path}/mapped",
+        fails="DRAW_PATCHES",
     )  # fmt: skip
     assert set(found) >= {"REGISTER_SERIES", "EXTRACT_DEEP", "TRAIN_CLASSIFIERS", "WRITE_REPORT"} | OF_FEATURES
     # the image that a method names by digest: its name was taken for one of the project's own
     mapped = [launch_line(text, "docker") for text in found.pop("HARMONIZE_VOLUMES")]
     assert mapped and all(f" {own} " in line and "--network none" in line for line in mapped)
+    for process in ("HARMONIZE_FEATURES", "TRAIN_CLASSIFIERS"):  # where the folds of a method of features run
+        its = [text for text in found[process] if re.search(r"^### name: .*[(]mapped\b", text, re.MULTILINE)]
+        assert its and all(f" {own} " in launch_line(text, "docker") for text in its)
+        found[process] = [text for text in found[process] if text not in its]
     for process, texts in found.items():
         label = LABELS[process]
         for text in texts:
