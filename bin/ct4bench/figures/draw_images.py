@@ -13,10 +13,7 @@ from ct4bench.core.colours import TISSUE_COLOURS, class_colour
 from ct4bench.core.view_files import write_view
 from ct4bench.figures.slices import INSET_MM, SameSlice, read_same_slice, slices_view
 from ct4bench.figures.style import (
-    GRAY_LIMITS_HU,
-    LEVEL_HU,
     WIDTH_IN,
-    WINDOW_HU,
     Caption,
     add_legend,
     message_panel,
@@ -27,7 +24,7 @@ from ct4bench.figures.style import (
     stamp,
     styled,
 )
-from ct4bench.figures.thumbnails import thumbnails_view
+from ct4bench.figures.thumbnails import GRAY_HU, thumbnails_view
 from ct4bench.figures.views import BLOCK_MM, DENSE_HU, SEGMENTS_MM, ReferenceView, make_view, render_block, render_rois
 from ct4bench.preprocess.reference import open_reference
 
@@ -36,11 +33,15 @@ LETTERS = dict(zip(ROIS, "efghij", strict=True))
 SEGMENT_COLOURS = {"test patterns": "#56B4E9", "liver": "#E69F00", "thorax": "#009E73"}
 ROI_WINDOW_MM = 80.0
 MOST_CLOSE_UPS = 12
-GRAY = f"Level {LEVEL_HU} HU, window {WINDOW_HU} HU."
 
 
-def _show(axes, image, extent):
-    low, high = GRAY_LIMITS_HU
+def _gray_words(frame: ReferenceView) -> str:
+    low, high = frame.gray_hu
+    return f"Level {0.5 * (low + high):g} HU, window {high - low:g} HU."
+
+
+def _show(axes, image, extent, frame: ReferenceView):
+    low, high = frame.gray_hu
     axes.imshow(image, cmap="gray", vmin=low, vmax=high, extent=extent, interpolation="none")
 
 
@@ -125,7 +126,7 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         axes.set_title(f"{name}, axial, at {positions_mm[name]:.0f} mm")
         image = frame.axial(k, rows, columns)
         means_hu[name] = float(image.mean())
-        _show(axes, image, frame.extent_mm(rows, columns))
+        _show(axes, image, frame.extent_mm(rows, columns), frame)
         _border(axes, SEGMENT_COLOURS[name])
         axes.set_xlabel("mm")
         axes.set_ylabel("mm")
@@ -136,7 +137,7 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
     image = frame.reference.read("volume", (slices, rows, slice(column, column + 1)))[:, :, 0]
     top, bottom = frame.edges_mm(1, rows)
     half = 0.5 * spacing[0]
-    _show(axes, image.T, (first - half, last + half, bottom, top))
+    _show(axes, image.T, (first - half, last + half, bottom, top), frame)
     for name, position_mm in positions_mm.items():
         ends = np.clip(SEGMENTS_MM[name], first, last)
         colour = SEGMENT_COLOURS[name]
@@ -154,7 +155,7 @@ def draw_figure2(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         "The segments of the phantom",
         f"The reference volume: axial views of {', '.join(positions_mm)}, and a sagittal view at "
         f"{(column - frame.middle[2]) * spacing[2]:+.0f} mm from the block's middle, through cyst 2, with the axial "
-        f"slices dashed. Axes in mm from the block's middle. {GRAY}",
+        f"slices dashed. Axes in mm from the block's middle. {_gray_words(frame)}",
         "Gray CT pictures of a rectangular paper block with printed anatomy: in axial view "
         f"{_axial_words(positions_mm, means_hu)}, and a section of {last - first + 2 * half:.0f} mm along the block "
         "with the segments marked in colour.",
@@ -168,7 +169,7 @@ def _axial_panel(axes, frame: ReferenceView) -> list[str]:
     rows, columns = frame.box(1), frame.box(2)
     k = frame.best_slice()
     extent = frame.extent_mm(rows, columns)
-    _show(axes, frame.axial(k, rows, columns), extent)
+    _show(axes, frame.axial(k, rows, columns), extent, frame)
     labels = frame.reference.read("labels", (slice(k, k + 1), rows, columns))[0]
     elsewhere = []
     for i, (roi, box) in enumerate(frame.rois.items(), start=1):
@@ -195,7 +196,7 @@ def _close_up(axes, frame: ReferenceView, roi: str):
         start = int(np.clip(round(centre[axis - 1] - n / 2), 0, max(0, length - n)))
         window.append(slice(start, min(start + n, length)))
     extent = frame.extent_mm(*window)
-    _show(axes, frame.axial(k, *window), extent)
+    _show(axes, frame.axial(k, *window), extent, frame)
     mask = frame.reference.read("labels", (slice(k, k + 1), *window))[0] == number + 1
     _outline(axes, mask, extent, frame.colour(roi))
     y, x = ((c - 0.5 - m) * s for c, m, s in zip(centre, frame.middle[1:], spacing[1:], strict=True))
@@ -275,7 +276,7 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         f"values on the cuts, and print denser than {DENSE_HU:.0f} HU left standing. c) The ROIs on the axial slice "
         "that cuts most of them: cyst (blue), hemangioma (yellow), metastasis (red), normal (green). d) The ROIs as "
         f"shaded surfaces above the axial slice at {floor_mm:.0f} mm from the block's first face. e-j) The slice with "
-        f"the largest area of each ROI, {ROI_WINDOW_MM:.0f} mm wide, with the ROI's volume. {GRAY}",
+        f"the largest area of each ROI, {ROI_WINDOW_MM:.0f} mm wide, with the ROI's volume. {_gray_words(frame)}",
         "The block cut open, CT values on the cuts; a CT slice with the regions that it cuts in colour; the six "
         "regions as solids; and six close-ups, each with its region outlined. Mean CT values: "
         f"{region_words(frame, ROIS)}.",
@@ -286,7 +287,7 @@ def draw_figure3(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
 
 def _regions_on(axes, frame: ReferenceView, part, image, extent) -> None:
     """A picture of the reference with the regions that it cuts, `part` of the labels."""
-    _show(axes, image, extent)
+    _show(axes, image, extent, frame)
     labels = np.squeeze(frame.reference.read("labels", part))
     for number, roi in enumerate(frame.phantom.names, 1):
         if (labels == number).any():
@@ -341,7 +342,7 @@ def draw_regions(frame: ReferenceView, note: str) -> tuple[Figure, Caption]:
         f"The {len(names)} regions of the {phantom.name}",
         "The reference volume and the mask of the regions: an axial slice that cuts most of them, a coronal one, and "
         f"the slice with the largest area of each region, {ROI_WINDOW_MM:.0f} mm wide, with the region's volume. "
-        f"Dashed squares: extent of one 32 x 32 patch. {GRAY}",
+        f"Dashed squares: extent of one 32 x 32 patch. {_gray_words(frame)}",
         f"CT slices of the {phantom.name} with its regions in the colours of their classes, and close-ups of "
         f"{len(shown)} regions, each outlined. Mean CT values: {region_words(frame, shown)}.",
         notes,
@@ -401,7 +402,7 @@ def draw_figure4(frame: ReferenceView, same: SameSlice, names: dict[str, str], n
             missing.append(one.scanner)
             message_panel(axes, one.reason, 16)
             continue
-        _show(axes, one.hu[rows, columns], extent)
+        _show(axes, one.hu[rows, columns], extent, frame)
         _bare(axes)
         for position, (roi, window) in enumerate(insets.items()):
             own, colour = frame.extent_mm(*window), frame.colour(roi)
@@ -409,7 +410,7 @@ def draw_figure4(frame: ReferenceView, same: SameSlice, names: dict[str, str], n
             down, right = divmod(position, 2)
             step = inset_in + slit
             small = place(left_in + wide_in + slit + right * step, top_in + down * step, inset_in, inset_in)
-            _show(small, one.hu[window], own)
+            _show(small, one.hu[window], own, frame)
             _bare(small)
             _border(small, colour)
             if not shown and not position:
@@ -437,7 +438,7 @@ def draw_figure4(frame: ReferenceView, same: SameSlice, names: dict[str, str], n
         "figure4" if published else "same_slice",
         "The same slice on every scanner",
         f"The first {which} at {dose_mgy:g} mGy of {len(shown)} scanners, registered to the "
-        f"reference: the axial slice at {frame.slice_mm(same.k):.0f} mm from {where}.{close_up} {GRAY}",
+        f"reference: the axial slice at {frame.slice_mm(same.k):.0f} mm from {where}.{close_up} {_gray_words(frame)}",
         f"{len(shown)} gray CT pictures of the same slice, one for each scanner, each with {len(insets)} close-ups of "
         f"regions.{_slice_words(frame, same)}",
         notes,
@@ -464,4 +465,5 @@ def draw_images(
     save_figure(*draw_figure4(frame, same, names, note), folder, frame.phantom.words)
     write_view(slices_view(frame, same, names), "slices", folder)
     if embedding is not None and patches is not None:
-        write_view(thumbnails_view(embedding, patches, registered, volumes), "patches", folder)
+        limits = GRAY_HU if frame.phantom.is_published else frame.gray_hu
+        write_view(thumbnails_view(embedding, patches, registered, volumes, gray_hu=limits), "patches", folder)

@@ -17,7 +17,7 @@ from PIL import Image
 from ct4bench.core.benchmark import MAIN_DOSE_MGY, SCANNERS, scanner_rank
 from ct4bench.core.errors import UserError
 from ct4bench.core.volumes import SUFFIX, open_volume
-from ct4bench.figures.style import GRAY_LIMITS_HU, WINDOW_HU
+from ct4bench.figures.style import GRAY_LIMITS_HU
 from ct4bench.figures.views import ReferenceView
 from ct4bench.preprocess.pyramids import bin_means
 
@@ -153,9 +153,10 @@ def _encoded(picture: Image.Image, **options) -> bytes:
     return out.getvalue()
 
 
-def gray_webp(hu: np.ndarray) -> bytes:
-    """Return a picture of HU in the window of the figures, as WebP."""
-    gray = np.clip((hu - GRAY_LIMITS_HU[0]) / WINDOW_HU * 255, 0, 255).round().astype(np.uint8)
+def gray_webp(hu: np.ndarray, limits_hu: tuple[float, float] = GRAY_LIMITS_HU) -> bytes:
+    """Return a picture of HU, black and white at `limits_hu`, as WebP."""
+    low, high = limits_hu
+    gray = np.clip((hu - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
     return _encoded(Image.fromarray(gray).convert("RGB"), format="WEBP", quality=QUALITY, method=6)
 
 
@@ -170,20 +171,24 @@ def _binned(hu: np.ndarray, n: int) -> np.ndarray:
     return bin_means(hu[None], (1, n, n))[0] if n > 1 else hu.astype(np.float32)
 
 
-def _pictures(slices: dict[str, np.ndarray], reference: str, step_hu: float, n: int) -> dict[str, dict[str, bytes]]:
+def _pictures(
+    slices: dict[str, np.ndarray], reference: str, step_hu: float, n: int, limits_hu: tuple[float, float]
+) -> dict[str, dict[str, bytes]]:
     """Gray picture of each scanner, and its difference to the one of `reference`."""
     small = {name: _binned(hu, n) for name, hu in slices.items()}
-    made = {name: {"image": gray_webp(hu)} for name, hu in small.items()}
+    made = {name: {"image": gray_webp(hu, limits_hu)} for name, hu in small.items()}
     for name in set(made) - {reference}:
         made[name]["difference"] = difference_png(small[name] - small[reference], step_hu)
     return made
 
 
-def _settled(slices: dict[str, np.ndarray], reference: str, limit: int) -> tuple[dict, float, int]:
+def _settled(
+    slices: dict[str, np.ndarray], reference: str, limit: int, limits_hu: tuple[float, float]
+) -> tuple[dict, float, int]:
     """The finest pictures that take `limit` bytes at most together, with their step in HU and bin in pixels."""
     for n in BINS:
         for step_hu in STEPS_HU[: 3 if n < BINS[-1] else len(STEPS_HU)]:
-            made = _pictures(slices, reference, step_hu, n)
+            made = _pictures(slices, reference, step_hu, n, limits_hu)
             if sum(len(picture) for own in made.values() for picture in own.values()) <= limit:
                 return made, step_hu, n
     return made, step_hu, n
@@ -211,7 +216,7 @@ def slices_view(frame: ReferenceView, same: SameSlice, names: dict[str, str], li
     uid = frame.reference.series_uid
     reference = next((own.scanner for own in kept if own.series_uid == uid), kept[0].scanner)
     parts = {own.scanner: own.hu[same.rows, same.columns] for own in kept}
-    made, step_hu, n = _settled(parts, reference, limit)
+    made, step_hu, n = _settled(parts, reference, limit, frame.gray_hu)
     labels = frame.reference.read("labels", (slice(same.k, same.k + 1), slice(None), slice(None)))[0]
     block = tuple(slice(*frame.reference.block.box[axis]) for axis in (1, 2))
     base = next(own.hu for own in kept if own.scanner == reference).astype(np.float32)
@@ -234,7 +239,7 @@ def slices_view(frame: ReferenceView, same: SameSlice, names: dict[str, str], li
         "reference": reference, "dose_mgy": same.dose_mgy, "recon": same.recon,
         "slice_mm": round(frame.slice_mm(same.k), 1), "from_first_face": frame.phantom.printed_block,
         "width": width, "height": height, "pixel_mm": [round(float(s), 4) for s in frame.spacing_mm[:0:-1]],
-        "bin": n, "step_hu": step_hu, "limit_hu": LIMIT_HU, "inset_mm": INSET_MM, "gray_hu": list(GRAY_LIMITS_HU),
+        "bin": n, "step_hu": step_hu, "limit_hu": LIMIT_HU, "inset_mm": INSET_MM, "gray_hu": list(frame.gray_hu),
         "colours": ["#{:02x}{:02x}{:02x}".format(*c) for c in level_colours(2 * int(LIMIT_HU / step_hu) + 1)],
         "insets": insets, "scanners": scanners,
         "missing": {own.scanner: own.reason for own in same.scanners if own.hu is None},

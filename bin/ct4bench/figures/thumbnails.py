@@ -33,15 +33,15 @@ def middle_slice(volume, centre) -> np.ndarray:
     return volume.read((slice(k, k + 1), rows, columns))[0]
 
 
-def small_picture(hu: np.ndarray) -> np.ndarray:
-    """Return HU as a picture (24, 24) uint8, black and white at `GRAY_HU`."""
-    low, high = GRAY_HU
+def small_picture(hu: np.ndarray, gray_hu: tuple[float, float] = GRAY_HU) -> np.ndarray:
+    """Return HU as a picture (24, 24) uint8, black and white at `gray_hu`."""
+    low, high = gray_hu
     gray = np.clip((hu - low) / (high - low) * 255, 0, 255).round().astype(np.uint8)
     return np.asarray(Image.fromarray(gray).resize((SIDE_PX, SIDE_PX), Image.Resampling.BOX))
 
 
 def thumbnails_view(embedding: pd.DataFrame, patches: pd.DataFrame, series: pd.DataFrame, volumes: Path,
-                    most: int = MOST) -> dict | None:  # fmt: skip
+                    most: int = MOST, gray_hu: tuple[float, float] = GRAY_HU) -> dict | None:  # fmt: skip
     """Return the sprite as plain values for the page, its picture in base64; None where no embedded patch has a volume.
 
     `patches` are patches.csv, `series` the registered ones, in whose order those of the sprite are chosen. Tiles stand
@@ -59,12 +59,12 @@ def thumbnails_view(embedding: pd.DataFrame, patches: pd.DataFrame, series: pd.D
     for i, uid in enumerate(kept):
         volume = open_volume(volumes / f"{uid}{SUFFIX}")
         for j, centre in enumerate(rows[VOXEL].to_numpy(int)):
-            tiles[i * len(rows) + j] = small_picture(middle_slice(volume, centre))
+            tiles[i * len(rows) + j] = small_picture(middle_slice(volume, centre), gray_hu)
     sprite = tiles.reshape(-1, columns, SIDE_PX, SIDE_PX).swapaxes(1, 2).reshape(-1, columns * SIDE_PX)
     out = io.BytesIO()
     Image.fromarray(sprite).convert("RGB").save(out, format="WEBP", quality=QUALITY, method=4)
     return {
-        "side": SIDE_PX, "columns": columns, "gray_hu": list(GRAY_HU), "series": kept, "n_series": len(uids),
+        "side": SIDE_PX, "columns": columns, "gray_hu": list(gray_hu), "series": kept, "n_series": len(uids),
         "patches": [[str(roi), int(patch)] for roi, patch in zip(rows["roi"], rows["patch"], strict=True)],
         "image": base64.b64encode(out.getvalue()).decode("ascii"),
     }  # fmt: skip

@@ -27,6 +27,8 @@ DENSE_HU = 150.0
 """What is denser stays where the block is cut away: printed bone and the wedge."""
 RENDER_MM = 1.4
 """Bin of the volume that is rendered."""
+BESIDE_HU = 100
+"""How far beyond the regions' mean CT values black and white lie at least."""
 PIXEL_MM, FINER = 0.8, 2
 """Pixel of a rendered picture, and how many rays a side it averages."""
 CUT_SHARE = np.array([0.12, 0.5, 0.5])
@@ -47,6 +49,8 @@ class ReferenceView:
     """Bounding box of each ROI in voxels."""
     areas: np.ndarray
     """Voxels (ROIs, slices) of each ROI in each slice."""
+    gray_hu: tuple[float, float] = GRAY_LIMITS_HU
+    """CT values of black and white."""
 
     @property
     def phantom(self) -> Phantom:
@@ -106,6 +110,14 @@ def _face_position_mm(reference: Reference, middle: np.ndarray, side: int) -> fl
     return float(k * grid.spacing_mm[0])
 
 
+def gray_limits(means_hu: list[float]) -> tuple[float, float]:
+    """Return CT values of black and white in which all regions of a phantom are seen, by their means: at least as far
+    apart as the benchmark's, in whole steps of 50 HU."""
+    low, high = min(means_hu) - BESIDE_HU, max(means_hu) + BESIDE_HU
+    more = max(0.0, 0.5 * (WINDOW_HU - (high - low)))
+    return float(50 * np.floor((low - more) / 50)), float(50 * np.ceil((high + more) / 50))
+
+
 def make_view(reference: Reference) -> ReferenceView:
     """Make what the figures need to know of a reference; `UserError` where a ROI is not in its labels.
 
@@ -130,7 +142,11 @@ def make_view(reference: Reference) -> ReferenceView:
     else:
         centre = np.average(np.arange(areas.shape[1]), weights=areas[phantom.names.index(phantom.main_region)])
         first_face_mm = float(centre * reference.grid.spacing_mm[0]) - CYST1_MM
-    return ReferenceView(reference, middle, first_face_mm, rois, areas)
+    limits = GRAY_LIMITS_HU
+    if not phantom.is_published:
+        inside = [reference.read("volume", box)[labels[box] == i] for i, box in enumerate(rois.values(), 1)]
+        limits = gray_limits([float(hu.mean()) for hu in inside])
+    return ReferenceView(reference, middle, first_face_mm, rois, areas, limits)
 
 
 def _gray(hu: np.ndarray) -> np.ndarray:

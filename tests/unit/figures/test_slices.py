@@ -11,9 +11,10 @@ from PIL import Image
 from report_data import series_table
 
 from ct4bench.core.benchmark import ROIS
+from ct4bench.core.regions import CT4HARMONIZATION
 from ct4bench.core.volumes import save_volume
 from ct4bench.figures.slices import LIMIT_HU, read_same_slice, shown_series, slices_view
-from ct4bench.figures.views import make_view
+from ct4bench.figures.views import gray_limits, make_view
 from ct4bench.preprocess.reference import open_reference
 
 SCANNERS = ("A1", "C1", "E2")
@@ -93,6 +94,23 @@ def test_numbers_beside_the_pictures_are_the_slices(view, frame, same, volumes):
         if one["scanner"] == "C1":
             assert one["sd_hu"] == pytest.approx(NOISE_HU * 2**0.5, rel=0.05)
             assert one["mean_hu"] == pytest.approx(13, abs=1)
+
+
+def test_regions_of_ones_own_are_between_black_and_white(frame, same, volumes):
+    """Cork of -780 HU was all black, and so was the only region of its slice."""
+    assert gray_limits([-780.0, -350.0, 60.0, 75.0, 420.0]) == (-900.0, 550.0)
+    assert gray_limits([20.0, 30.0]) == (-200.0, 250.0)
+    assert frame.gray_hu == (-150.0, 250.0)
+    own = replace(frame.reference, values=frame.reference.values | {
+        "phantom": CT4HARMONIZATION.to_dict() | {"name": "own", "printed_block": False}})  # fmt: skip
+    hu, labels = phantom()
+    means = [hu[labels == i].mean() for i in range(1, 7)]
+    assert make_view(own).gray_hu == gray_limits(means)
+    view = slices_view(replace(frame, gray_hu=(-900.0, 550.0)), same, {})
+    gray = np.asarray(opened(view["scanners"][1]["image"]).convert("L")).astype(float)
+    true = volumes[2]["C1"][same.k, same.rows, same.columns]
+    assert view["gray_hu"] == [-900.0, 550.0]
+    assert np.abs(gray / 255 * 1450 - 900 - np.clip(true, -900, 550)).mean() < 20
 
 
 def test_gray_pictures_look_like_the_slices(view, same, volumes):
