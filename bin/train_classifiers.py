@@ -31,6 +31,7 @@ def main(argv=None):
     parser.add_argument("--folder", help="the method's folder")
     parser.add_argument("--shipped", action="store_true", help="the folder is one of this project's own")
     parser.add_argument("--harmonize_by", type=names, default=("scanner",), help="columns that are a domain to it")
+    parser.add_argument("--folds", help="folder of features of each fold, of a method that maps volumes")
     parser.add_argument("--output", required=True, help="predictions, Parquet")
     parser.add_argument("--trainings", required=True, help="a row for each training, CSV")
     parser.add_argument("--losses", required=True, help="loss of each epoch, Parquet")
@@ -47,7 +48,7 @@ def main(argv=None):
         args.domain, device_of(args.device), args.engine,
     )  # fmt: skip
     places = Places(args.output, args.trainings, args.losses, args.times, args.untrained)
-    method = Method(args.folder, args.method, args.shipped, args.harmonize_by) if args.method else None
+    method = Method(args.folder, args.method, args.shipped, args.harmonize_by, args.folds) if args.method else None
     train_files(training, args.features, args.splits, places, method)
 
 

@@ -12,9 +12,12 @@ include { PREPROCESS        } from '../subworkflows/preprocess/main'
 include { PREPROCESS_PARTS  } from '../subworkflows/preprocess/main'
 include { REFERENCE         } from '../subworkflows/preprocess/main'
 include { EXTRACT           } from '../subworkflows/extract/main'
+include { EXTRACT_FOLDS     } from '../subworkflows/extract/main'
 include { HARMONIZE         } from '../subworkflows/harmonize/main'
 include { HARMONIZE_IMAGES  } from '../subworkflows/harmonize_images/main'
 include { hasImages         } from '../subworkflows/utilities/methods'
+include { isPooledOfImages  } from '../subworkflows/utilities/methods'
+include { leftOutOfAll      } from '../subworkflows/utilities/methods'
 include { GIVEN_FEATURES    } from '../subworkflows/extract/main'
 include { BROUGHT_FEATURES  } from '../subworkflows/extract/main'
 include { EVALUATE_IMAGES   } from '../subworkflows/evaluate/main'
@@ -47,6 +50,10 @@ workflow BENCHMARK {
 
     main:
     def chosen = chosenMethods(settings)
+    def apart = leftOutOfAll(settings)
+    if (apart) {
+        println("--methods all leaves out ${apart.join(', ')}: it learns from all scanners, so that each fold needs a fit and volumes of its own; name it beside all to have it, and its cost is said")
+    }
     def extractors = extractorNames(settings)
     def foreign = foreignTable(chosen, settings.features ? extractors : extractors.findAll { name -> isClassified(name) })
     if (foreign) {
@@ -57,6 +64,9 @@ workflow BENCHMARK {
     def features
     def series
     def outcomes = channel.empty()
+    // of methods of images that learn from all scanners
+    def folds = channel.empty()
+    def left_out = channel.empty()
     if (settings.features) {
         GIVEN_FEATURES(settings)
         features = GIVEN_FEATURES.out.features
@@ -130,6 +140,11 @@ workflow BENCHMARK {
             outcomes = HARMONIZE_IMAGES.out.outcomes
         }
         EXTRACT(settings, chunks, index, taken.registered, prepared.patches, prepared.reference)
+        if (chosen.any { method -> isPooledOfImages(method) }) {
+            EXTRACT_FOLDS(settings, HARMONIZE_IMAGES.out.folds, HARMONIZE_IMAGES.out.plan, taken.registered, prepared.patches)
+            folds = EXTRACT_FOLDS.out.folds
+            left_out = EXTRACT_FOLDS.out.left_out
+        }
         EVALUATE_IMAGES(settings, chunks, taken.registered, prepared.reference, index, roots, own)
         features = EXTRACT.out.features
         series = index.map { folder -> folder.resolve('series.csv') }
@@ -146,9 +161,9 @@ workflow BENCHMARK {
         HARMONIZE(settings, features.mix(BROUGHT_FEATURES.out.features), extractors, chosen, series)
         features = HARMONIZE.out.features
     }
-    EVALUATE_FEATURES(settings, features, extractors, images.patches, chosen)
+    EVALUATE_FEATURES(settings, features, extractors, images.patches, chosen, folds)
     if (chosen.size() > 1) {
-        COMPARE(settings, features, extractors, chosen, HARMONIZE.out.left_out, HARMONIZE.out.outcomes.mix(outcomes), HARMONIZE.out.declared, EVALUATE_FEATURES.out.tables, images)
+        COMPARE(settings, features, extractors, chosen, HARMONIZE.out.left_out.mix(left_out), HARMONIZE.out.outcomes.mix(outcomes), HARMONIZE.out.declared, EVALUATE_FEATURES.out.tables, images)
         board = COMPARE.out.tables
         scores = COMPARE.out.scores
     }

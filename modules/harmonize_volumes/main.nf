@@ -4,7 +4,8 @@ process HARMONIZE_VOLUMES {
     label 'harmonization'
 
     input:
-    // meta: method, id, uids (to harmonize), fit (to learn from), shipped, image (imaging or deep); folder: that of the method
+    // meta: method, id, uids (to harmonize), fit (to learn from), shipped, image (imaging or deep), number (of a fold, if it
+    // is one); folder: that of the method
     tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(folder, stageAs: 'methods/*'), val(_digest)
     path registered
     path reference
@@ -33,7 +34,7 @@ process HARMONIZE_VOLUMES {
         --harmonize_by ${harmonize_by} \\
         --seed ${seed} \\
         --output harmonized \\
-        ${nifti ? "--nifti nifti/${meta.method}/volumes" : ''} \\
+        ${nifti && !meta.number ? "--nifti nifti/${meta.method}/volumes" : ''} \\
         --outcome harmonization.csv
     """
 

@@ -4,11 +4,14 @@ process PLAN_VOLUMES {
     input:
     path registered
     val feature_doses
+    val domain      // what a fold leaves out
+    val mode
     val seed
     val _code
 
     output:
     path 'fits.csv', emit: fits
+    path 'folds.csv', emit: folds
     path 'usage.json', topic: usage
 
     script:
@@ -16,13 +19,17 @@ process PLAN_VOLUMES {
     plan_volumes.py \\
         --registered ${registered} \\
         --feature_doses ${feature_doses} \\
+        --domain ${domain} \\
+        --mode ${mode} \\
         --seed ${seed} \\
-        --output fits.csv
+        --output fits.csv \\
+        --folds folds.csv
     """
 
     stub:
     """
     echo scanner,scan_id,place,series_uid > fits.csv
+    echo number,n_train,fold,role,series_uid > folds.csv
     echo '{}' > usage.json
     """
 }

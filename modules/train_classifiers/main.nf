@@ -4,8 +4,8 @@ process TRAIN_CLASSIFIERS {
 
     input:
     // part: i/n of its trainings; method: the variant that maps the features of each fold, from the folder, or [] where
-    // they are taken as they are
-    tuple val(meta), path(features), path(splits), val(classifier), val(part), val(method), path(folder, stageAs: 'methods/*')
+    // they are taken as they are; folds: of one that maps volumes in each fold the folder of their features, else []
+    tuple val(meta), path(features), path(splits), val(classifier), val(part), val(method), path(folder, stageAs: 'methods/*'), path(folds)
     val domain
     val mode
     val verify      // share of trainings whose first steps torch repeats; none on features that a method maps: the kernels are checked on the same features as they are
@@ -36,7 +36,7 @@ process TRAIN_CLASSIFIERS {
         --trainings trainings.csv \\
         --losses losses.parquet \\
         --times times.csv \\
-        --untrained untrained.csv${method ? " \\\n        --method ${method.name} --folder ${folder} ${method.shipped ? '--shipped' : ''} --harmonize_by ${harmonize_by}" : ''}
+        --untrained untrained.csv${method ? " \\\n        --method ${method.name} --folder ${folder} ${method.shipped ? '--shipped' : ''} --harmonize_by ${harmonize_by}${folds ? " --folds ${folds}" : ''}" : ''}
     """
 
     stub:

@@ -6,6 +6,7 @@ include { byMethod      } from '../utilities/channels'
 include { codeDigest    } from '../utilities/code'
 include { isClassified  } from '../utilities/extractors'
 include { extractorsOf  } from '../utilities/methods'
+include { isPooledOfImages } from '../utilities/methods'
 include { noMethod      } from '../utilities/methods'
 
 // [method, that file] of the files of EVALUATE_FEATURES
@@ -38,7 +39,7 @@ workflow COMPARE {
     def splits = fileNamed(evaluation, 'splits.csv')
     def unharmonized = predictions.filter { method, _table -> method == noMethod() }.map { _method, table -> table }.first()
     // where no fit makes the features there is nothing to leave out
-    def apart = left_out.mix(channel.fromList(chosen.findAll { method -> method.level != 'feature' }.collect { method -> [method.name, []] }))
+    def apart = left_out.mix(channel.fromList(chosen.findAll { method -> method.level != 'feature' && !isPooledOfImages(method) }.collect { method -> [method.name, []] }))
     // what maps images is scored by them, too
     def mapping = chosen.findAll { method -> method.level == 'image' || method.volumes }.collect { method -> method.name }
     def measured = settings.features ? channel.empty() : images.pairs.join(images.profile.map { method, profile, _displacement, _rows -> [method, profile] })

@@ -13,6 +13,7 @@ include { EMBED_FEATURES    } from '../../modules/embed_features/main'
 include { byMethod          } from '../utilities/channels'
 include { extractorsOf      } from '../utilities/methods'
 include { givenInFolds      } from '../utilities/methods'
+include { isPooledOfImages  } from '../utilities/methods'
 include { methodDigest      } from '../utilities/methods'
 include { noMethod          } from '../utilities/methods'
 include { ownImage          } from '../utilities/methods'
@@ -44,6 +45,11 @@ def together(features, Map sizes) {
 def otherClassifiers(String wanted) {
     def known = rowsOf(file("${projectDir}/bin/ct4bench/learning/other_classifiers.csv")).collect { row -> row.name }
     return wanted == 'all' ? known : known.findAll { name -> name in wanted.tokenize(',') }
+}
+
+// Whether a method is fitted in each fold.
+def isInFolds(Map method) {
+    return method.level == 'feature' || isPooledOfImages(method)
 }
 
 workflow EVALUATE_IMAGES {
@@ -105,6 +111,7 @@ workflow EVALUATE_FEATURES {
     extractors  // list of their names
     patches     // value channel: patches.csv, or [] where the run started from features
     chosen      // list of methods, as chosenMethods() gives them
+    folds       // [method, folder of the features of its folds] of methods of images that learn from all scanners
 
     main:
     def named = chosen.collectEntries { method -> [method.name, method] }
@@ -130,6 +137,7 @@ workflow EVALUATE_FEATURES {
     def ownTrainings = chosen.collectEntries { method -> [method.name, method.name == noMethod() || settings.method_cells == 'all' ? trainings : [['mlp', '1/1']]] }
     // what maps features does so in each fold, from the features that it has not seen
     def plain = rows.filter { meta, _table -> meta.method == noMethod() }.map { meta, table -> [meta.extractor, table] }
+    def ownFolds = folds.mix(channel.fromList(chosen.findAll { method -> !isPooledOfImages(method) }.collect { method -> [method.name, []] }))
     TRAIN_CLASSIFIERS(
         // the widest features take longest, so they come first
         classified
@@ -138,12 +146,15 @@ workflow EVALUATE_FEATURES {
                 sets.collect { extractor, table -> [extractor, [method: meta.method, extractor: extractor], table] }
             }
             .combine(plain, by: 0)
-            .map { _extractor, meta, table, unharmonized -> [meta.method, meta, named[meta.method].level == 'feature' ? unharmonized : table] }
+            .map { _extractor, meta, table, unharmonized -> [meta.method, meta, isInFolds(named[meta.method]) ? unharmonized : table] }
             .combine(PLAN_SPLITS.out.splits, by: 0)
-            .flatMap { method, meta, table, splits ->
+            .combine(ownFolds, by: 0)
+            .flatMap { method, meta, table, splits, of_folds ->
                 def own = named[method]
-                def mapped = own.level == 'feature' ? [name: method, shipped: own.shipped, digest: methodDigest(own.folder)] : null
-                ownTrainings[method].collect { classifier, part -> [meta + (mapped ? ownImage(own) : [:]), table, splits, classifier, part, mapped, mapped ? own.folder : []] }
+                def mapped = isInFolds(own) ? [name: method, shipped: own.shipped, digest: methodDigest(own.folder)] : null
+                // features of volumes are there, and need nothing of the method's
+                def image = own.level == 'feature' ? ownImage(own) : [:]
+                ownTrainings[method].collect { classifier, part -> [meta + image, table, splits, classifier, part, mapped, mapped ? own.folder : [], of_folds] }
             },
         settings.domain, settings.mode, settings.verify, settings.seed, settings.harmonize_by, codeDigest('train_classifiers.py'),
     )

@@ -4,7 +4,9 @@ include { EXTRACT_RADIOMICS } from '../../modules/extract_radiomics/main'
 include { EXTRACT_DEEP      } from '../../modules/extract_deep/main'
 include { MERGE_FEATURES    } from '../../modules/merge_features/main'
 include { MERGE_FEATURES as MATCH_FEATURES } from '../../modules/merge_features/main'
+include { MERGE_FOLDS       } from '../../modules/merge_folds/main'
 include { atDoses           } from '../utilities/channels'
+include { byMethod          } from '../utilities/channels'
 include { chunkSize         } from '../utilities/channels'
 include { chunksOf          } from '../utilities/channels'
 include { featureTasks      } from '../utilities/channels'
@@ -12,6 +14,7 @@ include { rowsOf            } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
 include { deepEncoders      } from '../utilities/encoders'
 include { encoderDigest     } from '../utilities/encoders'
+include { isClassified      } from '../utilities/extractors'
 include { regionExtractors  } from '../utilities/extractors'
 include { phantomFile       } from '../utilities/files'
 include { noMethod          } from '../utilities/methods'
@@ -45,6 +48,15 @@ def givenTables(Map settings) {
     return settings.features.toString().tokenize(',').collect { place -> file(place) }
 }
 
+def radiomicsSettings(Map settings) {
+    return file(settings.radiomics_params ?: "${projectDir}/assets/radiomics.yaml")
+}
+
+// An encoder with the digest of its code -> what EXTRACT_DEEP is given of it.
+def ofEncoder(Map encoder) {
+    return [extractor: encoder.name, module: encoder.module, source: encoder.source, options: encoder.options]
+}
+
 workflow EXTRACT {
     take:
     settings    // map of parameters
@@ -75,19 +87,18 @@ workflow EXTRACT {
             blank: true
         }
 
-    def radiomics = file(settings.radiomics_params ?: "${projectDir}/assets/radiomics.yaml")
     // whole ROIs need the reference's labels
     def regions = channel.fromList(wantedRegions(settings).collect { region, name -> [region: region, extractor: name] })
     EXTRACT_RADIOMICS(
         chosen.filled.combine(regions).combine(reference)
             .map { meta, tables, kept, region, folder -> [meta + region, tables, kept, region.region == 'roi' ? folder : []] },
-        patches, radiomics, settings.verify, settings.seed, codeDigest('extract_radiomics.py'),
+        patches, radiomicsSettings(settings), settings.verify, settings.seed, codeDigest('extract_radiomics.py'),
     )
 
     def encoders = channel.fromList(wantedEncoders(settings).collect { encoder -> encoder + [digest: encoderDigest(encoder)] })
     EXTRACT_DEEP(
         chosen.filled.combine(encoders).map { meta, tables, kept, encoder ->
-            [meta + [extractor: encoder.name, module: encoder.module, source: encoder.source, options: encoder.options], tables, kept, encoder.weights, encoder.code, encoder.digest]
+            [meta + ofEncoder(encoder), tables, kept, encoder.weights, encoder.code, encoder.digest]
         },
         patches, settings.mode, settings.verify, settings.seed,
     )
@@ -109,6 +120,45 @@ workflow EXTRACT {
 
     emit:
     features = MERGE_FEATURES.out.features      // [meta(method, extractor), table, settings]
+}
+
+// Features that classifiers take, of volumes that methods which learn from all scanners mapped in each fold.
+workflow EXTRACT_FOLDS {
+    take:
+    settings    // map of parameters
+    folds       // [meta(method, id, number, uids), [<series_uid>.b2nd, ...] or none, harmonization.csv]
+    plan        // value channel: folds.csv
+    registered  // value channel: registered.csv of all chunks
+    patches     // value channel: patches.csv
+
+    main:
+    def there = folds.map { meta, paths, _outcome -> [meta.subMap('method', 'id', 'number', 'uids'), [paths].flatten()] }
+        .filter { _meta, paths -> paths }
+        .combine(registered)
+    // what computes them was checked on the volumes that they were mapped from
+    def verify = 0
+    def regions = channel.fromList(wantedRegions(settings).findAll { _region, name -> isClassified(name) }.collect { region, name -> [region: region, extractor: name] })
+    EXTRACT_RADIOMICS(
+        there.combine(regions).map { meta, kept, table, region -> [meta + region, [table], kept, []] },
+        patches, radiomicsSettings(settings), verify, settings.seed, codeDigest('extract_radiomics.py'),
+    )
+    def encoders = channel.fromList(wantedEncoders(settings).findAll { encoder -> isClassified(encoder.name) }.collect { encoder -> encoder + [digest: encoderDigest(encoder)] })
+    EXTRACT_DEEP(
+        there.combine(encoders).map { meta, kept, table, encoder -> [meta + ofEncoder(encoder), [table], kept, encoder.weights, encoder.code, encoder.digest] },
+        patches, settings.mode, verify, settings.seed,
+    )
+    // a fit that came to no end has its outcome alone
+    def parts = folds.map { meta, _paths, outcome -> [meta, outcome] }
+        .mix(EXTRACT_RADIOMICS.out.features.mix(EXTRACT_DEEP.out.features).map { meta, table, _notes -> [meta, table] })
+        .map { meta, path -> [meta.method, [String.format('%06d %s', meta.number, path.name), meta.number, path]] }
+    MERGE_FOLDS(
+        byMethod(parts, null).map { method, _keys, numbers, paths -> [method, numbers, paths] },
+        plan, settings.domain, settings.seed, codeDigest('merge_folds.py'),
+    )
+
+    emit:
+    folds = MERGE_FOLDS.out.folds           // [method, folder of all folds]
+    left_out = MERGE_FOLDS.out.left_out     // [method, folder: each scanner by a fit without it]
 }
 
 // What a run wrote of a table lies beside it under the same name, and goes with it.

@@ -8,6 +8,7 @@ include { rowsOf            } from '../utilities/channels'
 include { volumesByMethod   } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
 include { fingerprint       } from '../utilities/files'
+include { isPooledOfImages  } from '../utilities/methods'
 include { methodDigest      } from '../utilities/methods'
 
 // The series that a chunk of one scanner is mapped by: nothing, or the reference series, which is fixed, and the untested
@@ -32,6 +33,17 @@ def strangeVolumes(List chosen, index) {
     }
 }
 
+// The fits of a plan of folds: [[number, series to learn from, those and the others to map], ...]; number 0 is of all.
+def fitsOf(List rows) {
+    return rows.groupBy { row -> row.number as int }.toSorted { a, b -> a.key <=> b.key }.collect { number, own ->
+        [number, own.findAll { row -> row.role == 'fit' }.collect { row -> row.series_uid }.toUnique().toSorted(), own.collect { row -> row.series_uid }.toUnique().toSorted()]
+    }
+}
+
+def taskOf(Map method, String id, List uids, List fit) {
+    return [method: method.name, id: id, uids: uids, fit: fit, shipped: method.shipped, image: method.image]
+}
+
 workflow HARMONIZE_IMAGES {
     take:
     settings    // map of parameters
@@ -41,7 +53,7 @@ workflow HARMONIZE_IMAGES {
     reference   // value channel: folder
 
     main:
-    PLAN_VOLUMES(registered, settings.feature_doses, settings.seed, codeDigest('plan_volumes.py'))
+    PLAN_VOLUMES(registered, settings.feature_doses, settings.domain, settings.mode, settings.seed, codeDigest('plan_volumes.py'))
     def volumes = volumesByMethod(chunks).map { _method, paths -> [paths] }.first()
     def told = PLAN_VOLUMES.out.fits.map { table -> [rowsOf(table)] }
     def ofReference = registered.combine(reference).map { table, folder ->
@@ -50,19 +62,30 @@ workflow HARMONIZE_IMAGES {
         [rowsOf(table).find { row -> row.series_uid == uid }?.scanner ?: '', uid ?: '']
     }
     def wanted = chosen.findAll { method -> method.level == 'image' }.collect { method -> method + [digest: methodDigest(method.folder)] }
+    // what learns nothing, or from its own domain and the reference, is the same in every fold
+    def once = chunks.filter { _meta, _table, paths -> paths }
+        .combine(channel.fromList(wanted.findAll { method -> !isPooledOfImages(method) })).combine(told).combine(ofReference).combine(volumes)
+        .map { meta, table, paths, method, fits, scanner, series, all ->
+            def uids = [paths].flatten().collect { path -> path.baseName }
+            def fit = fitOf(method, fits, rowsOf(table)[0].scanner, scanner, series).findAll { uid -> all[uid] }
+            [taskOf(method, meta.id, uids, fit), (uids + fit).toUnique().collect { uid -> all[uid] }, method.folder, method.digest]
+        }
+    // what learns from all scanners is fitted on all, and in each fold on what it trains on, one fit a task
+    def anew = PLAN_VOLUMES.out.folds.flatMap { table -> fitsOf(rowsOf(table)) }
+        .combine(channel.fromList(wanted.findAll { method -> isPooledOfImages(method) })).combine(volumes)
+        .map { number, fit, uids, method, all ->
+            [taskOf(method, "fit ${number}".toString(), uids, fit) + [number: number], uids.collect { uid -> all[uid] }, method.folder, method.digest]
+        }
     HARMONIZE_VOLUMES(
-        chunks.filter { _meta, _table, paths -> paths }
-            .combine(channel.fromList(wanted)).combine(told).combine(ofReference).combine(volumes)
-            .map { meta, table, paths, method, fits, scanner, series, all ->
-                def uids = [paths].flatten().collect { path -> path.baseName }
-                def fit = fitOf(method, fits, rowsOf(table)[0].scanner, scanner, series).findAll { uid -> all[uid] }
-                def own = [method: method.name, id: meta.id, uids: uids, fit: fit, shipped: method.shipped, image: method.image]
-                [own, (uids + fit).toUnique().collect { uid -> all[uid] }, method.folder, method.digest]
-            },
+        once.mix(anew),
         registered, reference, settings.harmonize_by, settings.seed, settings.publish_volumes, codeDigest('harmonize_volumes.py'),
     )
+    def mapped = HARMONIZE_VOLUMES.out.volumes.branch { meta, _paths, _outcome ->
+        of_fold: meta.number
+        whole: true
+    }
     // a method of which a chunk has no volumes has none
-    def found = byMethod(HARMONIZE_VOLUMES.out.volumes.map { meta, paths, outcome -> [meta.method, [meta.id, [paths].flatten(), outcome]] }, null)
+    def found = byMethod(mapped.whole.map { meta, paths, outcome -> [meta.method, [meta.id, [paths].flatten(), outcome]] }, null)
     READ_VOLUMES(
         channel.fromList(chosen.findAll { method -> method.volumes }).combine(volumes)
             .map { method, all -> [[method: method.name, brought: "${method.name}=${method.volumes}".toString(), uids: all.keySet().toSorted()], method.volumes, all.toSorted { a, b -> a.key <=> b.key }.collect { _uid, path -> path }, fingerprint(method.volumes)] },
@@ -75,7 +98,11 @@ workflow HARMONIZE_IMAGES {
 
     emit:
     // [meta(id, method, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
-    chunks = chunks.combine(whole).map { meta, table, paths, method, mapped -> [meta + [method: method], table, [paths].flatten().collect { path -> mapped[path.baseName] }] }
+    chunks = chunks.combine(whole).map { meta, table, paths, method, own -> [meta + [method: method], table, [paths].flatten().collect { path -> own[path.baseName] }] }
     // [method, harmonization.csv]: of the first chunk without volumes, or of the first
     outcomes = found.map { method, _ids, paths, outcomes -> [method, outcomes[Math.max(0, paths.findIndexOf { list -> !list })]] }
+    // [meta(method, id, number, uids), [<series_uid>.b2nd, ...] or none, harmonization.csv] of methods that learn from all
+    // scanners; of the fit on all (number 0), which is there where a run has no fold, the outcome alone
+    folds = mapped.of_fold.mix(mapped.whole.filter { meta, _paths, _outcome -> meta.number == 0 }.map { meta, _paths, outcome -> [meta, [], outcome] })
+    plan = PLAN_VOLUMES.out.folds   // folds.csv
 }

@@ -86,9 +86,15 @@ def givenInFolds(Map method) {
     return method.level == 'image' && method.adaptation == 'half' ? '0' : method.adaptation
 }
 
-// Whether every fold would need volumes of its own.
+// Whether every fold needs volumes of its own.
 def isPooledOfImages(Map variant) {
     return variant.level == 'image' && variant.learns == 'pooled'
+}
+
+// Methods that `all` does not stand for, since each fold is a fit and volumes of its own: they run where they are named.
+def leftOutOfAll(Map settings) {
+    def words = settings.methods.toString().tokenize(',')
+    return 'all' in words ? knownVariants(settings).findAll { variant -> isPooledOfImages(variant) && !(variant.name in words) }.collect { variant -> variant.name } : []
 }
 
 // NAME=PLACE,NAME=PLACE -> [[NAME, file], ...]
@@ -101,18 +107,14 @@ def broughtPlaces(text) {
 def chosenMethods(Map settings) {
     def nothing = [name: noMethod(), level: '', folder: null, shipped: true, adaptation: null, learns: 'nothing', tables: [], volumes: null]
     def isAlone = settings.methods.toString() == nothing.name && !settings.harmonized_features && !settings.harmonized_volumes
-    def found = isAlone ? [] : knownVariants(settings)
-    def known = found.findAll { variant -> !isPooledOfImages(variant) }
+    def known = isAlone ? [] : knownVariants(settings)
     def names = known.collect { variant -> variant.name }
     def chosen = settings.methods.toString().tokenize(',').collectMany { word ->
         if (word == 'all') {
-            return known
+            return known.findAll { variant -> !isPooledOfImages(variant) }
         }
         if (word == 'default') {
-            return known.findAll { variant -> variant.usual }
-        }
-        if (found.any { variant -> variant.name == word && isPooledOfImages(variant) }) {
-            error("--methods ${word}: a method of images that learns from all training scanners would have to map all of them anew in each fold, which a run does not do yet; give its volumes by --harmonized_volumes")
+            return known.findAll { variant -> variant.usual && !isPooledOfImages(variant) }
         }
         if (!(word in names) && word != nothing.name) {
             def near = names.closest(word)
@@ -120,12 +122,16 @@ def chosenMethods(Map settings) {
         }
         known.findAll { variant -> variant.name == word }
     }
+    def wide = settings.max_disk ? chosen.find { variant -> isPooledOfImages(variant) } : null
+    if (wide) {
+        error("--methods ${wide.name}: it keeps volumes of each fold, for which --max_disk leaves no room; leave out one of the two")
+    }
     def tables = broughtPlaces(settings.harmonized_features).groupBy { name, _place -> name }
     def volumes = broughtPlaces(settings.harmonized_volumes).groupBy { name, _place -> name }
     def places = tables + volumes
-    def taken = places.keySet().find { name -> name == nothing.name || found.any { variant -> variant.name == name } || (tables[name] && volumes[name]) }
+    def taken = places.keySet().find { name -> name == nothing.name || known.any { variant -> variant.name == name } || (tables[name] && volumes[name]) }
     if (taken) {
-        def whose = tables[taken] && volumes[taken] ? 'of a table and of a folder of volumes' : "that of a method (${([nothing.name] + found.collect { variant -> variant.name.tokenize('.')[0] }).toUnique().join(', ')})"
+        def whose = tables[taken] && volumes[taken] ? 'of a table and of a folder of volumes' : "that of a method (${([nothing.name] + known.collect { variant -> variant.name.tokenize('.')[0] }).toUnique().join(', ')})"
         error("${tables[taken] ? '--harmonized_features' : '--harmonized_volumes'} ${taken}=${places[taken][0][1]}: the name ${taken} is ${whose}; give another NAME, such as ${taken}_elsewhere")
     }
     def brought = tables.collect { name, items -> nothing + [name: name, level: 'given', tables: items.collect { item -> item[1] }] } +

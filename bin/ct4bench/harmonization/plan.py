@@ -10,6 +10,7 @@ from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.harmonization.features_of import read_variant
 from ct4bench.harmonization.methods import NONE, Variant
 from ct4bench.splits.splits import N_FOLDS
+from ct4bench.splits.tasks import sizes_mapped
 
 COLUMNS = ["method", "title", "about", "version", "citation", "licence", "role", "level", "information", "unseen",
            "learns", "shipped"]  # fmt: skip
@@ -35,6 +36,12 @@ FULL_MVOXEL = 32.5
 """Voxels of a registered series of the whole phantom."""
 IMAGE_S = 10
 """CPU seconds of one version of such a series: filters, pairs, profiles, and its features again."""
+POOLED_IMAGE_S = 40
+"""The same by what learns from all scanners: 0.9 s a Mvoxel through `cnn_to_reference`, and its features."""
+POOLED_FIT_S = 150
+"""CPU seconds of a fit of that."""
+POOLED_GB = 0.04
+"""Disk of a version of such a series, which a fold keeps."""
 
 
 @dataclass(frozen=True)
@@ -100,18 +107,44 @@ def fits_of(size: Size) -> int:
     return n * n_sizes + N_FOLDS * (N_FOLDS - 1 if size.all_cells else 1) + n + 1
 
 
-def versions_of(variant: Variant, size: Size) -> int:
-    """Count the versions of each series that an image-level method makes: one where a fold does not change it."""
-    if variant.declaration.level == "feature":
-        return 0
-    return 1 if variant.declaration.learns != "pooled" else 2 * size.n_domains
+def is_pooled_of_images(variant: Variant) -> bool:
+    """Tell whether each fold is a fit of volumes, and volumes of its own."""
+    return variant.declaration.level != "feature" and variant.declaration.learns == "pooled"
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a method makes in a run, and what that costs."""
+
+    fits: int = 0
+    versions: int = 0
+    """Of each series with features."""
+    cpu_s: float = 0.0
+    disk_gb: float = 0.0
+    """What is kept of the folds' volumes."""
+
+
+def made_of(variant: Variant | None, size: Size) -> Made:
+    """Count the fits and versions of images of a method (None: brought): images once where a fold does not change
+    them, else one version more in each fold that trains on a series or tests it."""
+    if variant is None or variant.declaration.role == "leaky":
+        return Made()
+    scale = min(1.0, size.mvoxel / FULL_MVOXEL)
+    if is_pooled_of_images(variant):
+        sizes = sizes_mapped(size.n_domains)
+        fits, in_folds = 1 + len(sizes) * size.n_domains, sum(n + 1 for n in sizes)
+        images = (size.n_series + in_folds * size.n_featured) * scale
+        return Made(fits, 1 + in_folds, fits * POOLED_FIT_S + images * POOLED_IMAGE_S, images * POOLED_GB)
+    if variant.declaration.level != "feature":
+        return Made(0, 1, size.n_series * IMAGE_S * scale)
+    fits = fits_of(size) * size.n_extractors
+    return Made(fits, 0, fits * FIT_S * size.n_featured / FULL_SERIES)
 
 
 def cost_lines(variants: list[Variant | None], size: Size) -> list[str]:
     """Return a line for each method but none: its fits, versions of images, and about how many CPU hours."""
     share = size.n_featured / FULL_SERIES
     training_s = TRAINING_S[size.all_cells] * size.n_extractors * share
-    image_s = IMAGE_S * min(1.0, size.mvoxel / FULL_MVOXEL)
     lines = [
         f"Harmonization methods: {len(variants) - 1}, for {size.n_domains} domains, {size.n_featured} series with "
         f"features and {size.n_extractors} feature set{'' if size.n_extractors == 1 else 's'}; CPU hours are rough."
@@ -120,13 +153,10 @@ def cost_lines(variants: list[Variant | None], size: Size) -> list[str]:
     for variant in variants:
         if variant is not None and variant.name == NO_METHOD:
             continue
-        fits = versions = 0
-        if variant is not None:
-            versions = versions_of(variant, size)
-            mapped = variant.declaration.level == "feature" and variant.declaration.role != "leaky"
-            fits = fits_of(size) * size.n_extractors if mapped else 0
-        hours = (training_s + fits * FIT_S * share + versions * size.n_series * image_s) / 3600
+        made = made_of(variant, size)
+        hours = (training_s + made.cpu_s) / 3600
         total += hours
         name = "made elsewhere" if variant is None else variant.name
-        lines.append(f"  {name}: {fits} fits, {versions} versions of each image, {hours:.2f} CPU h")
+        disk = f" ({made.disk_gb:.1f} GB of disk)" if made.disk_gb else ""
+        lines.append(f"  {name}: {made.fits} fits, {made.versions} versions of each image{disk}, {hours:.2f} CPU h")
     return [*lines, f"  together about {total:.1f} CPU h"]

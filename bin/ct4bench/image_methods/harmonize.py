@@ -17,7 +17,7 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.volumes import SUFFIX, open_volume, save_volume, to_hu, write_nifti
 from ct4bench.harmonization.features_of import FAILED, NOT_APPLICABLE, domains_of, reason_of
 from ct4bench.harmonization.methods import Variant
-from ct4bench.harmonization.run_fold import Failure, NotApplicable
+from ct4bench.harmonization.run_fold import Failure, NotApplicable, resolve_parameters
 from ct4bench.harmonization.run_volumes import Done, Volume, harmonize_volumes
 from ct4bench.image_methods.phantom import describe_phantom
 from ct4bench.preprocess.reference import open_reference
@@ -44,10 +44,10 @@ class ChunkRun:
 
 
 def told_variant(variant: Variant, domains: Sequence[str], reference: str, phantom: dict, n_volumes: int) -> Variant:
-    """Return a variant with what a run tells it: `reference` (a domain) where it names none, or none of the run's, at
+    """Return a variant with what a run tells it: where it has a `reference` (a domain) that names none of `domains`, at
     level `calibration` also `phantom`; and with the time that so many volumes may take."""
     own = dict(variant.parameters)
-    if own.get("reference", reference) not in domains:
+    if "reference" in own and own["reference"] not in domains:
         own["reference"] = reference
     if variant.declaration.information == "calibration":
         own["phantom"] = phantom
@@ -79,7 +79,8 @@ def harmonize_chunk(
 ) -> pd.DataFrame:
     """Write `<series_uid>.b2nd` of the series `uids` in `output`; return what became of it, a row of harmonization.csv.
 
-    `fit_uids` are learned from in their order, the reference's first. Where the method cannot be applied or fails,
+    `fit_uids` are learned from in their order, the reference's first; they alone are what the method has before its
+    first transform. Where the method cannot be applied or fails,
     `output` is empty. Values are rounded once, to whole HU as registered volumes have them.
     """
     reference, output = open_reference(run.reference), Path(output)
@@ -89,8 +90,12 @@ def harmonize_chunk(
     unknown = [uid for uid in (*uids, *fit_uids, reference.series_uid) if uid not in domain_of]
     if unknown:
         raise UserError(f"the table of registered series has no series {unknown[0]}; register the series again")
-    own = domain_of[reference.series_uid]
-    fit = sorted(fit_uids, key=lambda uid: (uid != reference.series_uid, domain_of[uid] != own))
+    phantom = describe_phantom(reference) if run.variant.declaration.information == "calibration" else {}
+    own, domains = domain_of[reference.series_uid], [domain_of[uid] for uid in fit_uids]
+    variant = told_variant(run.variant, domains, own, phantom, len(uids))
+    # where the reference's scanner is left out another one stands for it
+    first = resolve_parameters(variant, domains)[0].get("reference", own)
+    fit = sorted(fit_uids, key=lambda uid: (domain_of[uid] != first, uid != reference.series_uid))
     series = _Registered(Path(run.volumes), domain_of)
     # an order without meaning: a method may keep count
     order = [uids[n] for n in np.random.default_rng([run.seed, 3]).permutation(len(uids))]
@@ -104,12 +109,9 @@ def harmonize_chunk(
         if run.nifti:
             write_nifti(Path(run.nifti) / f"{uid}.nii.gz", whole, volume.grid)
 
-    phantom = describe_phantom(reference) if run.variant.declaration.information == "calibration" else {}
-    domains = [domain_of[uid] for uid in fit]
-    result = refused(run.variant, domains, [domain_of[uid] for uid in uids]) or harmonize_volumes(
-        told_variant(run.variant, domains, own, phantom, len(uids)),
-        series.volumes(fit), series.volumes(order), keep, domains=domains, seed=run.seed,
-    )  # fmt: skip
+    result = refused(variant, domains, [domain_of[uid] for uid in uids]) or harmonize_volumes(
+        variant, series.volumes(fit), series.volumes(order), keep, domains=domains, seed=run.seed
+    )
     if not isinstance(result, Done):
         for path in [*output.glob(f"*{SUFFIX}"), *(Path(run.nifti).glob("*.nii.gz") if run.nifti else ())]:
             path.unlink()
@@ -117,10 +119,7 @@ def harmonize_chunk(
 
 
 def refused(variant: Variant, domains: Sequence[str], asked: Sequence[str]) -> NotApplicable | None:
-    """Tell where a method cannot be run: it learns from all scanners, which a chunk does not have in the folds that it
-    would need, or refuses a domain that it does not learn from."""
-    if variant.declaration.learns == "pooled":
-        return NotApplicable("learns from all scanners: folds of methods of images are not run by this version")
+    """Tell where a method cannot be run: it refuses a domain that it does not learn from."""
     unseen = sorted(set(asked) - set(domains))
     if unseen and variant.declaration.unseen == "refuse" and variant.declaration.learns != "nothing":
         return NotApplicable(f"refuses domains that it has not seen: {', '.join(unseen)}")

@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from ct4bench.core.feature_tables import read_feature_blocks
 from ct4bench.core.tables import read_table, write_table
 from ct4bench.harmonization.features_of import MethodFeatures, read_variant
+from ct4bench.harmonization.fold_tables import FoldTables
+from ct4bench.harmonization.methods import Variant
 from ct4bench.learning.predictions import TrainingResults
-from ct4bench.learning.train import TrainingRun, prepare, train_part
+from ct4bench.learning.train import Features, TrainingRun, prepare, train_part
 from ct4bench.splits.splits import SPLIT_COLUMNS
 
 
@@ -22,6 +25,8 @@ class Method:
     is_shipped: bool = False
     harmonize_by: Sequence[str] = ("scanner",)
     """Columns that are a domain to it."""
+    folds: Path | str | None = None
+    """Of one that maps volumes and learns from all scanners: the folder of its folds' features."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +59,16 @@ def train_files(
         results = train_part(run, table, plan)
     else:
         variant = read_variant(method.folder, method.variant, method.is_shipped)
-        with MethodFeatures(
-            variant, table.keys, table.names, table.values, method.harmonize_by, run.seed
-        ) as features_of:
+        with _features_of(run, variant, table, method) as features_of:
             results = train_part(run, table, plan, features_of)
     _write(results, places)
+
+
+def _features_of(run: TrainingRun, variant: Variant, table: Features, method: Method) -> AbstractContextManager:
+    if method.folds:
+        own = FoldTables(variant, table.keys, table.names, run.extractor, method.folds, method.harmonize_by)
+        return nullcontext(own)
+    return MethodFeatures(variant, table.keys, table.names, table.values, method.harmonize_by, run.seed)
 
 
 def _write(results: TrainingResults, places: Places) -> None:

@@ -72,6 +72,12 @@ class Plan:
     """Scans of a target that a harmonization method may be given: `HALF` of them, a number, or None."""
 
 
+def sizes_mapped(n_values: int) -> list[int]:
+    """Return the numbers of training values for whose leave-one-out a method of images that learns from all of them is
+    fitted anew: `COMPARED_N` and all but one, of Table 7."""
+    return sorted({COMPARED_N, n_values - 1} & set(range(2, n_values)))
+
+
 def lacking(plan: Plan, fold_unit: str) -> dict[str, str]:
     """Return what the features lack for each scheme of the plan; blank for one that they have all for."""
     reasons = dict.fromkeys(plan.schemes, "")

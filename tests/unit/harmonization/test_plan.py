@@ -36,3 +36,20 @@ def test_voxels_are_those_of_the_index():
     index = pd.DataFrame({"n_slices": [100, 100, 343], "rows": [310, 310, 512], "columns": [410, 410, 512]})
     assert mvoxel_of(index) == pytest.approx(12.71)
     assert mvoxel_of(pd.DataFrame({"roi": ["cyst1"]})) == 32.5
+
+
+def test_what_learns_from_all_images_says_its_fits_versions_and_disk():
+    """13 scanners: 13 folds of N = 2, each with three scanners' series, 13 of N = 12 with all, and one fit on all."""
+    variants = choose(find_methods(), "none,cnn_to_reference")
+
+    def line(n_domains: int, n_featured: int, n_series: int) -> str:
+        return cost_lines(variants, Size(n_series, n_featured, n_domains, 1, False))[1]
+
+    images = 1378 + 268 // 13 * (13 * 3 + 13 * 13)
+    words = r": 27 fits, 17 versions of each image \(([\d.]+) GB of disk\), ([\d.]+) CPU h$"
+    found = re.search(words, line(13, 268, 1378))
+    assert float(found[1]) == pytest.approx(images * 0.04, rel=0.05)
+    assert float(found[2]) == pytest.approx((250 + 27 * 150 + images * 40) / 3600, rel=0.05)
+    # of three scanners N = 2 is all others; two have no fold
+    assert ": 4 fits, 4 versions of each image " in line(3, 12, 12)
+    assert ": 1 fits, 1 versions of each image " in line(2, 8, 8)

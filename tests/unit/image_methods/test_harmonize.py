@@ -84,6 +84,22 @@ def test_fit_has_the_reference_first_then_the_others_and_what_a_domain_is_may_be
     assert "['A1|IR', 'B1|IR', 'A1|FBP']" in row["reason"]
 
 
+@pytest.mark.parametrize("parameters", [{}, {"reference": None}, {"reference": "A1"}])
+def test_a_fold_without_the_references_scanner_has_another_one_first(tmp_path, series, parameters):
+    message = "(_ for _ in ()).throw(ValueError([self.told, [domain for domain, _ in self.means]]))"
+    row, _ = run(
+        tmp_path,
+        series,
+        message,
+        uids=("1.1", "2.1", "3.1"),
+        fit=("3.1", "2.1"),
+        learns="pooled",
+        parameters=parameters,
+    )
+    told, order = ({"reference": "B1"}, ["B1", "C1"]) if parameters else ({}, ["C1", "B1"])
+    assert f"[{told}, {order}]" in row["reason"]
+
+
 @pytest.mark.parametrize(
     ("declared", "told"),
     [
@@ -133,8 +149,8 @@ def test_what_does_not_apply_says_why(tmp_path, series):
     assert (row["status"], row["reason"], found) == (
         "not applicable", "refuses domains that it has not seen: B1", {},
     )  # fmt: skip
-    row, _ = run(tmp_path, series, learns="pooled")
-    assert row["status"] == "not applicable" and "learns from all scanners" in row["reason"]
+    row, _ = run(tmp_path, series, uids=("2.1", "3.1"), fit=("2.1",), learns="pooled", min_domains=2)
+    assert (row["status"], row["reason"]) == ("not applicable", "needs 2 training domains, and has 1")
     row, _ = run(tmp_path, series, min_domains=3)
     assert row["status"] == "not applicable" and "needs 3 training domains" in row["reason"]
 
