@@ -24,8 +24,9 @@ def fitOf(Map method, List fits, String scanner, String reference, String series
 // What is wrong with the volumes that were harmonized elsewhere as soon as the series of the run are known, or null: a
 // folder that has none of them. Of which series there must be a volume registration decides.
 def strangeVolumes(List chosen, index) {
-    def uids = rowsOf(index.resolve('inputs.csv')).collect { row -> row.series_uid }
-    return chosen.findAll { method -> method.volumes }.findResult { method ->
+    def brought = chosen.findAll { method -> method.volumes }
+    def uids = brought ? rowsOf(index.resolve('inputs.csv')).collect { row -> row.series_uid } : []
+    return brought.findResult { method ->
         def there = method.volumes.list().collect { name -> name.replaceAll(/\.nii(\.gz)?$/, '') }
         uids && !there.any { name -> name in uids }
             ? "--harmonized_volumes ${method.name}=${method.volumes} has none of the ${uids.size()} series of this run (the first is ${uids.min()}; there is ${there.min()}); name each volume by its series UID: <series UID>.nii.gz, or a folder of DICOM slices"
