@@ -539,7 +539,13 @@ def write_rows(folder: Path, rows: pd.DataFrame, told: dict, form: str) -> None:
     with open(folder / "X.csv", "w", encoding="utf-8", newline="") as out:
         csv.writer(out, lineterminator="\n").writerow(["row", *rows.columns])
         for name, values in zip(rows.index, rows.to_numpy(), strict=True):
-            out.write(f"{name},{','.join(map('{:.17g}'.format, values))}\n")
+            out.write(f"{name},{','.join(map(number_text, values))}\n")
+
+
+def number_text(value: float) -> str:
+    """Return a number with 17 digits, and with a point where it is whole: readers take `3` for an integer."""
+    text = f"{value:.17g}"
+    return text if any(sign in text for sign in ".en") else f"{text}.0"
 
 
 def _parquet(path: Path) -> pd.DataFrame:

@@ -9,6 +9,7 @@ from learning_data import keys_table
 from planted import plant
 
 from ct4bench.core.modes import PAPER
+from ct4bench.harmonization import fold_server
 from ct4bench.harmonization.features_of import MethodFeatures
 from ct4bench.harmonization.methods import choose, find_methods
 from ct4bench.harmonization.run_fold import (
@@ -176,3 +177,13 @@ def test_without_namespaces_a_method_runs_and_the_result_says_so(zscore, tmp_pat
         shipped = harmonize_fold(zscore, TRAINING, targets=TARGET, adapt=ADAPT, sandbox=open_)
     assert (mine.enforced, shipped.enforced) == ("declared, not enforced", "built in")
     np.testing.assert_array_equal(mine.targets, TARGET.X)
+
+
+def test_whole_numbers_are_written_as_numbers_that_are_not_integers(tmp_path):
+    """pandas reads `3` as an integer, which no mean can shift: a program passed the check and failed in a run."""
+    values = np.array([[3.0, -4.0, 1e300], [12.0, 0.1, 2.0**60]])
+    rows = pd.DataFrame(values, index=pd.Index(["a", "b"], name="row"), columns=["x", "y", "z"])
+    fold_server.write_rows(tmp_path, rows, {"domain": pd.Series(["A", "B"], index=rows.index, name="domain")}, "csv")
+    back = pd.read_csv(tmp_path / "X.csv", index_col="row", float_precision="round_trip")
+    assert set(back.dtypes.astype(str)) == {"float64"}
+    np.testing.assert_array_equal(back.to_numpy(), values)
