@@ -102,7 +102,8 @@ def test_cloud_gets_its_place_its_images_and_gpus_for_networks_alone(cloud, tmp_
     torch = flat["process.'withLabel:deep|training'.container"]
     assert f"ct4bench-deep:{VERSION}" in torch and "params.registry" in torch
     assert {name for name in flat if name.endswith(".container")} == {
-        "process.container", "process.'withLabel:deep|training'.container", "process.'withName:HARMONIZE_VOLUMES'.container",
+        "process.container", "process.'withLabel:deep|training'.container",
+        "process.'withName:HARMONIZE_VOLUMES'.container",
     }  # fmt: skip
     asking = {name: value for name, value in flat.items() if "accelerator" in name}
     assert set(asking) == {"process.'withLabel:deep|gpu'.accelerator"}
