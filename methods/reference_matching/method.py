@@ -13,8 +13,6 @@ from scipy.ndimage import correlate1d, gaussian_filter, gaussian_filter1d, maxim
 from scipy.optimize import curve_fit
 from scipy.special import erf
 
-MOST_CUT = 0.05
-"""Share of a box that a scan may lack: noise at an edge is no cut field of view."""
 STRIP_MM = 6.0
 SOFT_HU = -100.0, 200.0
 """What counts as soft tissue in the reference, whose columns tell of shading."""
@@ -66,12 +64,18 @@ def widened(box, shape):
     return [[max(a - REACH, 0), min(b + REACH, n)] for (a, b), n in zip(box, shape, strict=True)]
 
 
-def cut_off(volume, box, reference):
-    """Return which voxels of a box lie near what a scan, or the reference (its part of the widened box), lacks."""
+def cut_off(volume, box, reference, grown=near):
+    """Return which voxels of a box lie near what a scan, or the reference (its part of the widened box), lacks, or are
+    lacking themselves where the mask is not `grown`."""
     wide = widened(box, volume.shape)
     own = part(volume, wide)
-    mask = near(unseen(own, reference) | unseen(reference, own))
+    mask = grown(unseen(own, reference) | unseen(reference, own))
     return part(mask, [[a - first, b - first] for (a, b), (first, _) in zip(box, wide, strict=True)])
+
+
+MOST_CUT = {"sharpness": (np.asarray, 0.25), "noise": (near, 0.0)}
+"""Share of a step's boxes that a scan may lack, and how that is counted: an edge is measured without the outermost
+slice, too, which a scan of a slab can lack where it lies a little elsewhere."""
 
 
 # ------------------------------------------------------------------------------------------------- calibration
@@ -318,8 +322,8 @@ class Method:
 
     def transform(self, volume, spacing_mm, domain):
         """Return the volume with the steps taken that were asked for, in their order."""
-        for step, views in self.views.items():
-            if step == "noise" and any(cut_off(volume, *view).mean() > MOST_CUT for view in views):
+        for step, (grown, most) in MOST_CUT.items():
+            if any(cut_off(volume, *view, grown).mean() > most for view in self.views.get(step, [])):
                 raise NotApplicable(f"{step}: a scan does not show all of the phantom's {NEEDED[step][0]}")
         seeds = [self.seed, zlib.crc32(np.ascontiguousarray(volume).tobytes())]
         for step in self.steps:

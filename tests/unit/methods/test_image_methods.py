@@ -66,6 +66,7 @@ def test_a_reference_that_lacks_a_part_is_no_line_either():
     [
         ("calibration", (slice(22, None), slice(40, None), EVERY), "calibration: a scan shows 8 of the 14 strips"),
         ("calibration", (EVERY, EVERY, EVERY), "calibration: a scan shows 0 of"),
+        ("sharpness", (EVERY, EVERY, slice(92, None)), "sharpness: a scan does not show all of the phantom's steps"),
         ("noise", (EVERY, slice(0, 20), EVERY), "noise: a scan does not show all of the phantom's homogeneous"),
         ("calibration sharpness noise", (EVERY, slice(0, 20), EVERY), "does not show all"),
     ],
