@@ -1,7 +1,10 @@
-"""Matching to a reference where a scan does not show all of the phantom: what is seen counts."""
+"""Matching to a reference where a scan does not show all of the phantom: what is seen counts. What a network keeps."""
+
+import weakref
 
 import numpy as np
 import pytest
+import torch
 from planted import load_method
 
 from ct4bench.harmonization.check_volumes import PHANTOM as DRAWN
@@ -76,3 +79,35 @@ def test_too_little_in_view_is_not_applicable(steps, box, words):
         matched(steps, without(SCAN, *box))
     assert type(found.value).__name__ == "NotApplicable"
     assert np.isfinite(matched(steps, SCAN)).all()
+
+
+# 30 volumes have 5,760; a share of 136 each is the largest whole one of 4,096
+@pytest.mark.parametrize(("n_volumes", "of_each"), [(5, 192), (30, 136)])
+def test_the_network_keeps_4096_patches_at_most_and_as_many_of_each_volume(n_volumes, of_each, monkeypatch):
+    """Counted by which of the drawn patches are still in memory, between volumes and as the training starts."""
+    module = load_method("cnn_to_reference")
+    monkeypatch.setattr(module, "PATCH", (3, 5, 5))
+    drawn, between, kept = [], [], []
+
+    class Counted(module.Method):
+        def _pairs(self, *given):
+            pairs = super()._pairs(*given)
+            drawn.append([weakref.ref(own) for own, _wanted in pairs])
+            return pairs
+
+    def there() -> list[int]:
+        return [sum(patch() is not None for patch in own) for own in drawn]
+
+    def volumes():
+        for number in range(n_volumes):
+            yield np.random.default_rng(number).normal(40, 20, (6, 12, 12)).astype(np.float32), SPACING_MM, "A1"
+            between.append(sum(there()))
+
+    method = Counted(seed=1, reference="A1", steps=1, channels=2)
+    method.network.register_forward_hook(lambda *_: kept.append(there()))
+    try:
+        method.fit(volumes())
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert kept == [[of_each] * n_volumes]
+    assert max(between) <= 4096
