@@ -22,12 +22,16 @@ def fitOf(Map method, List fits, String scanner, String reference, String series
 }
 
 // What is wrong with the volumes that were harmonized elsewhere as soon as the series of the run are known, or null: a
-// folder that has none of them. Of which series there must be a volume registration decides.
+// folder that has none of them. Of which series there must be a volume registration decides, so some that lack are said alone.
 def strangeVolumes(List chosen, index) {
     def brought = chosen.findAll { method -> method.volumes }
     def uids = brought ? rowsOf(index.resolve('inputs.csv')).collect { row -> row.series_uid } : []
     return brought.findResult { method ->
         def there = method.volumes.list().collect { name -> name.replaceAll(/\.nii(\.gz)?$/, '') }
+        def lacking = uids.findAll { uid -> !(uid in there) }
+        if (lacking && lacking.size() < uids.size()) {
+            log.warn("--harmonized_volumes ${method.name}=${method.volumes} has no volume of ${lacking.size()} of the ${uids.size()} series of this run (the first is ${lacking.min()}); if registration keeps ${lacking.size() == 1 ? 'it' : 'one of them'}, the run ends without results, when the volumes are read: add what is missing, and run again with -resume")
+        }
         uids && !there.any { name -> name in uids }
             ? "--harmonized_volumes ${method.name}=${method.volumes} has none of the ${uids.size()} series of this run (the first is ${uids.min()}; there is ${there.min()}); name each volume by its series UID: <series UID>.nii.gz, or a folder of DICOM slices"
             : null

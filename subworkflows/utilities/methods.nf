@@ -1,10 +1,20 @@
 // The harmonization methods of a run: the folders of methods/ and --method_folders that --methods names, and what
 // --harmonized_features and --harmonized_volumes bring. A variant has the name method.variant.
 
+// The texts of a constant of the scripts (bin/ct4bench/core/benchmark.py), which stand in one line.
+def benchmarkTexts(String constant) {
+    def found = file("${projectDir}/bin/ct4bench/core/benchmark.py").text.readLines().find { line -> line.startsWith("${constant} = ") }
+    return (found =~ /"(\w+)"/).collect { match -> match[1].toString() }
+}
+
 // The method that leaves images and features as they are; every other one is compared with it.
 def noMethod() {
-    def found = file("${projectDir}/bin/ct4bench/core/benchmark.py").text =~ /(?m)^NO_METHOD = "(\w+)"$/
-    return found[0][1].toString()
+    return benchmarkTexts('NO_METHOD')[0]
+}
+
+// Names that no other method can have: words of --methods, and what else lies in a folder of results.
+def reservedNames() {
+    return benchmarkTexts('METHOD_WORDS') + benchmarkTexts('RESULT_FOLDERS')
 }
 
 // What a folder's method.yml says. The scripts check it (harmonization/methods.py); here it only says what is to be run.
@@ -54,6 +64,10 @@ def knownVariants(Map settings) {
             error("--method_folders ${place} holds no method: neither it nor a folder in it has a method.yml")
         }
         inside.collect { folder -> [folder, false] }
+    }
+    def reserved = given.collect { folder, _shipped -> folder }.find { folder -> folder.name in reservedNames() + noMethod() }
+    if (reserved) {
+        error("${reserved}: ${reserved.name} has a meaning of its own in a run and its results; call the folder, and the method in its method.yml, otherwise, such as ${reserved.name}_mine")
     }
     def twice = (own + given).groupBy { folder, _shipped -> folder.name }.find { _name, places -> places.size() > 1 }
     if (twice) {

@@ -1,6 +1,7 @@
 // Parameters against nextflow_schema.json, before any task: unknown names, types, limits, choices, files that must exist.
 
-include { pathError } from './files'
+include { pathError     } from './files'
+include { reservedNames } from './methods'
 
 def schemaParameters(schemaFile) {
     def groups = new groovy.json.JsonSlurper().parse(schemaFile.toFile())['$defs']
@@ -49,11 +50,6 @@ def placeFault(String option, String name, String place, containerEngine) {
     }
     def holds = found.listFiles().any { item -> item.isDirectory() && !item.name.startsWith('.') || item.name ==~ /.+\.nii(\.gz)?/ }
     return holds ? null : "${said} holds no volume; give a NIfTI <series UID>.nii.gz, or a folder <series UID> of DICOM slices, for every series"
-}
-
-// Names that a method cannot have: words of --methods, and what else lies in a folder of results.
-def reservedNames() {
-    return ['default', 'all', 'dicom', 'download', 'figures', 'index', 'pipeline_info', 'provenance', 'registration']
 }
 
 // The twin is of one phantom; another one is in the user's own input.

@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from read_back import read_back
 from sklearn.metrics import accuracy_score, balanced_accuracy_score
 
-from ct4bench.core.benchmark import FEATURE_KEY, ROIS, ROW_KEY
+from ct4bench.core.benchmark import FEATURE_KEY, RESULT_FOLDERS, ROIS, ROW_KEY
 from ct4bench.core.geometry import Rigid
 
 pytestmark = pytest.mark.pipeline
@@ -73,6 +73,8 @@ def test_contract_of_files(small_run):
     expected |= {f"none/figures/{name}.view.json" for name in ("slices", "patches")}
     expected |= {f"none/features/{name}.{kind}" for name in EXTRACTORS for kind in ("parquet", "json")}
     assert expected <= there
+    # a method of one of these names would have its results in that folder
+    assert {name.split("/")[0] for name in there if "/" in name} <= {"none", *RESULT_FOLDERS}
     about = {path.name.split("_20")[0] for path in (small_run.outdir / "pipeline_info").iterdir()}
     assert about == {"trace", "timeline", "dag", "run.json", "none", "complete.json"}
 

@@ -10,6 +10,8 @@ import pandas as pd
 import pytest
 from pipeline_run import ENGINE, ROOT
 
+from ct4bench.core.benchmark import RESULT_FOLDERS
+
 pytestmark = pytest.mark.pipeline
 
 SPANNING = {"READ_METHODS", "PLAN_METHODS", "RANK_METHODS", "DRAW_LEADERBOARD", "WRITE_REPORT", "COLLECT_RESULTS"}
@@ -117,15 +119,25 @@ FROM_FEATURES = ("--features", ROOT / "tests" / "data" / "radiomics.csv")
             DECLARES.replace("level: feature", "level: [feature"),
             ["{one}/mine/method.yml is not YAML (line 7:"],
         ),
+        # a method's results lie in a folder of its name, beside the figures of all
+        (
+            ["one"],
+            DECLARES.replace("name: mine", "name: figures"),
+            [
+                "{one}/figures: figures has a meaning of its own in a run and its results",
+                "otherwise, such as figures_mine",
+            ],
+        ),
     ],
 )
 def test_a_fault_of_a_method_is_told_with_the_path_that_its_user_knows(folders, text, words, nextflow, tmp_path):
     """The first one is found by a task, which has the folder under another path."""
     places = {name: tmp_path / name for name in folders}
+    called = "figures" if "name: figures" in text else "mine"
     for place in places.values():
-        (place / "mine").mkdir(parents=True)
-        (place / "mine" / "method.yml").write_text(text)
-        (place / "mine" / "method.py").write_text("class Method: ...\n")
+        (place / called).mkdir(parents=True)
+        (place / called / "method.yml").write_text(text)
+        (place / called / "method.py").write_text("class Method: ...\n")
     given = ",".join(str(place) for place in places.values())
     run = nextflow(tmp_path / "run", *FROM_FEATURES, "--methods", "none,mine", "--method_folders", given)
     assert run.status != 0
@@ -235,6 +247,8 @@ def test_a_method_that_does_nothing_is_equal_to_none_from_features(nextflow, tmp
         "report_elsewhere.html",
     }  # what came to no end is in the leaderboard alone
     assert "No harmonization was applied." not in page
+    folders = {path.name for path in three.outdir.iterdir() if path.is_dir()}
+    assert folders - set(methods.index) <= set(RESULT_FOLDERS)
 
 
 @pytest.mark.slow

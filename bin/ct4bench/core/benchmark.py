@@ -31,6 +31,11 @@ RECONSTRUCTIONS = ("FBP", "IR", "DL")
 MAKERS = ("Siemens", "Philips", "GE", "Toshiba")
 NO_METHOD = "none"
 """The harmonization method that leaves series and features as they are."""
+METHOD_WORDS = ("default", "all")
+"""What `--methods` takes for several methods at once."""
+RESULT_FOLDERS = ("dicom", "download", "figures", "index", "pipeline_info", "provenance", "registration")
+"""What else lies beside the methods' folders in a run's results. The workflow reads these lines, too
+(subworkflows/utilities/methods.nf)."""
 
 PATCH_SHAPE = (16, 32, 32)
 """Voxels of a patch as (slices, rows, columns); the paper writes it 32 x 32 x 16."""

@@ -1,8 +1,9 @@
 """The conformance run of a method: what its author must mend, a verdict for each check (`tools/check_method.py`).
 
 The rows are drawn for each run anew: domains of different sizes and mixes of tissues, one of a single row, names that
-YAML and CSV misread, a feature that does not vary, one with a variance of 1e-12 and one in units of 1e12. What a method
-knows of this exam does not help it in a run, where the checks of `run_fold` are made in every fold.
+YAML and CSV misread, a feature that does not vary, one with a variance of 1e-12, one in units of 1e12 and one of whole
+numbers. What a method knows of this exam does not help it in a run, where the checks of `run_fold` are made in every
+fold.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,7 +32,7 @@ from ct4bench.harmonization.run_fold import (
 TISSUES = ("cyst", "hemangioma", "liver", "metastasis")
 NAMES = ("A1", "NA", "no", "01", "B 2", "1e3", "null", "G1", "H1", "K1", "L1", "M1")
 UNSEEN = "Y"
-FEATURES = ("energy", "contrast", "constant", "tiny", "huge", "entropy", "run_length", "mean")
+FEATURES = ("energy", "contrast", "constant", "tiny", "huge", "entropy", "run_length", "mean", "count")
 PASS, FAIL, NOTE = "pass", "FAIL", "note"
 LEAST_CONTENT = 0.1
 """Share of the spread within tissues and domains, relative to all spread, below which the content is lost."""
@@ -106,6 +107,7 @@ def _draw(rng: np.random.Generator, name: str, n: int, truth: np.ndarray, tissue
     values[:, FEATURES.index("constant")] = 2.5
     values[:, FEATURES.index("tiny")] *= 1e-6
     values[:, FEATURES.index("huge")] *= 1e12
+    values[:, FEATURES.index("count")] = np.round(4 * (values[:, FEATURES.index("count")] + 10)).clip(0)
     known = {"tissue": np.array(TISSUES)[tissue[patch]], "dose_mgy": rng.choice([1.0, 3.0, 14.0], n),
              "recon": rng.choice(["FBP", "IR"], n)}  # fmt: skip
     return Rows(values, np.full(n, name, object), FEATURES, pd.DataFrame(known), patch)
@@ -241,9 +243,9 @@ def _constant(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
 
 
 def _units(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
-    """Features in other units give the result in these units."""
+    """Features in other units give the result in these units; in another one a count is no whole number."""
     factor = np.ones(len(FEATURES))
-    factor[[FEATURES.index("tiny"), FEATURES.index("huge")]] = 2.0**20, 2.0**-40
+    factor[[FEATURES.index(name) for name in ("tiny", "huge", "count")]] = 2.0**20, 2.0**-40, 2.0**-20
     exam = Exam(*(replace(rows, X=rows.X * factor) for rows in
                   (conformance.exam.training, conformance.exam.adapt, conformance.exam.targets)))  # fmt: skip
     result = conformance.run(exam)
@@ -259,6 +261,14 @@ def _units(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:
         f"their spread is {ratio.max():.3g} times that in other units" if ratio.max() > 2 or ratio.min() < 0.5 else ""
     )
     yield conformance.judge(check, fault and f"{fault} (and {ratio.min():.3g})", mend)
+    # where rows were permuted, whole numbers come back in other units, too
+    count = FEATURES.index("count")
+    here, there = base.targets[:, count], result.targets[:, count] / factor[count]
+    lost = (here == np.round(here)).all() and (there != np.round(there)).any()
+    yield conformance.judge(
+        "whole numbers are numbers as others are", "they come back without decimals" if lost else "",
+        "compute with float64 whatever a number looks like, and write 3.25 for 3.25",
+    )  # fmt: skip
 
 
 def _unseen(conformance: Conformance, base: Harmonized) -> Iterator[Verdict]:

@@ -556,7 +556,7 @@ def _csv(path: Path) -> pd.DataFrame:
     head = pd.read_csv(path, nrows=0).columns
     blank = {name: ["", "NA", "NaN", "nan"] for name in head if name != "row"}
     table = pd.read_csv(path, dtype={"row": str}, float_precision="round_trip", keep_default_na=False, na_values=blank)
-    whole = [name for name, kind in table.dtypes.items() if name != "row" and kind.kind == "i"]
+    whole = [name for name, kind in table.dtypes.items() if name != "row" and kind.kind in "iu"]
     table[whole] = table[whole].astype(np.float64)  # CSV has no types: 3 is a number as 3.0 is
     return table
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ct4bench.core.benchmark import NO_METHOD
+from ct4bench.core.benchmark import METHOD_WORDS, NO_METHOD, RESULT_FOLDERS
 from ct4bench.core.errors import UserError, error_words
 from ct4bench.core.yaml_files import fault_of, yaml_words
 
@@ -30,7 +30,10 @@ OVERRIDES = (
     "tolerance",
 )
 """Entries that a variant may have of its own, beside values of parameters."""
-WORDS = ("default", "all")
+LEAKY = "leaky"
+"""The variant that a run adds to a method: fitted on all rows before they are divided."""
+TAKEN_VARIANTS = (LEAKY, "csv", "html", "json", "md")
+"""Names that no variant has: `combat.leaky` is the run's own, and `report.html` a file beside the methods' folders."""
 LARGEST_FILE = 100_000
 """Bytes of a method.yml: a longer one is none."""
 
@@ -163,8 +166,9 @@ def _contradiction(values: dict, folder: Path) -> str:
     """What the schema cannot say of a method's entries; blank where they agree."""
     if values["name"] != folder.resolve().name:
         return f"name is {values['name']}, the folder's is {folder.resolve().name}; both must be one"
-    if values["name"] in (NO_METHOD, *WORDS):
-        return f"the name {values['name']} is taken"
+    if values["name"] in (NO_METHOD, *METHOD_WORDS, *RESULT_FOLDERS):
+        return f"the name {values['name']} has a meaning of its own in a run and its results; " \
+               f"call the method and its folder otherwise, such as {values['name']}_mine"  # fmt: skip
     entry = values.get("entry", "method.py")
     if not (folder / entry).is_file() or not (folder / entry).resolve().is_relative_to(folder.resolve()):
         return f"entry: {entry} is no file of the folder"
@@ -181,6 +185,8 @@ def _contradiction(values: dict, folder: Path) -> str:
         return f"default: {unknown[0]} is no variant"
     for name, own in {"": {}, **variants}.items():
         where = f"variants.{name}: " if name else ""
+        if name in TAKEN_VARIANTS:
+            return f"{where}a run's results have something else of that name; call it otherwise, such as {name}_mine"
         if unknown := sorted(set(own) - set(parameters) - set(OVERRIDES)):
             return f"{where}{unknown[0]} is no parameter"
         merged = {**values, **{key: own[key] for key in OVERRIDES if key in own}}
@@ -248,10 +254,10 @@ def choose(methods: dict[str, Declaration], text: str) -> list[Variant]:
     ]
     chosen = []
     for word in (part.strip() for part in text.split(",")):
-        if word not in (*WORDS, *known):
+        if word not in (*METHOD_WORDS, *known):
             raise UserError(
-                f"--methods: {word or 'a blank'} is not one of {', '.join([*WORDS, *known])}; --method_folders adds "
-                "methods of your own"
+                f"--methods: {word or 'a blank'} is not one of {', '.join([*METHOD_WORDS, *known])}; --method_folders "
+                "adds methods of your own"
             )
         chosen += {"default": usual, "all": list(known)}.get(word, [word])
     return [known[name] for name in dict.fromkeys(chosen)]

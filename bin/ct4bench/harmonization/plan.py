@@ -8,14 +8,14 @@ import pandas as pd
 
 from ct4bench.core.benchmark import NO_METHOD
 from ct4bench.harmonization.features_of import read_variant
-from ct4bench.harmonization.methods import NONE, Variant
+from ct4bench.harmonization.methods import LEAKY, NONE, Variant
 from ct4bench.splits.splits import N_FOLDS
 from ct4bench.splits.tasks import sizes_mapped
 
 COLUMNS = ["method", "title", "about", "version", "citation", "licence", "role", "level", "information", "unseen",
            "learns", "shipped"]  # fmt: skip
 """Of methods.csv, less what is known at the end only."""
-LEAKY = ".leaky"
+LEAKY_END = f".{LEAKY}"
 """Ends the name of what a method shows that was fitted on all rows before they were divided."""
 LEAKY_WORDS = "the same, fitted on all rows before they are divided: what it has more than that is a leak"
 OUTSIDE = "fitted outside: what it has seen is not known"
@@ -77,7 +77,7 @@ def describe(
             variants.append(None)
             rows.append({"method": name, **BROUGHT, "title": name})
             continue
-        method, own = name.partition(".")[0], name.removesuffix(LEAKY)
+        method, own = name.partition(".")[0], name.removesuffix(LEAKY_END)
         variant = (
             Variant(name, NONE, {})
             if name == NO_METHOD

@@ -41,6 +41,8 @@ BY_CONFORMANCE = {
     "swaps_columns": MENDED,
     "turns_the_table": MENDED,
     "changes_types": MENDED,
+    "whole_numbers_become_integers": MENDED,
+    "whole_numbers_stay_whole": "whole numbers are numbers",
     "changes_its_input": MENDED,
     "gives_training_rows": "the content is kept",
     "gives_training_rows_with_dust": "the content is kept",

@@ -149,6 +149,8 @@ def test_the_exam_is_drawn_anew_and_has_what_hides_faults(tmp_path):
     shares = counts.div(counts.sum(axis=1), axis=0).drop(index="X")
     assert (shares.max() - shares.min()).max() > 0.3  # tissues differ by domain
     assert counts.loc["X"].sum() == 1 and {"NA", "no", "01"} < set(one.domain)
+    whole = (one.X.round() == one.X).all(axis=0)  # a count, which R's and other readers of CSV take for integers
+    assert [name for name, is_whole in zip(one.features, whole, strict=True) if is_whole] == ["count"]
     assert len(draw_exam(plant(tmp_path, REFUSING, parameters={"least": 2}, min_rows=500), 1).training) > 4 * 1000
 
 

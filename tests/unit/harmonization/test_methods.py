@@ -1,7 +1,12 @@
 """Folders of methods: what is found, what is refused and why, and which variants a run chooses."""
 
-import pytest
+import re
 
+import pytest
+from pipeline_run import ROOT
+
+from ct4bench.core.benchmark import RESULT_FOLDERS
+from ct4bench.core.contract import read_contract
 from ct4bench.core.errors import UserError
 from ct4bench.core.yaml_files import read_schema
 from ct4bench.harmonization.methods import Declaration, choose, find_methods, read_declaration, variants_of
@@ -87,6 +92,8 @@ def test_a_folder_of_methods_and_a_method_itself_are_taken(tmp_path):
         ("level: feature", "level: image\nentry: program", "level image takes a class"),
         ("licence: MIT", "licence: MIT\nvariants: {default: {}}", "variants: 'default'"),
         ("licence: MIT", "licence: MIT\nvariants: {a.b: {}}", "variants: 'a.b'"),
+        ("licence: MIT", "licence: MIT\nvariants: {leaky: {}}", "variants.leaky: .* such as leaky_mine"),
+        ("licence: MIT", "licence: MIT\nvariants: {csv: {}}", "variants.csv: a run's results have something else"),
         ("licence: MIT", "licence: MIT\nvariants: {a: {eb: false}}", "variants.a: eb is no parameter"),
         ("licence: MIT", "licence: MIT\nparameters: {seed: 1}", "parameters.seed: the name is taken"),
         ("licence: MIT", "licence: MIT\nvariants: {a: {unseen: adapt}}", "variants.a: unseen: adapt needs"),
@@ -122,12 +129,32 @@ def test_names_of_others_and_empty_folders_are_refused(tmp_path):
     taken = write(tmp_path / "three", PLAIN.replace("mine", "zscore_by_domain"), "zscore_by_domain")
     with pytest.raises(UserError, match="zscore_by_domain is of the project's own methods"):
         find_methods([taken])
-    with pytest.raises(UserError, match="the name none is taken"):
+    with pytest.raises(UserError, match="the name none has a meaning of its own"):
         find_methods([write(tmp_path / "four", PLAIN.replace("mine", "none"), "none")])
     (tmp_path / "empty").mkdir()
     for folder, words in ((tmp_path / "empty", "holds no method"), (tmp_path / "nowhere", "is no folder")):
         with pytest.raises(UserError, match=words):
             find_methods([folder])
+
+
+def folders_of_results():
+    """Folders that a run's results have beside those of methods: by the contract and by what the workflow lays."""
+    found = {name.split("/")[0] for name in read_contract() if "/" in name}
+    found |= set(re.findall(r"'results/run'\}/(\w+)[/\"]", (ROOT / "conf" / "publish.config").read_text()))
+    for script in (ROOT / "subworkflows").rglob("*.nf"):
+        found |= set(re.findall(r"\bplaced\('(\w+)'", script.read_text()))
+    return found - {"<method>", "none"}
+
+
+@pytest.mark.parametrize("name", ["all", "default", *sorted(folders_of_results())])
+def test_a_method_is_not_called_like_a_folder_of_a_runs_results(name, tmp_path):
+    place = write(tmp_path, PLAIN.replace("mine", name), name)
+    with pytest.raises(UserError, match=f"the name {name} has a meaning .*method and its folder .*{name}_mine"):
+        find_methods([place])
+
+
+def test_the_list_of_folders_of_results_is_whole():
+    assert set(RESULT_FOLDERS) == folders_of_results()
 
 
 def test_variants_have_their_parameters_and_what_they_declare(tmp_path):

@@ -187,3 +187,11 @@ def test_whole_numbers_are_written_as_numbers_that_are_not_integers(tmp_path):
     back = pd.read_csv(tmp_path / "X.csv", index_col="row", float_precision="round_trip")
     assert set(back.dtypes.astype(str)) == {"float64"}
     np.testing.assert_array_equal(back.to_numpy(), values)
+
+
+def test_whole_numbers_of_a_program_are_numbers_as_others_are(tmp_path):
+    """CSV has no types: R writes 3 for 3.0, and C more than 2^63."""
+    (tmp_path / "X.csv").write_text("row,x,y,z\na,3,12000000000000000000,0.5\nb,-4,7,2\n")
+    back = fold_server.read_rows(tmp_path, "csv")
+    assert set(back.dtypes.astype(str)) == {"float64"}
+    np.testing.assert_array_equal(back.to_numpy(), [[3, 1.2e19, 0.5], [-4, 7, 2]])
