@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Volumes of some registered series through a harmonization method."""
+"""Volumes of some registered series through a harmonization method, part by part."""
 
 import argparse
 
@@ -13,8 +13,9 @@ def main(argv=None):
     parser.add_argument("--folder", required=True, help="folder of the method")
     parser.add_argument("--shipped", action="store_true", help="it is one of the project's own")
     parser.add_argument("--registered", required=True, help="table of the registered series")
-    parser.add_argument("--series_uids", required=True, help="the series to harmonize, separated by commas")
-    parser.add_argument("--fit_uids", default="", help="the series to learn from, separated by commas")
+    uids = {"action": "append", "required": True, "type": lambda text: [uid for uid in text.split(",") if uid]}
+    parser.add_argument("--series_uids", **uids, help="series to harmonize, separated by commas; once for each part")
+    parser.add_argument("--fit_uids", **uids, help="series that the part learns from, the same, or blank")
     parser.add_argument("--volumes", required=True, help="folder of the volumes of all these")
     parser.add_argument("--reference", required=True, help="folder of the prepared reference")
     parser.add_argument("--harmonize_by", default="scanner", help="columns that are a domain to the method, by commas")
@@ -27,13 +28,12 @@ def main(argv=None):
     from ct4bench.core.benchmark import SERIES_KEY
     from ct4bench.core.tables import read_table, write_table
     from ct4bench.harmonization.features_of import read_variant
-    from ct4bench.image_methods.harmonize import ChunkRun, harmonize_chunk
+    from ct4bench.image_methods.harmonize import ChunkRun, harmonize_chunks
 
     variant = read_variant(args.folder, args.method, args.shipped)
-    chunk = ChunkRun(variant, args.volumes, args.reference, args.harmonize_by.split(","), args.seed, args.nifti)
-    registered = read_table(args.registered, SERIES_KEY)
-    fit = [uid for uid in args.fit_uids.split(",") if uid]
-    write_table(harmonize_chunk(chunk, registered, args.series_uids.split(","), fit, args.output), args.outcome)
+    settings = ChunkRun(variant, args.volumes, args.reference, args.harmonize_by.split(","), args.seed, args.nifti)
+    parts = zip(args.series_uids, args.fit_uids, strict=True)
+    write_table(harmonize_chunks(settings, read_table(args.registered, SERIES_KEY), parts, args.output), args.outcome)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ def main(argv=None):
     parser.add_argument("--predictions", required=True, help="predictions.parquet of the method")
     parser.add_argument("--splits", required=True, help="splits.csv of the method")
     parser.add_argument("--plain_predictions", required=True, help="the same without harmonization")
+    parser.add_argument("--plain_scores", help="scores.csv of none, where it has been scored")
     parser.add_argument("--domain", choices=DOMAINS, default="scanner", help="what is left out")
     parser.add_argument("--images", type=Path, help="folder with pairs.parquet and scanner_profile.csv of the method")
     parser.add_argument("--plain_images", type=Path, help="the same without harmonization, and registered.csv")
@@ -35,7 +36,7 @@ def main(argv=None):
     from ct4bench.core.feature_tables import check_same_rows, read_features
     from ct4bench.core.tables import read_table, write_table
     from ct4bench.leaderboard.images import read_images, reference_of, score_images
-    from ct4bench.leaderboard.score import FeatureSet, score_method
+    from ct4bench.leaderboard.score import SCORE_COLUMNS, FeatureSet, score_method
     from ct4bench.splits.splits import SPLIT_COLUMNS
 
     sets = []
@@ -45,9 +46,10 @@ def main(argv=None):
         place = args.left_out / f"{name}.parquet" if args.left_out else None
         left_out = read_features(place) if place and place.is_file() else None
         sets.append(FeatureSet(name, table, plain, left_out))
+    of_none = read_table(args.plain_scores, SCORE_COLUMNS) if args.plain_scores else None
     scores = score_method(
         sets, read_table(args.predictions), read_table(args.splits, SPLIT_COLUMNS), read_table(args.plain_predictions),
-        args.domain, args.seed, args.unfitted,
+        args.domain, args.seed, args.unfitted, of_none,
     )  # fmt: skip
     if args.images:
         both = [read_images(folder) for folder in (args.images, args.plain_images)]

@@ -4,8 +4,8 @@ process HARMONIZE_VOLUMES {
     label 'harmonization'
 
     input:
-    // meta: method, id, uids (to harmonize), fit (to learn from), shipped, image (imaging or deep), number (of a fold, if it
-    // is one); folder: that of the method
+    // meta: method, id, parts ([uids: to harmonize, fit: to learn from], each by a process of its own), shipped, image
+    // (imaging or deep), number (of a fold, if it is one); folder: that of the method
     tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(folder, stageAs: 'methods/*'), val(_digest)
     path registered
     path reference
@@ -27,8 +27,7 @@ process HARMONIZE_VOLUMES {
         --folder ${folder} \\
         ${meta.shipped ? '--shipped' : ''} \\
         --registered ${registered} \\
-        --series_uids ${meta.uids.join(',')} \\
-        ${meta.fit ? "--fit_uids ${meta.fit.join(',')}" : ''} \\
+        ${meta.parts.collect { part -> "--series_uids=${part.uids.join(',')} --fit_uids=${part.fit.join(',')}" }.join(' ')} \\
         --volumes volumes \\
         --reference ${reference} \\
         --harmonize_by ${harmonize_by} \\
@@ -41,7 +40,7 @@ process HARMONIZE_VOLUMES {
     stub:
     """
     mkdir harmonized
-    (cd harmonized && touch ${meta.uids.collect { uid -> "${uid}.b2nd" }.join(' ')})
+    (cd harmonized && touch ${meta.parts.collectMany { part -> part.uids }.collect { uid -> "${uid}.b2nd" }.join(' ')})
     printf 'status,reason\\nharmonized,\\n' > harmonization.csv
     echo '{}' > usage.json
     """

@@ -1,11 +1,11 @@
 process PLAN_SPLITS {
-    tag "${method}"
+    tag "${plan}"
     label 'small'
 
     input:
-    // of all extractors: their rows must be the same; cells: all, or those that methods are compared by; adaptation: scans
-    // of a target that a fold gives the method, a number or half, or null
-    tuple val(method), path(features), val(cells), val(adaptation)
+    // plan: a name of the methods that have it; features of all extractors: their rows must be the same; cells: all, or
+    // those that methods are compared by; adaptation: scans of a target that a fold gives a method, a number or half, or null
+    tuple val(plan), path(features), val(cells), val(adaptation)
     val domain
     val mode
     val seed
@@ -16,8 +16,7 @@ process PLAN_SPLITS {
     val _code
 
     output:
-    tuple val(method), path('splits.csv'), emit: splits
-    tuple val(method), path('tasks.csv'), emit: tasks
+    tuple val(plan), path('splits.csv'), path('tasks.csv'), emit: splits
     path 'usage.json', topic: usage
 
     script:

@@ -1,13 +1,14 @@
 // The methods side by side: scores of each, and the leaderboard.
 
-include { SCORE_METHODS } from '../../modules/score_methods/main'
-include { RANK_METHODS  } from '../../modules/rank_methods/main'
-include { byMethod      } from '../utilities/channels'
-include { codeDigest    } from '../utilities/code'
-include { isClassified  } from '../utilities/extractors'
-include { extractorsOf  } from '../utilities/methods'
-include { isPooledOfImages } from '../utilities/methods'
-include { noMethod      } from '../utilities/methods'
+include { SCORE_METHODS               } from '../../modules/score_methods/main'
+include { SCORE_METHODS as SCORE_NONE } from '../../modules/score_methods/main'
+include { RANK_METHODS                } from '../../modules/rank_methods/main'
+include { byMethod                    } from '../utilities/channels'
+include { codeDigest                  } from '../utilities/code'
+include { isClassified                } from '../utilities/extractors'
+include { extractorsOf                } from '../utilities/methods'
+include { isPooledOfImages            } from '../utilities/methods'
+include { noMethod                    } from '../utilities/methods'
 
 // [method, that file] of the files of EVALUATE_FEATURES
 def fileNamed(tables, String name) {
@@ -49,15 +50,23 @@ workflow COMPARE {
             .map { method, pairs, profile, _none, plain_pairs, plain_profile, reference, registered -> [method, [pairs, profile], [plain_pairs, plain_profile, registered], reference] }
         : channel.empty()
     def unpictured = channel.fromList(chosen.collect { method -> method.name } - mapping).map { method -> [method, [], [], []] }
+    def scoring = sets.join(predictions).join(splits).join(apart).join(pictured.mix(unpictured)).combine(plain).combine(unharmonized)
+        .map { method, own, tables, _notes, predicted, planned, folder, own_images, plain_images, reference, _none, all, unharmonized_tables, _all_notes, unharmonized_predictions ->
+            def bySet = [all, unharmonized_tables].transpose().collectEntries { name, table -> [name, table] }
+            [[method: method, extractors: own, unfitted: !folder], tables, predicted, planned, folder, own.collect { name -> bySet[name] }, unharmonized_predictions, own_images, plain_images, reference]
+        }
+        .branch { meta, _tables, _predicted, _planned, _folder, _plain, _unharmonized, _images, _plain_images, _reference ->
+            none: meta.method == noMethod()
+            methods: true
+        }
+    // the others are beside it
+    SCORE_NONE(scoring.none.map { item -> item + [[]] }, settings.domain, settings.seed, codeDigest('score_methods.py'))
     SCORE_METHODS(
-        sets.join(predictions).join(splits).join(apart).join(pictured.mix(unpictured)).combine(plain).combine(unharmonized)
-            .map { method, own, tables, _notes, predicted, planned, folder, own_images, plain_images, reference, _none, all, unharmonized_tables, _all_notes, unharmonized_predictions ->
-                def bySet = [all, unharmonized_tables].transpose().collectEntries { name, table -> [name, table] }
-                [[method: method, extractors: own, unfitted: !folder], tables, predicted, planned, folder, own.collect { name -> bySet[name] }, unharmonized_predictions, own_images, plain_images, reference]
-            },
+        scoring.methods.combine(SCORE_NONE.out.scores.map { _meta, table -> table }.first()),
         settings.domain, settings.seed, codeDigest('score_methods.py'),
     )
-    def found = SCORE_METHODS.out.scores.map { meta, table -> [meta.method, table] }.mix(outcomes, fileNamed(evaluation, 'untrained.csv'))
+    def scored_methods = SCORE_NONE.out.scores.mix(SCORE_METHODS.out.scores).map { meta, table -> [meta.method, table] }
+    def found = scored_methods.mix(outcomes, fileNamed(evaluation, 'untrained.csv'))
     RANK_METHODS(
         found.toSortedList { a, b -> "${a[0]}/${a[1].name}" <=> "${b[0]}/${b[1].name}" }.map { items -> items.transpose() },
         declared, plain.map { _none, _names, tables, _notes -> tables }, plain.map { _none, _names, _tables, notes -> notes },
@@ -68,7 +77,7 @@ workflow COMPARE {
 
     emit:
     // [method, [scores.csv, and harmonization.csv where features are mapped]]
-    scores = SCORE_METHODS.out.scores.map { meta, table -> [meta.method, table] }.join(outcomes, remainder: true)
+    scores = scored_methods.join(outcomes, remainder: true)
         .filter { item -> item[1] }
         .map { item -> [item[0], item.drop(1).findAll { path -> path }] }
     tables = RANK_METHODS.out.tables       // [methods.csv, leaderboard.csv, leaderboard_makers.csv, comparison.json]

@@ -17,6 +17,7 @@ include { isPooledOfImages  } from '../utilities/methods'
 include { methodDigest      } from '../utilities/methods'
 include { noMethod          } from '../utilities/methods'
 include { ownImage          } from '../utilities/methods'
+include { packed            } from '../utilities/channels'
 include { rowsOf            } from '../utilities/channels'
 include { volumesByMethod   } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
@@ -25,14 +26,13 @@ include { folderOf          } from '../utilities/files'
 include { phantomFile       } from '../utilities/files'
 include { isClassified      } from '../utilities/extractors'
 
-// Series in tasks of at most `size`, across scanners: a task takes longer to start than to measure a series. All
-// repetitions of a scanner, dose and reconstruction stay together.
-def profileTasks(rows, size) {
+// Series in tasks of at most `size`, across scanners; all repetitions of a scanner, dose and reconstruction stay together.
+def profileTasks(List rows, int size) {
     def groups = rows.groupBy { row -> String.format('%s %010.3f %s', row.scanner, row.dose_mgy as Double, row.recon) }
         .toSorted { a, b -> a.key <=> b.key }
         .collect { _key, same -> same.collect { row -> row.series_uid }.toSorted() }
-    def packed = groups.inject([[]]) { tasks, uids -> tasks.last() && tasks.last().size() + uids.size() > size ? tasks + [uids] : tasks.dropRight(1) + [tasks.last() + uids] }
-    return packed.withIndex().collect { uids, number -> [String.format('%04d', number), uids] }
+    def tasks = packed(groups, size) { uids -> uids.size() }
+    return tasks.withIndex().collect { own, number -> [String.format('%04d', number), own.collectMany { uids -> uids }] }
 }
 
 // [meta(method, extractor), table] -> [meta(method, extractors), [table, ...]]; `sizes`: how many of each method.
@@ -45,6 +45,18 @@ def together(features, Map sizes) {
 def otherClassifiers(String wanted) {
     def known = rowsOf(file("${projectDir}/bin/ct4bench/learning/other_classifiers.csv")).collect { row -> row.name }
     return wanted == 'all' ? known : known.findAll { name -> name in wanted.tokenize(',') }
+}
+
+// Whose rows of features a method has: its own, but where it maps those that are there.
+def ownerOfRows(Map method) {
+    return method.level in ['feature', 'leaky'] ? noMethod() : method.name
+}
+
+// The plan of splits that a method has, with those of its rows, cells and scans of a target: [name, owner of rows, cells, scans].
+def planOf(Map method, String cells) {
+    // other methods have the trainings that methods are compared by, unless all are asked for
+    def found = [ownerOfRows(method), method.name == noMethod() ? 'all' : cells, givenInFolds(method)]
+    return [found.findAll { part -> part != null }.join(' ')] + found
 }
 
 // Whether a method is fitted in each fold.
@@ -124,12 +136,19 @@ workflow EVALUATE_FEATURES {
     EMBED_FEATURES(classified, settings.seed, phantomFile(settings), codeDigest('embed_features.py'))
 
     // the rows of all extractors must be the same; the first of them decides the splits
+    def planned = chosen.collectEntries { method -> [method.name, planOf(method, settings.method_cells)] }
     PLAN_SPLITS(
-        // other methods have the trainings that methods are compared by, unless all are asked for
-        classified.map { meta, tables -> [meta.method, tables, meta.method == noMethod() ? 'all' : settings.method_cells, givenInFolds(named[meta.method])] },
+        classified.flatMap { meta, tables ->
+            planned.values().toUnique { own -> own[0] }.findAll { _plan, owner, _cells, _given -> owner == meta.method }
+                .collect { plan, _owner, cells, given -> [plan, tables, cells, given] }
+        },
         settings.domain, settings.mode, settings.seed, settings.tasks, settings.ablations,
         patches, settings.share_inside, codeDigest('plan_splits.py'),
     )
+    def plans = PLAN_SPLITS.out.splits.flatMap { plan, splits, tasks ->
+        planned.findAll { _method, own -> own[0] == plan }.collect { method, _own -> [method, splits, tasks] }
+    }
+    def splitsOf = plans.map { method, splits, _tasks -> [method, splits] }
     def parts = (1..settings.training_parts).collect { number -> ['mlp', "${number}/${settings.training_parts}".toString()] }
     def others = otherClassifiers(settings.other_classifiers)
     def trainings = parts + others.collect { classifier -> [classifier, '1/1'] }
@@ -147,7 +166,7 @@ workflow EVALUATE_FEATURES {
             }
             .combine(plain, by: 0)
             .map { _extractor, meta, table, unharmonized -> [meta.method, meta, isInFolds(named[meta.method]) ? unharmonized : table] }
-            .combine(PLAN_SPLITS.out.splits, by: 0)
+            .combine(splitsOf, by: 0)
             .combine(ownFolds, by: 0)
             .flatMap { method, meta, table, splits, of_folds ->
                 def own = named[method]
@@ -163,7 +182,7 @@ workflow EVALUATE_FEATURES {
     MERGE_PREDICTIONS(
         byMethod(trained, sizes.collectEntries { method, n -> [method, n * ownTrainings[method].size()] })
             .map { method, _keys, predictions, tables, losses, times, untrained -> [method, predictions, tables, losses, times, untrained] }
-            .combine(PLAN_SPLITS.out.splits, by: 0),
+            .combine(splitsOf, by: 0),
         codeDigest('merge_predictions.py'),
     )
 
@@ -171,8 +190,7 @@ workflow EVALUATE_FEATURES {
     tables = MEASURE_STABILITY.out.stability
         .map { meta, icc, intervals, leftOut, repeatability, stable -> [meta.method, icc, intervals, leftOut, repeatability, stable] }
         .join(EMBED_FEATURES.out.embedding.map { meta, embedding, quality -> [meta.method, embedding, quality] })
-        .join(PLAN_SPLITS.out.splits)
-        .join(PLAN_SPLITS.out.tasks)
+        .join(plans)
         .join(MERGE_PREDICTIONS.out.predictions)
         .map { item -> [item[0], item.drop(1)] }
         // [method, [table, ...]]: icc.csv, icc_intervals.csv, icc_left_out.csv, repeatability.csv, stable_features.csv, embedding.parquet,

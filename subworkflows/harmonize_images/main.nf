@@ -1,9 +1,10 @@
-// Methods that map volumes: chunks of series through each of them, or volumes that were harmonized elsewhere.
+// Methods that map volumes: series through each of them, scanner by scanner, or volumes that were harmonized elsewhere.
 
 include { PLAN_VOLUMES      } from '../../modules/plan_volumes/main'
 include { HARMONIZE_VOLUMES } from '../../modules/harmonize_volumes/main'
 include { READ_VOLUMES      } from '../../modules/read_volumes/main'
 include { byMethod          } from '../utilities/channels'
+include { packed            } from '../utilities/channels'
 include { rowsOf            } from '../utilities/channels'
 include { volumesByMethod   } from '../utilities/channels'
 include { codeDigest        } from '../utilities/code'
@@ -45,8 +46,14 @@ def fitsOf(List rows) {
     }
 }
 
-def taskOf(Map method, String id, List uids, List fit) {
-    return [method: method.name, id: id, uids: uids, fit: fit, shipped: method.shipped, image: method.image]
+// `parts`: [[uids: series to map, fit: series to learn from], ...], each of which the method has to itself
+def taskOf(Map method, String id, List parts) {
+    return [method: method.name, id: id, parts: parts, shipped: method.shipped, image: method.image]
+}
+
+// All series of a task, those to learn from, too.
+def seriesOf(List parts) {
+    return parts.collectMany { part -> part.uids + part.fit }.toUnique()
 }
 
 workflow HARMONIZE_IMAGES {
@@ -67,19 +74,23 @@ workflow HARMONIZE_IMAGES {
         [rowsOf(table).find { row -> row.series_uid == uid }?.scanner ?: '', uid ?: '']
     }
     def wanted = chosen.findAll { method -> method.level == 'image' }.collect { method -> method + [digest: methodDigest(method.folder)] }
-    // what learns nothing, or from its own domain and the reference, is the same in every fold
-    def once = chunks.filter { _meta, _table, paths -> paths }
+    // what learns nothing, or from its own domain and the reference, is the same in every fold; a method has the series of a scanner to itself
+    def tasks = chunks.filter { _meta, _table, paths -> paths }
+        .map { meta, table, paths -> [id: meta.id, scanner: rowsOf(table)[0].scanner, uids: [paths].flatten().collect { path -> path.baseName }] }
+        .toSortedList { a, b -> a.id <=> b.id }
+        .flatMap { found -> packed(found, 4 * settings.chunk_size) { chunk -> chunk.uids.size() } }
+        .map { found -> [found] }
+    def once = tasks
         .combine(channel.fromList(wanted.findAll { method -> !isPooledOfImages(method) })).combine(told).combine(ofReference).combine(volumes)
-        .map { meta, table, paths, method, fits, scanner, series, all ->
-            def uids = [paths].flatten().collect { path -> path.baseName }
-            def fit = fitOf(method, fits, rowsOf(table)[0].scanner, scanner, series).findAll { uid -> all[uid] }
-            [taskOf(method, meta.id, uids, fit), (uids + fit).toUnique().collect { uid -> all[uid] }, method.folder, method.digest]
+        .map { found, method, fits, scanner, series, all ->
+            def parts = found.collect { chunk -> [uids: chunk.uids, fit: fitOf(method, fits, chunk.scanner, scanner, series).findAll { uid -> all[uid] }] }
+            [taskOf(method, found[0].id, parts), seriesOf(parts).collect { uid -> all[uid] }, method.folder, method.digest]
         }
     // what learns from all scanners is fitted on all, and in each fold on what it trains on, one fit a task
     def anew = PLAN_VOLUMES.out.folds.flatMap { table -> fitsOf(rowsOf(table)) }
         .combine(channel.fromList(wanted.findAll { method -> isPooledOfImages(method) })).combine(volumes)
         .map { number, fit, uids, method, all ->
-            [taskOf(method, "fit ${number}".toString(), uids, fit) + [number: number], uids.collect { uid -> all[uid] }, method.folder, method.digest]
+            [taskOf(method, "fit ${number}".toString(), [[uids: uids, fit: fit]]) + [number: number], uids.collect { uid -> all[uid] }, method.folder, method.digest]
         }
     HARMONIZE_VOLUMES(
         once.mix(anew),
@@ -89,7 +100,7 @@ workflow HARMONIZE_IMAGES {
         of_fold: meta.number
         whole: true
     }
-    // a method of which a chunk has no volumes has none
+    // a method of which a task has no volumes has none
     def found = byMethod(mapped.whole.map { meta, paths, outcome -> [meta.method, [meta.id, [paths].flatten(), outcome]] }, null)
     READ_VOLUMES(
         channel.fromList(chosen.findAll { method -> method.volumes }).combine(volumes)
@@ -104,10 +115,11 @@ workflow HARMONIZE_IMAGES {
     emit:
     // [meta(id, method, uids), registered.csv of the chunk, [<series_uid>.b2nd, ...]]
     chunks = chunks.combine(whole).map { meta, table, paths, method, own -> [meta + [method: method], table, [paths].flatten().collect { path -> own[path.baseName] }] }
-    // [method, harmonization.csv]: of the first chunk without volumes, or of the first
+    // [method, harmonization.csv]: of the first task without volumes, or of the first
     outcomes = found.map { method, _ids, paths, outcomes -> [method, outcomes[Math.max(0, paths.findIndexOf { list -> !list })]] }
     // [meta(method, id, number, uids), [<series_uid>.b2nd, ...] or none, harmonization.csv] of methods that learn from all
     // scanners; of the fit on all (number 0), which is there where a run has no fold, the outcome alone
     folds = mapped.of_fold.mix(mapped.whole.filter { meta, _paths, _outcome -> meta.number == 0 }.map { meta, _paths, outcome -> [meta, [], outcome] })
+        .map { meta, paths, outcome -> [meta.subMap('method', 'id', 'number') + [uids: meta.parts[0].uids], paths, outcome] }
     plan = PLAN_VOLUMES.out.folds   // folds.csv
 }

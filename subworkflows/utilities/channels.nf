@@ -53,6 +53,15 @@ def chunksOf(index, int size) {
         }
 }
 
+// Items in lists of neighbours, each of at most `size` together, as `count` counts them, or of one item: a task takes
+// longer to start than for an item or two.
+def packed(List items, int size, Closure count) {
+    return items.inject([[]]) { lists, item ->
+        def longer = lists.last() + [item]
+        lists.last() && longer.sum(count) > size ? lists + [[item]] : lists.dropRight(1) + [longer]
+    }.findAll { list -> list }
+}
+
 // Chunks, by the first series of each, whose features are extracted in one task: neighbours with `size` series at the
 // doses of features together, or more, as an encoder takes longer to start than to encode ten series. The index alone
 // decides, so that no task waits for a chunk that is not its own.

@@ -24,7 +24,9 @@ LABELS = {
     path.parent.name.upper(): re.search(r"label '(\w+)'", path.read_text()).group(1)
     for path in ROOT.glob("modules/*/main.nf")
 }
-LABELS["READ_METHODS"] = LABELS["PLAN_METHODS"]  # another name of the same
+OTHER_NAMES = {"READ_METHODS": "PLAN_METHODS", "SCORE_NONE": "SCORE_METHODS"}
+"""Of processes that a run has twice; what is set for a process holds for both."""
+LABELS |= {name: LABELS[process] for name, process in OTHER_NAMES.items()}
 NOT_THERE = {"SIMULATE_SERIES", "TAKE_SERIES", "DRAW_PHANTOM", "MERGE_FEATURES", "INDEX_SERIES", "MERGE_INDEX"}
 """Processes that a run from an index does without."""
 TORCH = {"deep", "training"}
@@ -34,6 +36,7 @@ OF_FEATURES = {
     "READ_METHODS",
     "PLAN_METHODS",
     "HARMONIZE_FEATURES",
+    "SCORE_NONE",
     "SCORE_METHODS",
     "RANK_METHODS",
     "DRAW_LEADERBOARD",
@@ -60,7 +63,7 @@ def configuration(folder: Path, *profiles: str, **parameters: str) -> dict[str, 
 def test_every_label_has_memory_that_grows(tmp_path):
     flat = configuration(tmp_path, "local", "gpu")
     for process, label in LABELS.items():
-        own = flat.get(f"process.'withName:{process}'.memory")
+        own = flat.get(f"process.'withName:{OTHER_NAMES.get(process, process)}'.memory")
         assert "task.attempt" in (own or flat[f"process.'withLabel:{label}'.memory"]), process
     assert "task.attempt" in flat["process.memory"]
     assert "task.attempt" in flat["process.time"]

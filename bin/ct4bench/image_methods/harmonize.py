@@ -6,7 +6,7 @@ A method sees voxels, spacing and domain of a volume, and at level `calibration`
 
 import math
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,8 +80,8 @@ def harmonize_chunk(
     """Write `<series_uid>.b2nd` of the series `uids` in `output`; return what became of it, a row of harmonization.csv.
 
     `fit_uids` are learned from in their order, the reference's first; they alone are what the method has before its
-    first transform. Where the method cannot be applied or fails,
-    `output` is empty. Values are rounded once, to whole HU as registered volumes have them.
+    first transform. Where the method cannot be applied or fails, `output` has no volumes, of earlier calls neither.
+    Values are rounded once, to whole HU as registered volumes have them.
     """
     reference, output = open_reference(run.reference), Path(output)
     for place in filter(None, (output, run.nifti)):
@@ -116,6 +116,24 @@ def harmonize_chunk(
         for path in [*output.glob(f"*{SUFFIX}"), *(Path(run.nifti).glob("*.nii.gz") if run.nifti else ())]:
             path.unlink()
     return outcome_of(result)
+
+
+def harmonize_chunks(
+    run: ChunkRun, registered: pd.DataFrame, parts: Iterable[tuple[Sequence[str], Sequence[str]]], output: Path | str
+) -> pd.DataFrame:
+    """Harmonize parts (`uids`, `fit_uids`) by `harmonize_chunk`, one after another: a method sees one at a time.
+
+    Return the row of the first part, or that of the first that has no volumes: no part has any then.
+    """
+    first = None
+    for uids, fit_uids in parts:
+        outcome = harmonize_chunk(run, registered, uids, fit_uids, output)
+        if outcome["status"].iloc[0] != HARMONIZED:
+            return outcome
+        first = outcome if first is None else first
+    if first is None:
+        raise UserError("there are no series to harmonize; name those of at least one part")
+    return first
 
 
 def refused(variant: Variant, domains: Sequence[str], asked: Sequence[str]) -> NotApplicable | None:

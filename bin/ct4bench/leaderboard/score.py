@@ -135,7 +135,7 @@ class Measured:
 
 def score_features(
     features: pd.DataFrame, none: pd.DataFrame, extractor: str, domain: str = "scanner", seed: int = 0,
-    fit: str = ALL_ROWS, of_none: dict[str, Measured] | None = None,
+    fit: str = ALL_ROWS, of_none: pd.DataFrame | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Return the scores of a method's table of features, `SCORE_COLUMNS`.
 
@@ -146,11 +146,14 @@ def score_features(
     Scores: those of `measure_features`.
     """
     table, none = same_rows(features, none)
-    if of_none is None:
-        of_none = measure_features(none, none, domain, seed)
+    measured = measure_features(table, none, domain, seed)
+    if of_none is not None:
+        others = measured_before(of_none, extractor, fit)
+    else:
+        others = measured if table.equals(none) else measure_features(none, none, domain, seed)
     found = []
-    for score, own in measure_features(table, none, domain, seed).items():
-        other = of_none[score]
+    for score, own in measured.items():
+        other = others[score]
         if own.reason or other.reason:
             found += _blank(extractor, score, fit, own.reason or other.reason)
             continue
@@ -160,6 +163,19 @@ def score_features(
             pairs = zip((CHANCE, CHANCE_HIGH), own.chance, other.chance, strict=True)
             found += [(extractor, score, fit, part, "", *values, len(table), "") for part, *values in pairs]
     return _frame(found)
+
+
+def measured_before(scores: pd.DataFrame, extractor: str, fit: str) -> dict[str, Measured]:
+    """Return what `measure_features` found of a table that was scored: read back from `SCORE_COLUMNS`."""
+    found = {}
+    for score, rows in scores[(scores["extractor"] == extractor) & (scores["fit"] == fit)].groupby("score"):
+        whole, units = rows[rows["part"] == WHOLE].iloc[0], rows[rows["part"].isin([OF, WITHOUT])]
+        value_of = rows.set_index("part")["value"]
+        found[score] = Measured(
+            whole["value"], dict(zip(units["unit"], units["value"], strict=True)), next(iter(units["part"]), OF),
+            (value_of[CHANCE], value_of[CHANCE_HIGH]) if CHANCE in value_of else None, whole["reason"],
+        )  # fmt: skip
+    return found
 
 
 def same_rows(features: pd.DataFrame, none: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -317,13 +333,13 @@ def compared_rows(
 
 def score_method(
     sets: Iterable[FeatureSet], predictions: pd.DataFrame, splits: pd.DataFrame, none: pd.DataFrame, domain: str,
-    seed: int, unfitted: bool,
+    seed: int, unfitted: bool, of_none: pd.DataFrame | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """Return all scores of a method, columns `SCORE_COLUMNS`.
 
     `predictions` are its rows of predictions.parquet and `splits` what they were planned by, `none` the predictions
     without harmonization; `unfitted` features are the same whatever a fit sees: they have no value with one tissue in
-    the target.
+    the target. `of_none` is what this makes of `none` itself; features of other rows are measured for both.
     """
     sets = list(sets)
     own = compared_rows(predictions, splits, sets[0].plain, domain, seed)
@@ -336,8 +352,7 @@ def score_method(
     if not asked:
         parts += [_frame(_blank(one.extractor, UNBALANCED, FOLD, NOT_GIVEN)) for one in sets]
     for one in sets:
-        # in the order in which the method's own are measured: what is drawn over rows is drawn alike
-        of_none = measure_features(*same_rows(one.plain, one.plain), domain, seed)
+        tested = rows_tested(one.plain, domain, seed)
         parts.append(score_features(one.fitted, one.plain, one.extractor, domain, seed, ALL_ROWS, of_none))
         apart = one.fitted[rows_tested(one.fitted, domain, seed)] if unfitted else one.apart
         if apart is None:
@@ -345,5 +360,7 @@ def score_method(
             parts.append(lacking.assign(fit=APART, n_rows=0, reason=NOT_APART).reindex(columns=SCORE_COLUMNS))
             continue
         plain = one.plain.merge(apart[ROW_KEY], on=ROW_KEY)
-        parts.append(score_features(apart, plain, one.extractor, domain, seed, APART))
+        is_known = len(plain) == tested.sum() == len(one.plain[tested].merge(plain[ROW_KEY], on=ROW_KEY))
+        base = of_none if is_known else None
+        parts.append(score_features(apart, plain, one.extractor, domain, seed, APART, base))
     return pd.concat(parts, ignore_index=True)[SCORE_COLUMNS]

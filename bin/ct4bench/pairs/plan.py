@@ -20,6 +20,8 @@ PLAN_COLUMNS = [
 _ROW = [name for name in PLAN_COLUMNS if not name.startswith(("recon_", "dose_mgy_"))]
 
 TABLES_3_TO_5, TABLE_6, CONTRAST = "tables3to5", "table6", "contrast"
+SHRUNK = "shrunk"
+"""The task of all shrunk pairs: they are little work, and one task of them all reads each series once."""
 
 VARIANTS = {
     "published_draw": "the seeded draw of the published code in its box; a diagonal cell holds its self-pairs, flagged",
@@ -52,7 +54,7 @@ GROUP_SERIES = 80
 """Where all pairs are compared, a task of Tables 3-5 holds the cells of two groups of scanners, each of about so many
 series at most. A series is staged, and its bytes are hashed, once for each group: fewer groups make less of that, but
 longer tasks."""
-TABLE_6_SERIES = 30
+TABLE_6_SERIES = 40
 """Scanners share a task of Table 6 up to about so many series: of a few series each, starting would take longest."""
 
 
@@ -169,8 +171,7 @@ def tables3to5_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
         one, other = of_scanner[a], of_scanner[b]
         selections = _cell_selections(ordered(one), ordered(other), _recon_lists(one, other), scan_of, mode)
         for variant, pairs, region, shrink in selections:
-            # Shrunk, all cells are little work; a task of them all reads each series once.
-            task = TABLES_3_TO_5 if shrink > 1 else f"{TABLES_3_TO_5}_{groups[a] + 1}_{groups[b] + 1}"
+            task = SHRUNK if shrink > 1 else f"{TABLES_3_TO_5}_{groups[a] + 1}_{groups[b] + 1}"
             rows += [
                 _row(task, TABLES_3_TO_5, variant, index, pair, (a, b), region, shrink)
                 for index, pair in enumerate(pairs)
@@ -183,16 +184,12 @@ def table6_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
     own_region = BOX_TABLE_6 if mode.pair_region == BOX else mode.pair_region
     region_of = {"published_draw": BOX_TABLE_6, "all_unordered": BOX_TABLE_6, "drawn_in_mask": MASK}
     rows = []
-    scanners, scan_of = _scanners(series), _scan_of(series)
-    groups = scanner_groups(
-        {scanner: int((series["scanner"] == scanner).sum()) for scanner in scanners}, TABLE_6_SERIES
-    )
-    for scanner in scanners:
-        own = series[series["scanner"] == scanner]
+    series = series[series["scanner"].isin(series.loc[series["dose_mgy"] == REFERENCE_DOSE_MGY, "scanner"])]
+    scan_of, of_scanner = _scan_of(series), {s: series[series["scanner"] == s] for s in _scanners(series)}
+    groups = scanner_groups({scanner: len(own) for scanner, own in of_scanner.items()}, TABLE_6_SERIES)
+    for scanner, own in of_scanner.items():
         of_dose = {float(dose): part for dose, part in own.groupby("dose_mgy")}
-        highest = of_dose.get(REFERENCE_DOSE_MGY)
-        if highest is None:
-            continue
+        highest = of_dose[REFERENCE_DOSE_MGY]
         lists = {dose: ordered(part) for dose, part in of_dose.items()}
         drawn = seeded_dose_pairs(lists)
         drawn_of_recon = {
@@ -249,7 +246,7 @@ def contrast_rows(series: pd.DataFrame, mode: Mode) -> list[tuple]:
         if contrast:
             rows[contrast].append((a, b))
     return [
-        _row(CONTRAST, CONTRAST, contrast, i, (a.series_uid, b.series_uid), (a.scanner, b.scanner), mode.pair_region,
+        _row(SHRUNK, CONTRAST, contrast, i, (a.series_uid, b.series_uid), (a.scanner, b.scanner), mode.pair_region,
              PUBLISHED_SHRINK)
         for contrast, pairs in rows.items()
         for i, (a, b) in enumerate(pairs)

@@ -11,7 +11,7 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.geometry import Grid
 from ct4bench.core.volumes import open_volume, read_nifti, save_volume
 from ct4bench.image_methods import harmonize
-from ct4bench.image_methods.harmonize import ChunkRun, harmonize_chunk, told_variant
+from ct4bench.image_methods.harmonize import ChunkRun, harmonize_chunk, harmonize_chunks, told_variant
 
 GRID = Grid.axis_aligned((4, 6, 5), (2.0, 1.5, 1.0), (0.0, 0.0, 0.0))
 SERIES = [("1.1", "A1", "IR"), ("1.2", "A1", "FBP"), ("2.1", "B1", "IR"), ("3.1", "C1", "IR")]
@@ -153,6 +153,24 @@ def test_what_does_not_apply_says_why(tmp_path, series):
     assert (row["status"], row["reason"]) == ("not applicable", "needs 2 training domains, and has 1")
     row, _ = run(tmp_path, series, min_domains=3)
     assert row["status"] == "not applicable" and "needs 3 training domains" in row["reason"]
+
+
+def test_parts_are_mapped_apart_and_one_that_fails_leaves_no_volume(tmp_path, series):
+    parts = [(["1.1", "1.2"], ["1.1"]), (["2.1"], ["1.1", "2.1"])]
+
+    def harmonized(result):
+        code = PLAIN.replace("{result}", result)
+        variant = plant(tmp_path / "methods", code, level="image", learns="own_domain")
+        settings = ChunkRun(variant, tmp_path / "volumes", "", nifti=tmp_path / "nifti")
+        (row,) = harmonize_chunks(settings, series, parts, tmp_path / "out").to_dict("records")
+        return row, {path.stem: open_volume(path).read() for path in (tmp_path / "out").glob("*.b2nd")}
+
+    row, found = harmonized("volume + 100 * len(self.means)")
+    assert row["status"] == "harmonized" and sorted(found) == ["1.1", "1.2", "2.1"]
+    for uid, added in {"1.1": 100, "1.2": 100, "2.1": 200}.items():
+        np.testing.assert_array_equal(found[uid], voxels(tmp_path, uid) + added)
+    row, found = harmonized("volume[:2] if len(self.means) == 2 else volume")
+    assert row["status"] == "failed" and not found and not list((tmp_path / "nifti").iterdir())
 
 
 def test_a_series_that_is_not_registered_is_an_error(tmp_path, series):

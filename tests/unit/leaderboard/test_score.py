@@ -7,6 +7,8 @@ from tests.leaderboard_data import MAKERS, centred_by, feature_table, means_by, 
 
 from ct4bench.core.errors import UserError
 from ct4bench.core.modes import CORRECTED
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.leaderboard import score
 from ct4bench.leaderboard.accuracies import NO_SUCH, NOT_TRAINED
 from ct4bench.leaderboard.rank import METHOD_COLUMNS, make_leaderboard
 from ct4bench.leaderboard.score import (
@@ -130,7 +132,7 @@ def table():
 @pytest.fixture(scope="module")
 def scores(table):
     """Whole scores of `none`, of what removes shifts, and of controls."""
-    base = measure_features(table, table)
+    base = score_features(table, table, "x")
     tables = {
         "none": table, "centred": centred_by(table, "scanner"), "tissue_means": means_by(table, "tissue"),
         "shuffled_all": shuffled(table), "shuffled_tissue": shuffled(table, "tissue"),
@@ -192,6 +194,31 @@ def test_nothing_differs_from_itself(table):
     known = found[found["value"].notna()]
     assert set(known["score"]) > {"tissue_n2", "domain_nonlinear", "mixing", "verbatim", "icc_2_1"}
     assert (known["value"] == known["value_none"]).all(), known[known["value"] != known["value_none"]]
+
+
+def test_none_is_measured_once_for_all_methods_of_its_rows(table, tmp_path, monkeypatch):
+    """Read back from its scores.csv to the last bit; of other rows it is measured anew."""
+    small = table[table["patch"] == 0]
+    own = predictions({"A1": 0.9, "B1": 0.5})
+    tested = small[rows_tested(small, "scanner", 0)]
+    measured = []
+    monkeypatch.setattr(score, "measure_features", lambda *a: measured.append(len(a[0])) or measure_features(*a))
+
+    def scores_of(apart, unfitted=False, of_none=None):
+        sets = [FeatureSet("x", small if unfitted else centred_by(small, "scanner"), small, apart)]
+        measured.clear()
+        return score_method(sets, own, NO_SPLITS, own, "scanner", 0, unfitted, of_none)
+
+    write_table(scores_of(None, unfitted=True), tmp_path / "scores.csv")
+    assert measured == [len(small), len(tested)]
+    of_none = read_table(tmp_path / "scores.csv", SCORE_COLUMNS)
+    for n_rows, n_measured in ((len(tested), 2), (len(tested) - 1, 3)):
+        apart = centred_by(tested, "scanner").sample(n_rows, random_state=0)
+        alone = scores_of(apart)
+        assert len(measured) == 4
+        beside = scores_of(apart, of_none=of_none)
+        assert len(measured) == n_measured
+        pd.testing.assert_frame_equal(beside, alone, check_exact=True)
 
 
 @pytest.fixture(scope="module")

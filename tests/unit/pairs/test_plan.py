@@ -18,6 +18,7 @@ from ct4bench.pairs.plan import (
     CONTRASTS,
     GROUP_SERIES,
     PLAN_COLUMNS,
+    SHRUNK,
     TABLE_6,
     TABLES_3_TO_5,
     VARIANTS,
@@ -205,10 +206,12 @@ def test_tasks_are_bounded_and_hold_whole_cells(corrected_plan, paper_plan):
     for plan in (corrected_plan, paper_plan):
         cells = plan.groupby(["table", "scanner_a", "scanner_b", "shrink"])["task"].nunique()
         assert cells.max() == 1
-    assert paper_plan.loc[paper_plan["table"] == TABLES_3_TO_5, "task"].unique().tolist() == [TABLES_3_TO_5]
+        # those that Tables 3-5 and the contrasts share are read once
+        assert plan.loc[plan["shrink"] > 1, "task"].unique().tolist() == [SHRUNK]
+        assert SHRUNK not in set(plan.loc[plan["shrink"] == 1, "task"])
     few = plan_pairs(series_rows([(s, 10, "IR", n) for s in SCANNERS[:4] for n in (1, 2)]), CORRECTED)
     few = few[few["table"] == TABLES_3_TO_5].groupby("shrink")["task"].unique()
-    assert few[4].tolist() == [TABLES_3_TO_5] and few[1].tolist() == [f"{TABLES_3_TO_5}_1_1"]
+    assert few[4].tolist() == [SHRUNK] and few[1].tolist() == [f"{TABLES_3_TO_5}_1_1"]
     assert not plan_pairs(series_rows([("A1", 10, "IR", 1)]), PAPER)["task"].str.contains("[^A-Za-z0-9_]").any()
 
 
@@ -230,7 +233,11 @@ def test_scanners_of_few_series_share_a_task_of_table_6(paper_plan):
 
     assert scanners_of_tasks(paper_plan) == [1] * 13
     few = [(scanner, dose, "IR", 1) for scanner in SCANNERS for dose in (1, 3, 6, 10, 14)]
-    assert scanners_of_tasks(plan_pairs(series_rows(few), PAPER)) == [4, 5, 4]
+    assert scanners_of_tasks(plan_pairs(series_rows(few), PAPER)) == [6, 7]
+    # series of scanners that Table 6 does not have make no task of it
+    both, one = ("A1", "D1", "E1", "H2"), sorted(set(SCANNERS) - {"A1", "D1", "E1", "H2"})
+    few = [(s, dose, "IR", 1) for s in both for dose in (6, 14)] + [(s, 10, "IR", n) for s in one for n in range(1, 9)]
+    assert scanners_of_tasks(plan_pairs(series_rows(few), PAPER)) == [4]
 
 
 def test_groups_are_neighbours_of_about_equal_size():
