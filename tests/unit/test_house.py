@@ -2,6 +2,7 @@
 
 import ast
 import re
+import subprocess
 import sys
 
 import pandas as pd
@@ -207,3 +208,11 @@ def test_legends_of_figures_show_every_name():
     for path in sorted((ROOT / "bin" / "ct4bench" / "figures").glob("*.py")):
         calls = re.findall(r"(\w+)\.legend\(", path.read_text())
         assert calls == (["owner"] if path.stem == "style" else []), path
+
+
+def test_lint_looks_at_every_module():
+    """`results`, which stands for a folder of a run, had hidden the package of that name."""
+    listed = subprocess.run(
+        [ROOT / ".venv/bin/ruff", "check", "--show-files", "bin"], cwd=ROOT, text=True, capture_output=True, check=True
+    ).stdout.split()
+    assert {str(path) for path in MODULES} <= set(listed)

@@ -30,8 +30,8 @@ TIMES = "pipeline_info/<method>/training_times.csv"
 ROWS = "(rows)"
 """Stands for the column in the line that tells of rows that only one folder has."""
 COLUMN_FIELDS = (
-    "table", "column", "status", "n_rows", "n_different", "n_blank", "largest_absolute", "largest_relative", "mean_difference",
-    "where", "first", "second", "n_only_first", "n_only_second",
+    "table", "column", "status", "n_rows", "n_different", "n_blank", "largest_absolute", "largest_relative",
+    "mean_difference", "where", "first", "second", "n_only_first", "n_only_second",
 )  # fmt: skip
 SCORE_FIELDS = (
     "method", "extractor", "cell", "measure", "value_first", "value_second", "difference", "ci_unit", "n_ci_units",
@@ -241,7 +241,9 @@ def _accuracies(first: Path, second: Path, method: str) -> Iterator[dict]:
         agree = domains[0] == domains[1] and np.array_equal(_test_rows(one), _test_rows(other))
         reason = "" if agree else "folds or test rows differ"
         for row in accuracy_pair(one, other, domains[0]):
-            kept = row if agree else {k: v for k, v in row.items() if "_ci_" not in k and not k.startswith(("n_", "ci_"))}
+            kept = (
+                row if agree else {k: v for k, v in row.items() if "_ci_" not in k and not k.startswith(("n_", "ci_"))}
+            )
             yield {"extractor": extractor, "cell": ", ".join(words), "reason": reason} | kept
 
 
@@ -263,7 +265,12 @@ def _parameters(folder: Path) -> dict:
 
 def explain(first: Path, second: Path) -> list[str]:
     """Return what of versions, parameters, code, data and weights two folders say differently: why they may differ."""
-    return [*_by_run(first, second), *_by_software(first, second), *_by_data(first, second), *_by_settings(first, second)]
+    return [
+        *_by_run(first, second),
+        *_by_software(first, second),
+        *_by_data(first, second),
+        *_by_settings(first, second),
+    ]
 
 
 def _by_run(first: Path, second: Path) -> Iterator[str]:
@@ -314,7 +321,8 @@ def _by_data(first: Path, second: Path) -> Iterator[str]:
         return
     one, other = ({row.series_uid for row in read_table(path).itertuples()} for path in tables)
     if one != other:
-        yield f"data: {len(one & other)} series in both, {len(one - other)} in the first only, {len(other - one)} in the second only"
+        alone = f"{len(one - other)} in the first only, {len(other - one)} in the second only"
+        yield f"data: {len(one & other)} series in both, {alone}"
     files = [folder / "index" / "files.parquet" for folder in (first, second)]
     if all(path.is_file() for path in files):
         sizes = [read_table(path).groupby(["series_uid", "name"])["size_bytes"].sum() for path in files]
@@ -361,7 +369,9 @@ def report_lines(columns: pd.DataFrame, scores: pd.DataFrame, reasons: list[str]
     for row in largest.head(most).itertuples():
         lines.append("  " + _score_line(row))
     lines.append("why they may differ:")
-    lines += [f"  {reason}" for reason in reasons] or ["  nothing that the folders tell: same versions, parameters and data"]
+    lines += [f"  {reason}" for reason in reasons] or [
+        "  nothing that the folders tell: same versions, parameters and data"
+    ]
     return lines
 
 
@@ -381,8 +391,9 @@ def _table_line(name: str, rows: pd.DataFrame) -> str:
             f", at most {worst['largest_absolute']:.3g} ({worst['largest_relative']:.2g} relative)"
         )  # fmt: skip
         words.append(
-            f"{len(values)} column{'s differ' if len(values) > 1 else ' differs'}, most {worst['column']}: {int(worst['n_different'])} of "
-            f"{int(worst['n_rows'])} rows{size}; {worst['first']} | {worst['second']} at {worst['where']}"
+            f"{len(values)} column{'s differ' if len(values) > 1 else ' differs'}, most {worst['column']}: "
+            f"{int(worst['n_different'])} of {int(worst['n_rows'])} rows{size}; {worst['first']} | {worst['second']} "
+            f"at {worst['where']}"
         )
     return f"{name}: {'; '.join(words)}"
 
@@ -390,7 +401,9 @@ def _table_line(name: str, rows: pd.DataFrame) -> str:
 def _score_line(row) -> str:
     spread = "no interval" + (f": {row.reason}" if row.reason else "")
     if not pd.isna(row.difference_ci_low):
-        spread = f"{row.difference_ci_low:+.3f} to {row.difference_ci_high:+.3f} over {int(row.n_ci_units)} {row.ci_unit}s"
+        spread = (
+            f"{row.difference_ci_low:+.3f} to {row.difference_ci_high:+.3f} over {int(row.n_ci_units)} {row.ci_unit}s"
+        )
     return (
         f"{row.method}, {row.extractor}, {row.cell}, {row.measure}: {row.value_first:.3f} | {row.value_second:.3f}, "
         f"{row.difference:+.3f} ({spread})"

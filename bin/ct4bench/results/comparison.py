@@ -13,7 +13,6 @@ import pandas as pd
 from ct4bench.core.benchmark import SCANNERS
 from ct4bench.core.extractors import Extractor, read_extractors
 from ct4bench.core.regions import CT4HARMONIZATION, Phantom
-from ct4bench.results.run_facts import COLLECTION, NOT_COMPARABLE, origin_of
 from ct4bench.results.published import (
     BY_NAME,
     FOLDER,
@@ -21,6 +20,7 @@ from ct4bench.results.published import (
     not_a_target,
     read_published,
 )
+from ct4bench.results.run_facts import COLLECTION, NOT_COMPARABLE, origin_of
 
 COMPARED, NOT_RUN = "compared", "not run"
 DECIMALS = 6
@@ -80,8 +80,8 @@ def beside_published(
     The published file's columns come first, in its order, then the other computed ones, then for each value
     <column>_published and, for numbers, <column>_difference (computed - published), n_pairs_published where
     `n_published` gives it, comparison (`compared`, `not run`, or why not), and not_a_target (why the published value
-    cannot be reached, blank where it can). `origin` gives the origin of the series behind a row. Without a `folder` there are no
-    published values, as of a phantom of the user's own.
+    cannot be reached, blank where it can). `origin` gives the origin of the series behind a row. Without a `folder`
+    there are no published values, as of a phantom of the user's own.
     """
     table = BY_NAME[name]
     keys = list(table.keys)

@@ -101,7 +101,11 @@ def icc_pair(first: list[pd.DataFrame], second: list[pd.DataFrame]) -> list[dict
         ends = ("second", *names), ("first", *names)
         found = _icc_row(left_out, means, *ends)
         if found is None:
-            found = {"value_first": means[ends[0]], "value_second": means[ends[1]], "reason": "raters or regions differ"}
+            found = {
+                "value_first": means[ends[0]],
+                "value_second": means[ends[1]],
+                "reason": "raters or regions differ",
+            }
             found["difference"] = found["value_first"] - found["value_second"]
         found["value_first"], found["value_second"] = found["value_second"], found["value_first"]
         rows.append({"extractor": names[0], "cell": names[1], "measure": f"mean {names[2]}"} | found)

@@ -3,15 +3,15 @@
 import pandas as pd
 
 from ct4bench.core.benchmark import DOMAIN_LABELS
-from ct4bench.core.regions import Phantom
-from ct4bench.core.intervals import UNITS
 from ct4bench.core.extractors import Extractor, extractor_rank, in_order, title_of
+from ct4bench.core.intervals import UNITS
+from ct4bench.core.modes import Mode
+from ct4bench.core.regions import Phantom
 from ct4bench.learning.counts import count_rows
 from ct4bench.results.comparison import COMPARED, Inputs, Results, ResultTable, beside_published
 from ct4bench.results.differences import accuracy_differences, icc_differences, value_differences
-from ct4bench.results.run_facts import NOT_COMPARABLE, origin_of
-from ct4bench.core.modes import Mode
 from ct4bench.results.published import BY_NAME
+from ct4bench.results.run_facts import NOT_COMPARABLE, origin_of
 
 NAME = "table7_stability_classification"
 PUBLISHED_DOMAIN, PUBLISHED_FORM = "scanner", "ICC(3,1)"
@@ -37,9 +37,9 @@ CHANCE = (
 
 
 BOTH_SOURCES = (
-    "The two are different questions, what other scanners and what other regions would score, and neither interval holds "
-    "the other's spread; scanners of one maker are alike, so that intervals over scanners are too narrow where makers "
-    "differ (docs/statistics.md)."
+    "The two are different questions, what other scanners and what other regions would score, and neither interval "
+    "holds the other's spread; scanners of one maker are alike, so that intervals over scanners are too narrow where "
+    "makers differ (docs/statistics.md)."
 )
 
 
@@ -47,8 +47,8 @@ def _chance_words(results: Results) -> str:
     """What guessing scores in Table 7."""
     frame = results.tables["accuracy_by_n"].frame
     return (
-        f"Guessing has a balanced accuracy of {frame['chance'].mean():.2f}, of {frame['chance_high'].max():.2f} at most in "
-        "95 % of the permutations."
+        f"Guessing has a balanced accuracy of {frame['chance'].mean():.2f}, of {frame['chance_high'].max():.2f} at "
+        "most in 95 % of the permutations."
     )
 
 
@@ -58,8 +58,8 @@ def interval_words(frame: pd.DataFrame) -> str:
     over = [f"{_range(low, high)} {UNITS.get(unit, unit)}" for unit, low, high in found.itertuples()]
     regions = _range(frame["n_rois"].min(), frame["n_rois"].max())
     return (
-        f"95 % intervals by the jackknife and Student's t: over {' or '.join(over)} first, over {regions} regions second; "
-        "blank where there is one only, or where all are alike, which says nothing of others."
+        f"95 % intervals by the jackknife and Student's t: over {' or '.join(over)} first, over {regions} regions "
+        "second; blank where there is one only, or where all are alike, which says nothing of others."
     )
 
 
@@ -68,9 +68,9 @@ def _range(low: int, high: int) -> str:
 
 
 PAIRED = (
-    "Each difference with its 95 % interval by the jackknife and Student's t: the same unit is left out of both, so that "
-    "what they share does not widen it. An interval that holds 0 does not tell the two apart; of many differences one in "
-    "twenty misses its interval by chance."
+    "Each difference with its 95 % interval by the jackknife and Student's t: the same unit is left out of both, so "
+    "that what they share does not widen it. An interval that holds 0 does not tell the two apart; of many differences "
+    "one in twenty misses its interval by chance."
 )
 
 
@@ -216,8 +216,8 @@ def _told_of(tasks: pd.DataFrame, phantom: Phantom) -> pd.DataFrame:
 def _classifier_tables(inputs: Inputs, predictions: pd.DataFrame, results: Results) -> None:
     """Whether the order of the feature sets depends on the classifier."""
     from ct4bench.learning.accuracy import ranking
-    from ct4bench.splits.tasks import cells_of_table7
     from ct4bench.splits.splits import TRAINING_KEY
+    from ct4bench.splits.tasks import cells_of_table7
 
     own = predictions[predictions["ablation"] == "default"]
     keys = pd.MultiIndex.from_frame(own[TRAINING_KEY])
@@ -227,8 +227,8 @@ def _classifier_tables(inputs: Inputs, predictions: pd.DataFrame, results: Resul
         frame.drop(columns="ablation"),
         "Other classifiers",
         "The cells of Table 7, and the other questions, by the MLP and by other classifiers; rank orders the "
-        f"feature sets by balanced accuracy, 1 the best. {interval_words(frame)} Where ranks differ between classifiers, the "
-        "order of Table 7 is not the features' alone.",
+        f"feature sets by balanced accuracy, 1 the best. {interval_words(frame)} Where ranks differ between "
+        "classifiers, the order of Table 7 is not the features' alone.",
     )
 
 
@@ -254,8 +254,8 @@ def _accuracy_tables(inputs: Inputs, results: Results) -> pd.DataFrame | None:
     results.tables["accuracy_by_n"] = ResultTable(
         frame,
         "Accuracy over the amount of training data",
-        "Mean and SD (ddof = 1) over folds of accuracy, and balanced accuracy (mean recall of the classes over the rows "
-        f"of all folds): loso leaves one {domain} out and trains on N others"
+        "Mean and SD (ddof = 1) over folds of accuracy, and balanced accuracy (mean recall of the classes over the "
+        f"rows of all folds): loso leaves one {domain} out and trains on N others"
         f"{', those of other makers first' * (domain == 'scanner')}; kfold trains on n of the nine other folds. "
         f"{interval_words(frame)} {CHANCE}",
     )
@@ -359,8 +359,8 @@ def _stratum_words(stratum: str) -> str:
 
 SPREAD_WORDS = (
     "The ICC is of means over the patches of a region, the SDs are of single patches: a stable feature may have a "
-    "relative reproducibility above 1, a spread of single patches as large as the difference between two tissues, which "
-    "they do not tell apart by it then ('more than the contrast')."
+    "relative reproducibility above 1, a spread of single patches as large as the difference between two tissues, "
+    "which they do not tell apart by it then ('more than the contrast')."
 )
 """What the ICC of a feature and its spread do not have in common."""
 
@@ -381,8 +381,9 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
             "Repeatability within, reproducibility between, and discriminability",
             "Medians over features: SD over repetitions within a scanner (within; blank without repetitions) and of a "
             f"single measurement over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s at equal other settings "
-            "(reproducibility), each as a share of the typical difference between two tissues, and how often a ROI is taken for itself rather than for another one on another scanner "
-            "(1 is perfect, 0.5 chance), among all ROIs and among those of one tissue.",
+            "(reproducibility), each as a share of the typical difference between two tissues, and how often a ROI is "
+            "taken for itself rather than for another one on another scanner (1 is perfect, 0.5 chance), among all "
+            "ROIs and among those of one tissue.",
         )
     if inputs.embedding_quality is not None:
         results.tables["embedding_quality"] = ResultTable(
@@ -403,8 +404,8 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
         _in_order(summary, inputs.extractors),
         "Mean ICC by form and rows",
         "Mean and SD (ddof = 1) over features of the ICC clipped at 0, with 95 % intervals by the jackknife and "
-        f"Student's t over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s and over ROIs, blank where there are fewer "
-        "than three. Stratum all: all rows, ROIs as targets; recon=… and dose_mgy=…: the rows of one; targets=…: "
+        f"Student's t over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s and over ROIs, blank where there are "
+        "fewer than three. Stratum all: all rows, ROIs as targets; recon=… and dose_mgy=…: the rows of one; targets=…: "
         "patches as targets. n_undefined counts features "
         "that are constant or not finite. Intervals of each feature, from F tests, are in icc.csv.",
     )
@@ -416,11 +417,12 @@ def _stability_tables(inputs: Inputs, mode: Mode, results: Results) -> pd.DataFr
                 inputs.extractors,
             ),
             "The most stable features",
-            f"{stable_words(inputs.stable_features, inputs.extractors, strata)} The first {N_STABLE} of each set, by the lower "
-            "end of the 95 % interval of ICC(2,1) (F test), the lowest over all strata: an estimate alone would rank luck. "
-            "SDs in the feature's own unit: within a scanner over repetitions, and of a single measurement over "
-            f"{DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s (reproducibility); relative: as a share of the typical "
-            f"difference between two tissues (tissue contrast). {SPREAD_WORDS} The whole list is stable_features.csv.",
+            f"{stable_words(inputs.stable_features, inputs.extractors, strata)} The first {N_STABLE} of each set, by "
+            "the lower end of the 95 % interval of ICC(2,1) (F test), the lowest over all strata: an estimate alone "
+            "would rank luck. SDs in the feature's own unit: within a scanner over repetitions, and of a single "
+            f"measurement over {DOMAIN_LABELS.get(inputs.domain, inputs.domain)}s (reproducibility); relative: as a "
+            f"share of the typical difference between two tissues (tissue contrast). {SPREAD_WORDS} The whole list is "
+            "stable_features.csv.",
         )
     headline = inputs.icc[(inputs.icc["form"] == mode.icc_headline) & (inputs.icc["stratum"] == ALL)]
     results.tables["stability_by_class"] = ResultTable(

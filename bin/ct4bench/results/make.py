@@ -9,11 +9,19 @@ from pathlib import Path
 
 import pandas as pd
 
+from ct4bench.core.benchmark import MAIN_DOSE_MGY, NO_METHOD
+from ct4bench.core.extractors import SOURCE, read_extractors
+from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
+from ct4bench.core.modes import MODES, Mode
+from ct4bench.core.regions import read_phantom
+from ct4bench.core.tables import read_table, write_table
+from ct4bench.learning.counts import read_counts
+from ct4bench.results.acquisition import read_scanner_names
 from ct4bench.results.comparison import Inputs, Results, ResultTable, beside_published, origin_by_scanners
 from ct4bench.results.differences import dose_differences
 from ct4bench.results.features import _differences, feature_tables
-from ct4bench.core.benchmark import MAIN_DOSE_MGY, NO_METHOD
-from ct4bench.core.metrics import BY_TABLE, MAIN_METRICS, PAIR_METRICS
+from ct4bench.results.paper_layout import paper_grids, to_docx, to_tex
+from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
 from ct4bench.results.run_facts import (
     CONTRAST_LABELS,
     IMAGELESS,
@@ -25,14 +33,6 @@ from ct4bench.results.run_facts import (
     weights_words,
     write_run_facts,
 )
-from ct4bench.core.modes import MODES, Mode
-from ct4bench.results.paper_layout import paper_grids, to_docx, to_tex
-from ct4bench.results.published import BY_NAME, FOLDER, N_PUBLISHED_PAIRS_OF_A_DOSE, n_published_pairs
-from ct4bench.core.extractors import SOURCE, read_extractors
-from ct4bench.core.regions import read_phantom
-from ct4bench.core.tables import read_table, write_table
-from ct4bench.learning.counts import read_counts
-from ct4bench.results.acquisition import read_scanner_names
 
 SCANNERS = Path(__file__).resolve().parents[3] / "assets" / "scanners.csv"
 TABLES = (
@@ -46,8 +46,8 @@ PAIR_NOTE = (
 )
 INTERVAL_NOTE = (
     "Intervals (95 %) are over the scans of each scanner, by the jackknife and Student's t; there are none where a "
-    "scanner has one scan, or where no scan makes a difference. They say what other scans of these scanners would give, "
-    "not other scanners."
+    "scanner has one scan, or where no scan makes a difference. They say what other scans of these scanners would "
+    "give, not other scanners."
 )
 DIAGONAL_NOTE = (
     "The diagonal holds pairs of two scans of one scanner, and is blank where it has one: reconstructions of one scan "
@@ -86,7 +86,9 @@ def _acquisition_tables(inputs: Inputs, names: dict[str, str], folder, results: 
             True,
         )
     results.tables["table2_series_counts"] = ResultTable(
-        beside_published(table2(inputs.index, names, inputs.phantom.is_published), "table2_series_counts", origin, folder),
+        beside_published(
+            table2(inputs.index, names, inputs.phantom.is_published), "table2_series_counts", origin, folder
+        ),
         BY_NAME["table2_series_counts"].title,
         "Accepted series of the index, by dose and by reconstruction.",
         True,
@@ -194,7 +196,8 @@ def _choice_tables(inputs: Inputs, mode: Mode, results: Results) -> None:
         choices(by_cell, by_dose),
         "How the choices of Tables 3-6 move the metrics",
         f"Means over cells (Tables 3-5) and over scanners (Table 6, average over doses of medians or of means), {steps}"
-        f"{last}. {secondary}. {infinite} of a series with itself is infinite, so that a mean with such pairs has none.",
+        f"{last}. {secondary}. {infinite} of a series with itself is infinite, so that a mean with such pairs has "
+        "none.",
     )
     results.tables["similarity_by_choice"] = ResultTable(
         by_cell,
@@ -217,7 +220,8 @@ def _choice_notes(drawn: bool, same_recon: bool, mode: Mode) -> list[str]:
 
 
 NO_DOSES = (
-    "it compares other doses of a scanner with its 14 mGy, and no scanner of this run has both at one of 1, 3, 6, 10 mGy"
+    "it compares other doses of a scanner with its 14 mGy, and no scanner of this run has both at one of 1, 3, 6, 10 "
+    "mGy"
 )
 TOO_THIN = (
     "its window of 11 bins of 4 x 4 x 4 voxels, 44 slices, does not fit into the phantom; --mode corrected compares at "
@@ -266,8 +270,8 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
                 else "over all pairs"
             )
             text = (
-                f"{metric.meaning}, {metric.direction}: mean and population SD {choice}{which} of series at 10 mGy; {bins}{where}. "
-                f"{_pairs_words(frame)}"
+                f"{metric.meaning}, {metric.direction}: mean and population SD {choice}{which} of series at 10 mGy; "
+                f"{bins}{where}. {_pairs_words(frame)}"
             )
             title = metric.title + (", equal reconstruction only" if same else "")
             published = bool(metric.paper_table) and not same
@@ -302,13 +306,16 @@ def _pair_tables(inputs: Inputs, mode: Mode, folder, results: Results) -> None:
                 folder,
                 lambda row: N_PUBLISHED_PAIRS_OF_A_DOSE * (4 if row["row_kind"] == AVERAGE else 1),
             )
-        results.tables["table6_dose" + suffix] = ResultTable(frame, title, text, not same, _choice_notes(drawn, same, mode))
+        results.tables["table6_dose" + suffix] = ResultTable(
+            frame, title, text, not same, _choice_notes(drawn, same, mode)
+        )
     _differences(
         results,
         "table6_dose",
         dose_differences(table6(pairs, series, mode, same_recon=True)),
         "Table 6: differences between doses",
-        "Means over the scanners that have both doses, of pairs of equal reconstruction; intervals over these scanners.",
+        "Means over the scanners that have both doses, of pairs of equal reconstruction; intervals over these "
+        "scanners.",
     )
     frame = decomposition(pairs)
     frame = frame[frame["n_pairs"] > 0].reset_index(drop=True) if own else frame
@@ -431,9 +438,7 @@ def make_files(files: Files, choice: Choice, output: Path | str) -> None:
     """Make all tables that the files allow, and write them with run_facts.json into the folder `output`."""
     series, frames = read_series(files.series), read_frames(files.tables)
     extractors, phantom = read_extractors(files.extractors), read_phantom(files.phantom)
-    facts = make_run_facts(
-        series, choice.mode, read_settings(files.settings), choice.method, choice.domain, extractors
-    )
+    facts = make_run_facts(series, choice.mode, read_settings(files.settings), choice.method, choice.domain, extractors)
     facts |= {} if phantom.is_published else {"phantom": phantom.to_dict()}
     trainings = read_table(files.trainings) if files.trainings else None
     facts["checks"] = checks_of(files.checks, trainings, frames.get("embedding_quality"))

@@ -96,7 +96,9 @@ def _doses(frame: pd.DataFrame, title: str) -> Grid:
 
 
 def _features(frame: pd.DataFrame, title: str) -> Grid:
-    stems = [name.removesuffix("_mean") for name in frame.columns if re.fullmatch(r"(?:loso|tenfold)_.*_acc_mean", name)]
+    stems = [
+        name.removesuffix("_mean") for name in frame.columns if re.fullmatch(r"(?:loso|tenfold)_.*_acc_mean", name)
+    ]
     form = next((value for value in frame.get("icc_form", []) if isinstance(value, str) and value), "ICC")
     heads = [
         f"{'LOSO' if stem.startswith('loso') else '10-fold'} accuracy, {stem.split('_')[1]} "
@@ -213,7 +215,7 @@ PAGE_TWIPS = 16838 - 2 * 720
 
 
 def _paragraph(text: str, size: int, bold: bool = False, right: bool = False, with_next: bool = False) -> str:
-    looks = f"{'<w:b/>' if bold else ''}<w:sz w:val=\"{size}\"/>"
+    looks = f'{"<w:b/>" if bold else ""}<w:sz w:val="{size}"/>'
     place = ("<w:keepNext/>" if with_next else "") + ('<w:jc w:val="right"/>' if right else "")
     place = f"<w:pPr>{place}</w:pPr>" if place else ""
     return f'<w:p>{place}<w:r><w:rPr>{looks}</w:rPr><w:t xml:space="preserve">{escape(text)}</w:t></w:r></w:p>'

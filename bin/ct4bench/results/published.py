@@ -57,7 +57,9 @@ TABLES = (
         for metric in MAIN_METRICS
         if metric.paper_table
     ),
-    PublishedTable("table6_dose", 6, "Image similarity by dose, against 14 mGy", ("scanner", "row_kind", "dose_mgy"), ("row_kind",)),
+    PublishedTable(
+        "table6_dose", 6, "Image similarity by dose, against 14 mGy", ("scanner", "row_kind", "dose_mgy"), ("row_kind",)
+    ),
     PublishedTable(
         "table7_stability_classification", 7, "Feature stability and tissue classification", ("features",), ()
     ),

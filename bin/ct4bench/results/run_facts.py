@@ -9,10 +9,10 @@ from ct4bench.core.benchmark import NO_METHOD, RECONSTRUCTIONS, scanner_rank
 from ct4bench.core.checks import entry, merge_checks
 from ct4bench.core.contract import CONTRACT_VERSION
 from ct4bench.core.errors import UserError, counted
-from ct4bench.core.json_files import read_object
 from ct4bench.core.extractors import Extractor, extractors_of, read_extractors, shown_of, title_of
-from ct4bench.results.published import N_SERIES
+from ct4bench.core.json_files import read_object
 from ct4bench.core.tables import read_table
+from ct4bench.results.published import N_SERIES
 
 SYNTHETIC, COLLECTION, OTHER, MIXED, UNKNOWN = "synthetic", "collection", "other", "mixed", "unknown"
 ORIGINS = {

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ct4bench.results.acquisition import TABLE1_COLUMNS, read_scanner_names, table1, table2
 from ct4bench.core.errors import UserError
+from ct4bench.results.acquisition import TABLE1_COLUMNS, read_scanner_names, table1, table2
 
 
 def rows(scanner, dose, recon, n, **fields):

@@ -78,7 +78,9 @@ def test_a_blank_beside_a_number_is_within_no_tolerance():
 
 def test_columns_and_tables_of_one_folder_alone_are_told(tmp_path):
     one = folder_of(tmp_path / "a", {"none/icc.csv": stability(0.5).assign(x=1), "truth.csv": pd.DataFrame({"x": [1]})})
-    other = folder_of(tmp_path / "b", {"none/icc.csv": stability(0.5).assign(y=1), "notes.csv": pd.DataFrame({"z": [1]})})
+    other = folder_of(
+        tmp_path / "b", {"none/icc.csv": stability(0.5).assign(y=1), "notes.csv": pd.DataFrame({"z": [1]})}
+    )
     found = compare_tables(one, other, EXACT).set_index(["table", "column"])["status"]
     assert found["truth.csv", ""] == found["none/icc.csv", "x"] == "only in the first"
     assert found["none/icc.csv", "y"] == "only in the second" and "notes.csv" not in found

@@ -1,9 +1,9 @@
 import pytest
 
-from ct4bench.results.deviations import ROOT, markdown, read_deviations
 from ct4bench.core.errors import UserError
-from ct4bench.results.run_facts import EXCEPTIONS
 from ct4bench.core.modes import CORRECTED, PAPER
+from ct4bench.results.deviations import ROOT, markdown, read_deviations
+from ct4bench.results.run_facts import EXCEPTIONS
 
 
 def test_there_are_the_22_points_with_the_four_exceptions():

@@ -111,7 +111,9 @@ def predictions(rng, extractors=("radiomics", "mine"), **fields) -> pd.DataFrame
     for number, extractor in enumerate(extractors):
         right = draw < keys["scanner"].map(hard) + 0.1 * number + 0.02 * rng.normal(size=len(keys))
         wrong = np.where(keys["tissue"] == "cyst", "normal", "cyst")
-        parts.append(keys.assign(extractor=extractor, target=keys["tissue"], predicted=np.where(right, keys["tissue"], wrong)))
+        parts.append(
+            keys.assign(extractor=extractor, target=keys["tissue"], predicted=np.where(right, keys["tissue"], wrong))
+        )
     base = {"task": "tissue", "classifier": "mlp", "ablation": "default", "scheme": "loso", "n_train": 5}
     table = pd.concat(parts, ignore_index=True)
     return table.assign(fold=table["scanner"], **{**base, **fields})
@@ -142,8 +144,14 @@ def test_lines_of_a_table_by_value_are_compared_where_they_share_a_value_or_chan
     series = rows.drop_duplicates("series_uid")
     fbp, ir = (rows[rows["recon"] == tested].assign(fold=trained) for trained, tested in (("IR", "FBP"), ("FBP", "IR")))
     found = value_differences(pd.concat([fbp, ir]), series, "recon", "scanner", ["radiomics", "mine"])
-    assert found[["extractor", "first", "second"]].to_numpy().tolist() == [["mine", "FBP, tested on IR", "IR, tested on FBP"]] * 2
-    right = {name: (part["target"] == part["predicted"]).groupby(part["scanner"]).mean() for name, part in (("a", ir), ("b", fbp))}
+    assert (
+        found[["extractor", "first", "second"]].to_numpy().tolist()
+        == [["mine", "FBP, tested on IR", "IR, tested on FBP"]] * 2
+    )
+    right = {
+        name: (part["target"] == part["predicted"]).groupby(part["scanner"]).mean()
+        for name, part in (("a", ir), ("b", fbp))
+    }
     change = (ir["target"] == ir["predicted"]).mean() - (fbp["target"] == fbp["predicted"]).mean()
     assert found["difference"].iloc[0] == pytest.approx(change)
     test = stats.ttest_rel(right["a"], right["b"]).confidence_interval()

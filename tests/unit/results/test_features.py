@@ -7,13 +7,13 @@ from report_data import features_table, series_table
 
 from ct4bench.core.benchmark import SCANNERS
 from ct4bench.core.extractors import read_extractors
+from ct4bench.core.modes import CORRECTED, PAPER
+from ct4bench.report.cells import cells_of, feature_grid
 from ct4bench.results.comparison import Inputs, Results
 from ct4bench.results.features import NAME, feature_tables, icc_grades, repeatability_summary, stable_words
-from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.results.published import FOLDER, read_published
-from ct4bench.stability.repeatability import repeatability_table, stable_features
-from ct4bench.report.cells import cells_of, feature_grid
 from ct4bench.stability.icc import icc_table
+from ct4bench.stability.repeatability import repeatability_table, stable_features
 
 EXTRACTORS = ("radiomics", "shallow_cnn", "swin_unetr")
 
@@ -197,8 +197,8 @@ def test_table_7_says_what_the_scans_were_too_few_for():
 
 def test_counts_of_stable_features_say_over_which_rows_and_of_how_many():
     """Of four features one is stable everywhere, two over all rows, one has no ICC."""
-    stable = pd.DataFrame({"extractor": "radiomics", "icc": [0.99, 0.98, 0.5, np.nan], "ci_low": [0.95, 0.9, 0.2, np.nan],
-                           "stable": [True, False, False, False]})  # fmt: skip
+    icc = {"icc": [0.99, 0.98, 0.5, np.nan], "ci_low": [0.95, 0.9, 0.2, np.nan]}
+    stable = pd.DataFrame({"extractor": "radiomics", **icc, "stable": [True, False, False, False]})
     words = stable_words(stable, read_extractors(), ["all", "recon=FBP", "dose_mgy=3"])
     assert "in every stratum (all rows, FBP, 3 mGy): 1 of 3 of Radiomics (over all rows alone 2)" in words
     assert "1 of Radiomics" in words.split("no ICC")[1]

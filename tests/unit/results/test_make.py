@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 from report_data import load_script, pairs_table, series_table
 
-from ct4bench.core.contract import columns_of
 from ct4bench.core.benchmark import DOSES_MGY, RECONSTRUCTIONS, SCANNERS
-from ct4bench.results.comparison import Results, ResultTable
+from ct4bench.core.contract import columns_of
 from ct4bench.core.modes import CORRECTED, PAPER
 from ct4bench.core.regions import Phantom
-from ct4bench.results.published import BY_NAME, FOLDER, IMPOSSIBLE_PAIRS, keys_as_text, read_published
-from ct4bench.results.make import Inputs, beside_published, make_tables, is_drawn, origin_by_scanners, write_results
 from ct4bench.core.tables import read_table
+from ct4bench.results.comparison import Results, ResultTable
+from ct4bench.results.make import Inputs, beside_published, is_drawn, make_tables, origin_by_scanners, write_results
+from ct4bench.results.published import BY_NAME, FOLDER, IMPOSSIBLE_PAIRS, keys_as_text, read_published
 from ct4bench.twin.scanners import read_scanners
 
 IMAGE_TABLES = ("table1_acquisition", "table2_series_counts", "table3_rmse_hu", "table4_psnr_db", "table5_ssim",
@@ -159,7 +159,9 @@ def results_of_own(doses, recons=("FBP", "IR"), change=lambda pairs: pairs, mode
 def test_tables_of_ones_own_have_the_doses_and_reconstructions_that_were_scanned():
     made = results_of_own((5, 10))
     counts = made.tables["table2_series_counts"].frame
-    named = [name for name in counts.columns if name.startswith("n_") and not name.endswith(("published", "difference"))]
+    named = [
+        name for name in counts.columns if name.startswith("n_") and not name.endswith(("published", "difference"))
+    ]
     assert named == ["n_5mgy", "n_10mgy", "n_fbp", "n_ir", "n_series"]
     assert list(counts["scanner"]) == ["X1", "Y7", "Sum"]
     assert list(counts["n_5mgy"].astype(int)) == [1, 1, 2]
@@ -320,7 +322,10 @@ def test_tables_by_extractor_say_what_the_weights_are(tmp_path):
     tables = {"stability_grades": frame, "decomposition": plain}
     results = Results({name: ResultTable(table, "t", "t") for name, table in tables.items()})
     write_results(results, {"weights": {"shallow_cnn": {"words": "stand-in, of test tissue"}}}, tmp_path)
-    assert read_table(tmp_path / "stability_grades.csv")["weights"].fillna("").tolist() == ["", "stand-in, of test tissue"]
+    assert read_table(tmp_path / "stability_grades.csv")["weights"].fillna("").tolist() == [
+        "",
+        "stand-in, of test tissue",
+    ]
     assert list(read_table(tmp_path / "decomposition.csv").columns) == list(plain.columns)
     with pytest.raises(ValueError, match="other.csv, which the contract"):
         write_results(Results({"other": ResultTable(plain, "t", "t")}), {"weights": {}}, tmp_path)
@@ -330,7 +335,9 @@ def texts_of(change, scanners=("A1", "C1", "E2")) -> dict[str, str]:
     """Text of each table of a small run whose pairs `change` has altered."""
     series = series_table("synthetic", scanners)
     pairs = change(pairs_table(series, PAPER))
-    return {name: t.text for name, t in make_tables(Inputs(series, index=series, pairs=pairs), PAPER, {}).tables.items()}
+    return {
+        name: t.text for name, t in make_tables(Inputs(series, index=series, pairs=pairs), PAPER, {}).tables.items()
+    }
 
 
 def contrasts_of(values: dict[str, float]):

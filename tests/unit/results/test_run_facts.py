@@ -5,7 +5,15 @@ import pytest
 from report_data import series_table
 
 from ct4bench.core.errors import UserError
-from ct4bench.results.run_facts import make_run_facts, origin_of, read_run_facts, read_settings, stamp_text, weights_status, write_run_facts
+from ct4bench.results.run_facts import (
+    make_run_facts,
+    origin_of,
+    read_run_facts,
+    read_settings,
+    stamp_text,
+    weights_status,
+    write_run_facts,
+)
 
 WEIGHTS = {
     "radiomics": {},
