@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from ct4bench.core.benchmark import NO_METHOD
+from ct4bench.core.errors import counted
 from ct4bench.harmonization.features_of import read_variant
 from ct4bench.harmonization.methods import LEAKY, NONE, Variant
 from ct4bench.splits.splits import N_FOLDS
@@ -26,15 +27,17 @@ BROUGHT = {
 }  # fmt: skip
 """What is said of results that were made elsewhere."""
 COMMON = ("version", "citation", "licence", "role", "level", "information", "unseen", "learns", "shipped")
-FIT_S = 1.5
-"""CPU seconds of a fit and a transform: those of ComBat on 16,080 x 768; feature sets of a demo take a tenth."""
-TRAINING_S = {True: 900, False: 250}
-"""CPU seconds of the trainings of a full feature set, for all cells or for those that are compared."""
+FIT_S = 1.0
+"""CPU seconds of a fit and a transform on 16,080 rows: 0.2 to 0.7 of radiomics, 1.5 by ComBat of 768 features."""
+METHOD_S = 25
+"""CPU seconds of a method whatever it maps: its eight tasks start, and are little more."""
+TRAINING_S = {True: 250, False: 50}
+"""CPU seconds of a full feature set: trainings of all cells or of those that are compared, embedding, scores."""
 FULL_SERIES = 268
 """Series of a full feature set, at 60 patches each."""
 FULL_MVOXEL = 32.5
 """Voxels of a registered series of the whole phantom."""
-IMAGE_S = 10
+IMAGE_S = 7
 """CPU seconds of one version of such a series: filters, pairs, profiles, and its features again."""
 POOLED_IMAGE_S = 40
 """The same by what learns from all scanners: 0.9 s a Mvoxel through `cnn_to_reference`, and its features."""
@@ -146,17 +149,18 @@ def cost_lines(variants: list[Variant | None], size: Size) -> list[str]:
     share = size.n_featured / FULL_SERIES
     training_s = TRAINING_S[size.all_cells] * size.n_extractors * share
     lines = [
-        f"Harmonization methods: {len(variants) - 1}, for {size.n_domains} domains, {size.n_featured} series with "
-        f"features and {size.n_extractors} feature set{'' if size.n_extractors == 1 else 's'}; CPU hours are rough."
+        f"Harmonization methods: {len(variants) - 1}, for {counted(size.n_domains, 'domain')}, {size.n_featured} "
+        f"series with features and {counted(size.n_extractors, 'feature set')}; CPU hours are rough."
     ]
     total = 0.0
     for variant in variants:
         if variant is not None and variant.name == NO_METHOD:
             continue
         made = made_of(variant, size)
-        hours = (training_s + made.cpu_s) / 3600
+        hours = (METHOD_S + training_s + made.cpu_s) / 3600
         total += hours
         name = "made elsewhere" if variant is None else variant.name
         disk = f" ({made.disk_gb:.1f} GB of disk)" if made.disk_gb else ""
-        lines.append(f"  {name}: {made.fits} fits, {made.versions} versions of each image{disk}, {hours:.2f} CPU h")
+        made_of_it = f"{counted(made.fits, 'fit')}, {counted(made.versions, 'version')} of each image{disk}"
+        lines.append(f"  {name}: {made_of_it}, {hours:.2f} CPU h")
     return [*lines, f"  together about {total:.1f} CPU h"]
