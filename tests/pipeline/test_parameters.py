@@ -188,6 +188,49 @@ TAKES_MB = {
 """Peaks of a part and of a chunk of full size, by mode and interpolator (docs/scaling.md)."""
 
 
+OF_VOLUMES_MB = {
+    ("COMPARE_PAIRS", "task: 'tables3to5'", 4 * 41_700_000): (414, 414),
+    ("COMPARE_PAIRS", "task: 'tables3to5'", 632_000_000): (477, 477),
+    ("COMPARE_PAIRS", "task: 'table6_1'", 8 * 11_700_000): (1147, 1147),
+    ("HARMONIZE_VOLUMES", "shipped: true, image: 'imaging'", 11_700_000): (1557, 1128),
+    ("HARMONIZE_VOLUMES", "shipped: true, image: 'imaging'", 41_700_000): (2788, 2211),
+    ("HARMONIZE_VOLUMES", "shipped: true, image: 'deep'", 41_700_000): (4021, 2653),
+    # what a method that nobody has measured may take beyond libraries, as it has not said more
+    ("HARMONIZE_VOLUMES", "shipped: false, image: 'imaging'", 11_700_000): (2048, 2048),
+}  # fmt: skip
+"""Peaks in MB of all processes of a task (resident, and with shared memory once) by bytes of its volumes: a series of
+the demo's slab has 11.7 MB, one of full size 41.7 (docs/scaling.md)."""
+
+
+def test_tasks_ask_for_what_their_volumes_take(tmp_path):
+    """Pairs asked for as much where Table 6 is not made, and volumes of full size for no more than those of a slab."""
+    script, calls = [], []
+    labels = {"COMPARE_PAIRS": "comparison", "HARMONIZE_VOLUMES": "harmonization"}
+    for process, label in labels.items():
+        script.append(
+            f"process {process} {{\n    label '{label}'\n    debug true\n    input:\n"
+            "    tuple val(number), val(meta), path(volumes, stageAs: 'volumes/*')\n    script:\n"
+            '    "echo ASKS ${number} ${task.memory.toMega()}"\n}\n'
+        )
+        cases = []
+        for number, (name, meta, size) in enumerate(OF_VOLUMES_MB):
+            with (tmp_path / f"{number}.b2nd").open("wb") as volume:
+                volume.truncate(size)
+            if name == process:
+                given = f"{meta}, parts: [[uids: ['1']]]"
+                cases.append(f"[{number}, [{given}], file('{tmp_path}/{number}.b2nd')]")
+        calls.append(f"    {process}(channel.of({', '.join(cases)}))\n")
+    (tmp_path / "main.nf").write_text(f"{''.join(script)}workflow {{\n{''.join(calls)}}}\n")
+    done = subprocess.run(
+        [ENGINE, "-C", ROOT / "conf" / "base.config", "run", "main.nf", "-ansi-log", "false"],
+        cwd=tmp_path, text=True, capture_output=True,
+    )  # fmt: skip
+    asked = dict(re.findall(r"^ASKS (\d+) (\d+)$", done.stdout, re.MULTILINE))
+    assert len(asked) == len(OF_VOLUMES_MB), done.stdout + done.stderr
+    for number, (case, (resident, once)) in enumerate(OF_VOLUMES_MB.items()):
+        assert resident < int(asked[str(number)]) < 1.5 * once + 900, (case, asked[str(number)])
+
+
 def test_tasks_ask_for_what_their_interpolator_takes(tmp_path):
     options = ", ".join(f"[mode: '{mode}', interpolator: '{name}']" for mode, name in TAKES_MB)
     said = "${task.memory.toMega()} ${task.time.toHours()}"
