@@ -19,8 +19,9 @@ def main(argv=None):
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--output", required=True, type=Path, help="folder for the folds")
     parser.add_argument("--left_out", required=True, type=Path, help="folder for each scanner by a fit without it")
+    parser.add_argument("--outcome", required=True, help="what became of these fits and of that on all series, CSV")
     args = parser.parse_args(argv)
-    merge_files(args.folds, args.numbers, args.files, args.domain, args.seed, args.output, args.left_out)
+    merge_files(args.folds, args.numbers, args.files, args.domain, args.seed, args.output, args.left_out, args.outcome)
 
 
 if __name__ == "__main__":

@@ -140,10 +140,13 @@ workflow BENCHMARK {
             outcomes = HARMONIZE_IMAGES.out.outcomes
         }
         EXTRACT(settings, chunks, index, taken.registered, prepared.patches, prepared.reference)
-        if (chosen.any { method -> isPooledOfImages(method) }) {
+        def inFolds = chosen.findAll { method -> isPooledOfImages(method) }.collect { method -> method.name }
+        if (inFolds) {
             EXTRACT_FOLDS(settings, HARMONIZE_IMAGES.out.folds, HARMONIZE_IMAGES.out.plan, taken.registered, prepared.patches)
             folds = EXTRACT_FOLDS.out.folds
             left_out = EXTRACT_FOLDS.out.left_out
+            // with those of the fits without each scanner
+            outcomes = outcomes.filter { method, _table -> !(method in inFolds) }.mix(EXTRACT_FOLDS.out.outcomes)
         }
         EVALUATE_IMAGES(settings, chunks, taken.registered, prepared.reference, index, roots, own)
         features = EXTRACT.out.features

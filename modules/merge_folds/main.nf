@@ -13,6 +13,7 @@ process MERGE_FOLDS {
     output:
     tuple val(method), path('merged'), emit: folds
     tuple val(method), path('left_out'), emit: left_out
+    tuple val(method), path('harmonization.csv'), emit: outcomes
     path 'usage.json', topic: usage
 
     script:
@@ -24,13 +25,14 @@ process MERGE_FOLDS {
         --domain ${domain} \\
         --seed ${seed} \\
         --output merged \\
-        --left_out left_out
+        --left_out left_out \\
+        --outcome harmonization.csv
     """
 
     stub:
     """
     mkdir merged left_out
-    touch merged/folds.csv merged/outcomes.csv
+    touch merged/folds.csv merged/outcomes.csv harmonization.csv
     echo '{}' > usage.json
     """
 }

@@ -159,6 +159,7 @@ workflow EXTRACT_FOLDS {
     emit:
     folds = MERGE_FOLDS.out.folds           // [method, folder of all folds]
     left_out = MERGE_FOLDS.out.left_out     // [method, folder: each scanner by a fit without it]
+    outcomes = MERGE_FOLDS.out.outcomes     // [method, harmonization.csv]: of the fit on all series, and of each without a scanner
 }
 
 // What a run wrote of a table lies beside it under the same name, and goes with it.

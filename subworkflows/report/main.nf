@@ -13,6 +13,7 @@ include { byMethod        } from '../utilities/channels'
 include { chosenMethods   } from '../utilities/methods'
 include { extractorsOf    } from '../utilities/methods'
 include { hasImages       } from '../utilities/methods'
+include { isPooledOfImages } from '../utilities/methods'
 include { noMethod        } from '../utilities/methods'
 include { rowsOf          } from '../utilities/channels'
 include { codeDigest      } from '../utilities/code'
@@ -137,8 +138,9 @@ workflow REPORT {
     )
     def ofMethods = made.join(evaluated).join(profiles).join(tables).join(figures).join(times).join(compared)
         .map { method, given, notes, evaluations, profile, displacement, rows, _meta, folder, pictures, trained, scored ->
-            // only what maps features may lack some of a fold
-            def kept = evaluations.findAll { path -> path.name != 'untrained.csv' || chosen[methods.indexOf(method)].level == 'feature' }
+            // only what is fitted in each fold may lack some
+            def own = chosen[methods.indexOf(method)]
+            def kept = evaluations.findAll { path -> path.name != 'untrained.csv' || own.level == 'feature' || isPooledOfImages(own) }
             placed("${method}/features", given + notes) + placed(method, kept + scored + [profile, displacement, rows].flatten()) +
                 placed("${method}/tables", folder) + placed("${method}/figures", pictures) +
                 // what is not the same twice lies aside

@@ -79,7 +79,8 @@ def told_reasons(scores: pd.DataFrame, folder: Path) -> pd.Series:
                 told = "" if row["reason"] in (NO_SUCH, NOT_TRAINED) else row["reason"]
                 reasons[number] = "; ".join(filter(None, (told, f"{first['status']}: {first['reason']}")))
         if row["reason"] == NOT_APART and len(fits):
-            own = fits[fits["extractor"] == row["extractor"]]
+            # a fit of volumes is of all feature sets
+            own = fits[fits["extractor"].isin(["", row["extractor"]])]
             lacking = own[(own["fit"] != ALL_ROWS) & (own["reason"] != "")]
             if len(lacking):
                 first = first_reason(lacking, own)

@@ -114,8 +114,13 @@ def run_folds(tmp_path, made, plan, more="pass", **declared):
             table = table_of(mine, lambda uid, out=out: open_volume(out / f"{uid}.b2nd").read())
             write_table(table, path := tmp_path / "parts" / str(number) / "made.parquet")
             numbers, files = [*numbers, number], [*files, path]
+    # of the fit on all series there is the outcome alone
+    (tmp_path / "parts" / "0").mkdir()
+    write_table(outcome.assign(notes="of all series"), path := tmp_path / "parts" / "0" / "harmonization.csv")
+    numbers, files = [*numbers, 0], [*files, path]
     write_table(plan, tmp_path / "folds.csv")
-    merge_files(tmp_path / "folds.csv", numbers, files, "scanner", 0, tmp_path / "merged", tmp_path / "left_out")
+    places = (tmp_path / name for name in ("merged", "left_out", "harmonization.csv"))
+    merge_files(tmp_path / "folds.csv", numbers, files, "scanner", 0, *places)
     return outcomes, variant
 
 
@@ -159,6 +164,9 @@ def test_a_fold_has_the_features_of_a_fit_on_its_training_alone(tmp_path, made):
         training = set(features.keys["series_uid"].iloc[split.training])
         mean = np.mean([volumes[uid].mean() for uid in training])
         assert row.mean == np.rint(volumes[row.series_uid][PATCHES[row.roi]].mean() - mean)
+    outside = read_table(tmp_path / "harmonization.csv").set_index("fit")
+    assert dict(outside["notes"]) == {"all": "of all series", **dict.fromkeys(SCANNERS, "")}
+    assert list(outside.index) == ["all", *SCANNERS] and set(outside["status"]) == {"harmonized"}
     # and from file to file: N = 3 is trained, what has no fold of its own is told with its reason
     table = table_of(registered[registered["dose_mgy"] == 10], volumes.__getitem__)
     write_table(table, tmp_path / "plain.parquet")
@@ -242,3 +250,6 @@ def test_a_fit_that_fails_costs_its_own_fold_alone(tmp_path, made):
         elif (split.scheme, split.n_train) == ("loso", 3):
             assert np.isfinite(given(Fold(split))).all()
     assert not list((tmp_path / "left_out").iterdir())
+    outside = read_table(tmp_path / "harmonization.csv").set_index("fit")
+    assert dict(outside["status"].drop("all")) == dict.fromkeys(SCANNERS, "harmonized") | {"B1": "failed"}
+    assert "rough sea" in outside.loc["B1", "reason"]

@@ -71,6 +71,11 @@ def test_the_first_failure_is_told_and_not_that_others_were_left_out(tmp_path):
 def test_images_have_no_feature_set_in_their_reason(tmp_path):
     folder = write(tmp_path / "image", harmonization=[fit("all", "failed", "it ended") | {"extractor": ""}])
     assert ending_of(folder) == "failed: it ended"
+    folder = write(tmp_path / "pooled", scores=[score("icc_2_1", reason=NOT_APART, fit="apart")], harmonization=[
+        fit(name, *outcome) | {"extractor": ""} for name, outcome in
+        {"all": ("harmonized", ""), "A1": ("harmonized", ""), "B1": ("failed", "it ended")}.items()
+    ])  # fmt: skip
+    assert reasons(folder) == {"icc_2_1": "failed: it ended (fit without B1)"}
 
 
 @pytest.mark.parametrize("known", [True, False])
