@@ -10,6 +10,8 @@ import subprocess
 import pytest
 from pipeline_run import ENGINE, ROOT, run_script
 
+from ct4bench.pairs.plan import SHRUNK
+
 pytestmark = pytest.mark.pipeline
 
 
@@ -189,8 +191,8 @@ TAKES_MB = {
 
 
 OF_VOLUMES_MB = {
-    ("COMPARE_PAIRS", "task: 'tables3to5'", 4 * 41_700_000): (414, 414),
-    ("COMPARE_PAIRS", "task: 'tables3to5'", 632_000_000): (477, 477),
+    ("COMPARE_PAIRS", f"task: '{SHRUNK}'", 4 * 41_700_000): (414, 414),
+    ("COMPARE_PAIRS", f"task: '{SHRUNK}'", 823_000_000): (505, 505),
     ("COMPARE_PAIRS", "task: 'table6_1'", 8 * 11_700_000): (1147, 1147),
     ("HARMONIZE_VOLUMES", "shipped: true, image: 'imaging'", 11_700_000): (1557, 1128),
     ("HARMONIZE_VOLUMES", "shipped: true, image: 'imaging'", 41_700_000): (2788, 2211),
