@@ -90,7 +90,7 @@ def test_every_shipped_method_passes_with_all_variants(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGE_LEVEL)
 def test_every_shipped_method_of_images_passes_with_all_variants(name):
-    less = {"cnn_to_reference": {"steps": 20}}.get(name, {})  # of 600, which take seven minutes
+    less = {"cnn_to_reference": {"steps": 20}}.get(name, {})  # of 600, which take over three minutes
     variants = [replace(v, parameters=v.parameters | less) for v in variants_of(find_methods()[name])]
     verdicts = list(check_images(variants, 3))
     assert len(verdicts) >= 3
