@@ -78,7 +78,7 @@ def check_second_run(run, earlier):
     ran = rerun(run.trace())
     assert ran
     assert {name.split(" (")[0] for name in ran & before} <= SPANNING
-    again = {name for name in ran if name.split(" (")[0] not in SPANNING} - {"SCORE_METHODS (none)"}
+    again = {name for name in ran if name.split(" (")[0] not in SPANNING} - {"SCORE_NONE (none)"}
     assert {name for name in again if not re.search(r"\(none_copy\b", name)} == set(), again
     # the second method has the tasks of the first but those that make features, and images where there are any
     own = {name for name in before if re.search(r"\(none\b", name) and not name.startswith(OF_IMAGES)}
