@@ -293,5 +293,6 @@ def test_volumes_that_were_brought_are_equal_to_those_of_which_they_were_made(sm
         assert (two.outdir / "elsewhere" / name).read_bytes() == (one.outdir / method / name).read_bytes(), name
     # what the method is for
     board = pd.read_csv(one.outdir / "leaderboard.csv")
-    bias = board[board["score"] == "roi_bias"].set_index("method")["raw"]
-    assert bias[method] < 0.5 * bias["none"] and bias["back"] == bias["none"]
+    bias = board[board["score"] == "roi_bias"].set_index("method")[["raw", "value_none"]]
+    assert bias.loc[method, "raw"] < 0.5 * bias.loc[method, "value_none"]
+    assert bias.loc["back", "raw"] == bias.loc["back", "value_none"] == bias.loc[method, "value_none"]
