@@ -35,12 +35,12 @@ TRAINING_S = {True: 250, False: 50}
 """CPU seconds of a full feature set: trainings of all cells or of those that are compared, embedding, scores."""
 FULL_SERIES = 268
 """Series of a full feature set, at 60 patches each."""
-FULL_MVOXEL = 32.5
+FULL_MVOXEL = 45
 """Voxels of a registered series of the whole phantom."""
 IMAGE_S = 7
-"""CPU seconds of one version of such a series: filters, pairs, profiles, and its features again."""
-POOLED_IMAGE_S = 40
-"""The same by what learns from all scanners: 0.9 s a Mvoxel through `cnn_to_reference`, and its features."""
+"""CPU seconds of one version of such a series: 0.7 to 7.5 of a method, then pairs, profiles and its features again."""
+POOLED_IMAGE_S = 60
+"""The same by what learns from all scanners, as `cnn_to_reference`."""
 POOLED_FIT_S = 150
 """CPU seconds of a fit of that."""
 POOLED_GB = 0.04

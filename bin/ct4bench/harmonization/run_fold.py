@@ -159,8 +159,10 @@ class Sandbox:
         code = "import json, sys; start = sys.stdin.readline(); sys.path.append(json.loads(start)['code']); " \
                "import io; sys.stdin = io.StringIO(start); " \
                "from ct4bench.harmonization.fold_server import serve; serve()"  # fmt: skip
-        # memory that is given back to the kernel costs a fault for each of its pages when it is needed again
-        memory = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28)}
+        # memory that is given back to the kernel costs a fault for each of its pages when it is needed again; of large
+        # pages there are fewer
+        memory = {"MALLOC_MMAP_THRESHOLD_": str(2**25), "MALLOC_TRIM_THRESHOLD_": str(2**28),
+                  "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}  # fmt: skip
         environment = self.environment() | memory | {"HOME": self._scratch, "TMPDIR": self._scratch}
         self._server = subprocess.Popen(
             [sys.executable, "-s", "-P", "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,

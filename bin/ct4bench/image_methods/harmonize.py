@@ -8,6 +8,7 @@ import math
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from ct4bench.core.errors import UserError
 from ct4bench.core.volumes import SUFFIX, open_volume, save_volume, to_hu, write_nifti
 from ct4bench.harmonization.features_of import FAILED, NOT_APPLICABLE, domains_of, reason_of
 from ct4bench.harmonization.methods import Variant
-from ct4bench.harmonization.run_fold import Failure, NotApplicable, resolve_parameters
+from ct4bench.harmonization.run_fold import Failure, NotApplicable, Sandbox, imports_of, resolve_parameters
 from ct4bench.harmonization.run_volumes import Done, Volume, harmonize_volumes
 from ct4bench.image_methods.phantom import describe_phantom
 from ct4bench.preprocess.reference import open_reference
@@ -41,6 +42,16 @@ class ChunkRun:
     seed: int = 0
     nifti: Path | str | None = None
     """Folder for the same as NIfTI."""
+
+    @cached_property
+    def prepared(self):
+        """The reference, opened."""
+        return open_reference(self.reference)
+
+    @cached_property
+    def phantom(self) -> dict:
+        """Where the phantom lies, for a method that is told."""
+        return describe_phantom(self.prepared) if self.variant.declaration.information == "calibration" else {}
 
 
 def told_variant(variant: Variant, domains: Sequence[str], reference: str, phantom: dict, n_volumes: int) -> Variant:
@@ -75,24 +86,24 @@ class _Registered:
 
 
 def harmonize_chunk(
-    run: ChunkRun, registered: pd.DataFrame, uids: Sequence[str], fit_uids: Sequence[str], output: Path | str
-) -> pd.DataFrame:
+    run: ChunkRun, registered: pd.DataFrame, uids: Sequence[str], fit_uids: Sequence[str], output: Path | str,
+    sandbox: Sandbox | None = None,
+) -> pd.DataFrame:  # fmt: skip
     """Write `<series_uid>.b2nd` of the series `uids` in `output`; return what became of it, a row of harmonization.csv.
 
     `fit_uids` are learned from in their order, the reference's first; they alone are what the method has before its
     first transform. Where the method cannot be applied or fails, `output` has no volumes, of earlier calls neither.
-    Values are rounded once, to whole HU as registered volumes have them.
+    Values are rounded once, to whole HU as registered volumes have them. The method's process is forked in `sandbox`.
     """
-    reference, output = open_reference(run.reference), Path(output)
+    reference, output = run.prepared, Path(output)
     for place in filter(None, (output, run.nifti)):
         Path(place).mkdir(parents=True, exist_ok=True)
     domain_of = dict(zip(registered["series_uid"], domains_of(registered, run.harmonize_by), strict=True))
     unknown = [uid for uid in (*uids, *fit_uids, reference.series_uid) if uid not in domain_of]
     if unknown:
         raise UserError(f"the table of registered series has no series {unknown[0]}; register the series again")
-    phantom = describe_phantom(reference) if run.variant.declaration.information == "calibration" else {}
     own, domains = domain_of[reference.series_uid], [domain_of[uid] for uid in fit_uids]
-    variant = told_variant(run.variant, domains, own, phantom, len(uids))
+    variant = told_variant(run.variant, domains, own, run.phantom, len(uids))
     # where the reference's scanner is left out another one stands for it
     first = resolve_parameters(variant, domains)[0].get("reference", own)
     fit = sorted(fit_uids, key=lambda uid: (domain_of[uid] != first, uid != reference.series_uid))
@@ -110,7 +121,7 @@ def harmonize_chunk(
             write_nifti(Path(run.nifti) / f"{uid}.nii.gz", whole, volume.grid)
 
     result = refused(variant, domains, [domain_of[uid] for uid in uids]) or harmonize_volumes(
-        variant, series.volumes(fit), series.volumes(order), keep, domains=domains, seed=run.seed
+        variant, series.volumes(fit), series.volumes(order), keep, domains=domains, seed=run.seed, sandbox=sandbox
     )
     if not isinstance(result, Done):
         for path in [*output.glob(f"*{SUFFIX}"), *(Path(run.nifti).glob("*.nii.gz") if run.nifti else ())]:
@@ -126,11 +137,12 @@ def harmonize_chunks(
     Return the row of the first part, or that of the first that has no volumes: no part has any then.
     """
     first = None
-    for uids, fit_uids in parts:
-        outcome = harmonize_chunk(run, registered, uids, fit_uids, output)
-        if outcome["status"].iloc[0] != HARMONIZED:
-            return outcome
-        first = outcome if first is None else first
+    with Sandbox(imports_of([run.variant])) as sandbox:
+        for uids, fit_uids in parts:
+            outcome = harmonize_chunk(run, registered, uids, fit_uids, output, sandbox)
+            if outcome["status"].iloc[0] != HARMONIZED:
+                return outcome
+            first = outcome if first is None else first
     if first is None:
         raise UserError("there are no series to harmonize; name those of at least one part")
     return first

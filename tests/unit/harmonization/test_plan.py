@@ -22,12 +22,12 @@ def told(**size) -> list[str]:
 
 
 def test_a_version_of_small_images_costs_less_and_features_do_not_know_of_it():
-    """The demo's slab has 12.7 of 32.5 Mvoxel; the rest of a method's cost is its trainings, as those of ComBat."""
-    whole, slab, none = (told(all_cells=False, mvoxel=size) for size in (32.5, 12.7, 0.0))
+    """The demo's slab has 12.7 of 45 Mvoxel; the rest of a method's cost is its trainings, as those of ComBat."""
+    whole, slab, none = (told(all_cells=False, mvoxel=size) for size in (45, 12.7, 0.0))
     assert hours(whole, "combat") == hours(slab, "combat")
     images = hours(whole, "histogram_matching") - hours(none, "histogram_matching")
     assert (hours(slab, "histogram_matching") - hours(none, "histogram_matching")) / images == pytest.approx(
-        12.7 / 32.5, abs=0.01
+        12.7 / 45, abs=0.01
     )
     assert told(all_cells=False, mvoxel=90.0) == whole
 
@@ -35,7 +35,7 @@ def test_a_version_of_small_images_costs_less_and_features_do_not_know_of_it():
 def test_voxels_are_those_of_the_index():
     index = pd.DataFrame({"n_slices": [100, 100, 343], "rows": [310, 310, 512], "columns": [410, 410, 512]})
     assert mvoxel_of(index) == pytest.approx(12.71)
-    assert mvoxel_of(pd.DataFrame({"roi": ["cyst1"]})) == 32.5
+    assert mvoxel_of(pd.DataFrame({"roi": ["cyst1"]})) == 45
 
 
 def test_what_learns_from_all_images_says_its_fits_versions_and_disk():
@@ -49,7 +49,7 @@ def test_what_learns_from_all_images_says_its_fits_versions_and_disk():
     words = r": 27 fits, 17 versions of each image \(([\d.]+) GB of disk\), ([\d.]+) CPU h$"
     found = re.search(words, line(13, 268, 1378))
     assert float(found[1]) == pytest.approx(images * 0.04, rel=0.05)
-    assert float(found[2]) == pytest.approx((25 + 50 + 27 * 150 + images * 40) / 3600, rel=0.05)
+    assert float(found[2]) == pytest.approx((25 + 50 + 27 * 150 + images * 60) / 3600, rel=0.05)
     # of three scanners N = 2 is all others; two have no fold
     assert ": 4 fits, 4 versions of each image " in line(3, 12, 12)
     assert ": 1 fit, 1 version of each image " in line(2, 8, 8)
