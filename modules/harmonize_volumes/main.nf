@@ -5,7 +5,8 @@ process HARMONIZE_VOLUMES {
 
     input:
     // meta: method, id, parts ([uids: to harmonize, fit: to learn from], each by a process of its own), shipped, image
-    // (imaging or deep), number (of a fold, if it is one); folder: that of the method
+    // (imaging or deep), max_minutes and max_gb (as method.yml has them), number (of a fold, if it is one); folder: that of
+    // the method
     tuple val(meta), path(volumes, stageAs: 'volumes/*'), path(folder, stageAs: 'methods/*'), val(_digest)
     path registered
     path reference

@@ -48,7 +48,7 @@ def fitsOf(List rows) {
 
 // `parts`: [[uids: series to map, fit: series to learn from], ...], each of which the method has to itself
 def taskOf(Map method, String id, List parts) {
-    return [method: method.name, id: id, parts: parts, shipped: method.shipped, image: method.image]
+    return [method: method.name, id: id, parts: parts, shipped: method.shipped, image: method.image, max_minutes: method.max_minutes, max_gb: method.max_gb]
 }
 
 // All series of a task, those to learn from, too.
@@ -84,7 +84,7 @@ workflow HARMONIZE_IMAGES {
         .combine(channel.fromList(wanted.findAll { method -> !isPooledOfImages(method) })).combine(told).combine(ofReference).combine(volumes)
         .map { found, method, fits, scanner, series, all ->
             def parts = found.collect { chunk -> [uids: chunk.uids, fit: fitOf(method, fits, chunk.scanner, scanner, series).findAll { uid -> all[uid] }] }
-            [taskOf(method, found[0].id, parts), seriesOf(parts).collect { uid -> all[uid] }, method.folder, method.digest]
+            [taskOf(method, found.size() > 1 ? "${found[0].id} to ${found.last().id}".toString() : found[0].id, parts), seriesOf(parts).collect { uid -> all[uid] }, method.folder, method.digest]
         }
     // what learns from all scanners is fitted on all, and in each fold on what it trains on, one fit a task
     def anew = PLAN_VOLUMES.out.folds.flatMap { table -> fitsOf(rowsOf(table)) }

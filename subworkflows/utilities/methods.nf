@@ -88,6 +88,7 @@ def knownVariants(Map settings) {
                 level: values.level == 'patch' ? 'image' : values.level.toString(),
                 // scans of a target that it is given
                 adaptation: [transductive: 'half', calibration: (values.calibration_series ?: 0).toString()][values.information.toString()],
+                max_minutes: values.max_minutes, max_gb: values.max_gb,
                 learns: values.learns.toString(), image: (declared.image ?: 'imaging').toString(), role: (declared.role ?: 'method').toString(), information: values.information.toString(), usual: variant.toString() in (declared['default'] ?: []),
             ]
         }

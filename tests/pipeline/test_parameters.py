@@ -204,6 +204,29 @@ OF_VOLUMES_MB = {
 the demo's slab has 11.7 MB, one of full size 41.7 (docs/scaling.md)."""
 
 
+def test_a_task_has_the_time_that_its_methods_parts_may_take(tmp_path):
+    """Parts that take long had an hour between them all, and a task that is killed for its time ends the run."""
+    parts = "[uids: (1..12).collect { n -> n.toString() }], [uids: ['13']]"
+    cases = f"[parts: [{parts}], max_minutes: 30, max_gb: 6, shipped: false], [parts: [{parts}], shipped: false]"
+    (tmp_path / "main.nf").write_text(
+        "process HARMONIZE_VOLUMES {\n    label 'harmonization'\n    debug true\n    input:\n    val meta\n"
+        "    val volumes\n    script:\n"
+        '    "echo ASKS ${meta.max_minutes} ${task.time.toMinutes()} ${task.memory.toGiga()}"\n}\n'
+        f"workflow {{\n    HARMONIZE_VOLUMES(channel.of({cases}), [])\n}}\n"
+    )
+    done = subprocess.run(
+        [ENGINE, "-C", ROOT / "conf" / "base.config", "run", "main.nf", "-ansi-log", "false"],
+        cwd=tmp_path, text=True, capture_output=True,
+    )  # fmt: skip
+    asked = {
+        word: (int(minutes), int(gb))
+        for word, minutes, gb in re.findall(r"^ASKS (\S+) (\d+) (\d+)$", done.stdout, re.M)
+    }
+    # as told_variant has it: max_minutes for the fit, and once more for ten volumes, of each part; 5, 2 GB by default
+    series = 60 + 13
+    assert asked == {"30": (series + 30 * (3 + 2), 7), "null": (series + 5 * (3 + 2), 3)}, done.stdout + done.stderr
+
+
 def test_tasks_ask_for_what_their_volumes_take(tmp_path):
     """Pairs asked for as much where Table 6 is not made, and volumes of full size for no more than those of a slab."""
     script, calls = [], []

@@ -163,4 +163,4 @@ def cost_lines(variants: list[Variant | None], size: Size) -> list[str]:
         disk = f" ({made.disk_gb:.1f} GB of disk)" if made.disk_gb else ""
         made_of_it = f"{counted(made.fits, 'fit')}, {counted(made.versions, 'version')} of each image{disk}"
         lines.append(f"  {name}: {made_of_it}, {hours:.2f} CPU h")
-    return [*lines, f"  together about {total:.1f} CPU h"]
+    return [*lines, f"  together about {total:.2f} CPU h"]

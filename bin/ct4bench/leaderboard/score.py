@@ -141,8 +141,8 @@ def score_features(
 
     `features` and `none` have the columns of `benchmark.FEATURE_KEY`, then the same features (float64); `UserError`
     where their rows differ. `fit` says what the method was fitted on: `ALL_ROWS`, or `APART` for the table in which
-    each scanner's rows come from a fit without it (call once for each table, and stack). `of_none` is
-    `measure_features` of `none` beside itself (of `same_rows`), which need not be computed for each method anew.
+    each scanner's rows come from a fit without it (call once for each table, and stack). `of_none` are
+    scores of `none` (`SCORE_COLUMNS`) on the same rows, which need not be measured for each method anew.
     Scores: those of `measure_features`.
     """
     table, none = same_rows(features, none)
